@@ -1,0 +1,62 @@
+"""DANS: diversified and adaptive negative sampling on knowledge graphs.
+
+>>> from dans_core import Config, KnowledgeGraph, Trainer, evaluate
+>>> kg = KnowledgeGraph.load("umls")
+>>> trainer = Trainer(kg, Config(decoder="complex", sampler="dans", epochs=20, seed=0))
+>>> for event in trainer: print(event)           # doctest: +SKIP
+>>> evaluate(trainer.model, kg, split="test").mrr  # doctest: +SKIP
+
+Names are loaded when first used, so that settings and data can be read without waiting for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dans_core.config import PRESETS, Config
+    from dans_core.errors import InputError
+    from dans_core.inspection import inspect_triplet
+    from dans_core.kg import KnowledgeGraph
+    from dans_core.networks import load_weights
+    from dans_core.ranking import evaluate, popularity_floor
+    from dans_core.training import Diverged, Trainer
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "PRESETS": "config",
+    "Config": "config",
+    "Diverged": "training",
+    "InputError": "errors",
+    "KnowledgeGraph": "kg",
+    "Trainer": "training",
+    "evaluate": "ranking",
+    "inspect_triplet": "inspection",
+    "load_weights": "networks",
+    "popularity_floor": "ranking",
+}
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "Diverged",
+    "InputError",
+    "KnowledgeGraph",
+    "Trainer",
+    "evaluate",
+    "inspect_triplet",
+    "load_weights",
+    "popularity_floor",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

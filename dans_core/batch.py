@@ -1,0 +1,59 @@
+"""A batch of triplets as distinct queries and their answers, so that nothing is computed twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The tail queries of some triplets, both directions; Q distinct queries, P query-answer pairs.
+
+    heads, relations  (Q,)  the distinct queries (h, r), relations with the reciprocals
+    counts            (Q,)  how many pairs ask this query
+    query             (P,)  position of each pair's query
+    answer            (P,)  the true tail of each pair
+    conditions        (C,)  the distinct heads: G_E's conditions
+    condition         (Q,)  position of each query's head in `conditions`
+    condition_counts  (C,)  how many pairs have this head
+    answers           (A,)  the distinct answers: the real entities D sees
+    answer_counts     (A,)  how many pairs have this answer
+    """
+
+    heads: Tensor
+    relations: Tensor
+    counts: Tensor
+    query: Tensor
+    answer: Tensor
+    conditions: Tensor
+    condition: Tensor
+    condition_counts: Tensor
+    answers: Tensor
+    answer_counts: Tensor
+
+    @classmethod
+    def of_triplets(cls, triplets: Tensor, num_relations: int) -> Batch:
+        """From triplets (n, 3): pair i is triplet i's tail query, pair n + i its head query through r⁻¹."""
+        h, r, t = triplets.T
+        heads, answer = torch.cat([h, t]), torch.cat([t, h])
+        key = heads * (2 * num_relations) + torch.cat([r, r + num_relations])
+        distinct, query, counts = torch.unique(key, return_inverse=True, return_counts=True)
+        query_heads = distinct // (2 * num_relations)
+        conditions, condition = torch.unique(query_heads, return_inverse=True)
+        condition_counts = torch.zeros_like(conditions).index_add_(0, condition, counts)
+        answers, answer_counts = torch.unique(answer, return_counts=True)
+        return cls(
+            heads=query_heads,
+            relations=distinct % (2 * num_relations),
+            counts=counts,
+            query=query,
+            answer=answer,
+            conditions=conditions,
+            condition=condition,
+            condition_counts=condition_counts,
+            answers=answers,
+            answer_counts=answer_counts,
+        )

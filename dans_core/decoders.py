@@ -1,0 +1,131 @@
+"""DistMult, ComplEx and RotatE: a query vector from head and relation, and its score against tails.
+
+Every decoder is two functions, `query(h, r)` and `score(q, t)`; the query is the paper's e_h ⊗ e_r. All
+vectors have the same even length `dim`; ComplEx and RotatE read it as dim / 2 complex numbers, the real
+parts first.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Decoder(ABC):
+    """Scores triplets; higher is more likely. Holds no parameters."""
+
+    def relation_dim(self, dim: int) -> int:
+        """Numbers per relation for entities of `dim` numbers."""
+        return dim
+
+    def init_relations(self, relations: Tensor) -> None:
+        """Fill a fresh relation table in place."""
+        torch.nn.init.xavier_normal_(relations)
+
+    @abstractmethod
+    def query(self, h: Tensor, r: Tensor) -> Tensor:
+        """(…, dim) and (…, relation_dim) → (…, dim)."""
+
+    def score(self, q: Tensor, t: Tensor) -> Tensor:
+        """(…, dim) and (…, dim), broadcast → (…): one score per pair."""
+        return torch.linalg.vecdot(q, t)
+
+    def score_all(self, q: Tensor, entities: Tensor) -> Tensor:
+        """(Q, dim) and (N, dim) → (Q, N): every query against every entity."""
+        return q @ entities.T
+
+
+class DistMult(Decoder):
+    """score = Σ_k h_k r_k t_k (Yang et al., https://arxiv.org/abs/1412.6575)."""
+
+    def query(self, h: Tensor, r: Tensor) -> Tensor:
+        return h * r
+
+
+class ComplEx(Decoder):
+    """score = Re Σ_k h_k r_k conj(t_k), complex (Trouillon et al., https://arxiv.org/abs/1606.06357)."""
+
+    def query(self, h: Tensor, r: Tensor) -> Tensor:
+        h_re, h_im = h.chunk(2, dim=-1)
+        r_re, r_im = r.chunk(2, dim=-1)
+        return torch.cat([h_re * r_re - h_im * r_im, h_re * r_im + h_im * r_re], dim=-1)
+
+
+class RotatE(Decoder):
+    """score = γ − Σ_k |h_k e^{iθ_k} − t_k|, complex (Sun et al., https://arxiv.org/abs/1902.10197).
+
+    A relation is dim / 2 phases θ in radians; γ = 12 is fixed.
+    """
+
+    gamma = 12.0
+
+    def relation_dim(self, dim: int) -> int:
+        return dim // 2
+
+    def init_relations(self, relations: Tensor) -> None:
+        torch.nn.init.uniform_(relations, -math.pi, math.pi)
+
+    def query(self, h: Tensor, r: Tensor) -> Tensor:
+        h_re, h_im = h.chunk(2, dim=-1)
+        cos, sin = r.cos(), r.sin()
+        return torch.cat([h_re * cos - h_im * sin, h_re * sin + h_im * cos], dim=-1)
+
+    def score(self, q: Tensor, t: Tensor) -> Tensor:
+        # A vector norm has gradient 0 where the modulus is 0; the square root of a sum would give NaN.
+        difference = (q - t).unflatten(-1, (2, -1))
+        return self.gamma - torch.linalg.vector_norm(difference, dim=-2).sum(-1)
+
+    def score_all(self, q: Tensor, entities: Tensor) -> Tensor:
+        distance: Tensor = _SumOfModuli.apply(q, entities)  # type: ignore[no-untyped-call]
+        return self.gamma - distance
+
+
+_BLOCK = (
+    16  # queries at a time, so that the (block, N, dim / 2) intermediates stay in the cache on small graphs
+)
+
+
+class _SumOfModuli(torch.autograd.Function):
+    """Σ_k |q_k − e_k| for all pairs, in blocks of queries, recomputed in the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, entities: Tensor) -> Tensor:
+        ctx.save_for_backward(q, entities)
+        e_re, e_im = (half.contiguous() for half in entities.chunk(2, dim=1))
+        out = q.new_empty(len(q), len(entities))
+        for start in range(0, len(q), _BLOCK):
+            re, im = q[start : start + _BLOCK, None].chunk(2, dim=-1)
+            real = (re - e_re).square_()
+            real.addcmul_(imaginary := im - e_im, imaginary)
+            torch.sum(real.sqrt_(), -1, out=out[start : start + _BLOCK])
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        (grad,) = grads
+        q, entities = ctx.saved_tensors
+        e_re, e_im = (half.contiguous() for half in entities.chunk(2, dim=1))
+        grad_q = torch.empty_like(q)
+        grad_re, grad_im = torch.zeros_like(e_re), torch.zeros_like(e_im)
+        half = e_re.shape[1]
+        for start in range(0, len(q), _BLOCK):
+            stop = start + _BLOCK
+            re, im = q[start:stop, None].chunk(2, dim=-1)
+            re, im = re - e_re, im - e_im
+            modulus = torch.addcmul(re.square(), im, im).sqrt_()
+            # At modulus 0 the numerators are 0 too, so any positive floor gives the subgradient 0.
+            factor = grad[start:stop, :, None] / modulus.clamp_min_(1e-20)
+            re.mul_(factor)
+            im.mul_(factor)
+            grad_q[start:stop, :half] = re.sum(1)
+            grad_q[start:stop, half:] = im.sum(1)
+            grad_re -= re.sum(0)
+            grad_im -= im.sum(0)
+        return grad_q, torch.cat([grad_re, grad_im], dim=1)
+
+
+DECODERS: dict[str, Decoder] = {"distmult": DistMult(), "complex": ComplEx(), "rotate": RotatE()}

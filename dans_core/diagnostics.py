@@ -1,0 +1,223 @@
+"""What the negatives are like, measured: hardness, diversity, scale, false negatives, and snapshots of them.
+
+Everything here runs in evaluation mode with random numbers of its own, so measuring never changes training.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dans_core.batch import Batch
+from dans_core.config import Config
+from dans_core.events import Diagnostics, PathwayHealth
+from dans_core.gan import PATHWAYS
+from dans_core.health import Watch as Watch
+from dans_core.kg import KnowledgeGraph
+from dans_core.model import train_graph
+from dans_core.networks import Networks
+from dans_core.samplers.dans import noise_scale
+from dans_core.samplers.uniform import draw_uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Draws per condition that the figures are taken over, and the most conditions looked at.
+DRAWS = 5
+_MAX_CONDITIONS = 2_000
+
+
+@dataclass(frozen=True)
+class Fakes:
+    """Fakes of both pathways in evaluation mode; K draws of each.
+
+    by_head   (C, K, dim)  G_E, one row per distinct head
+    by_query  (Q, K, dim)  G_R, one row per query
+    """
+
+    by_head: Tensor
+    by_query: Tensor
+
+
+def make_fakes(
+    networks: Networks, config: Config, batch: Batch, entities: Tensor, draws: int, random: torch.Generator
+) -> Fakes | None:
+    """Fakes for the conditions of a batch as the networks make them now; None without a GAN."""
+    if networks.generator is None:
+        return None
+    scale = noise_scale(config, entities)
+    queries = networks.model.queries(entities, batch.heads, batch.relations)
+    out = []
+    with _evaluating(networks.generator):
+        for name, condition in zip(PATHWAYS, (entities[batch.conditions], queries), strict=True):
+            noise = scale * torch.randn(len(condition), draws, condition.shape[1], generator=random)
+            out.append(networks.generator.pathway(name)(condition, noise)[0])
+    return Fakes(*out)
+
+
+@torch.no_grad()
+def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) -> Diagnostics:
+    """The figures of `Diagnostics` over the distinct train queries (at most 2,000, chosen by the seed)."""
+    random = _random(config, epoch)
+    batch = _sample(kg, config)
+    model = networks.model
+    entities = model.encode(train_graph(kg).plan())
+    queries = model.queries(entities, batch.heads, batch.relations)
+    answer = _one_answer(batch, random)
+    positive = model.decoder.score(queries, entities[answer])
+    drawn = draw_uniform(answer, DRAWS, kg.num_entities, random)
+    by_random = model.decoder.score(queries.unsqueeze(1), entities[drawn])
+    sides: dict[str, PathwayHealth] = {}
+    if fakes := make_fakes(networks, config, batch, entities, DRAWS, random):
+        for key, made, index in (
+            ("g_e", fakes.by_head, batch.condition),
+            ("g_r", fakes.by_query, torch.arange(len(batch.heads))),
+        ):
+            scores = model.decoder.score(queries.unsqueeze(1), made[index])
+            close, _ = nearest(made, entities)
+            sides[key] = PathwayHealth(
+                outscores_random=_share(scores > by_random),
+                outscores_positive=_share(scores > positive.unsqueeze(1)),
+                mean_score=float(scores.mean()),
+                mean_cosine=mean_cosine(made[:, 0]),
+                effective_rank=effective_rank(made[:, 0]),
+                copy_spread=copy_spread(made),
+                distinct_nearest=len(close.unique()),
+                scale=float(made.norm(dim=-1).median() / entities.norm(dim=-1).median().clamp_min(1e-12)),
+                false_negatives=_share(known(kg, batch, close[index])),
+            )
+    return Diagnostics(
+        epoch=epoch,
+        positive_score=float(positive.mean()),
+        random_score=float(by_random.mean()),
+        random_outscores_positive=_share(by_random > positive.unsqueeze(1)),
+        random_false_negatives=_share(known(kg, batch, drawn)),
+        **sides,
+    )
+
+
+@torch.no_grad()
+def snapshot_arrays(
+    networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int
+) -> dict[str, np.ndarray]:
+    """Embeddings, one fake per condition, and D's opinion of each, as arrays for an npz file.
+
+    epoch (), entities (N, d) and relations (2|R|, d_r) in half precision; with a GAN also the conditions
+    cond_e (C,) and cond_r (Q, 2) as ids, fakes_e (C, d), fakes_r (Q, d), the probabilities of being real
+    d_entities (N,), d_fakes_e (C,), d_fakes_r (Q,), and the copy spreads spread_e, spread_r. Conditions are
+    the same in every snapshot of a run, and so is the noise, so what moves between epochs is the generator.
+    """
+    random = _random(config, 0)
+    batch = _sample(kg, config)
+    entities = networks.model.encode(train_graph(kg).plan())
+    arrays = {
+        "epoch": np.asarray(epoch),
+        "entities": _half(entities),
+        "relations": _half(networks.model.relation),
+    }
+    fakes = make_fakes(networks, config, batch, entities, DRAWS, random)
+    if fakes is None or networks.discriminator is None:
+        return arrays
+    first_e, first_r = fakes.by_head[:, 0], fakes.by_query[:, 0]
+    opinions = [networks.discriminator(vectors)[0].sigmoid() for vectors in (entities, first_e, first_r)]
+    return arrays | {
+        "cond_e": batch.conditions.numpy().astype(np.int32),
+        "fakes_e": _half(first_e),
+        "cond_r": torch.stack([batch.heads, batch.relations], dim=1).numpy().astype(np.int32),
+        "fakes_r": _half(first_r),
+        "d_entities": _half(opinions[0]),
+        "d_fakes_e": _half(opinions[1]),
+        "d_fakes_r": _half(opinions[2]),
+        "spread_e": np.asarray(copy_spread(fakes.by_head), np.float32),
+        "spread_r": np.asarray(copy_spread(fakes.by_query), np.float32),
+    }
+
+
+def nearest(fakes: Tensor, entities: Tensor) -> tuple[Tensor, Tensor]:
+    """The nearest entity by cosine over all N: ids and cosines, shape (…) for fakes (…, dim)."""
+    cosines = F.normalize(fakes, dim=-1) @ F.normalize(entities, dim=-1).T
+    best = cosines.max(dim=-1)
+    return best.indices, best.values
+
+
+def known(kg: KnowledgeGraph, batch: Batch, tails: Tensor) -> Tensor:
+    """Whether (h, r, tail) is a fact of any split, for tails (Q, K) of the batch's queries."""
+    found = kg.known_answers.contains(
+        batch.heads.unsqueeze(1).numpy(), batch.relations.unsqueeze(1).numpy(), tails.numpy()
+    )
+    return torch.from_numpy(found)
+
+
+def mean_cosine(vectors: Tensor) -> float:
+    """Mean cosine over all pairs of different rows of (n, dim); 1 when all point one way."""
+    n = len(vectors)
+    if n < 2:
+        return 1.0
+    unit = F.normalize(vectors.double(), dim=1)
+    # Σ over pairs of u_i · u_j = |Σ u_i|² − Σ |u_i|².
+    return float((unit.sum(0).square().sum() - unit.square().sum()) / (n * (n - 1)))
+
+
+def effective_rank(vectors: Tensor) -> float:
+    """exp of the entropy of the normalised singular values of the centred rows (Roy & Vetterli 2007)."""
+    centred = (vectors - vectors.mean(0)).double()
+    spectrum = torch.linalg.eigvalsh(centred.T @ centred).clamp_min(0).sqrt()
+    if not spectrum.sum() > 0:
+        return 1.0
+    share = spectrum / spectrum.sum()
+    return float(torch.special.entr(share).sum().exp())
+
+
+def copy_spread(fakes: Tensor) -> float:
+    """Spread of the draws of one condition ÷ spread of all fakes, for (C, K, dim); 0 means copies."""
+    within = fakes.double().var(dim=1, correction=1).sum(-1).mean()
+    total = fakes.double().flatten(0, 1).var(dim=0, correction=1).sum()
+    return float((within / total).sqrt()) if total > 0 else 0.0
+
+
+def _sample(kg: KnowledgeGraph, config: Config) -> Batch:
+    """The distinct train queries as a batch; on a large graph those of randomly chosen triplets."""
+    triplets = kg.train
+    batch = Batch.of_triplets(triplets, kg.num_relations)
+    if len(batch.heads) <= _MAX_CONDITIONS:
+        return batch
+    chosen = torch.randperm(len(triplets), generator=torch.Generator().manual_seed(config.seed))
+    return Batch.of_triplets(triplets[chosen[: _MAX_CONDITIONS // 2]], kg.num_relations)
+
+
+def _one_answer(batch: Batch, random: torch.Generator) -> Tensor:
+    """One true answer per query, each of its pairs being equally likely; shape (Q,)."""
+    order = torch.argsort(batch.query, stable=True)
+    starts = batch.counts.cumsum(0) - batch.counts
+    offset = (torch.rand(len(starts), generator=random) * batch.counts).long()
+    return batch.answer[order[starts + offset]]
+
+
+def _random(config: Config, epoch: int) -> torch.Generator:
+    seed = np.random.SeedSequence([config.seed, epoch, 1]).generate_state(1)
+    return torch.Generator().manual_seed(int(seed[0]))
+
+
+def _share(mask: Tensor) -> float:
+    return float(mask.float().mean())
+
+
+def _half(values: Tensor) -> np.ndarray:
+    return values.detach().half().numpy()
+
+
+@contextmanager
+def _evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """Batch norm by its running statistics, and left untouched."""
+    before = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(before)

@@ -1,0 +1,163 @@
+"""What a run tells while it trains: one small record for each kind of news.
+
+A `Trainer` yields these, a run directory keeps them one a line in `events.jsonl`, and every curve and
+warning on a screen is read back from there. Losses are means over one epoch; during warm-up, and with a
+sampler that has no GAN, the fields of the GAN are `None`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Event:
+    """News of epoch `epoch` (1 is the first; 0 is before training)."""
+
+    kind: ClassVar[str]
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Losses(Event):
+    """The losses of one epoch (method, sections 2 to 4).
+
+    `g_e` and `g_r` are L_G of each pathway, `film_e` and `film_r` the FiLM regularisers within them
+    (before the factor λ). `d_adv` = ½ real + ¼ G_E + ¼ G_R and `d_aux` are the two heads of D; a D that
+    guesses has ln 2 ≈ 0.693 in both. `d_real`, `d_fake_e`, `d_fake_r` are the mean probabilities D_adv gives to
+    real answers and to the fakes of each pathway; `aux_accuracy` is how often D_aux names the pathway.
+    `seconds` is the time this epoch took, `warm_up` whether the GAN was still waiting.
+    """
+
+    kind: ClassVar[str] = "losses"
+    base: float
+    warm_up: bool
+    seconds: float
+    g_e: float | None = None
+    g_r: float | None = None
+    film_e: float | None = None
+    film_r: float | None = None
+    d_adv: float | None = None
+    d_aux: float | None = None
+    d_real: float | None = None
+    d_fake_e: float | None = None
+    d_fake_r: float | None = None
+    aux_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Ranking(Event):
+    """Filtered ranking of a split, both sides; `best` says whether it is the highest MRR so far."""
+
+    kind: ClassVar[str] = "ranking"
+    split: str
+    mrr: float
+    hits_at_1: float
+    hits_at_3: float
+    hits_at_10: float
+    ndcg_at_5: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class PathwayHealth:
+    """How the fakes of one pathway look (method, sections 7 and 8).
+
+    outscores_random    share of fakes the decoder scores above a random negative of the same query
+    outscores_positive  share scored above the query's true answer
+    mean_score          mean decoder score
+    mean_cosine         mean cosine of the fakes of different conditions (1 = all point one way)
+    effective_rank      exp of the entropy of the fakes' centred spectrum: directions in use
+    copy_spread         spread of several draws for one condition ÷ spread of all fakes (0 = copies)
+    distinct_nearest    number of different entities that are some fake's nearest
+    scale               median length of a fake ÷ median length of an entity
+    false_negatives     share whose nearest entity makes a known fact of any split
+    """
+
+    outscores_random: float
+    outscores_positive: float
+    mean_score: float
+    mean_cosine: float
+    effective_rank: float
+    copy_spread: float
+    distinct_nearest: int
+    scale: float
+    false_negatives: float
+
+
+@dataclass(frozen=True)
+class Diagnostics(Event):
+    """The measured state of the negatives; pathways are `None` for a run without a GAN."""
+
+    kind: ClassVar[str] = "diagnostics"
+    positive_score: float
+    random_score: float
+    random_outscores_positive: float
+    random_false_negatives: float
+    g_e: PathwayHealth | None = None
+    g_r: PathwayHealth | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot(Event):
+    """Embeddings and fakes were kept; `file` is the name within `snapshots/`."""
+
+    kind: ClassVar[str] = "snapshot"
+    file: str
+
+
+@dataclass(frozen=True)
+class HealthWarning(Event):
+    """Something is wrong with the adversarial game, in words; `active` is False when it ended.
+
+    `code` is one of collapse, copies, easier-than-random, d-too-strong, d-too-weak, false-negatives;
+    `pathway` is "G_E", "G_R" or None.
+    """
+
+    kind: ClassVar[str] = "warning"
+    code: str
+    pathway: str | None
+    message: str
+    advice: str
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The run is over; the best valid MRR and its epoch, and the training time in seconds."""
+
+    kind: ClassVar[str] = "finished"
+    best_epoch: int
+    best_mrr: float
+    seconds: float
+
+
+_KINDS: dict[str, type[Event]] = {
+    cls.kind: cls for cls in (Losses, Ranking, Diagnostics, Snapshot, HealthWarning, Finished)
+}
+
+
+def to_dict(event: Event) -> dict[str, Any]:
+    """The event as plain JSON values, its kind under `event`."""
+    return {"event": event.kind, **dataclasses.asdict(event)}
+
+
+def from_dict(record: dict[str, Any]) -> Event | None:
+    """The event of a record made by `to_dict`; None for a kind this version does not know.
+
+    Raises
+    ------
+    TypeError
+        if a known kind lacks a field or has one too many.
+    """
+    fields = dict(record)
+    kind = _KINDS.get(fields.pop("event", ""))
+    if kind is None:
+        return None
+    if kind is Diagnostics:
+        for side in ("g_e", "g_r"):
+            if fields.get(side) is not None:
+                fields[side] = PathwayHealth(**fields[side])
+    return kind(**fields)

@@ -1,0 +1,105 @@
+"""The adversarial players: FiLM, one pathway class for G_E and G_R, and the two-headed discriminator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+SLOPE = 0.2
+PATHWAYS = ("G_E", "G_R")
+
+
+def _mlp(dim: int, bias: bool) -> nn.Sequential:
+    """dim → dim → dim with a small random output layer.
+
+    An exact identity at the start (zero weights) would leave the first layer without a gradient.
+    """
+    output = nn.Linear(dim, dim, bias=bias)
+    nn.init.normal_(output.weight, std=0.02)
+    if bias:
+        nn.init.zeros_(output.bias)
+    return nn.Sequential(nn.Linear(dim, dim), nn.LeakyReLU(SLOPE), output)
+
+
+class FiLM(nn.Module):
+    """α = 1 + MLP(c), β = MLP(c): makes one global layer local to a condition (method, section 3)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.alpha = _mlp(dim, bias=True)
+        # A constant in β shifts every sample alike, and the batch norm that follows would cancel it.
+        self.beta = _mlp(dim, bias=False)
+
+    def forward(self, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """(C, dim) → α and β, (C, dim) each."""
+        return 1 + self.alpha(condition), self.beta(condition)
+
+
+class Pathway(nn.Module):
+    """One way of the generator: noise around a condition → the embedding of a fake tail.
+
+        x⁰ = c + σ ε,   x^{l+1} = LeakyReLU(BN(α^l ∘ (W^l x^l + b^l) + β^l)),   ẽ = linear(x^L)
+
+    G_E is this class on e_h, G_R is this class on e_h ⊗ e_r.
+    """
+
+    def __init__(self, dim: int, layers: int = 2) -> None:
+        super().__init__()
+        self.linears = nn.ModuleList(nn.Linear(dim, dim) for _ in range(layers))
+        self.films = nn.ModuleList(FiLM(dim) for _ in range(layers))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(dim) for _ in range(layers))
+        self.output = nn.Linear(dim, dim)
+
+    def forward(self, condition: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Fakes and the FiLM regulariser.
+
+        Parameters
+        ----------
+        condition: shape (C, dim), distinct conditions.
+        noise: σ ε, shape (C, K, dim): K draws per condition.
+
+        Returns
+        -------
+        fakes (C, K, dim), and Σ_l mean over conditions and features of (α^l − 1)² + (β^l)², a scalar.
+        """
+        x = condition.unsqueeze(1) + noise
+        regulariser = condition.new_zeros(())
+        for linear, film, norm in zip(self.linears, self.films, self.norms, strict=True):
+            alpha, beta = film(condition)
+            regulariser = regulariser + (alpha - 1).square().mean() + beta.square().mean()
+            x = torch.addcmul(beta.unsqueeze(1), alpha.unsqueeze(1), linear(x))
+            x = nn.functional.leaky_relu(norm(x.flatten(0, 1)), SLOPE).view_as(x)
+        return self.output(x), regulariser
+
+
+class Generator(nn.Module):
+    """The two-way generator: `entity` is G_E, `relation` is G_R."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.entity = Pathway(dim)
+        self.relation = Pathway(dim)
+
+    def pathway(self, name: str) -> Pathway:
+        """The pathway named "G_E" or "G_R"."""
+        return {"G_E": self.entity, "G_R": self.relation}[name]
+
+
+class Discriminator(nn.Module):
+    """A shared trunk on an entity vector and two heads of one logit each (method, section 4).
+
+    D_adv: real or fake. D_aux: which pathway made this fake (0 = G_E, 1 = G_R).
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(
+            nn.Linear(dim, 50), nn.LeakyReLU(SLOPE), nn.Linear(50, 32), nn.LeakyReLU(SLOPE)
+        )
+        self.adv = nn.Linear(32, 1)
+        self.aux = nn.Linear(32, 1)
+
+    def forward(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """(…, dim) → logits of D_adv (high = real) and D_aux (high = G_R), (…) each."""
+        hidden = self.trunk(vectors)
+        return self.adv(hidden).squeeze(-1), self.aux(hidden).squeeze(-1)

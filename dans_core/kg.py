@@ -1,0 +1,367 @@
+"""The knowledge graph: validated triplets as ids, reciprocal relations, and an index of the known answers.
+
+Every relation r has a reciprocal r⁻¹ with id r + |R|; the head query (?, r, t) is the tail query (t, r⁻¹, ?),
+so all prediction is tail prediction (method, section 1). Nothing needs torch until a tensor is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from dans_core import datasets
+from dans_core.datasets import RECIPROCAL, SPLITS, Triplet
+from dans_core.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+Ids = npt.NDArray[np.int64]
+
+
+class KnownAnswers:
+    """Sorted index from a query (head, relation) to its distinct answers.
+
+    Attributes:
+        keys: shape (facts,), head · 2|R| + relation of each fact, ascending.
+        answers: shape (facts,), the tail of the same fact, ascending within a key.
+    """
+
+    def __init__(self, facts: Ids, num_entities: int, num_relations: int) -> None:
+        """`facts`: shape (n, 3), queries with their answers; `num_relations`: 2|R|, with the reciprocals."""
+        self.num_entities = num_entities
+        self.num_relations = num_relations
+        # Key and answer as one number: one sort, and one searchsorted to test a fact.
+        self._facts: Ids = np.unique(self._key(facts[:, 0], facts[:, 1]) * num_entities + facts[:, 2])
+        self.keys: Ids = self._facts // num_entities
+        self.answers: Ids = self._facts % num_entities
+        for array in (self._facts, self.keys, self.answers):
+            array.setflags(write=False)
+
+    def ranges(self, heads: npt.ArrayLike, relations: npt.ArrayLike) -> tuple[Ids, Ids]:
+        """Where the answers of each query stand: `answers[start[i]:stop[i]]`.
+
+        `heads` and `relations` have one shape (they may broadcast), and so have both results.
+        Raises IndexError for an id outside the graph.
+        """
+        keys = self._key(heads, relations)
+        start, stop = (
+            np.searchsorted(self.keys, keys, side="left"),
+            np.searchsorted(self.keys, keys, side="right"),
+        )
+        return np.asarray(start, dtype=np.int64), np.asarray(stop, dtype=np.int64)
+
+    def contains(
+        self, heads: npt.ArrayLike, relations: npt.ArrayLike, tails: npt.ArrayLike
+    ) -> npt.NDArray[np.bool_]:
+        """Whether each (head, relation, tail) is a known fact; the arrays broadcast.
+
+        Raises IndexError for an id outside the graph.
+        """
+        wanted = self._key(heads, relations) * self.num_entities + _ids(tails, self.num_entities)
+        if not len(self._facts):
+            return np.zeros(np.shape(wanted), dtype=np.bool_)
+        place = np.minimum(np.searchsorted(self._facts, wanted), len(self._facts) - 1)
+        return np.asarray(self._facts[place] == wanted, dtype=np.bool_)
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+    def _key(self, heads: npt.ArrayLike, relations: npt.ArrayLike) -> Ids:
+        key: Ids = _ids(heads, self.num_entities) * self.num_relations + _ids(relations, self.num_relations)
+        return key
+
+
+class KnowledgeGraph:
+    """Triplets over named entities and relations, split into train, valid and test.
+
+    An id is a position in the sorted names, and the rows of a split are sorted and distinct: two graphs of
+    the same `hash` are the same arrays, whatever the order of lines in their files.
+
+    Attributes:
+        name: what a person calls it.
+        entities, relations: names by id, without the reciprocals; `num_entities`, `num_relations` count them.
+        notes: warnings in words: duplicates dropped, overlap of splits, names that train never shows.
+    """
+
+    def __init__(
+        self,
+        train: npt.ArrayLike,
+        valid: npt.ArrayLike,
+        test: npt.ArrayLike,
+        entities: Sequence[str],
+        relations: Sequence[str],
+        name: str,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Each split: shape (n, 3), ids of head, relation, tail. `notes` are kept before those found here.
+
+        Raises:
+            InputError: names unsorted, repeated or unprintable; ids of wrong shape, type or range; no train.
+        """
+        self.name = name
+        self.entities = _names(entities, "entity", "entities")
+        self.relations = _names(relations, "relation", "relations")
+        self.num_entities = len(self.entities)
+        self.num_relations = len(self.relations)
+        for relation in self.relations:
+            if relation.endswith(RECIPROCAL):
+                raise InputError(f'{name}: relation "{relation}" {datasets.RESERVED_ENDING}')
+        if self.num_entities**2 * max(self.num_relations, 1) * 2 >= 2**63:
+            raise InputError(
+                f"{name}: {self.num_entities:,} entities are too many to number their facts in 64 bits"
+            )
+        self._arrays: dict[str, Ids] = {}
+        self._indexes: dict[tuple[str, ...], KnownAnswers] = {}
+        found = []
+        for split, triplets in zip(SPLITS, (train, valid, test), strict=True):
+            ids = self._checked(split, triplets)
+            self._arrays[split] = _sorted_rows(ids)
+            if dropped := len(ids) - len(self._arrays[split]):
+                found.append(f"duplicate triplets dropped from {split}: {dropped:,}")
+        if not len(self._arrays["train"]):
+            raise InputError(f"{name}: train is empty, expected at least one triplet")
+        self.notes: tuple[str, ...] = (*notes, *found, *self._remarks())
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str]) -> KnowledgeGraph:
+        """A named data set ("umls"), a folder with train, valid and test, or one file (see `datasets.load`).
+
+        Raises:
+            InputError: what is wrong, in which file and line, and what would be right.
+        """
+        found = datasets.load(source)
+        return cls.from_names(found.splits, found.name, found.notes)
+
+    @classmethod
+    def from_names(
+        cls, splits: Mapping[str, Sequence[Triplet]], name: str, notes: Sequence[str] = ()
+    ) -> KnowledgeGraph:
+        """A graph of named triplets; `splits` maps train, valid and test to lists of (head, relation, tail).
+
+        Raises:
+            InputError: another set of splits, an empty train, or a name that cannot be used.
+        """
+        if set(splits) != set(SPLITS):
+            raise InputError(
+                f"{name}: splits {', '.join(map(str, splits)) or 'none'}; expected train, valid, test"
+            )
+        triplets = [splits[split] for split in SPLITS]
+        entities = sorted({entity for rows in triplets for head, _, tail in rows for entity in (head, tail)})
+        relations = sorted({relation for rows in triplets for _, relation, _ in rows})
+        entity_ids = {entity: i for i, entity in enumerate(entities)}
+        relation_ids = {relation: i for i, relation in enumerate(relations)}
+        train, valid, test = (
+            np.array([(entity_ids[h], relation_ids[r], entity_ids[t]) for h, r, t in rows], dtype=np.int64)
+            for rows in triplets
+        )
+        return cls(train, valid, test, entities, relations, name, notes)
+
+    @cached_property
+    def train(self) -> torch.Tensor:
+        """Shape (n, 3), int64: head, relation, tail, in the original direction."""
+        return self._tensor("train")
+
+    @cached_property
+    def valid(self) -> torch.Tensor:
+        """Shape (n, 3), int64: head, relation, tail, in the original direction."""
+        return self._tensor("valid")
+
+    @cached_property
+    def test(self) -> torch.Tensor:
+        """Shape (n, 3), int64: head, relation, tail, in the original direction."""
+        return self._tensor("test")
+
+    def array(self, split: str) -> Ids:
+        """The split: shape (n, 3), int64, read-only, rows sorted. Raises InputError if there is none."""
+        if split not in self._arrays:
+            raise InputError(f'there is no split "{split}"; expected one of {", ".join(SPLITS)}')
+        return self._arrays[split]
+
+    def queries(self, split: str) -> Ids:
+        """Both directions, shape (2n, 3): the rows (h, r, t), then their reciprocals (t, r + |R|, h)."""
+        forward = self.array(split)
+        backward = forward[:, ::-1] + np.array([0, self.num_relations, 0])
+        return np.concatenate([forward, backward])
+
+    @cached_property
+    def hash(self) -> str:
+        """The identity of the data set: sha256 of its facts by name, whatever the order of lines.
+
+        Hashed are the sorted lines "split TAB head TAB relation TAB tail LF" in UTF-8; then, only where a
+        graph was built with names that no triplet uses, those names, one a line.
+        """
+        digest = hashlib.sha256()
+        for split in sorted(SPLITS):
+            lines = (f"{split}\t{h}\t{r}\t{t}\n" for h, r, t in self._named(split))
+            digest.update("".join(lines).encode())
+        digest.update("".join(f"{unused}\n" for unused in self._unused()).encode())
+        return digest.hexdigest()
+
+    def entity_id(self, name: str) -> int:
+        """The id of an entity. Raises InputError, with the names that look like it."""
+        if name not in self._entity_ids:
+            raise InputError(f'{self.name} has no entity "{name}"{datasets.suggestion(name, self.entities)}')
+        return self._entity_ids[name]
+
+    def relation_id(self, name: str) -> int:
+        """The id of a relation, or of its reciprocal for "NAME⁻¹". Raises InputError, as `entity_id`."""
+        plain = name.removesuffix(RECIPROCAL)
+        ending = name[len(plain) :]
+        if plain not in self._relation_ids:
+            close = datasets.suggestion(name, (relation + ending for relation in self.relations))
+            raise InputError(f'{self.name} has no relation "{name}"{close}')
+        return self._relation_ids[plain] + (self.num_relations if ending else 0)
+
+    def relation_name(self, relation: int) -> str:
+        """The name of a relation; "NAME⁻¹" for a reciprocal. Raises IndexError outside 0 … 2|R| - 1."""
+        if not 0 <= relation < 2 * self.num_relations:
+            raise IndexError(f"relation {relation} is outside 0 … {2 * self.num_relations - 1}")
+        reciprocal, plain = divmod(relation, self.num_relations)
+        return self.relations[plain] + RECIPROCAL * reciprocal
+
+    def known_in(self, *splits: str) -> KnownAnswers:
+        """Index of the facts of these splits, both directions. What reaches a loss may use "train" alone."""
+        if splits not in self._indexes:
+            facts = np.concatenate([self.queries(split) for split in splits])
+            self._indexes[splits] = KnownAnswers(facts, self.num_entities, 2 * self.num_relations)
+        return self._indexes[splits]
+
+    @property
+    def known_answers(self) -> KnownAnswers:
+        """Index of every known fact, all three splits and both directions: the filter of ranking."""
+        return self.known_in(*SPLITS)
+
+    def answers(self, head: int, relation: int) -> dict[str, Ids]:
+        """The known answers of one query in each split, ascending ids; `relation` may be a reciprocal."""
+        found = {}
+        for split in SPLITS:
+            index = self.known_in(split)
+            start, stop = index.ranges(head, relation)
+            found[split] = index.answers[int(start) : int(stop)]
+        return found
+
+    def split_of(self, head: int, relation: int, tail: int) -> str | None:
+        """The first of train, valid, test that holds the fact, or None; `relation` may be a reciprocal."""
+        for split in SPLITS:
+            if self.known_in(split).contains(head, relation, tail):
+                return split
+        return None
+
+    def slot_counts(self) -> npt.NDArray[np.int32]:
+        """How often each entity is the answer of each relation in train; shape (2|R|, N).
+
+        The counts behind the parameter-free floor of a ranking table (method, section 6). Dense: 100 MB for
+        NELL-995, of which only the touched pages are taken.
+        """
+        train = self.queries("train")
+        cells, counts = np.unique(train[:, 1] * self.num_entities + train[:, 2], return_counts=True)
+        slots = np.zeros(2 * self.num_relations * self.num_entities, dtype=np.int32)
+        slots[cells] = counts
+        return slots.reshape(2 * self.num_relations, self.num_entities)
+
+    def __repr__(self) -> str:
+        sizes = " / ".join(f"{len(self.array(split)):,}" for split in SPLITS)
+        counts = f"{self.num_entities:,} entities, {self.num_relations:,} relations"
+        return f'KnowledgeGraph("{self.name}": {counts}, {sizes} triplets)'
+
+    @cached_property
+    def _entity_ids(self) -> dict[str, int]:
+        return {entity: i for i, entity in enumerate(self.entities)}
+
+    @cached_property
+    def _relation_ids(self) -> dict[str, int]:
+        return {relation: i for i, relation in enumerate(self.relations)}
+
+    def _tensor(self, split: str) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(self.array(split).copy())
+
+    def _named(self, split: str) -> list[Triplet]:
+        entities, relations = self.entities, self.relations
+        return [(entities[h], relations[r], entities[t]) for h, r, t in self.array(split).tolist()]
+
+    def _checked(self, split: str, triplets: npt.ArrayLike) -> Ids:
+        ids = np.asarray(triplets)
+        if ids.size == 0:
+            return np.zeros((0, 3), dtype=np.int64)
+        if ids.ndim != 2 or ids.shape[1] != 3 or not np.issubdtype(ids.dtype, np.integer):
+            raise InputError(
+                f"{self.name}: {split} is {ids.dtype} of shape {ids.shape}, expected integers (n, 3)"
+            )
+        limits = (self.num_entities, self.num_relations, self.num_entities)
+        for column, limit, role in zip(ids.T, limits, ("head", "relation", "tail"), strict=True):
+            if column.min() < 0 or column.max() >= limit:
+                row = int(np.flatnonzero((column < 0) | (column >= limit))[0])
+                raise InputError(
+                    f"{self.name}: {split}, row {row}: {role} {column[row]} is outside 0 … {limit - 1}"
+                )
+        return ids.astype(np.int64)
+
+    def _remarks(self) -> list[str]:
+        """What a reader of results should know of the splits, in words."""
+        remarks = [f"{split} is empty" for split in SPLITS if not len(self._arrays[split])]
+        for i, first in enumerate(SPLITS):
+            for second in SPLITS[i + 1 :]:
+                both = np.concatenate([self._arrays[first], self._arrays[second]])
+                if shared := len(both) - len(_sorted_rows(both)):
+                    remarks.append(f"triplets in both {first} and {second}: {shared:,}")
+        train = self._arrays["train"]
+        unseen = np.ones(self.num_entities, dtype=np.bool_)
+        unseen[train[:, [0, 2]]] = False
+        if count := int(unseen.sum()):
+            touched = [
+                f"{int(unseen[self._arrays[split][:, [0, 2]]].any(axis=1).sum()):,} {split}"
+                for split in SPLITS[1:]
+            ]
+            remarks.append(
+                f"entities that never occur in train: {count:,}; triplets with one: {', '.join(touched)}"
+            )
+        if count := self.num_relations - len(np.unique(train[:, 1])):
+            remarks.append(f"relations that never occur in train: {count:,}")
+        return remarks
+
+    def _unused(self) -> list[str]:
+        """Names that no triplet uses; none in a graph made from names."""
+        every = np.concatenate([self._arrays[split] for split in SPLITS])
+        entities = np.setdiff1d(np.arange(self.num_entities), every[:, [0, 2]])
+        relations = np.setdiff1d(np.arange(self.num_relations), every[:, 1])
+        return [f"entity\t{self.entities[i]}" for i in entities] + [
+            f"relation\t{self.relations[i]}" for i in relations
+        ]
+
+
+def _ids(values: npt.ArrayLike, limit: int) -> Ids:
+    """As int64; an id outside 0 … limit - 1 would silently mean another fact, so it raises IndexError."""
+    ids: Ids = np.asarray(values, dtype=np.int64)
+    if ids.size and (ids.min() < 0 or ids.max() >= limit):
+        raise IndexError(f"ids from {ids.min()} to {ids.max()}, expected 0 … {limit - 1}")
+    return ids
+
+
+def _sorted_rows(rows: Ids) -> Ids:
+    """The distinct rows, shape (m, 3), in the order of head, relation, tail; read-only."""
+    ordered = rows[np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))]
+    first = np.ones(len(ordered), dtype=np.bool_)
+    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    distinct = ordered[first]
+    distinct.setflags(write=False)
+    return distinct
+
+
+def _names(names: Sequence[str], one: str, many: str) -> tuple[str, ...]:
+    for name in names:
+        if problem := datasets.name_problem(name):
+            raise InputError(f'the {one} name "{name}" {problem}')
+    for before, after in itertools.pairwise(names):
+        if before >= after:
+            raise InputError(f'{many} must be sorted and distinct, but "{before}" stands before "{after}"')
+    return tuple(names)

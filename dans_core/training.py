@@ -1,0 +1,452 @@
+"""The Trainer: the alternating updates of base model, generator and discriminator, stage by stage."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dans_core import diagnostics
+from dans_core.batch import Batch
+from dans_core.config import Config
+from dans_core.errors import InputError
+from dans_core.events import Event, Finished, Losses, Ranking, Snapshot
+from dans_core.kg import KnowledgeGraph
+from dans_core.model import Model, train_graph
+from dans_core.networks import Networks
+from dans_core.ranking import evaluate
+from dans_core.samplers import Negatives, Sampler
+from dans_core.samplers.dans import Dans
+from dans_core.samplers.uniform import Uniform
+
+# Up to this many scores, every query is scored against every entity at once (64 MiB of float32).
+_ALL_PAIRS = 1 << 24
+
+_RANDOM_SOURCES = ("order", "split", "dropout", "negatives", "noise")
+
+
+class Diverged(RuntimeError):
+    """A loss was not a number; the run cannot go on."""
+
+    def __init__(self, epoch: int, part: str) -> None:
+        self.epoch = epoch
+        super().__init__(
+            f"diverged at epoch {epoch}: the loss of {part} is not a number; a lower learning rate may help"
+        )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One finished stage: its place in the run, its losses, and the news it brought.
+
+    `number` counts stages from 1 over the whole run; `name` is encode, G_E, G_R, D or base.
+    """
+
+    number: int
+    epoch: int
+    name: str
+    values: dict[str, float]
+    events: tuple[Event, ...] = ()
+
+
+@dataclass
+class _Step:
+    """What the stages of one iteration share; rebuilt on resume, never saved."""
+
+    batch: Batch
+    entities: Tensor
+    constants: Tensor
+    queries: Tensor
+
+
+@dataclass
+class _Sums:
+    """Running means of the losses of the current epoch."""
+
+    total: dict[str, float] = field(default_factory=dict)
+    count: dict[str, int] = field(default_factory=dict)
+
+    def add(self, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self.total[name] = self.total.get(name, 0.0) + value
+            self.count[name] = self.count.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        return {name: self.total[name] / self.count[name] for name in self.total}
+
+
+class Trainer:
+    """Trains on a knowledge graph; advance it with `step()`, or iterate over its events.
+
+    One iteration is encode → k_G × (G_E, G_R) → k_D × D → base (method, section 5). The random numbers of
+    order, message split, dropout, negatives and noise come from generators of its own, so several trainers
+    in a process, rankings in between, or other users of torch's global state change nothing.
+
+    Iteration may be left and taken up again anywhere; `state_dict()` may be taken after any stage.
+
+    Attributes
+    ----------
+    model: the base model, as of the last step. `networks` adds generator and discriminator.
+    epoch: finished epochs. `stage` is the name of the next stage, `stage_number` the stages done.
+    best_mrr, best_epoch, best_state: the best valid ranking so far, and the weights that gave it.
+    seconds: training time so far, without pauses.
+
+    Raises
+    ------
+    Diverged
+        from `step()`, when a loss is not a number.
+    """
+
+    def __init__(self, kg: KnowledgeGraph, config: Config) -> None:
+        if kg.num_entities < 2:
+            raise InputError(f"{kg.name} has one entity only, so no triplet can have a negative")
+        self.kg, self.config = kg, config
+        seeds = np.random.SeedSequence(config.seed).generate_state(len(_RANDOM_SOURCES) + 1)
+        self._random = {
+            name: torch.Generator().manual_seed(int(seed))
+            for name, seed in zip(_RANDOM_SOURCES, seeds, strict=False)
+        }
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(seeds[-1]))
+            self.model = Model(kg.num_entities, kg.num_relations, config)
+            self._uniform = Uniform(config.negatives, kg.num_entities, self._random["negatives"])
+            self._dans: Dans | None = None
+            if config.sampler == "dans":
+                self._dans = Dans(
+                    config, config.dim, kg.num_entities, self._random["noise"], self._random["negatives"]
+                )
+        self.networks = Networks(
+            self.model,
+            self._dans.generator if self._dans else None,
+            self._dans.discriminator if self._dans else None,
+        )
+        self._optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
+        self._graph = train_graph(kg)
+        self._whole_batch: Batch | None = None
+        self._watch = diagnostics.Watch(kg.num_entities)
+        self._order: Tensor | None = None
+        self._chunk = 0
+        self._next = 0
+        self._sums = _Sums()
+        self._at_encode: dict[str, Tensor] = {}
+        self._shared: _Step | None = None
+        self._pending: deque[Event] = deque()
+        self.epoch = 0
+        self.stage_number = 0
+        self.seconds = 0.0
+        self._epoch_seconds = 0.0
+        self.best_mrr = -1.0
+        self.best_epoch = 0
+        self.best_state: dict[str, Any] | None = None
+        self._opened = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.epoch >= self.config.epochs
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether the current epoch uses random negatives only although the sampler is DANS."""
+        return self._dans is not None and self.epoch < self.config.warmup_epochs
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages of an iteration of the current epoch, in order."""
+        if self._dans is None or self.warming_up:
+            return ("encode", "base")
+        game = ("G_E", "G_R") * self.config.k_g + ("D",) * self.config.k_d
+        return ("encode", *game, "base")
+
+    @property
+    def stage(self) -> str:
+        """The name of the stage that `step()` will do next."""
+        return self.stages[self._next]
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        while not self._pending:
+            if self.finished:
+                raise StopIteration
+            self._pending.extend(self.step().events)
+        return self._pending.popleft()
+
+    def step(self) -> Stage:
+        """Do the next stage, and return its losses and news.
+
+        Raises
+        ------
+        RuntimeError
+            if the run is finished already.
+        Diverged
+            if a loss is not a number.
+        """
+        if self.finished:
+            raise RuntimeError(f"the run finished all its {self.config.epochs} epochs")
+        started = time.perf_counter()
+        epoch, name = self.epoch + 1, self.stage
+        events: list[Event] = []
+        if not self._opened:
+            self._opened = True
+            events.append(Snapshot(0, "000000.npz"))
+        if name == "encode":
+            values = self._encode()
+        elif name == "base":
+            values = self._base()
+        else:
+            values = self._play(name)
+        for part, value in values.items():
+            if not np.isfinite(value):
+                raise Diverged(epoch, part)
+        self._sums.add(values)
+        self._next += 1
+        elapsed = time.perf_counter() - started
+        self.seconds += elapsed
+        self._epoch_seconds += elapsed
+        if name == "base":
+            self._next = 0
+            self._shared = None
+            self._chunk += 1
+            if self._chunk == self._num_chunks:
+                events += self._end_epoch()
+        self.stage_number += 1
+        return Stage(self.stage_number, epoch, name, values, tuple(events))
+
+    @property
+    def _num_chunks(self) -> int:
+        return -(-len(self.kg.train) // self.config.batch_size)
+
+    def _encode(self) -> dict[str, float]:
+        """Draw the batch and the message edges, and encode all entities."""
+        n = len(self.kg.train)
+        if self._chunk == 0 and self._num_chunks > 1:
+            self._order = torch.randperm(n, generator=self._random["order"])
+        self._at_encode = {name: self._random[name].get_state() for name in ("split", "dropout")}
+        self._shared = self._make_step()
+        return {}
+
+    def _make_step(self) -> _Step:
+        config, kg = self.config, self.kg
+        n = len(kg.train)
+        keep = torch.rand(n, generator=self._random["split"]) < config.message_split
+        rows = None
+        if self._order is not None:
+            rows = self._order[self._chunk * config.batch_size : (self._chunk + 1) * config.batch_size]
+        if not config.score_message_edges:
+            rows = torch.arange(n) if rows is None else rows
+            unseen = rows[~keep[rows]]
+            # A split that keeps every edge of the batch would leave nothing to score.
+            rows = unseen if len(unseen) else rows
+        batch = self._batch(rows)
+        entities = self.model.encode(self._graph.plan_of_triplets(keep), self._random["dropout"])
+        constants = entities.detach()
+        with torch.no_grad():
+            queries = self.model.queries(constants, batch.heads, batch.relations)
+        return _Step(batch, entities, constants, queries)
+
+    def _batch(self, rows: Tensor | None) -> Batch:
+        if rows is not None:
+            return Batch.of_triplets(self.kg.train[rows], self.kg.num_relations)
+        if self._whole_batch is None:
+            self._whole_batch = Batch.of_triplets(self.kg.train, self.kg.num_relations)
+        return self._whole_batch
+
+    def _step_state(self) -> _Step:
+        """The current iteration's shared state; after a resume within it, encoded again as it was."""
+        if self._shared is None:
+            self._shared = self._make_step()
+        return self._shared
+
+    def _play(self, name: str) -> dict[str, float]:
+        """One update of G_E, G_R or D; embeddings of entities and relations are constants to it."""
+        step = self._step_state()
+        assert self._dans is not None
+        if name == "D":
+            return self._dans.update_discriminator(step.batch, step.constants, step.queries)
+        return self._dans.update_generator(name, step.batch, step.constants, step.queries)
+
+    def _base(self) -> dict[str, float]:
+        """One update of the base model on positives and negatives, fakes being constants."""
+        step = self._step_state()
+        sampler: Sampler = self._uniform if self._dans is None or self.warming_up else self._dans
+        negatives = sampler.negatives(step.batch, step.constants, step.queries)
+        loss = base_loss(self.model, self.config, step.batch, step.entities, negatives)
+        l2 = step.entities.square().mean() + self.model.relation.square().mean()
+        self._optimizer.zero_grad(set_to_none=True)
+        (loss + self.config.l2 * l2).backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm, foreach=True)
+        self._optimizer.step()
+        return {"base": float(loss.detach())}
+
+    def _end_epoch(self) -> list[Event]:
+        config = self.config
+        means = self._sums.means()
+        warm_up = self.warming_up
+        self.epoch += 1
+        self._chunk, self._order, self._sums = 0, None, _Sums()
+        losses = Losses(
+            epoch=self.epoch,
+            warm_up=warm_up,
+            seconds=self._epoch_seconds,
+            **{"base": means.pop("base"), **means},
+        )
+        events: list[Event] = [losses]
+        self._epoch_seconds = 0.0
+        started = time.perf_counter()
+        if self.epoch % config.eval_every == 0 or self.finished:
+            if len(self.kg.valid):
+                events.append(self._rank())
+            measured = diagnostics.measure(self.networks, self.kg, config, self.epoch)
+            events.append(measured)
+            if not warm_up:
+                events += self._watch.check(losses, measured)
+        if self.epoch % config.snapshot_every == 0 or self.finished:
+            events.append(Snapshot(self.epoch, f"{self.epoch:06d}.npz"))
+        self.seconds += time.perf_counter() - started
+        if self.finished:
+            events.append(Finished(self.epoch, self.best_epoch, self.best_mrr, self.seconds))
+        return events
+
+    def _rank(self) -> Ranking:
+        result = evaluate(self.model, self.kg, "valid")
+        best = result.mrr > self.best_mrr
+        if best:
+            self.best_mrr, self.best_epoch = result.mrr, self.epoch
+            self.best_state = {
+                "networks": copy.deepcopy(self.networks.state_dict()),
+                "epoch": self.epoch,
+                "mrr": result.mrr,
+            }
+        return Ranking(
+            epoch=self.epoch,
+            split="valid",
+            mrr=result.mrr,
+            hits_at_1=result.hits_at_1,
+            hits_at_3=result.hits_at_3,
+            hits_at_10=result.hits_at_10,
+            ndcg_at_5=result.ndcg_at_5,
+            best=best,
+        )
+
+    def snapshot_arrays(self) -> dict[str, np.ndarray]:
+        """Embeddings and one fake per condition as they are now: what a `Snapshot` event asks to keep."""
+        return diagnostics.snapshot_arrays(self.networks, self.kg, self.config, self.epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on with the same numbers: tensors and plain values only."""
+        optimizers = {"base": self._optimizer.state_dict()}
+        if self._dans:
+            optimizers |= {name: o.state_dict() for name, o in self._dans.optimizers.items()}
+        return {
+            "networks": self.networks.state_dict(),
+            "optimizers": optimizers,
+            "random": {name: source.get_state() for name, source in self._random.items()},
+            "at_encode": dict(self._at_encode) if self._next else {},
+            "order": self._order,
+            "sums": [dict(self._sums.total), dict(self._sums.count)],
+            "watch": self._watch.state_dict(),
+            "best": self.best_state,
+            "progress": {
+                "epoch": self.epoch,
+                "chunk": self._chunk,
+                "next": self._next,
+                "stage_number": self.stage_number,
+                "seconds": self.seconds,
+                "epoch_seconds": self._epoch_seconds,
+                "best_mrr": self.best_mrr,
+                "best_epoch": self.best_epoch,
+                "opened": self._opened,
+            },
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a run where `state_dict` left it; the graph and the settings must be the same."""
+        self.networks.load_state_dict(state["networks"])
+        optimizers = {"base": self._optimizer} | (self._dans.optimizers if self._dans else {})
+        for name, optimizer in optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        for name, source in self._random.items():
+            source.set_state(state["random"][name])
+        self._at_encode = dict(state["at_encode"])
+        self._order = state["order"]
+        self._sums = _Sums(dict(state["sums"][0]), dict(state["sums"][1]))
+        self._watch.load_state_dict(state["watch"])
+        self.best_state = state["best"]
+        progress = state["progress"]
+        self.epoch, self._chunk, self._next = progress["epoch"], progress["chunk"], progress["next"]
+        self.stage_number, self.seconds = progress["stage_number"], progress["seconds"]
+        self._epoch_seconds, self._opened = progress["epoch_seconds"], progress["opened"]
+        self.best_mrr, self.best_epoch = progress["best_mrr"], progress["best_epoch"]
+        self._pending.clear()
+        self._shared = None
+        if self._next:
+            # Within an iteration the encoding is made again from the random states it started with; the base
+            # model has not moved since, so it comes out the same and leaves the same states behind.
+            for name, value in self._at_encode.items():
+                self._random[name].set_state(value)
+            self._shared = self._make_step()
+
+
+def base_loss(model: Model, config: Config, batch: Batch, entities: Tensor, negatives: Negatives) -> Tensor:
+    """The base loss, without the L2 term: the mean over all pairs × (1 + N_s) terms (method, section 2).
+
+    Every distinct query is scored once; a query's fakes count once for each of its pairs.
+    """
+    queries = model.queries(entities, batch.heads, batch.relations)
+    positive, by_id = _score_ids(model, queries, entities, batch, negatives.ids)
+    by_vector = None
+    if negatives.vectors is not None:
+        by_vector = model.decoder.score(queries.unsqueeze(1), negatives.vectors)
+    if config.loss == "softmax":
+        return _softmax_loss(batch, positive, by_id, by_vector, negatives.weights)
+    total = F.softplus(-positive).sum()
+    terms = len(positive)
+    if by_id is not None:
+        losses = F.softplus(by_id)
+        total = total + (losses if negatives.weights is None else negatives.weights * losses).sum()
+        terms += by_id.numel()
+    if by_vector is not None:
+        total = total + batch.counts.to(by_vector.dtype) @ F.softplus(by_vector).sum(1)
+        terms += len(positive) * by_vector.shape[1]
+    return total / terms
+
+
+def _softmax_loss(
+    batch: Batch, positive: Tensor, by_id: Tensor | None, by_vector: Tensor | None, weights: Tensor | None
+) -> Tensor:
+    """Cross-entropy of each answer against its own negatives."""
+    parts = [positive.unsqueeze(1)]
+    if by_id is not None:
+        parts.append(by_id if weights is None else by_id + weights.log())
+    if by_vector is not None:
+        parts.append(by_vector[batch.query])
+    logits = torch.cat(parts, dim=1)
+    return (torch.logsumexp(logits, dim=1) - positive).mean()
+
+
+def _score_ids(
+    model: Model, queries: Tensor, entities: Tensor, batch: Batch, ids: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Scores of each pair's answer (P,) and of its negative ids (P, K)."""
+    if len(queries) * len(entities) <= _ALL_PAIRS:
+        table = model.decoder.score_all(queries, entities).flatten()
+        rows = batch.query * len(entities)
+        positive = table.gather(0, rows + batch.answer)
+        if ids is None or ids.shape[1] == 0:
+            return positive, None
+        return positive, table.gather(0, (rows.unsqueeze(1) + ids).flatten()).view_as(ids)
+    pair_queries = F.embedding(batch.query, queries)
+    positive = model.decoder.score(pair_queries, F.embedding(batch.answer, entities))
+    if ids is None or ids.shape[1] == 0:
+        return positive, None
+    return positive, model.decoder.score(pair_queries.unsqueeze(1), F.embedding(ids, entities))

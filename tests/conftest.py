@@ -1,0 +1,41 @@
+"""What several test files share: a small graph and the bundled ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from dans_core import KnowledgeGraph
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """One thread, as in a run: sums in one order give one set of numbers."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def umls() -> KnowledgeGraph:
+    return KnowledgeGraph.load("umls")
+
+
+@pytest.fixture(scope="session")
+def nations() -> KnowledgeGraph:
+    return KnowledgeGraph.load("nations")
+
+
+def random_graph(seed: int, num_entities: int = 12, num_relations: int = 3, n: int = 40) -> KnowledgeGraph:
+    """A graph of about n distinct random triplets: 70 % train, the rest halved."""
+    rng = np.random.default_rng(seed)
+    triplets = np.unique(
+        np.stack([rng.integers(0, m, n) for m in (num_entities, num_relations, num_entities)], axis=1), axis=0
+    )
+    rng.shuffle(triplets)
+    cuts = [int(0.7 * len(triplets)), int(0.85 * len(triplets))]
+    return KnowledgeGraph(
+        *np.split(triplets, cuts),
+        entities=[f"e{i:03d}" for i in range(num_entities)],
+        relations=[f"r{i}" for i in range(num_relations)],
+        name="random",
+    )

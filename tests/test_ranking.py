@@ -1,0 +1,142 @@
+"""Ranks against PyKEEN's evaluator and a plain loop; the metrics; the popularity floor."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pykeen.evaluation import RankBasedEvaluator
+
+from dans_core import Config, Trainer, evaluate, popularity_floor
+from dans_core import ranking as ranking_module
+from dans_core.ranking import Metrics, rank
+from tests.conftest import random_graph
+
+
+def slow_ranks(table_of, kg, split: str) -> list[list[float]]:
+    """One triplet at a time, one candidate at a time; realistic ties."""
+    facts = {tuple(q) for part in ("train", "valid", "test") for q in kg.queries(part).tolist()}
+    ranks = []
+    for h, r, t in kg.array(split).tolist():
+        pair = []
+        for head, relation, answer in ((h, r, t), (t, r + kg.num_relations, h)):
+            scores = table_of(head, relation)
+            rivals = [
+                scores[e] for e in range(kg.num_entities) if e != answer and (head, relation, e) not in facts
+            ]
+            above = sum(s > scores[answer] for s in rivals)
+            equal = sum(s == scores[answer] for s in rivals)
+            pair.append(((1 + above) + (1 + above + equal)) / 2)
+        ranks.append(pair)
+    return ranks
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 4))
+def test_ranks_equal_a_plain_loop_on_tied_scores(seed, levels):
+    graph = random_graph(seed)
+    table = torch.from_numpy(np.random.default_rng(seed).integers(0, levels, (12, 6, 12)).astype(np.float32))
+    fast = rank(lambda heads, relations: table[heads, relations].clone(), graph, "valid")
+    assert fast.ranks.tolist() == slow_ranks(lambda h, r: table[h, r].tolist(), graph, "valid")
+
+
+def pykeen_metrics(table: torch.Tensor, kg, split: str) -> dict[str, float]:
+    """PyKEEN's filtered realistic metrics for scores (2, n, N): tails, then heads, of each triplet."""
+    evaluator = RankBasedEvaluator(filtered=True)
+    facts = torch.cat([kg.train, kg.valid, kg.test])
+    triplets = getattr(kg, split)
+    for target, column, scores in (("tail", 2, table[0]), ("head", 0, table[1])):
+        others = [c for c in (0, 1, 2) if c != column]
+        masked = scores.clone()
+        for i, triplet in enumerate(triplets):
+            same = (facts[:, others] == triplet[others]).all(dim=1)
+            masked[i, facts[same, column]] = torch.nan
+            masked[i, triplet[column]] = scores[i, triplet[column]]
+        true = masked.gather(1, triplets[:, column, None])
+        evaluator.process_scores_(triplets, target, masked, true)
+    results = evaluator.finalize()
+    return {
+        side: results.get_metric(f"{side}.realistic.inverse_harmonic_mean_rank")
+        for side in ("both", "tail", "head")
+    } | {f"h{k}": results.get_metric(f"both.realistic.hits_at_{k}") for k in (1, 3, 10)}
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_metrics_equal_pykeens_on_umls(umls, tied):
+    source = torch.Generator().manual_seed(0)
+    queries = torch.from_numpy(np.array(umls.queries("test")))
+    n = len(umls.test)
+    scores = torch.randn(2 * n, umls.num_entities, generator=source)
+    if tied:
+        scores = scores.round()
+    # One score vector per distinct query, as a model gives.
+    key = queries[:, 0] * 1000 + queries[:, 1]
+    distinct, index = torch.unique(key, return_inverse=True)
+    scores = scores[: len(distinct)]
+
+    def scorer(heads, relations):
+        return scores[torch.searchsorted(distinct, heads * 1000 + relations)].clone()
+
+    ours = rank(scorer, umls, "test")
+    theirs = pykeen_metrics(scores[index].view(2, n, -1), umls, "test")
+    assert ours.mrr == pytest.approx(theirs["both"], abs=1e-6)
+    assert ours.tail.mrr == pytest.approx(theirs["tail"], abs=1e-6)
+    assert ours.head.mrr == pytest.approx(theirs["head"], abs=1e-6)
+    for k in (1, 3, 10):
+        assert getattr(ours, f"hits_at_{k}") == pytest.approx(theirs[f"h{k}"], abs=1e-6)
+
+
+def test_chunks_change_nothing(nations, monkeypatch):
+    model = Trainer(nations, Config(dim=8, epochs=2)).model
+    whole = evaluate(model, nations, "test")
+    monkeypatch.setattr(ranking_module, "_MAX_SCORES", 50)
+    assert torch.equal(evaluate(model, nations, "test").ranks, whole.ranks)
+
+
+def test_the_floor_of_umls_is_the_published_one(umls):
+    floor = popularity_floor(umls, "test")
+    assert (round(floor.mrr, 3), round(floor.hits_at_1, 3), round(floor.ndcg_at_5, 3)) == (
+        0.661,
+        0.506,
+        0.688,
+    )
+
+
+def test_equal_scores_rank_in_the_middle(nations):
+    result = rank(lambda heads, relations: torch.zeros(len(heads), nations.num_entities), nations, "test")
+    h, r, _ = nations.test[0].tolist()
+    known = sum(len(ids) for ids in nations.answers(h, r).values())
+    assert float(result.ranks[0, 0]) == 1 + (nations.num_entities - known) / 2
+
+
+@given(st.lists(st.integers(2, 60).map(lambda k: k / 2), min_size=1, max_size=30))
+def test_metrics_follow_their_formulas_and_bounds(ranks):
+    metrics = Metrics.of(torch.tensor(ranks))
+    n = len(ranks)
+    assert metrics.mrr == pytest.approx(sum(1 / r for r in ranks) / n)
+    assert metrics.ndcg_at_5 == pytest.approx(sum(1 / math.log2(1 + r) for r in ranks if r <= 5) / n)
+    hits_at_5 = sum(r <= 5 for r in ranks) / n
+    assert metrics.hits_at_1 - 1e-12 <= metrics.ndcg_at_5 <= hits_at_5 + 1e-12
+    assert metrics.hits_at_1 <= metrics.hits_at_3 <= metrics.hits_at_10 and metrics.count == n
+
+
+def test_sides_and_relations_add_up(nations):
+    result = evaluate(Trainer(nations, Config(dim=8, epochs=2)).model, nations, "test")
+    assert result.count == 2 * len(nations.test)
+    assert result.mrr == pytest.approx((result.tail.mrr + result.head.mrr) / 2)
+    weighted = sum(m.mrr * m.count for m in result.relations.values()) / result.count
+    assert result.mrr == pytest.approx(weighted)
+    assert result.ranks.shape == (len(nations.test), 2)
+
+
+def test_scores_that_are_not_numbers_are_refused(nations):
+    with pytest.raises(ValueError, match="not numbers"):
+        rank(
+            lambda heads, relations: torch.full((len(heads), nations.num_entities), torch.nan),
+            nations,
+            "test",
+        )
