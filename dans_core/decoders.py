@@ -75,9 +75,8 @@ class RotatE(Decoder):
         return torch.cat([h_re * cos - h_im * sin, h_re * sin + h_im * cos], dim=-1)
 
     def score(self, q: Tensor, t: Tensor) -> Tensor:
-        # A vector norm has gradient 0 where the modulus is 0; the square root of a sum would give NaN.
-        difference = (q - t).unflatten(-1, (2, -1))
-        return self.gamma - torch.linalg.vector_norm(difference, dim=-2).sum(-1)
+        distance: Tensor = _Moduli.apply(*(q - t).chunk(2, dim=-1))  # type: ignore[no-untyped-call]
+        return self.gamma - distance
 
     def score_all(self, q: Tensor, entities: Tensor) -> Tensor:
         distance: Tensor = _SumOfModuli.apply(q, entities)  # type: ignore[no-untyped-call]
@@ -87,6 +86,25 @@ class RotatE(Decoder):
 _BLOCK = (
     16  # queries at a time, so that the (block, N, dim / 2) intermediates stay in the cache on small graphs
 )
+
+# Where a modulus is 0 so are both its parts, and any positive floor of the divisor gives the subgradient 0.
+_TINY = 1e-20
+
+
+class _Moduli(torch.autograd.Function):
+    """Σ_k |x_k| over the last dimension, from real and imaginary parts; its gradient is 0 where a modulus is."""
+
+    @staticmethod
+    def forward(ctx: Any, real: Tensor, imaginary: Tensor) -> Tensor:
+        modulus = torch.addcmul(real.square(), imaginary, imaginary).sqrt_()
+        ctx.save_for_backward(real, imaginary, modulus)
+        return modulus.sum(-1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        real, imaginary, modulus = ctx.saved_tensors
+        factor = grads[0].unsqueeze(-1) / modulus.clamp_min(_TINY)
+        return real * factor, imaginary * factor
 
 
 class _SumOfModuli(torch.autograd.Function):
@@ -117,8 +135,7 @@ class _SumOfModuli(torch.autograd.Function):
             re, im = q[start:stop, None].chunk(2, dim=-1)
             re, im = re - e_re, im - e_im
             modulus = torch.addcmul(re.square(), im, im).sqrt_()
-            # At modulus 0 the numerators are 0 too, so any positive floor gives the subgradient 0.
-            factor = grad[start:stop, :, None] / modulus.clamp_min_(1e-20)
+            factor = grad[start:stop, :, None] / modulus.clamp_min_(_TINY)
             re.mul_(factor)
             im.mul_(factor)
             grad_q[start:stop, :half] = re.sum(1)

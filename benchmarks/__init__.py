@@ -1,0 +1,1 @@
+"""Measurements that take minutes, each one command: `python -m benchmarks NAME`."""
