@@ -126,38 +126,14 @@ class HealthWarning(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The run is over; the best valid MRR and its epoch, and the training time in seconds."""
+    """The run is over; the best valid MRR and its epoch (None without a valid split), and the seconds trained."""
 
     kind: ClassVar[str] = "finished"
-    best_epoch: int
-    best_mrr: float
+    best_epoch: int | None
+    best_mrr: float | None
     seconds: float
-
-
-_KINDS: dict[str, type[Event]] = {
-    cls.kind: cls for cls in (Losses, Ranking, Diagnostics, Snapshot, HealthWarning, Finished)
-}
 
 
 def to_dict(event: Event) -> dict[str, Any]:
     """The event as plain JSON values, its kind under `event`."""
     return {"event": event.kind, **dataclasses.asdict(event)}
-
-
-def from_dict(record: dict[str, Any]) -> Event | None:
-    """The event of a record made by `to_dict`; None for a kind this version does not know.
-
-    Raises
-    ------
-    TypeError
-        if a known kind lacks a field or has one too many.
-    """
-    fields = dict(record)
-    kind = _KINDS.get(fields.pop("event", ""))
-    if kind is None:
-        return None
-    if kind is Diagnostics:
-        for side in ("g_e", "g_r"):
-            if fields.get(side) is not None:
-                fields[side] = PathwayHealth(**fields[side])
-    return kind(**fields)

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from dans_core.events import Diagnostics, HealthWarning, Losses, PathwayHealth
 
 # A trouble counts as over when this many checks in a row did not find it, so that a figure that hovers about
 # its bound does not begin and end again and again.
 _CALM = 3
+# Every D starts out guessing; it is called weak when this many checks in a row find it so.
+_WEAK = 3
 
 _Key = tuple[str, str | None]
+
+
+@dataclass
+class _Trouble:
+    """A warning, whether it was told, and how many checks in a row found it (> 0) or did not (< 0)."""
+
+    warning: HealthWarning
+    told: bool = False
+    streak: int = 0
 
 
 class Watch:
@@ -19,35 +31,42 @@ class Watch:
 
     def __init__(self, num_entities: int) -> None:
         self.num_entities = num_entities
-        self._active: dict[_Key, HealthWarning] = {}
-        self._calm: dict[_Key, int] = {}
+        self._troubles: dict[_Key, _Trouble] = {}
 
     def check(self, losses: Losses, measured: Diagnostics) -> list[HealthWarning]:
         """The warnings that begin or end with these figures of one epoch."""
+        news = []
         now = {(w.code, w.pathway): w for w in _troubles(losses, measured, self.num_entities)}
-        news = [warning for key, warning in now.items() if key not in self._active]
-        for key, warning in list(self._active.items()):
-            self._calm[key] = 0 if key in now else self._calm.get(key, 0) + 1
-            if self._calm[key] == _CALM:
-                del self._active[key], self._calm[key]
-                news.append(dataclasses.replace(warning, epoch=measured.epoch, active=False))
-        self._active = now | self._active
+        for key, warning in now.items():
+            trouble = self._troubles.setdefault(key, _Trouble(warning))
+            trouble.streak = max(trouble.streak, 0) + 1
+            if not trouble.told and trouble.streak >= (_WEAK if warning.code == "d-too-weak" else 1):
+                trouble.told, trouble.warning = True, warning
+                news.append(warning)
+        for key, trouble in list(self._troubles.items()):
+            if key in now:
+                continue
+            trouble.streak = min(trouble.streak, 0) - 1
+            if not trouble.told:
+                del self._troubles[key]
+            elif trouble.streak == -_CALM:
+                del self._troubles[key]
+                news.append(dataclasses.replace(trouble.warning, epoch=measured.epoch, active=False))
         return news
 
-    def state_dict(self) -> list[list[str | int | None]]:
-        """The active warnings, and how long each has been calm, as plain values."""
+    def state_dict(self) -> list[list[str | int | bool | None]]:
+        """What is being watched, as plain values."""
         return [
-            [w.epoch, w.code, w.pathway, w.message, w.advice, self._calm.get(key, 0)]
-            for key, w in self._active.items()
+            [*dataclasses.astuple(trouble.warning), trouble.told, trouble.streak]
+            for trouble in self._troubles.values()
         ]
 
-    def load_state_dict(self, state: list[list[str | int | None]]) -> None:
-        """Take up the warnings of `state_dict`."""
-        self._active, self._calm = {}, {}
-        for *fields, calm in state:
+    def load_state_dict(self, state: list[list[str | int | bool | None]]) -> None:
+        """Take up what `state_dict` gave."""
+        self._troubles = {}
+        for *fields, told, streak in state:
             warning = HealthWarning(*fields)  # type: ignore[arg-type]
-            self._active[warning.code, warning.pathway] = warning
-            self._calm[warning.code, warning.pathway] = int(calm or 0)
+            self._troubles[warning.code, warning.pathway] = _Trouble(warning, bool(told), int(streak or 0))
 
 
 def _troubles(losses: Losses, measured: Diagnostics, num_entities: int) -> Iterator[HealthWarning]:
@@ -66,11 +85,13 @@ def _troubles(losses: Losses, measured: Diagnostics, num_entities: int) -> Itera
             "Lower the learning rate of D, or give G more steps (k_G).",
         )  # fmt: skip
     elif gap < 0.02:
+        rates = f"({losses.d_real:.2f} for real, {losses.d_real - gap:.2f} for fakes)"
         yield HealthWarning(
             epoch, "d-too-weak", None,
-            f"D rates real entities and fakes alike ({losses.d_real:.2f} against {losses.d_real - gap:.2f}): "
-            "the fakes are perfect, or D has not learned.",
-            "Look at the map; if the fakes do not lie among the entities, raise the learning rate of D or k_D.",
+            f"D takes fakes for real more than real entities {rates}: G has outrun it."
+            if gap < -0.02
+            else f"D rates real entities and fakes alike {rates}: the fakes are perfect, or D has not learned.",
+            "Raise the learning rate of D or k_D, unless the map shows the fakes among the entities.",
         )  # fmt: skip
 
 

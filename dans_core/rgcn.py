@@ -63,9 +63,7 @@ class MessageGraph:
             kept = keep[self.order].nonzero().squeeze(1)
             source, destination = source[kept], destination[kept]
             relation, slot = relation[kept], slot[kept]
-        norm = (
-            torch.bincount(slot, minlength=self._num_slots).to(dtype).reciprocal()[slot]
-        )
+        norm = torch.bincount(slot, minlength=self._num_slots).to(dtype).reciprocal()[slot]
         ptr = torch.zeros(self.num_nodes + 1, dtype=torch.long, device=source.device)
         torch.cumsum(torch.bincount(destination, minlength=self.num_nodes), 0, out=ptr[1:])
         return EdgePlan(source, relation, norm, ptr)
@@ -90,7 +88,8 @@ class FastRGCN(RGCNConv):
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_type: Tensor) -> Tensor:
         """The layer on plain edges, as PyG's: x (N, in) → (N, out)."""
-        return self.propagate_plan(x, MessageGraph(edge_index, edge_type, len(x), self.num_relations).plan(dtype=x.dtype))
+        graph = MessageGraph(edge_index, edge_type, len(x), self.num_relations)
+        return self.propagate_plan(x, graph.plan(dtype=x.dtype))
 
     def propagate_plan(self, x: Tensor, plan: EdgePlan) -> Tensor:
         """The layer on a prepared plan: x (N, in) → (N, out)."""

@@ -39,7 +39,7 @@ class Diverged(RuntimeError):
     def __init__(self, epoch: int, part: str) -> None:
         self.epoch = epoch
         super().__init__(
-            f"diverged at epoch {epoch}: the loss of {part} is not a number; a lower learning rate may help"
+            f"diverged at epoch {epoch}: {part} has numbers beyond all bounds; a lower learning rate may help"
         )
 
 
@@ -207,7 +207,7 @@ class Trainer:
             values = self._play(name)
         for part, value in values.items():
             if not np.isfinite(value):
-                raise Diverged(epoch, part)
+                raise Diverged(epoch, f"the loss {part}")
         self._sums.add(values)
         self._next += 1
         elapsed = time.perf_counter() - started
@@ -292,6 +292,9 @@ class Trainer:
         config = self.config
         means = self._sums.means()
         warm_up = self.warming_up
+        for part, network in (("the base model", self.model), *self._players()):
+            if not all(bool(p.isfinite().all()) for p in network.parameters()):
+                raise Diverged(self.epoch + 1, part)
         self.epoch += 1
         self._chunk, self._order, self._sums = 0, None, _Sums()
         losses = Losses(
@@ -314,8 +317,15 @@ class Trainer:
             events.append(Snapshot(self.epoch, f"{self.epoch:06d}.npz"))
         self.seconds += time.perf_counter() - started
         if self.finished:
-            events.append(Finished(self.epoch, self.best_epoch, self.best_mrr, self.seconds))
+            ranked = self.best_state is not None
+            best_epoch, best_mrr = (self.best_epoch, self.best_mrr) if ranked else (None, None)
+            events.append(Finished(self.epoch, best_epoch, best_mrr, self.seconds))
         return events
+
+    def _players(self) -> list[tuple[str, torch.nn.Module]]:
+        if self._dans is None:
+            return []
+        return [("G", self._dans.generator), ("D", self._dans.discriminator)]
 
     def _rank(self) -> Ranking:
         result = evaluate(self.model, self.kg, "valid")

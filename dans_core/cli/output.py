@@ -1,0 +1,46 @@
+"""How the commands print: tables and numbers for people, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on standard output, at once."""
+    print(json.dumps(value, allow_nan=False, ensure_ascii=False), flush=True)
+
+
+def print_table(title: str, columns: list[tuple[str, bool]], rows: list[list[str]]) -> None:
+    """A table on standard output; a column is its heading and whether it holds numbers.
+
+    Names from data are printed as they are: no markup is read in them. Where no terminal sets a width, nothing wraps.
+    """
+    print(title)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    for heading, numbers in columns:
+        table.add_column(heading, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for people, or a dash."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: "12 s", "3 min 5 s", "2 h 4 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

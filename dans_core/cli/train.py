@@ -1,0 +1,188 @@
+"""The command `train`: a new run, or one that goes on."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dans_core.cli.output import duration, number
+from dans_core.config import PRESETS, Config, parse
+from dans_core.errors import InputError
+from dans_core.runs import Run, RunWriter, new_id, open_run, runs_dir, source_that_lasts
+
+if TYPE_CHECKING:
+    from dans_core.kg import KnowledgeGraph
+    from dans_core.training import Trainer
+
+COMMAND = "python -m dans_core"
+
+
+def _setting(name: str, metavar: str = "TEXT") -> Any:
+    """An option for a setting: its help is the setting's own, and its value is checked with all the others."""
+    info = Config.model_fields[name]
+    return typer.Option(metavar=metavar, help=str(info.description), show_default=str(info.default))
+
+
+def train(
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="A data set's name, a folder, or a file of triplets.",
+            show_default="umls",
+        ),
+    ] = None,
+    decoder: Annotated[str | None, _setting("decoder", "distmult|complex|rotate")] = None,
+    sampler: Annotated[str | None, _setting("sampler", "dans|uniform")] = None,
+    epochs: Annotated[str | None, _setting("epochs", "INTEGER")] = None,
+    seed: Annotated[str | None, _setting("seed", "INTEGER")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(PRESETS), help="A set of settings to begin with.", show_default="default"
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any setting; may be given more than once."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="The run's folder, or its name among the runs.", show_default="a new name"
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run given by --out.")] = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="INTEGER", help="Threads for tensors.", show_default="DANS_THREADS or 1"),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a line for each event.")
+    ] = False,
+) -> int:
+    """Train a run. Ctrl-C stops it after the current stage, to be resumed; pressed twice, at once."""
+    named = {"decoder": decoder, "sampler": sampler, "epochs": epochs, "seed": seed}
+    given = _settings(preset, {name: value for name, value in named.items() if value is not None}, set_ or [])
+    if resume:
+        return _go_on(_run_to_resume(out, dataset, given), threads, json)
+    config = parse(given)
+    path = _new_path(out)
+    from dans_core.kg import KnowledgeGraph
+
+    source = "umls" if dataset is None else dataset
+    kg = KnowledgeGraph.load(source)
+    trainer = _trainer(kg, config, threads)
+    if path is None:
+        path = runs_dir() / new_id(config, kg.name)
+    with RunWriter.create(path.parent, path.name, config, kg.name, kg.hash, source) as writer:
+        return _train(writer, trainer, json)
+
+
+def _settings(preset: str | None, named: dict[str, str], pairs: list[str]) -> dict[str, Any]:
+    """The settings that were given, not yet checked."""
+    if preset is not None and preset not in PRESETS:
+        raise InputError(f"preset = {preset!r}: must be one of {', '.join(PRESETS)}")
+    given: dict[str, Any] = dict(named)
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        name = name.strip()
+        if not (name and equals):
+            raise InputError(f"--set {pair!r}: must be NAME=VALUE, such as --set lr=0.01")
+        if name in given:
+            raise InputError(f"{name} is given twice, as {given[name]!r} and {value.strip()!r}; give it once")
+        given[name] = value.strip()
+    return PRESETS[preset or "default"] | given
+
+
+def _new_path(out: str | None) -> Path | None:
+    """The folder of a new run; None where it is to get a new name."""
+    if out is None:
+        return None
+    path = runs_dir() / out if "/" not in out and "\\" not in out else Path(out)
+    if path.exists():
+        raise InputError(f"{path} exists already; choose another name, or go on with it by --resume")
+    return path
+
+
+def _run_to_resume(out: str | None, dataset: str | None, given: dict[str, Any]) -> Run:
+    if out is None:
+        raise InputError("--resume needs --out RUN, the run to go on with")
+    run = open_run(out, paths=True)
+    if run.stored_status.state == "finished":
+        raise InputError(f"run {run.id} is finished; there is nothing to resume")
+    if dataset is not None and dataset != run.meta.dataset and source_that_lasts(dataset) != run.meta.source:
+        raise InputError(
+            f"run {run.id} is on data set {run.meta.dataset}, not {dataset}; leave --dataset out"
+        )
+    wanted = run.config.with_values(**given)
+    for name in given:
+        if (new := getattr(wanted, name)) != (old := getattr(run.config, name)):
+            raise InputError(
+                f"run {run.id} has {name} = {old}, not {new}; a run goes on with its own settings, so leave it out"
+            )
+    return run
+
+
+def _go_on(run: Run, threads: int | None, json: bool) -> int:
+    trainer = _trainer(run.load_kg(), run.config, threads)
+    with RunWriter.reopen(run.path) as writer:
+        return _train(writer, trainer, json)
+
+
+def _trainer(kg: KnowledgeGraph, config: Config, threads: int | None) -> Trainer:
+    from dans_core.training import Trainer
+    from dans_core.worker import set_threads
+
+    set_threads(threads)
+    return Trainer(kg, config)
+
+
+def _train(writer: RunWriter, trainer: Trainer, json: bool) -> int:
+    """Train the run of `writer`, telling of it as it goes; the exit code."""
+    from dans_core.cli.progress import reporter
+    from dans_core.ranking import popularity_floor
+    from dans_core.worker import StopFlag, drive
+
+    stop = StopFlag()
+    stop.install()
+    with reporter(writer, trainer, stop, json) as report:
+        state = drive(writer, trainer, lambda: stop.asked, report.stage, report.state)
+    status = writer.status
+    # Seconds on a large graph, so not where someone waits for a run to stop.
+    ranked = state == "finished" and len(trainer.kg.valid) > 0
+    floor = popularity_floor(trainer.kg, "valid").mrr if ranked else None
+    if json:
+        report.summary(floor)
+    if state == "failed":
+        print(f"error: {status.reason}", file=sys.stderr)
+        return 1
+    if not json:
+        _print_summary(writer, floor)
+    return 130 if state == "stopped" and stop.asked else 0
+
+
+def _print_summary(writer: RunWriter, floor: float | None) -> None:
+    status = writer.status
+    run = shlex.quote(_short(writer.path))
+    print(
+        f"{status.state} at epoch {status.epoch} of {status.epochs} after {duration(status.seconds)} of training"
+    )
+    if status.best_mrr is not None:
+        beside = f"; popularity floor {number(floor)}" if floor is not None else ""
+        print(f"best valid MRR {number(status.best_mrr)} at epoch {status.best_epoch}{beside}")
+    print(f"run: {writer.path}")
+    if status.state == "finished":
+        print(f"next: {COMMAND} evaluate {run} --split test")
+        print(f"      {COMMAND} inspect {run} --triplet HEAD RELATION TAIL")
+    else:
+        print(f"go on: {COMMAND} train --resume --out {run}")
+
+
+def _short(path: Path) -> str:
+    """How to name a run in a command: its id where that is enough."""
+    return path.name if path.parent.resolve() == runs_dir().resolve() else str(path)
