@@ -111,11 +111,11 @@ class Config(BaseModel):
         "GAN", "epochs", ge=0, le=100_000,
     )  # fmt: skip
     lr_g: float = _setting(
-        1e-3, "Learning rate, G", "Step size of both pathways. Faster than D, they can fool it sooner.", "GAN",
-        "", gt=0.0, le=1.0,
+        5e-4, "Learning rate, G", "Step size of both pathways. Much faster than D, they outrun it and drift off.",
+        "GAN", "", gt=0.0, le=1.0,
     )  # fmt: skip
     lr_d: float = _setting(
-        1e-4, "Learning rate, D", "Step size of the discriminator. Too fast a D leaves G nothing to learn.",
+        5e-4, "Learning rate, D", "Step size of the discriminator. Too fast a D leaves G nothing to learn.",
         "GAN", "", gt=0.0, le=1.0,
     )  # fmt: skip
     k_g: int = _setting(
@@ -190,6 +190,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch_size": 1000,
         "lr": 1e-3,
         "l2": 1e-2,
+        "lr_g": 1e-3,
+        "lr_d": 1e-4,
         "sigma": 0.01,
         "k_d": 10,
         "eval_every": 50,

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # Draws per condition that the figures are taken over, and the most conditions looked at.
 DRAWS = 5
 _MAX_CONDITIONS = 2_000
+# Cosines kept in memory at once: 64 MiB of float32.
+_MAX_COSINES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,11 @@ def snapshot_arrays(
 
 def nearest(fakes: Tensor, entities: Tensor) -> tuple[Tensor, Tensor]:
     """The nearest entity by cosine over all N: ids and cosines, shape (…) for fakes (…, dim)."""
-    cosines = F.normalize(fakes, dim=-1) @ F.normalize(entities, dim=-1).T
-    best = cosines.max(dim=-1)
-    return best.indices, best.values
+    unit = F.normalize(entities, dim=-1).T
+    blocks = F.normalize(fakes, dim=-1).flatten(0, -2).split(max(1, _MAX_COSINES // len(entities)))
+    best = [(block @ unit).max(dim=-1) for block in blocks]
+    ids, cosines = torch.cat([b.indices for b in best]), torch.cat([b.values for b in best])
+    return ids.view(fakes.shape[:-1]), cosines.view(fakes.shape[:-1])
 
 
 def known(kg: KnowledgeGraph, batch: Batch, tails: Tensor) -> Tensor:

@@ -1,0 +1,6 @@
+"""The entry of the app: page config and navigation, nothing else. Start it with `streamlit run app.py`."""
+
+from dans_app import shell
+
+shell.configure()
+shell.navigate()

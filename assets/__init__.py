@@ -1,0 +1,1 @@
+"""What ships with the app, and the commands that make it."""

@@ -1,0 +1,102 @@
+"""Makes the recorded runs that the first visit shows: `python -m assets.record`.
+
+DANS and its uniform twin on UMLS with the default settings, one thread, slimmed to what a viewer needs: no
+checkpoint to resume from, half-precision weights, and the map's pictures computed beforehand.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import Progress
+
+from dans_app import loading
+from dans_core.config import Config
+from dans_core.kg import KnowledgeGraph
+from dans_core.runs import RECORDED, Run, RunWriter
+from dans_core.training import Trainer
+from dans_core.worker import drive, set_threads
+
+# Snapshots weigh most of the 3 MB that the recorded runs may take; four of them fit.
+SNAPSHOT_EVERY = 100
+LIMIT_BYTES = 3_000_000
+
+
+def record(sampler: str, root: Path, progress: Progress) -> Run:
+    """Train one run into `root` and slim it."""
+    config = Config(sampler=sampler, snapshot_every=SNAPSHOT_EVERY)
+    kg = KnowledgeGraph.load("umls")
+    task = progress.add_task(f"umls, {sampler}", total=config.epochs)
+    name = f"umls-{config.decoder}-{sampler}"
+    with RunWriter.create(root, name + "-new", config, kg.name, kg.hash, "umls") as writer:
+        trainer = Trainer(kg, config)
+        state = drive(
+            writer,
+            trainer,
+            stop=lambda: False,
+            on_stage=lambda _: progress.update(task, completed=trainer.epoch),
+        )
+    if state != "finished":
+        raise SystemExit(f"the run ended as {state}: {writer.status.reason}")
+    path = writer.path.rename(root / name)
+    _slim(path)
+    run = Run(path)
+    _ship_maps(run, kg)
+    return run
+
+
+def _ship_maps(run: Run, kg: KnowledgeGraph) -> None:
+    """Compute the UMAP of every snapshot as the Map screen does, and keep them beside the run."""
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["DANS_RUNS_DIR"] = cache
+        for epoch, _ in run.snapshots():
+            picture = loading.picture(run, epoch, kg, "umap", focus=np.arange(0))
+            if picture.waiting and not loading.projector().wait(picture.waiting, timeout=300):
+                raise SystemExit(f"the map of epoch {epoch} took more than 300 s")
+        folder = run.path / "projections"
+        folder.mkdir()
+        for file in Path(cache).rglob("*.npz"):
+            shutil.copy(file, folder)
+
+
+def _slim(path: Path) -> None:
+    for name in ("last.pt", "log.txt", "run.lock", "control.json"):
+        (path / name).unlink(missing_ok=True)
+    best = torch.load(path / "best.pt", weights_only=True)
+    torch.save({**best, "networks": _halved(best["networks"])}, path / "best.pt")
+    for file in sorted((path / "snapshots").iterdir()):
+        with np.load(file, allow_pickle=False) as arrays:
+            kept = {name: arrays[name] for name in arrays.files}
+        np.savez_compressed(file, allow_pickle=False, **kept)
+
+
+def _halved(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.half() if value.is_floating_point() else value
+    return {name: _halved(part) for name, part in value.items()}
+
+
+def main() -> None:
+    """Record both runs and put them in place of the old ones."""
+    set_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        with Progress() as progress:
+            runs = [record(sampler, Path(folder), progress) for sampler in ("dans", "uniform")]
+        size = sum(file.stat().st_size for run in runs for file in run.path.rglob("*") if file.is_file())
+        if size > LIMIT_BYTES:
+            sys.exit(f"the recorded runs take {size:,} bytes, more than the {LIMIT_BYTES:,} they may")
+        shutil.rmtree(RECORDED, ignore_errors=True)
+        for run in runs:
+            shutil.copytree(run.path, RECORDED / run.path.name)
+    print(f"{RECORDED}: {size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

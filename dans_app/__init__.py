@@ -1,0 +1,1 @@
+"""The app: glue between run directories and the screens in `pages/`."""

@@ -1,0 +1,71 @@
+"""What a page shows, kept in the URL: read it, check it, and put it back when the person comes by the menu.
+
+Streamlit's own `bind="query-params"` drops a value it does not know without a word. Here a link with a wrong name gets
+one sentence. A page reads with `raw`, checks, and writes what it really shows with `keep`.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+
+class Address:
+    """The part of the URL that belongs to one page, remembered in the session for when the menu clears the URL."""
+
+    def __init__(self, page: str, scope: str, part: str = "") -> None:
+        """`scope` says what values refer to, such as the data set: in another scope, remembered ones mean nothing.
+
+        Values of one page with another scope go into a `part` of their own.
+        """
+        self._page, self._part = page, part
+        memory = st.session_state.get(self._slot, {})
+        if memory.get("scope") != scope:
+            # What the URL carries over from the old scope is left there by this page, not asked for by a person.
+            for name, value in memory.get("values", {}).items():
+                if st.query_params.get(name) == value:
+                    del st.query_params[name]
+            memory = {"scope": scope, "values": {}}
+            st.session_state[self._slot] = memory
+            self.forgive()
+        self._memory = memory
+
+    @property
+    def _slot(self) -> str:
+        return f"address_{self._page}_{self._part}"
+
+    @property
+    def _message_slot(self) -> str:
+        return f"address_{self._page}_message"
+
+    def raw(self, name: str) -> str | None:
+        """What the URL says, else what was shown before; text of unknown origin."""
+        return st.query_params.get(name, self._memory["values"].get(name))
+
+    def keep(self, name: str, value: str | None) -> None:
+        """Write what is shown to the URL and the memory; None takes it out of both."""
+        if value is None:
+            self._memory["values"].pop(name, None)
+            if name in st.query_params:
+                del st.query_params[name]
+            return
+        self._memory["values"][name] = value
+        if st.query_params.get(name) != value:
+            st.query_params[name] = value
+
+    def choose(self, name: str, value: str | None) -> None:
+        """`keep` for callbacks of widgets: the person has moved on, so an old complaint goes."""
+        self.forgive()
+        self.keep(name, value)
+
+    def complain(self, message: str) -> None:
+        """One sentence about the address, shown until the person chooses something; the first one stands."""
+        st.session_state.setdefault(self._message_slot, message)
+
+    def forgive(self) -> None:
+        """Take the sentence away."""
+        st.session_state.pop(self._message_slot, None)
+
+    @property
+    def message(self) -> str | None:
+        """The sentence to show, or None."""
+        return st.session_state.get(self._message_slot)

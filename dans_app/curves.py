@@ -1,0 +1,174 @@
+"""Live curves that keep their zoom: the panels of the Train screen as one inline component."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dans_app import theme
+from dans_app.series import Curve, Story, thin
+from dans_app.theme import Look
+from dans_core.config import Config
+
+_HERE = Path(__file__).parent
+
+GUESS = math.log(2)
+"""Loss of a discriminator that guesses."""
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    """Registered once a server; the scripts are read with it."""
+    return st.components.v2.component(
+        "dans_curves",
+        css=(_HERE / "curves.css").read_text(encoding="utf-8"),
+        js=(_HERE / "curves.js").read_text(encoding="utf-8"),
+    )
+
+
+def show(data: dict[str, Any]) -> None:
+    """Draw the panels of `panels`, or update them in place."""
+    _component()(key="curves", data=data, width="stretch", height="content")
+
+
+def panels(
+    story: Story, config: Config, *, live: bool, floor: float | None, twin: Story | None, twin_name: str
+) -> dict[str, Any]:
+    """What the component draws of a run and, on the same axes, of its twin.
+
+    `floor` is the MRR of the popularity floor; `twin_name` stands behind the names of the twin's lines.
+    """
+    stretch = 1
+
+    def lines(*wanted: tuple[str, Look]) -> list[dict[str, Any]]:
+        nonlocal stretch
+        out = []
+        for source, faint in ((story, False), (twin, True)):
+            for key, look in wanted if source else ():
+                curve = source.curve(key)  # type: ignore[union-attr]
+                if not len(curve):
+                    continue
+                epochs, values, width = thin(curve, config.epochs)
+                stretch = max(stretch, width)
+                out.append(
+                    {
+                        "name": f"{look.name}, {twin_name}" if faint else look.name,
+                        "color": look.color,
+                        "dash": "4 4" if faint else look.dash,
+                        "faint": faint,
+                        "x": epochs,
+                        "y": values,
+                        "reach": _reach(curve, width),
+                    }
+                )
+        return out
+
+    gan = lines(("g_e", theme.G_E), ("g_r", theme.G_R))
+    judge = lines(("d_adv", theme.D_ADV), ("d_aux", theme.D_AUX))
+    base = lines(("base", theme.BASE))
+    ranking = lines(("mrr", Look("MRR", theme.BASE.color)))
+    guess = {"name": "guessing", "y": GUESS, "color": theme.FLOOR.color}
+    waiting = _no_gan(story, config)
+    data = [
+        {
+            "id": "generator",
+            "title": "Generator loss",
+            "about": "L_G of each pathway. Low: its fakes pass for real entities with the discriminator. G_E makes a "
+            "fake from the head alone, G_R from head and relation. At 0.693 (ln 2) the discriminator is guessing.",
+            "series": gan,
+            "rules": [guess],
+            "marks": [],
+            "empty": "" if gan else waiting,
+        },
+        {
+            "id": "discriminator",
+            "title": "Discriminator loss",
+            "about": "D_adv tells real entities from fakes, D_aux tells which pathway made a fake. At 0.693 (ln 2) "
+            "a head is guessing; near 0 it is always right, and G learns little from a D_adv that is always right.",
+            "series": judge,
+            "rules": [guess],
+            "marks": [],
+            "empty": "" if judge else waiting,
+        },
+        {
+            "id": "base",
+            "title": "Base model loss",
+            "about": "How well the embedding model tells true triplets from the negatives of this epoch. Harder "
+            "negatives raise it, so a higher loss need not mean a worse model: look at the ranking.",
+            "series": base,
+            "rules": [],
+            "marks": [],
+            "empty": "" if base else "The first epoch is on its way.",
+        },
+        {
+            "id": "ranking",
+            "title": "Ranking, valid split",
+            "about": "Filtered MRR over both sides: the mean of 1 / rank of the true answer among all entities; 1 is "
+            "perfect. The popularity floor ranks by how often an entity fills the slot in train, with nothing learned.",
+            "series": ranking,
+            "rules": []
+            if floor is None
+            else [{"name": "popularity floor", "short": "floor", "y": floor, "color": theme.FLOOR.color}],
+            "marks": [
+                {
+                    "name": f"best {story.best.mrr:.3f}",
+                    "x": story.best.epoch,
+                    "y": story.best.mrr,
+                    "color": theme.BASE.color,
+                }
+            ]
+            if story.best
+            else [],
+            "empty": "" if ranking else f"The first ranking comes after {_first_ranking(config)}.",
+        },
+    ]
+    for panel in data:
+        panel["alt"] = _alt(panel, config)
+    note = "" if stretch == 1 else f"Lines keep the lowest and highest point of every {stretch} epochs."
+    return {
+        "run": story.run_id,
+        "epochs": config.epochs,
+        "warm_up": config.warmup_epochs if config.sampler == "dans" else 0,
+        "live": live,
+        "panels": data,
+        "note": note,
+    }
+
+
+def _reach(curve: Curve, width: int) -> int:
+    """How far, in epochs, a point speaks for its neighbourhood when hovered."""
+    gap = curve.epochs[1] - curve.epochs[0] if len(curve) > 1 else 1
+    return max(gap, width)
+
+
+def _no_gan(story: Story, config: Config) -> str:
+    if config.sampler != "dans":
+        return "This run draws its negatives at random: there is no generator and no discriminator to follow."
+    if story.epoch < config.warmup_epochs:
+        return (
+            f"Warm-up: the base model trains alone until epoch {config.warmup_epochs}, so that the generator "
+            "has something to imitate. The GAN starts then."
+        )
+    return "The GAN starts with the next epoch."
+
+
+def _first_ranking(config: Config) -> str:
+    first = min(config.eval_every, config.epochs)
+    return "the first epoch" if first == 1 else f"epoch {first:,}"
+
+
+def _alt(panel: dict[str, Any], config: Config) -> str:
+    """What the panel shows now, in a sentence for a screen reader."""
+    if panel["empty"] or not panel["series"]:
+        return f"{panel['title']}: nothing to show yet."
+    now = ", ".join(
+        f"{line['name']} {line['y'][-1]:.3f} at epoch {line['x'][-1]:,}"
+        for line in panel["series"]
+        if line["x"]
+    )
+    extra = "".join(f"; {item['name']} {item['y']:.3f}" for item in panel["rules"])
+    best = "".join(f"; {mark['name']} at epoch {mark['x']:,}" for mark in panel["marks"])
+    return f"{panel['title']} by epoch, of {config.epochs:,}: {now}{extra}{best}."

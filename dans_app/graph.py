@@ -1,0 +1,64 @@
+"""What the screens know of a data set without torch: its sizes and the popularity floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from dans_core.kg import KnowledgeGraph
+
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Counts that decide the cost of a run; `queries` are the distinct (head, relation) of train, both directions."""
+
+    entities: int
+    relations: int
+    train: int
+    queries: int
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def load(name: str) -> KnowledgeGraph:
+    """A data set, read once a server. Raises InputError."""
+    return KnowledgeGraph.load(name)
+
+
+def sizes(kg: KnowledgeGraph) -> Sizes:
+    """The sizes of a graph."""
+    queries = kg.queries("train")
+    distinct = len(np.unique(queries[:, 0] * 2 * kg.num_relations + queries[:, 1]))
+    return Sizes(kg.num_entities, kg.num_relations, len(kg.array("train")), distinct)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def floor_mrr(name: str, kg_hash: str, split: str = "valid") -> float | None:
+    """MRR of ranking by how often an entity fills the slot; None where the data set is no longer the run's.
+
+    The same numbers as `dans_core.ranking.popularity_floor` (a test compares them), in numpy, so that the
+    first screen need not wait for torch.
+    """
+    try:
+        kg = load(name)
+    except ValueError:
+        return None
+    if kg.hash != kg_hash:
+        return None
+    counts = kg.slot_counts()
+    known = kg.known_answers
+    queries = kg.queries(split)
+    total = 0.0
+    for block in np.array_split(queries, max(1, len(queries) * kg.num_entities // _BLOCK)):
+        scores = counts[block[:, 1]].astype(np.int64)
+        target = scores[np.arange(len(block)), block[:, 2]][:, None]
+        start, stop = known.ranges(block[:, 0], block[:, 1])
+        rows = np.repeat(np.arange(len(block)), stop - start)
+        columns = np.concatenate([known.answers[a:b] for a, b in zip(start, stop, strict=True)])
+        scores[rows, columns] = -1
+        ranks = 1 + (scores > target).sum(1) + 0.5 * (scores == target).sum(1)
+        total += float((1 / ranks).sum())
+    return total / len(queries) if len(queries) else None

@@ -1,0 +1,349 @@
+"""Two dimensions for the map: one joint PCA or UMAP of all entities and fakes of a snapshot, kept on disk.
+
+Entities and fakes are always fitted together. Placing fakes into a picture fitted on entities alone pulls far ones
+towards the crowd, and so flatters bad negatives. One fit serves every relation, so places stay put when the
+relation changes. PCA takes milliseconds and is there at once; UMAP takes seconds and is computed by a background
+thread of the server, one picture at a time. No Streamlit here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+Points = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+Method = Literal["umap", "pca"]
+
+VERSION = 1
+"""Part of every key: raise it when a change here moves points, and old pictures are no longer used."""
+
+SMALLEST_UMAP = 15
+"""Fewer points than this have no neighbourhoods to speak of (and three raise inside scipy): PCA is used."""
+
+LARGEST_UMAP = 3000
+"""More points than this take a core too long; a sample around the chosen relation is fitted instead."""
+
+NEIGHBOURS = 15
+MIN_DISTANCE = 0.4
+"""Room between neighbours, of UMAP's 0 … 1: with its usual 0.1 a cloud of entities is a blot."""
+
+TRUST_NEIGHBOURS = 10
+_TRUST_SAMPLE = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Where everything in a snapshot is drawn.
+
+    Attributes:
+        method: what was used in the end; a request for UMAP of a handful of points is answered with PCA.
+        points: shape (n, 2); entities first, then fakes of G_E, then of G_R. NaN for points left out of a sample.
+        trust: trustworthiness, 0 … 1: how many of a point's neighbours here are neighbours in all dimensions
+            (Venna & Kaski 2001); NaN for fewer than four points.
+        explained: share of the variance that the two directions of a PCA hold; NaN for UMAP.
+    """
+
+    method: Method
+    points: Points
+    trust: float
+    explained: float
+
+    @property
+    def placed(self) -> int:
+        """How many points have a place."""
+        return int((~np.isnan(self.points[:, 0])).sum())
+
+    def frame(self, margin: float = 0.07) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Axis ranges that hold every point, the same for every relation."""
+        shown = self.points[~np.isnan(self.points[:, 0])]
+        if not len(shown):
+            return (-1.0, 1.0), (-1.0, 1.0)
+        low, high = shown.min(axis=0), shown.max(axis=0)
+        room = np.maximum((high - low) * margin, 1e-3)
+        return (float(low[0] - room[0]), float(high[0] + room[0])), (
+            float(low[1] - room[1]),
+            float(high[1] + room[1]),
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A UMAP to be computed: its key names the file it is kept in."""
+
+    folder: Path
+    key: str
+
+
+# --- the two projections ---------------------------------------------------------------------------------------
+
+
+def pca(
+    groups: Sequence[npt.NDArray[np.floating]], previous: Points | None = None, trust: bool = True
+) -> Projection:
+    """The two directions of largest variance, each group counting the same.
+
+    `groups` are entities, fakes of G_E, fakes of G_R, each (n, dim), possibly empty. Weighted alike, since hundreds
+    of fakes beside a hundred entities would otherwise choose the picture. `previous` are the entities' places at the
+    snapshot before, (N, 2): the picture is turned or mirrored to match, so that it does not jump between epochs.
+    """
+    points = _stack(groups)
+    weights = np.concatenate([np.full(len(group), 1.0 / len(group)) for group in groups if len(group)])
+    weights /= weights.sum()
+    centred = points - weights @ points
+    # The covariance is dim × dim however many points there are, so 40,000 entities cost no more than 400.
+    values, vectors = np.linalg.eigh((centred * weights[:, None]).T @ centred)
+    flat = centred @ vectors[:, ::-1][:, :2]
+    if flat.shape[1] < 2:
+        flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
+    total = float(values.clip(min=0).sum())
+    real = total > 1e-12 * float(weights @ (points**2).sum(axis=1))
+    explained = float(values[::-1][:2].clip(min=0).sum()) / total if real else float("nan")
+    flat = _turn(flat, flat[: len(groups[0])], previous)
+    return Projection(
+        "pca", flat.astype(np.float32), trustworthiness(points, flat) if trust else float("nan"), explained
+    )
+
+
+def with_trust(made: Projection, groups: Sequence[npt.NDArray[np.floating]]) -> Projection:
+    """The same picture with its trustworthiness measured; the slow half of a PCA."""
+    return replace(made, trust=trustworthiness(_stack(groups), made.points))
+
+
+def umap(
+    groups: Sequence[npt.NDArray[np.floating]], start: Points, rows: Rows | None = None, seed: int = 0
+) -> Projection:
+    """A joint UMAP that starts from `start`, the places of a PCA, (n, 2); `rows` fits only these points.
+
+    The start gives UMAP the broad layout, which it cannot find by itself, and keeps it alike between epochs.
+    Raises ValueError for fewer than `SMALLEST_UMAP` points.
+    """
+    points = _stack(groups)
+    rows = np.arange(len(points)) if rows is None else rows
+    if len(rows) < SMALLEST_UMAP:
+        raise ValueError(f"{len(rows)} points are too few for UMAP, which needs {SMALLEST_UMAP}")
+    import umap as umap_learn
+
+    fit = umap_learn.UMAP(
+        n_neighbors=min(NEIGHBOURS, len(rows) - 1),
+        min_dist=MIN_DISTANCE,
+        init=_spread(start[rows], seed),
+        random_state=seed,
+        n_jobs=1,
+    )
+    flat = fit.fit_transform(points[rows])
+    flat = _turn(flat, flat, start[rows])
+    placed = np.full((len(points), 2), np.nan, dtype=np.float32)
+    placed[rows] = flat
+    return Projection("umap", placed, trustworthiness(points[rows], flat), float("nan"))
+
+
+def trustworthiness(points: npt.NDArray[np.floating], flat: npt.NDArray[np.floating]) -> float:
+    """How far neighbours in `flat` (n, 2) are neighbours in `points` (n, dim); of a fixed sample when n is large."""
+    from sklearn.manifold import trustworthiness as measure
+
+    if len(points) > _TRUST_SAMPLE:
+        sample = np.random.default_rng(0).choice(len(points), _TRUST_SAMPLE, replace=False)
+        points, flat = points[sample], flat[sample]
+    neighbours = min(TRUST_NEIGHBOURS, (len(points) - 1) // 2)
+    return float(measure(points, flat, n_neighbors=neighbours)) if neighbours >= 1 else float("nan")
+
+
+def sample_rows(total: int, focus: Rows, limit: int = LARGEST_UMAP) -> Rows:
+    """Which of `total` points a UMAP fits: all up to `limit`; beyond, those of `focus` and others by chance."""
+    if total <= limit:
+        return np.arange(total)
+    random = np.random.default_rng(0)
+    focus = np.unique(focus)
+    if len(focus) >= limit:
+        return np.sort(random.choice(focus, limit, replace=False))
+    others = np.setdiff1d(np.arange(total), focus)
+    return np.sort(np.concatenate([focus, random.choice(others, limit - len(focus), replace=False)]))
+
+
+def _stack(groups: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float64]:
+    return np.concatenate([np.asarray(group, dtype=np.float64) for group in groups if len(group)])
+
+
+def _turn(
+    flat: npt.NDArray[np.floating], anchors: npt.NDArray[np.floating], target: npt.NDArray[np.floating] | None
+) -> npt.NDArray[np.floating]:
+    """`flat` turned and mirrored, never stretched, so that `anchors` come nearest to `target` (Procrustes)."""
+    if target is None:
+        # No picture before this one: the heavier half to the right and to the top, so that signs do not depend on luck.
+        signs = np.where(np.sum(anchors**3, axis=0) < 0, -1.0, 1.0)
+        return flat * signs
+    left, _, right = np.linalg.svd((anchors - anchors.mean(axis=0)).T @ (target - target.mean(axis=0)))
+    return flat @ (left @ right)
+
+
+def _spread(start: Points, seed: int) -> Points:
+    """PCA places as UMAP wants them: about ten wide, and no two points exactly alike."""
+    wide = np.abs(start).max()
+    noise = np.random.default_rng(seed).normal(scale=1e-3, size=start.shape)
+    return (start * (10.0 / wide if wide > 0 else 1.0) + noise).astype(np.float32)
+
+
+# --- on disk ---------------------------------------------------------------------------------------------------
+
+
+def key_of(method: Method, *parts: bytes | str | npt.NDArray[np.generic]) -> str:
+    """A short name for exactly this picture: method, version, and everything that went into it."""
+    digest = hashlib.sha256(f"{method} {VERSION}".encode())
+    for part in parts:
+        data = part if isinstance(part, bytes) else part.encode() if isinstance(part, str) else part.tobytes()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()[:16]
+
+
+def save(folder: Path, key: str, projection: Projection) -> None:
+    """Keep a picture as `<key>.npz`, complete or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{key}.{secrets.token_hex(4)}.tmp"
+    try:
+        with temporary.open("xb") as stream:
+            np.savez_compressed(
+                stream,
+                method=np.array(projection.method),
+                points=projection.points,
+                trust=np.array(projection.trust),
+                explained=np.array(projection.explained),
+            )
+        temporary.replace(folder / f"{key}.npz")
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def load(folders: Sequence[Path], key: str, total: int) -> Projection | None:
+    """The kept picture of `total` points from the first folder that has it; None if there is none that can be read."""
+    for folder in folders:
+        try:
+            with np.load(folder / f"{key}.npz", allow_pickle=False) as arrays:
+                points = np.asarray(arrays["points"], dtype=np.float32)
+                method = str(arrays["method"])
+                if points.shape == (total, 2) and method in ("umap", "pca"):
+                    return Projection(
+                        "umap" if method == "umap" else "pca",
+                        points,
+                        float(arrays["trust"]),
+                        float(arrays["explained"]),
+                    )
+        except (OSError, ValueError, KeyError, BadZipFile, EOFError):
+            continue  # Missing, or cut short by a full disk: it is only a cache, and is made again.
+    return None
+
+
+# --- in the background -----------------------------------------------------------------------------------------
+
+
+class Projector:
+    """One background thread that computes pictures, the one asked for last first.
+
+    A person who moves on wants the picture now on the screen, not the ones passed by. Only the latest few requests
+    are kept. The thread is a daemon: closing the server does not wait for it.
+    """
+
+    def __init__(self, waiting: int = 4, kept: int = 64) -> None:
+        self._limit = waiting
+        self._kept = kept
+        self._waiting: dict[Job, Callable[[], Projection]] = {}
+        self._working: Job | None = None
+        self._done: dict[Job, Projection | str] = {}
+        self._warm = threading.Event()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def warm(self) -> bool:
+        """Whether UMAP is imported and compiled, so that a picture takes seconds and not half a minute."""
+        return self._warm.is_set()
+
+    def warm_up(self, after: float = 0.0) -> None:
+        """Import UMAP and let it compile, `after` so many seconds unless a picture is asked for before.
+
+        Returns at once; calling it again does nothing. The delay lets a server paint its first screen in peace.
+        """
+        with self._changed:
+            self._start(after)
+
+    def submit(self, job: Job, compute: Callable[[], Projection]) -> None:
+        """Compute and keep a picture unless that is done or being done already."""
+        with self._changed:
+            if job == self._working or job in self._done:
+                return
+            self._waiting.pop(job, None)
+            self._waiting[job] = compute
+            while len(self._waiting) > self._limit:
+                del self._waiting[next(iter(self._waiting))]
+            self._start()
+            self._changed.notify_all()
+
+    def busy(self, job: Job) -> bool:
+        """Whether this picture is still to come."""
+        with self._changed:
+            return job == self._working or job in self._waiting
+
+    def result(self, job: Job) -> Projection | str | None:
+        """The picture, or in words why it could not be made, or None as long as it is not done."""
+        with self._changed:
+            return self._done.get(job)
+
+    def wait(self, job: Job, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for the picture; whether it is done. For tests and scripts."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: job != self._working and job not in self._waiting, timeout=timeout
+            )
+
+    def _start(self, after: float = 0.0) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, args=(after,), name="projector", daemon=True)
+            self._thread.start()
+
+    def _run(self, after: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._waiting), timeout=after)
+        self._compile()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._waiting))
+                job, compute = self._waiting.popitem()
+                self._working = job
+            result = _attempt(compute)
+            if isinstance(result, Projection):
+                # A folder that cannot be written costs the next server some seconds, and this one nothing.
+                with contextlib.suppress(OSError):
+                    save(job.folder, job.key, result)
+            with self._changed:
+                self._working = None
+                self._done[job] = result
+                while len(self._done) > self._kept:
+                    del self._done[next(iter(self._done))]
+                self._changed.notify_all()
+
+    def _compile(self) -> None:
+        """A first small fit: UMAP compiles its inner loops when they first run (9 s, 26 s on a fresh install)."""
+        points = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+        # A broken install must not end the thread: each request for a picture then says what is wrong.
+        with contextlib.suppress(Exception):
+            umap([points], points[:, :2])
+        self._warm.set()
+
+
+def _attempt(compute: Callable[[], Projection]) -> Projection | str:
+    """The picture, or why not: a thread has no one to raise to, so the page says it in words."""
+    try:
+        return compute()
+    except Exception as error:
+        return str(error) or type(error).__name__

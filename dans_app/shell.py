@@ -1,0 +1,176 @@
+"""What all screens share: the list of pages, the guard for deep links, and the choice of a run."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+
+import streamlit as st
+
+from dans_app import theme
+from dans_core.runs import Run, list_runs, recorded_runs, runs_dir
+
+ROOT = Path(__file__).resolve().parents[1]
+READY = "dans_ready"
+"""Session key: app.py has run in this browser session, so the menu and the titles are right."""
+
+PICKED = "dans_run"
+"""Session key: the id of the run that this person is looking at, kept across pages."""
+
+
+_NEWEST = "dans_run_picker"
+"""Session key: the key of the list of runs that is on the screen."""
+
+
+def pages() -> list[st.Page]:
+    """The screens, in the order of the menu."""
+    return [
+        st.Page(
+            ROOT / "pages" / "train.py",
+            title="Train",
+            icon=":material/show_chart:",
+            url_path="train",
+            default=True,
+            help="Start a run and watch the losses, the ranking and the health of the negatives as it trains.",
+        ),
+        st.Page(
+            ROOT / "pages" / "map.py",
+            title="Map",
+            icon=":material/scatter_plot:",
+            url_path="map",
+            help="Real entities and generated negatives in one projection, at every snapshot of a run.",
+        ),
+        st.Page(
+            ROOT / "pages" / "triplet.py",
+            title="Triplet",
+            icon=":material/conversion_path:",
+            url_path="triplet",
+            help="The negatives of one triplet from each sampler: nearest entity, scores, and D's opinion.",
+        ),
+    ]
+
+
+def configure() -> None:
+    """Title, icon and layout of the app."""
+    st.set_page_config(
+        page_title="DANS Lab",
+        # A file, since Streamlit fetches icons given by name from another host.
+        page_icon=str(ROOT / "dans_app" / "icon.svg"),
+        layout="wide",
+        initial_sidebar_state=330,
+    )
+
+
+def guard() -> None:
+    """First line of every page: on a deep link to a fresh server, let app.py run before the page.
+
+    Streamlit serves the first request for a file of a folder named `pages/` without the entry file, with the
+    wrong menu and title. Registering the pages and running again puts it right.
+    """
+    if not st.session_state.get(READY):
+        configure()
+        st.navigation(pages(), position="hidden")
+        st.session_state[READY] = True
+        st.rerun()
+
+
+def navigate() -> None:
+    """The menu, and the page that was asked for."""
+    st.session_state[READY] = True
+    page = st.navigation(pages(), position="top")
+    st.set_page_config(page_title=f"{page.title} · DANS Lab")
+    page.run()
+
+
+def select(run_id: str) -> None:
+    """Look at this run from now on: in the URL, and on the other pages. For callbacks and before `pick_run`."""
+    st.session_state[PICKED] = run_id
+    st.query_params["run"] = run_id
+
+
+def pick_run(label: str = "Run") -> Run | None:
+    """The run to show, with a list to choose another; None (and a friendly word) where there is no run.
+
+    It is the run looked at before; at the beginning of a session that of `?run=` in the URL, else the recorded run,
+    else the newest. Later the URL is written and not read, since what a browser sends with a tick may be an older
+    address. An id that is unknown or not an id at all gets one sentence, and the recorded run is shown instead.
+    """
+    recorded = recorded_runs()
+    runs = {run.id: run for run in [*list_runs(runs_dir()), *recorded]}
+    wanted = st.session_state.get(PICKED) or st.query_params.get("run")
+    if wanted and wanted not in runs:
+        st.warning(_unknown(wanted, bool(recorded)), icon=":material/link_off:")
+        wanted = None
+    if not runs:
+        return None
+    first = next((run for run in recorded if run.config.sampler == "dans"), None)
+    chosen = wanted or (first.id if first else next(iter(runs)))
+    select(chosen)
+    labels = {run_id: describe(run) for run_id, run in runs.items()}
+    # A browser sends the value of each widget again with every tick, as it last knew it, also of one that has just
+    # gone. So a list with other words or another choice is another widget, and only the newest one is listened to.
+    key = f"run_picker_{zlib.crc32(repr((chosen, labels)).encode()):x}"
+    st.session_state[_NEWEST] = key
+    st.selectbox(
+        label,
+        list(labels),
+        index=list(labels).index(chosen),
+        format_func=labels.__getitem__,
+        key=key,
+        on_change=_picked,
+        args=(key,),
+        help="Recorded runs come with the app; your own are kept in the runs folder, newest first.",
+    )
+    return runs[chosen]
+
+
+def _picked(key: str) -> None:
+    if st.session_state[_NEWEST] == key:
+        select(st.session_state[key])
+
+
+def describe(run: Run) -> str:
+    """One line that tells this run from the others, such as "UMLS · ComplEx · DANS · seed 0 · 300 epochs · …"."""
+    config, status = run.config, run.status
+    state = theme.STATES[status.state].lower()
+    if status.state not in ("queued", "running", "finished"):
+        state += f" at epoch {status.epoch:,}"
+    if status.best_mrr is not None and not status.live:
+        state += f", MRR {status.best_mrr:.3f}"
+    parts = [
+        dataset_name(run.meta.dataset),
+        theme.DECODERS[config.decoder],
+        theme.SAMPLERS[config.sampler],
+        f"seed {config.seed}",
+        f"{config.epochs:,} epochs",
+        state,
+    ]
+    mark = "Recorded · " if run.recorded else "● Live · " if status.live else ""
+    return mark + " · ".join(parts)
+
+
+def dataset_name(name: str) -> str:
+    """How a data set is written on screen."""
+    return theme.DATASETS.get(name, name)
+
+
+def narrow_hint(text: str) -> None:
+    """A line for narrow screens alone, where Streamlit folds the side bar away."""
+    with st.container(key="narrow_hint"):
+        st.html("<style>@media (min-width: 768px) { .st-key-narrow_hint { display: none; } }</style>")
+        st.caption(text)
+
+
+def plain(text: str, limit: int = 80) -> str:
+    """Text of unknown origin, made safe to stand in Markdown: shortened, on one line, nothing in it means anything."""
+    line = " ".join(text.split())
+    line = line if len(line) <= limit else line[: limit - 1] + "…"
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", line)
+
+
+def _unknown(run_id: str, recorded: bool) -> str:
+    instead = "the recorded run is shown instead" if recorded else "choose one below, or start one"
+    if re.fullmatch(r"[a-z0-9-]{1,64}", run_id):
+        return f"There is no run “{plain(run_id)}” on this machine; {instead}."
+    return f"The address asks for something that is not the name of a run; {instead}."

@@ -1,0 +1,65 @@
+"""One place for how each part of the method looks: its name, colour, marker and dash, on every screen.
+
+Each colour has a contrast of at least 3 : 1 on the light and on the dark background, so one value serves both.
+No meaning is carried by colour alone: lines differ in dash, points in marker shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one part is drawn. `marker` is a Plotly symbol, `dash` an SVG dash pattern ("" is solid)."""
+
+    name: str
+    color: str
+    marker: str = "circle"
+    dash: str = ""
+    about: str = ""
+
+
+POSITIVE = Look("Real entities", "#0B9268", "circle", about="Embeddings of the entities of the graph.")
+G_E = Look("G_E", "#D4601B", "diamond", about="Entity-wise pathway: makes fakes from the head entity alone.")
+G_R = Look("G_R", "#3A7BD5", "square", "7 3", "Relation-wise pathway: makes fakes from head and relation.")
+RANDOM = Look("Random", "#838A96", "x", "2 3", "Entities drawn at random.")
+BASE = Look("Base model", "#0B9268", "circle", about="The embedding model that is being trained.")
+D_ADV = Look("D_adv", "#B4478C", "triangle-up", about="Head of the discriminator: real entity or fake?")
+D_AUX = Look("D_aux", "#7D66CF", "triangle-down", "7 3", "Head of the discriminator: which pathway made it?")
+FLOOR = Look(
+    "Popularity floor",
+    "#838A96",
+    "line-ew",
+    "2 3",
+    "What a ranking by how often each entity fills the slot gets, without any learning.",
+)
+
+BY_SOURCE = {"positive": POSITIVE, "G_E": G_E, "G_R": G_R, "random": RANDOM}
+"""Looks by the `source` of an inspection row."""
+
+DECODERS = {"distmult": "DistMult", "complex": "ComplEx", "rotate": "RotatE"}
+SAMPLERS = {"dans": "DANS", "uniform": "Uniform"}
+DATASETS = {
+    "umls": "UMLS",
+    "kinships": "Kinships",
+    "nations": "Nations",
+    "wn18rr": "WN18RR",
+    "nell-995": "NELL-995",
+}
+
+STATES = {
+    "queued": "Waiting to start",
+    "running": "Training",
+    "paused": "Paused",
+    "finished": "Finished",
+    "stopped": "Stopped",
+    "failed": "Failed",
+    "interrupted": "Interrupted",
+}
+
+
+def rgba(color: str, alpha: float) -> str:
+    """A `#rrggbb` colour made see-through, for fills and faint points."""
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha:g})"

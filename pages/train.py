@@ -1,0 +1,259 @@
+"""Screen Train: start a run, watch it learn, compare it with its twin."""
+
+import streamlit as st
+
+from dans_app import curves, graph, jobs, live, settings, shell, theme
+from dans_core import datasets
+from dans_core.errors import InputError
+from dans_core.runs import Run, find_twin, list_runs, recorded_runs
+
+TWIN = "dans_show_twin"
+TICK = 0.5
+FIRST_TICK = 0.1
+
+
+def say(error: InputError) -> None:
+    """Keep a person's mistake for the next run of the page, where it is shown once."""
+    st.session_state["train_problem"] = str(error)
+
+
+def start(config, dataset: str) -> None:
+    try:
+        shell.select(jobs.pool().start(config, dataset).id)
+    except InputError as error:
+        say(error)
+
+
+def start_twin(run: Run) -> None:
+    other = "uniform" if run.config.sampler == "dans" else "dans"
+    try:
+        jobs.pool().start(run.config.with_values(sampler=other), run.meta.source)
+        st.session_state[TWIN] = True
+    except InputError as error:
+        say(error)
+
+
+def resume(run: Run) -> None:
+    try:
+        run.request() if run.is_live else jobs.pool().resume(run)
+    except InputError as error:
+        say(error)
+
+
+def act(label: str, icon: str, action, *args, kind: str = "secondary") -> None:
+    """A button inside the ticking part whose action concerns the whole page."""
+    if st.button(label, icon=icon, type=kind):
+        action(*args)
+        st.rerun()
+
+
+def controls() -> None:
+    """The side bar: settings of a new run, what it will take, and the button that starts it."""
+    known = [info for info in datasets.available() if not info.problem]
+    names = [info.name for info in known]
+    settings.check_address(names)
+    with st.sidebar:
+        st.subheader("New run", anchor=False)
+        dataset = settings.dataset_widget(names)
+        about = next(info for info in known if info.name == dataset)
+        st.caption(
+            f"{about.entities:,} entities, {about.relations:,} relations, {about.train:,} training triplets."
+        )
+        settings.preset_buttons()
+        settings.widget("decoder")
+        settings.widget("sampler")
+        left, right = st.columns(2)
+        with left:
+            settings.widget("epochs")
+        with right:
+            settings.widget("seed")
+        button = st.container()
+        with st.expander("More settings", icon=":material/tune:"):
+            settings.more_settings()
+        with button:
+            try:
+                config = settings.config()
+                cost = jobs.estimate(config, dataset)
+            except InputError as error:
+                st.error(shell.plain(str(error), 300))
+                st.button("Start training", type="primary", width="stretch", disabled=True)
+            else:
+                st.button(
+                    "Start training",
+                    type="primary",
+                    icon=":material/play_arrow:",
+                    width="stretch",
+                    on_click=start,
+                    args=(config, dataset),
+                )
+                basis = (
+                    "measured on earlier runs here"
+                    if cost.measured
+                    else "a guess until such a run was timed here"
+                )
+                st.caption(f"Takes {cost} on disk.", help=f"One core, one run. The time is {basis}.")
+            if different := settings.changes():
+                st.caption(f":primary[●] Changed: {shell.plain(different, 400)}")
+                st.button(
+                    "Undo to defaults",
+                    type="tertiary",
+                    icon=":material/undo:",
+                    on_click=settings.use_preset,
+                    args=("default",),
+                )
+
+
+def heading(run: Run, status, troubles: int) -> None:
+    """Which run this is, in a title and badges."""
+    config = run.config
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(
+            f"{shell.plain(shell.dataset_name(run.meta.dataset))} · {theme.DECODERS[config.decoder]} · "
+            f"{theme.SAMPLERS[config.sampler]}",
+            anchor=False,
+            width="content",
+        )
+        if run.recorded:
+            st.badge("Recorded run", icon=":material/inventory_2:", color="gray")
+        color, icon = {
+            "running": ("green", ":material/play_arrow:"),
+            "queued": ("gray", ":material/hourglass_top:"),
+            "paused": ("orange", ":material/pause:"),
+            "finished": ("blue", ":material/check:"),
+            "failed": ("red", ":material/error:"),
+        }.get(status.state, ("gray", ":material/stop:"))
+        st.badge(theme.STATES[status.state], icon=icon, color=color)
+        st.badge(f"seed {config.seed}", color="gray")
+        if troubles:
+            words = "1 warning" if troubles == 1 else f"{troubles} warnings"
+            st.badge(
+                words,
+                icon=":material/monitor_heart:",
+                color="orange",
+                help="See the health of the negatives, below.",
+            )
+
+
+def buttons(run: Run, status) -> None:
+    """Pause, resume, stop: those that mean something now."""
+    if run.recorded or status.state in ("finished", "failed"):
+        return
+    with st.container(horizontal=True, gap="small"):
+        if status.state in ("running", "queued"):
+            act("Pause", ":material/pause:", run.request, 0)
+        else:
+            act("Resume", ":material/play_arrow:", resume, run, kind="primary")
+        if live.under_way(status):
+            act("Stop", ":material/stop:", run.request, None, True)
+
+
+def health(run: Run, story) -> None:
+    """What is wrong with the adversarial game now, and what was."""
+    if run.config.sampler != "dans" or (story.diagnostics is None and not story.warnings):
+        return
+    st.subheader(
+        "Health of the negatives",
+        anchor=False,
+        help="Measured at every ranking: do the fakes differ, are they harder than random negatives, do they hit "
+        "true facts?",
+    )
+    if not story.active:
+        st.caption("Nothing is wrong now.")
+    for warning in story.active.values():
+        st.warning(
+            f"{shell.plain(warning.message, 400)}  \n:small[{shell.plain(warning.advice, 400)}]",
+            icon=":material/monitor_heart:",
+        )
+    if story.warnings:
+        with st.expander(f"Every warning of the run ({len(story.warnings)})", icon=":material/history:"):
+            for warning in story.warnings:
+                word = "" if warning.active else "*over:* "
+                st.markdown(f"**Epoch {warning.epoch:,}** · {word}{shell.plain(warning.message, 400)}")
+
+
+def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
+    """The run with the other sampler: train it, or show it on the same axes."""
+    other = theme.SAMPLERS["uniform" if run.config.sampler == "dans" else "dans"]
+    with st.container(border=True):
+        st.markdown(
+            f"**Does the sampler matter?** The twin is this run with the sampler *{other}*; data, seed and settings "
+            "are the same."
+        )
+        if twin is None:
+            cost = jobs.estimate(run.config.with_values(sampler=other.lower()), run.meta.source, runs)
+            with st.container(horizontal=True, vertical_alignment="center"):
+                act("Train the twin", ":material/compare_arrows:", start_twin, run)
+                st.caption(f"Takes {cost} on disk.")
+            return
+        st.toggle("Show the twin in the curves", key=TWIN)
+        st.markdown(live.comparison(run, twin, runs))
+        st.caption(live.five_seeds(run.config, run.meta.source, runs))
+
+
+def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, had_begun: bool) -> None:
+    """One tick: everything that changes while a run trains. Full rerun when the run, or its twin, starts or ends."""
+    status = jobs.pool().status(run)
+    showing = twin if twin and st.session_state.get(TWIN) else None
+    story, twin_story = live.stories(run, showing)
+    going = live.under_way(status) or bool(twin and live.under_way(jobs.pool().status(twin)))
+    if going != was_under_way or (going and bool(story.epoch) != had_begun):
+        st.rerun()
+    floor = graph.floor_mrr(run.meta.source, run.meta.hash)
+    with st.container():
+        heading(run, status, len(story.active))
+        if status.state == "finished":
+            st.markdown(f"{live.sentence(status, run.config)} {live.result(story, floor)}")
+        else:
+            st.progress(min(1.0, status.epoch / status.epochs), text=live.sentence(status, run.config))
+            if text := live.result(story, floor):
+                st.markdown(text)
+        buttons(run, status)
+    with st.container():
+        name = theme.SAMPLERS[twin.config.sampler].lower() if twin else ""
+        curves.show(
+            curves.panels(
+                story, run.config, live=live.under_way(status), floor=floor, twin=twin_story, twin_name=name
+            )
+        )
+    with st.container():
+        twin_box(run, twin, runs)
+    with st.container():
+        health(run, story)
+
+
+shell.guard()
+controls()
+st.title("Train", anchor=False)
+st.caption("What the base model, the generator and the discriminator do to each other, epoch by epoch.")
+shell.narrow_hint("Settings and pages are behind the arrows at the top left.")
+if problem := st.session_state.pop("train_problem", None):
+    st.error(f"{shell.plain(problem[:1].upper() + problem[1:], 300)}.", icon=":material/error:")
+chosen = shell.pick_run()
+if chosen is None:
+    with st.container(border=True):
+        st.subheader("Nothing has been trained here yet", anchor=False)
+        st.markdown(
+            "Choose settings in the side bar and press **Start training**: UMLS takes less than a minute, and its "
+            "losses appear here as it learns."
+        )
+else:
+    every = [*list_runs(), *recorded_runs()]
+    its_twin = find_twin(chosen, every)
+    twin_under_way = bool(its_twin and live.under_way(jobs.pool().status(its_twin)))
+    under_way = live.under_way(jobs.pool().status(chosen)) or twin_under_way
+    if twin_under_way:
+        st.session_state.setdefault(TWIN, True)
+    begun = bool(live.stories(chosen)[0].epoch)
+    tick = (TICK if begun else FIRST_TICK) if under_way else None
+
+    @st.fragment(run_every=tick)
+    def ticking() -> None:
+        watch(chosen, its_twin, every, under_way, begun)
+
+    ticking()
+    with st.expander("Repeat this run in a terminal", icon=":material/terminal:"):
+        st.code(live.command(chosen), language="bash", wrap_lines=True)
+        st.caption("The same data, seed and settings give the same numbers.")
+if chosen is None or begun or not under_way:
+    # Not while a new run makes its first epochs, which it would slow down.
+    jobs.pool().warm()

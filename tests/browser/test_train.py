@@ -1,0 +1,152 @@
+"""The Train screen in a real browser: live curves, pause, reload, deep links, phones."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from dans_core.config import Config
+from dans_core.runs import Run, list_runs
+from tests.browser.conftest import workers
+
+pytestmark = pytest.mark.browser
+
+SHORT = "dataset=umls&epochs=160&set_warmup_epochs=20&set_eval_every=10"
+
+
+def start(page, server, query: str = SHORT) -> str:
+    """Press Start training; returns the id of the run, taken from the URL."""
+    page.goto(f"{server.url}/?{query}")
+    page.get_by_role("button", name="Start training").click()
+    # Recorded runs have ids without a seed.
+    page.wait_for_url(re.compile(r"run=[a-z0-9-]+-s\d+-"))
+    epochs = re.search(r"epochs=(\d+)", query)[1]
+    page.get_by_text(re.compile(rf"^Epoch [1-9]\d* of {epochs}|^{epochs} epochs in ")).first.wait_for()
+    return re.search(r"run=([a-z0-9-]+)", page.url)[1]
+
+
+def epoch(page) -> int:
+    """The epoch in the status line."""
+    text = page.get_by_text(re.compile(r"epoch [\d,]+ of 160", re.I)).first.inner_text()
+    return int(re.search(r"epoch ([\d,]+) of", text, re.I)[1].replace(",", ""))
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def test_a_run_is_watched_paused_found_again_and_finished(page, serve, runs: Path):
+    server = serve()
+    run_id = start(page, server)
+    base = page.locator("svg.plot").nth(2)
+    base.evaluate("node => { node.watched = true }")
+    seen, labels = set(), set()
+
+    def look() -> bool:
+        seen.add(epoch(page))
+        labels.add(base.get_attribute("aria-label"))
+        return len(seen) >= 4 and len(labels) >= 4
+
+    wait_for(look)
+    assert base.evaluate("node => node.watched === true && node.isConnected"), "the chart was mounted anew"
+
+    # A zoom survives the next ticks.
+    box = base.bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 60, steps=4)
+    page.mouse.up()
+    page.get_by_text(re.compile("Zoomed to epochs")).wait_for()
+    before = epoch(page)
+    wait_for(lambda: epoch(page) > before)
+    assert page.get_by_text(re.compile("Zoomed to epochs")).is_visible()
+
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_text(re.compile("^Paused at epoch")).wait_for()
+    stood = epoch(page)
+    time.sleep(1.5)
+    assert epoch(page) == stood < 160
+
+    page.reload()
+    page.get_by_text(re.compile("^Paused at epoch")).wait_for()
+    assert f"run={run_id}" in page.url
+    assert epoch(page) == stood
+
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_text(re.compile(r"^\d+ epochs in ")).wait_for(timeout=90_000)
+    run = Run(runs / run_id)
+    assert run.status.state == "finished" and run.status.epoch == 160
+    assert page.get_by_text(re.compile(r"Best valid MRR")).first.is_visible()
+
+
+def test_a_run_outlives_the_server_and_idle_workers_do_not(page, serve, runs: Path):
+    server = serve()
+    run_id = start(page, server, "dataset=nations&epochs=120&set_warmup_epochs=10&sampler=DANS")
+    wait_for(lambda: len(workers(runs)) == 2)
+    server.stop(kill=True)
+    wait_for(lambda: Run(runs / run_id).status.state == "finished")
+    wait_for(lambda: not workers(runs), 20)
+
+    # A deep link to a fresh server: the right menu and title, and the run.
+    again = serve()
+    page.goto(f"{again.url}/train?run={run_id}")
+    page.get_by_text(re.compile(r"^\d+ epochs in ")).wait_for()
+    assert page.title() == "Train · DANS Lab"
+    for name in ("Train", "Map", "Triplet"):
+        assert page.get_by_role("link", name=name).first.is_visible()
+    assert f"run={run_id}" in page.url
+
+
+def test_stop_keeps_what_was_learned_and_the_run_can_go_on(page, serve, runs: Path):
+    server = serve()
+    run_id = start(page, server)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text(re.compile("^Stopped at epoch")).wait_for()
+    stood = epoch(page)
+    page.get_by_role("button", name="Resume").click()
+    wait_for(lambda: epoch(page) > stood)
+    Run(runs / run_id).request(stop=True)
+    page.get_by_text(re.compile("^Stopped at epoch")).wait_for()
+
+
+def test_the_twin_trains_beside_its_run(page, serve, runs: Path):
+    server = serve()
+    start(page, server, "dataset=nations&epochs=20&set_warmup_epochs=5")
+    page.get_by_text(re.compile(r"^\d+ epochs in ")).wait_for()
+    page.get_by_role("button", name="Train the twin").click()
+    page.get_by_text("MRR, uniform").wait_for()
+    wait_for(lambda: {run.config.sampler for run in list_runs(runs)} == {"dans", "uniform"})
+    page.get_by_text(re.compile("One run of each proves nothing")).wait_for()
+
+
+@pytest.mark.parametrize("run_id", ["..%2F..%2Fetc%2Fpasswd", "%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E"])
+def test_a_hostile_url_gets_one_sentence(page, serve, runs: Path, run_id: str):
+    page.on("dialog", lambda dialog: pytest.fail("a script of the URL ran"))
+    page.goto(f"{serve().url}/train?run={run_id}&epochs=banana")
+    page.get_by_role("button", name="Start training").wait_for()
+    page.get_by_text(re.compile("not the name of a run")).wait_for()
+    page.get_by_text(re.compile("its default stands")).wait_for()
+    assert page.get_by_role("alert").filter(has_text="The address").count() == 2
+    assert page.get_by_role("spinbutton", name="Epochs").input_value() == str(Config().epochs)
+
+
+def test_a_phone_shows_the_curves_without_scrolling_sideways(browser, serve, runs: Path):
+    server = serve()
+    context = browser.new_context(viewport={"width": 400, "height": 800}, color_scheme="dark")
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{server.url}/?dataset=nations&epochs=20")
+    page.get_by_role("button", name=re.compile("sidebar", re.I)).or_(
+        page.get_by_test_id("stExpandSidebarButton")
+    ).first.click()
+    page.get_by_role("button", name="Start training").click()
+    page.locator("svg.plot path.line").first.wait_for(state="attached")
+    wide = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+    context.close()
+    assert wide <= 0

@@ -1,0 +1,70 @@
+"""Small runs for tests of the app: a real one, trained in seconds, and one made of chosen numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dans_core import Config, KnowledgeGraph, Trainer
+from dans_core.events import Snapshot
+from dans_core.runs import Run, RunWriter
+
+WARM_UP = 2
+
+
+def trained(root: Path, run_id: str, sampler: str = "dans", dataset: str = "nations") -> Run:
+    """A finished run of six epochs, two of them warm-up, with snapshots at 0, 3 and 6."""
+    from dans_core.worker import drive
+
+    small = {"epochs": 6, "dim": 16, "negatives": 8, "eval_every": 3, "snapshot_every": 3}
+    config = Config(sampler=sampler, warmup_epochs=WARM_UP, **small)
+    kg = KnowledgeGraph.load(dataset)
+    with RunWriter.create(root, run_id, config, kg.name, kg.hash, dataset) as writer:
+        assert drive(writer, Trainer(kg, config), stop=lambda: False) == "finished"
+        return writer.run
+
+
+def arrays(kg: KnowledgeGraph, epoch: int, dim: int = 8, gan: bool = True) -> dict[str, np.ndarray]:
+    """What a snapshot file holds, from random numbers; G_R's fakes of one relation are all the same point."""
+    random = np.random.default_rng(epoch)
+    queries = np.unique(kg.queries("train")[:, :2], axis=0)
+    found = {
+        "epoch": np.array(epoch),
+        "entities": random.normal(size=(kg.num_entities, dim)).astype(np.float16),
+        "relations": random.normal(size=(2 * kg.num_relations, dim)).astype(np.float16),
+    }
+    if not gan:
+        return found
+    per_relation = random.normal(size=(2 * kg.num_relations, dim))
+    return found | {
+        "cond_e": np.arange(kg.num_entities, dtype=np.int32),
+        "fakes_e": random.normal(size=(kg.num_entities, dim)).astype(np.float16),
+        "cond_r": queries.astype(np.int32),
+        "fakes_r": per_relation[queries[:, 1]].astype(np.float16),
+        "d_entities": np.full(kg.num_entities, 0.5, np.float16),
+        "d_fakes_e": np.full(kg.num_entities, 0.25, np.float16),
+        "d_fakes_r": np.full(len(queries), 0.75, np.float16),
+        "spread_e": np.float32(0.5),
+        "spread_r": np.float32(0.0),
+    }
+
+
+def drawn(
+    root: Path, kg: KnowledgeGraph, source: str, run_id: str, epochs: Sequence[int] = (0, 5), gan: bool = True
+) -> Run:
+    """A run with snapshots of random numbers and no weights; `source` is what `KnowledgeGraph.load` takes."""
+    config = Config(sampler="dans" if gan else "uniform", epochs=10, warmup_epochs=WARM_UP)
+    with RunWriter.create(root, run_id, config, kg.name, kg.hash, source) as writer:
+        for epoch in epochs:
+            add_snapshot(writer, kg, epoch, gan)
+        writer.write_status("stopped", epoch=max(epochs, default=0))
+        return writer.run
+
+
+def add_snapshot(writer: RunWriter, kg: KnowledgeGraph, epoch: int, gan: bool = True) -> None:
+    """One more snapshot of random numbers."""
+    name = f"{epoch:06d}.npz"
+    writer.snapshot(name, arrays(kg, epoch, gan=gan))
+    writer.append(Snapshot(epoch, name))

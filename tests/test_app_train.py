@@ -1,0 +1,498 @@
+"""The Train screen without a browser: what it says and offers, and the parts it is made of."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dans_app import curves, graph, jobs, live, settings, shell, theme
+from dans_app.series import Curve, Story, thin
+from dans_core import runs as core_runs
+from dans_core.config import PRESETS, Config, parse
+from dans_core.errors import InputError
+from dans_core.events import Finished, HealthWarning, Losses, Ranking
+from dans_core.runs import Run, RunWriter
+
+ROOT = Path(__file__).resolve().parents[1]
+WAIT = 60
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    """Own folders for runs, no recorded run, and no real worker."""
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr(jobs.Pool, "warm", lambda self: None)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+def losses(epoch: int, warm_up: bool = False, base: float = 0.3) -> Losses:
+    gan = {} if warm_up else dict(g_e=0.7, g_r=0.6, film_e=0.1, film_r=0.1, d_adv=0.7, d_aux=0.5)
+    return Losses(epoch=epoch, base=base, warm_up=warm_up, seconds=0.05, **gan)
+
+
+def ranking(epoch: int, mrr: float, best: bool = True) -> Ranking:
+    return Ranking(
+        epoch=epoch,
+        split="valid",
+        mrr=mrr,
+        hits_at_1=0.5,
+        hits_at_3=0.6,
+        hits_at_10=0.9,
+        ndcg_at_5=0.6,
+        best=best,
+    )
+
+
+def make_run(folder: Path, run_id: str, config: Config, state: str = "finished", mrr: float = 0.9) -> Run:
+    """A run as a worker would have left it."""
+    kg = graph.load("umls")
+    with RunWriter.create(folder, run_id, config, kg.name, kg.hash, "umls") as writer:
+        for epoch in range(1, config.epochs + 1):
+            writer.append(losses(epoch, config.sampler != "dans" or epoch <= config.warmup_epochs))
+        writer.append(ranking(config.epochs, mrr))
+        if config.sampler == "dans":
+            writer.append(HealthWarning(config.epochs, "copies", "G_E", "G_E makes copies.", "Raise σ."))
+        writer.append(Finished(config.epochs, config.epochs, mrr, 2.0))
+        writer.write_status(
+            state, epoch=config.epochs, seconds=0.05 * config.epochs, best_mrr=mrr, best_epoch=config.epochs
+        )
+        return writer.run
+
+
+def screen(**query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(
+        item.value for kind in ("markdown", "caption", "subheader", "title") for item in app.get(kind)
+    )
+
+
+# --- the first screen
+
+
+def test_the_first_screen_paints_without_torch(tmp_path):
+    script = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "from dans_app import jobs\n"
+        "jobs.Pool.warm = lambda self: None\n"
+        "app = AppTest.from_file('app.py', default_timeout=60).run()\n"
+        "assert not app.exception, app.exception\n"
+        "print([m for m in ('torch', 'torch_geometric', 'umap') if m in sys.modules])\n"
+    )
+    make_run(tmp_path / "runs", "one", Config(epochs=4))
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_with_no_run_at_all_it_says_what_to_do():
+    app = screen()
+    assert "Nothing has been trained here yet" in texts(app)
+    assert "Start training" in [button.label for button in app.button]
+
+
+def test_the_recorded_run_is_there_at_the_first_visit(tmp_path):
+    make_run(tmp_path / "runs", "own", Config(epochs=4))
+    make_run(tmp_path / "recorded", "umls-complex-dans", Config(epochs=6, seed=3))
+    app = screen()
+    assert app.query_params["run"] == "umls-complex-dans"
+    assert "Recorded run" in texts(app) and "seed 3" in texts(app)
+    # Recorded runs can only be looked at.
+    assert not {"Pause", "Resume", "Stop"} & {button.label for button in app.button}
+
+
+def test_the_run_of_the_url_is_shown_with_its_result_and_warnings(tmp_path):
+    make_run(tmp_path / "runs", "a", Config(epochs=4))
+    make_run(tmp_path / "runs", "b", Config(epochs=4, decoder="rotate"), mrr=0.8125)
+    app = screen(run="b")
+    assert "RotatE" in texts(app)
+    assert "**0.812**" in texts(app) or "**0.813**" in texts(app)
+    assert "popularity alone gets 0.678" in texts(app)
+    assert [warning.value.split("  \n")[0] for warning in app.warning] == ["G\\_E makes copies\\."]
+
+
+# --- what comes in through the URL
+
+
+@pytest.mark.parametrize(
+    "run_id",
+    ["no-such-run", "../../etc/passwd", "a" * 500, "<script>alert(1)</script>", "**x**\n# y", "\x00"],
+)
+def test_a_bad_run_id_gets_one_sentence_and_the_recorded_run(tmp_path, run_id):
+    make_run(tmp_path / "recorded", "umls-complex-dans", Config(epochs=4, sampler="uniform"))
+    app = screen(run=run_id)
+    assert len(app.warning) == 1
+    assert app.warning[0].value.endswith("the recorded run is shown instead.")
+    assert "<script>" not in app.warning[0].value
+    assert app.query_params["run"] == "umls-complex-dans"
+
+
+@pytest.mark.parametrize("decoder", ["rotate", "RotatE"])
+def test_settings_come_from_the_url(decoder):
+    app = screen(epochs="120", seed="7", decoder=decoder, set_lr="0.02", set_score_message_edges="false")
+    assert not app.warning
+    with_url = {name: app.session_state[settings.key(name)] for name in Config.model_fields}
+    wanted = Config.model_construct().model_dump() | {
+        "epochs": 120, "seed": 7, "decoder": "rotate", "lr": 0.02, "score_message_edges": False,
+    }  # fmt: skip
+    assert with_url == {name: wanted[name] for name in with_url}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", "banana"),
+        ("epochs", "-3"),
+        ("epochs", "1e99"),
+        ("decoder", "__import__('os')"),
+        ("sampler", "[click](http://x)"),
+        ("set_lr", "nan"),
+        ("set_lr", "7"),
+        ("set_dim", "1"),
+        ("set_score_message_edges", "perhaps"),
+        ("dataset", "../../etc"),
+    ],
+)
+def test_nonsense_in_the_url_gets_one_sentence_and_the_default(name, value):
+    app = screen(**{name: value})
+    assert len(app.warning) == 1
+    assert "its default stands" in app.warning[0].value
+    assert "](http" not in app.warning[0].value
+    field = name.removeprefix("set_")
+    expected = "umls" if name == "dataset" else settings.default(field)
+    assert app.session_state[name] == expected
+    assert not start_button(app).disabled
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"epochs": "100", "set_warmup_epochs": "100"}, "must be below epochs"),
+        ({"set_dim": "3"}, "a multiple of 2"),
+        ({"set_lr": "0"}, "above 0"),
+    ],
+)
+def test_settings_that_cannot_be_trained_cannot_be_started(query, sentence):
+    app = screen(**query)
+    assert not app.warning
+    assert sentence in shell_unescaped(app.error[0].value)
+    assert start_button(app).disabled
+
+
+def start_button(app: AppTest):
+    return next(button for button in app.button if button.label == "Start training")
+
+
+def shell_unescaped(text: str) -> str:
+    return text.replace("\\", "")
+
+
+# --- the widgets of the settings
+
+
+def test_every_setting_has_a_widget_with_its_title_reason_and_bounds():
+    app = screen()
+    widgets = {
+        item.key: item for kind in ("number_input", "toggle", "button_group") for item in app.get(kind)
+    }
+    for name, field in Config.model_fields.items():
+        widget = widgets[settings.key(name)]
+        assert widget.label == field.title
+        assert field.description in widget.help
+        if field.annotation in (int, float):
+            low, high = settings.bounds(name)
+            assert (widget.min, widget.max) == (low, high)
+
+
+def test_changed_settings_are_marked_and_undone():
+    app = screen()
+    app.number_input(key="epochs").set_value(120).run()
+    assert app.number_input(key="epochs").label.startswith("Epochs :")
+    assert "Changed: Epochs 120" in shell_unescaped(texts(app))
+    next(button for button in app.button if button.label == "Undo to defaults").click().run()
+    assert not app.exception
+    assert app.number_input(key="epochs").value == settings.default("epochs")
+    assert "Changed" not in texts(app)
+
+
+def test_the_paper_preset_sets_its_numbers():
+    app = screen()
+    app.button(key="preset_paper").click().run()
+    assert not app.exception
+    for name, value in PRESETS["paper"].items():
+        assert app.session_state[settings.key(name)] == value
+
+
+def test_the_cost_is_said_before_the_start():
+    app = screen()
+    assert any(
+        caption.value.startswith("Takes about") and "MB on disk" in caption.value for caption in app.caption
+    )
+
+
+# --- cost
+
+
+def test_the_estimate_follows_runs_that_were_measured(tmp_path):
+    config = Config(epochs=100)
+    guess = jobs.estimate(config, "umls", [])
+    assert not guess.measured
+    run = make_run(tmp_path / "runs", "slow", config)
+    with RunWriterStatus(run) as status:
+        status["seconds"] = 3 * guess.seconds
+    measured = jobs.estimate(config, "umls", [run])
+    assert measured.measured
+    assert measured.seconds == pytest.approx(3 * guess.seconds)
+    # Another decoder was not measured, but the machine was found to be three times slower.
+    other = Config(epochs=100, decoder="distmult")
+    assert not jobs.estimate(other, "umls", [run]).measured
+    assert jobs.estimate(other, "umls", [run]).seconds == pytest.approx(
+        3 * jobs.estimate(other, "umls", []).seconds
+    )
+
+
+class RunWriterStatus:
+    """Change status.json of a finished run by hand."""
+
+    def __init__(self, run: Run) -> None:
+        self.file = run.path / "status.json"
+
+    def __enter__(self) -> dict:
+        self.values = json.loads(self.file.read_text())
+        return self.values
+
+    def __exit__(self, *error: object) -> None:
+        self.file.write_text(json.dumps(self.values))
+
+
+def test_more_costs_more():
+    small = jobs.estimate(Config(epochs=100), "umls", [])
+    for config in (
+        Config(epochs=400),
+        Config(epochs=100, decoder="rotate"),
+        Config(epochs=100, dim=400),
+        Config(epochs=100, k_d=10),
+    ):
+        assert jobs.estimate(config, "umls", []).seconds > small.seconds
+    assert jobs.estimate(Config(epochs=100, sampler="uniform"), "umls", []).seconds < small.seconds
+    assert jobs.estimate(Config(epochs=100, snapshot_every=1), "umls", []).bytes > small.bytes
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "about 1 s"),
+        (7.4, "about 7 s"),
+        (23, "about 25 s"),
+        (250, "about 4 minutes"),
+        (9000, "about 2 hours"),
+    ],
+)
+def test_times_are_no_more_exact_than_they_are_known(seconds, words):
+    assert jobs.seconds_in_words(seconds) == words
+
+
+@pytest.mark.parametrize(("count", "words"), [(900, "1 kB"), (6_200_000, "6 MB"), (1_540_000_000, "1.5 GB")])
+def test_sizes_in_words(count, words):
+    assert jobs.bytes_in_words(count) == words
+
+
+def test_a_full_house_is_refused_with_a_sentence(tmp_path):
+    writers = []
+    try:
+        for number in range(jobs.CORES):
+            kg = graph.load("umls")
+            name = f"busy-{number}"
+            writers.append(RunWriter.create(tmp_path / "runs", name, Config(), kg.name, kg.hash, "umls"))
+        with pytest.raises(InputError, match="under way and this machine has"):
+            jobs.Pool().start(Config(), "umls")
+    finally:
+        for writer in writers:
+            writer.close()
+
+
+# --- the curves
+
+
+def test_thinning_keeps_every_peak_and_bounds_the_points():
+    values = [0.5] * 5000
+    values[1234], values[4321] = 9.0, -9.0
+    curve = Curve(list(range(1, 5001)), values)
+    epochs, thinned, width = thin(curve, 5000)
+    assert len(epochs) <= 800 and width > 1
+    assert epochs == sorted(epochs) and epochs[0] == 1 and epochs[-1] == 5000
+    points = dict(zip(epochs, thinned, strict=True))
+    assert points[1235] == 9.0 and points[4322] == -9.0
+    assert all(values[epoch - 1] == value for epoch, value in points.items())
+
+
+def test_short_runs_are_drawn_point_by_point():
+    curve = Curve([1, 2, 3], [0.123456789, 0.2, 0.3])
+    assert thin(curve, 300) == ([1, 2, 3], [0.12346, 0.2, 0.3], 1)
+
+
+def test_a_story_reads_only_what_is_new_and_starts_again_after_a_resume(tmp_path):
+    kg = graph.load("umls")
+    with RunWriter.create(tmp_path / "runs", "r", Config(epochs=9), kg.name, kg.hash, "umls") as writer:
+        story = Story("r")
+        writer.append(losses(1, base=1.0), losses(2, base=2.0))
+        story.follow(writer.run)
+        writer.append(losses(3, base=3.0))
+        assert story.follow(writer.run).curve("base").values == [1.0, 2.0, 3.0]
+        before = story.cursor
+        assert story.follow(writer.run).cursor == before
+    with RunWriter.reopen(tmp_path / "runs" / "r") as writer:
+        writer.append(losses(1, base=5.0))
+        assert story.follow(writer.run).curve("base").values == [5.0]
+
+
+def test_warnings_are_active_until_they_are_over():
+    story = Story("r")
+    begun = HealthWarning(5, "copies", "G_E", "copies", "more noise")
+    story.take(begun)
+    story.take(HealthWarning(6, "copies", "G_R", "copies", "more noise"))
+    story.take(HealthWarning(9, "copies", "G_E", "copies", "more noise", active=False))
+    assert list(story.active) == [("copies", "G_R")]
+    assert len(story.warnings) == 3
+
+
+def panels(story: Story, config: Config, **more: object) -> dict:
+    options = {"live": False, "floor": 0.678, "twin": None, "twin_name": ""} | more
+    data = curves.panels(story, config, **options)
+    return {panel["id"]: panel for panel in data["panels"]}
+
+
+def test_the_panels_tell_a_screen_reader_what_they_show():
+    story = Story("r")
+    for event in (losses(1, warm_up=True), losses(2), ranking(2, 0.75)):
+        story.take(event)
+    shown = panels(story, Config(epochs=10, warmup_epochs=1))
+    assert shown["generator"]["alt"] == (
+        "Generator loss by epoch, of 10: G_E 0.700 at epoch 2, G_R 0.600 at epoch 2; guessing 0.693."
+    )
+    assert "popularity floor 0.678; best 0.750 at epoch 2" in shown["ranking"]["alt"]
+    assert {line["dash"] for line in shown["generator"]["series"]} == {"", theme.G_R.dash}
+
+
+def test_empty_axes_are_replaced_by_the_reason():
+    story = Story("r")
+    story.take(losses(1, warm_up=True))
+    assert "Warm-up" in panels(story, Config())["generator"]["empty"]
+    assert "at random" in panels(story, Config(sampler="uniform"))["discriminator"]["empty"]
+    assert "epoch 5" in panels(story, Config())["ranking"]["empty"]
+
+
+def test_the_twin_is_drawn_on_the_same_axes_and_lighter():
+    story, twin = Story("r"), Story("t")
+    for each, mrr in ((story, 0.7), (twin, 0.8)):
+        each.take(losses(1))
+        each.take(ranking(5, mrr))
+    lines = panels(story, Config(), twin=twin, twin_name="uniform")["ranking"]["series"]
+    assert [(line["name"], line["faint"]) for line in lines] == [("MRR", False), ("MRR, uniform", True)]
+    assert lines[0]["color"] == lines[1]["color"] and lines[0]["dash"] != lines[1]["dash"]
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+@pytest.mark.parametrize("name", ["umls", "nations"])
+def test_the_floor_is_that_of_the_core(name, split):
+    from dans_core.ranking import popularity_floor
+
+    kg = graph.load(name)
+    assert graph.floor_mrr(name, kg.hash, split) == pytest.approx(popularity_floor(kg, split).mrr)
+
+
+def test_the_floor_of_another_data_set_is_not_shown():
+    assert graph.floor_mrr("umls", "0" * 64) is None
+    assert graph.floor_mrr("no-such-data", "0" * 64) is None
+
+
+# --- words
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(),
+        Config(epochs=40, seed=5, sampler="uniform"),
+        Config(warmup_epochs=7, lr=0.02, score_message_edges=False, loss="softmax"),
+        Config(**PRESETS["paper"]),
+    ],
+)
+def test_the_command_repeats_the_run(tmp_path, config):
+    run = make_run(tmp_path / "runs", "r", config.with_values(epochs=min(config.epochs, 60)))
+    words = shlex.split(live.command(run))
+    assert words[:4] == ["python", "-m", "dans_core", "train"]
+    values = {}
+    rest = iter(words[4:])
+    for option in rest:
+        value = next(rest)
+        if option == "--set":
+            name, _, value = value.partition("=")
+            values[name] = value
+        else:
+            values[option.removeprefix("--")] = value
+    assert values.pop("dataset") == "umls"
+    assert parse(values).model_dump() == run.config.model_dump()
+
+
+def test_a_twin_is_compared_without_a_winner(tmp_path):
+    config = Config(epochs=4)
+    run = make_run(tmp_path / "runs", "a", config, mrr=0.9)
+    twin = make_run(tmp_path / "runs", "b", config.with_values(sampler="uniform"), mrr=0.91)
+    app = screen(run="a")
+    said = texts(app)
+    assert "DANS **0.900**, Uniform **0.910**. One run of each proves nothing" in said
+    assert "10 runs, about" in said
+    assert live.comparison(run, twin, [run, twin]) == live.comparison(twin, run, [run, twin])
+    assert "Train the twin" not in [button.label for button in app.button]
+    app.toggle(key="dans_show_twin").set_value(True).run()
+    assert not app.exception
+
+
+def test_measured_seeds_replace_the_general_remark(tmp_path):
+    made = [
+        make_run(tmp_path / "runs", f"s{seed}", Config(epochs=4, seed=seed), mrr=0.8 + seed / 100)
+        for seed in range(3)
+    ]
+    assert "your 3 runs that differ in nothing but the seed reach from 0.800 to 0.820" in live.comparison(
+        made[0], made[1], made
+    )
+
+
+def test_each_state_offers_what_makes_sense(tmp_path):
+    for state, offered in (
+        ("stopped", {"Resume"}),
+        ("paused", {"Resume"}),
+        ("running", {"Resume"}),  # its lock is free: interrupted
+        ("failed", set()),
+        ("finished", set()),
+    ):
+        make_run(tmp_path / "runs", f"r-{state}", Config(epochs=4, seed=len(state)), state=state)
+        app = screen(run=f"r-{state}")
+        assert {button.label for button in app.button} & {"Pause", "Resume", "Stop"} == offered
+
+
+def test_runs_are_told_apart_in_the_list(tmp_path):
+    run = make_run(tmp_path / "runs", "a", Config(epochs=4), mrr=0.9024)
+    assert shell.describe(run) == "UMLS · ComplEx · DANS · seed 0 · 4 epochs · finished, MRR 0.902"
+
+
+def test_text_of_unknown_origin_means_nothing_in_markdown():
+    assert shell.plain("**a** [b](c) <i> :red[x] $y$") == (r"\*\*a\*\* \[b\]\(c\) \<i\> \:red\[x\] \$y\$")
+    assert len(shell.plain("x" * 500, 80)) == 80
