@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dans_app import theme
+from dans_app import loading, theme
 from dans_core.runs import Run, list_runs, recorded_runs, runs_dir
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,16 +24,23 @@ _NEWEST = "dans_run_picker"
 
 
 def pages() -> list[st.Page]:
-    """The screens, in the order of the menu."""
+    """The screens, in the order of the menu; the first is the one without a path."""
+    train = st.Page(
+        ROOT / "pages" / "train.py",
+        title="Train",
+        icon=":material/show_chart:",
+        url_path="start",
+        default=True,
+        help="Start a run and watch the losses, the ranking and the health of the negatives as it trains.",
+    )
+
+    def to_train() -> None:
+        st.switch_page(train, query_params=st.query_params.to_dict())
+
     return [
-        st.Page(
-            ROOT / "pages" / "train.py",
-            title="Train",
-            icon=":material/show_chart:",
-            url_path="train",
-            default=True,
-            help="Start a run and watch the losses, the ranking and the health of the negatives as it trains.",
-        ),
+        train,
+        # A default page has no path of its own, but a person may type it.
+        st.Page(to_train, title="Train", url_path="train", visibility="hidden"),
         st.Page(
             ROOT / "pages" / "map.py",
             title="Map",
@@ -81,6 +88,8 @@ def navigate() -> None:
     page = st.navigation(pages(), position="top")
     st.set_page_config(page_title=f"{page.title} · DANS Lab")
     page.run()
+    # After the first screen is on its way: the map then finds UMAP compiled.
+    loading.projector()
 
 
 def select(run_id: str) -> None:

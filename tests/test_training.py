@@ -16,8 +16,8 @@ from dans_core import Config, Diverged, InputError, KnowledgeGraph, Trainer, eva
 from dans_core.batch import Batch
 from dans_core.config import parse
 from dans_core.events import Finished, Losses, Ranking, Snapshot
+from dans_core.loss import base_loss
 from dans_core.samplers.uniform import draw_uniform
-from dans_core.training import base_loss
 from tests.conftest import random_graph
 
 
@@ -195,7 +195,7 @@ def slow_base_loss(model, config, entities, pairs, ids, fakes) -> torch.Tensor:
 @pytest.mark.parametrize("all_pairs", [True, False])
 def test_base_loss_equals_the_slow_one(decoder, all_pairs, monkeypatch):
     """Scoring distinct queries once changes neither value nor gradient."""
-    monkeypatch.setattr("dans_core.training._ALL_PAIRS", 1 << 24 if all_pairs else 0)
+    monkeypatch.setattr("dans_core.loss._ALL_PAIRS", 1 << 24 if all_pairs else 0)
     graph = random_graph(2)
     trainer = Trainer(graph, small(decoder=decoder, warmup_epochs=0))
     while trainer.stage != "base":

@@ -12,9 +12,9 @@ from dans_core import Config, Trainer
 from dans_core.batch import Batch
 from dans_core.events import Losses
 from dans_core.gan import Discriminator, Pathway
+from dans_core.loss import base_loss
 from dans_core.samplers import Negatives
 from dans_core.samplers.dans import Dans
-from dans_core.training import base_loss
 from tests.conftest import random_graph
 
 

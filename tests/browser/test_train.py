@@ -101,6 +101,7 @@ def test_a_run_outlives_the_server_and_idle_workers_do_not(page, serve, runs: Pa
     for name in ("Train", "Map", "Triplet"):
         assert page.get_by_role("link", name=name).first.is_visible()
     assert f"run={run_id}" in page.url
+    assert page.get_by_text("Page not found").count() == 0
 
 
 def test_stop_keeps_what_was_learned_and_the_run_can_go_on(page, serve, runs: Path):
