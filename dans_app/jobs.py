@@ -17,7 +17,8 @@ from dans_app import graph
 from dans_core.config import Config
 from dans_core.errors import InputError
 from dans_core.records import Status
-from dans_core.runs import Run, RunWriter, list_runs, new_id, runs_dir
+from dans_core.runs import Run, list_runs, new_id, runs_dir
+from dans_core.writer import RunWriter
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -25,8 +25,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dans_core.config import Config
 from dans_core.errors import InputError
 from dans_core.events import Losses, Ranking, Snapshot
-from dans_core.runs import Run, RunWriter, State
+from dans_core.runs import Run, State
 from dans_core.training import Diverged, Stage, Trainer
+from dans_core.writer import RunWriter
 
 THREADS_VARIABLE = "DANS_THREADS"
 

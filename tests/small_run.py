@@ -9,7 +9,8 @@ import numpy as np
 
 from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.events import Snapshot
-from dans_core.runs import Run, RunWriter
+from dans_core.runs import Run
+from dans_core.writer import RunWriter
 
 WARM_UP = 2
 

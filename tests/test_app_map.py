@@ -15,7 +15,8 @@ from dans_app import loading, map_figure, projection, snapshots, wanted
 from dans_app.projection import Projection, Projector
 from dans_core import runs as core_runs
 from dans_core.kg import KnowledgeGraph
-from dans_core.runs import Run, RunWriter
+from dans_core.runs import Run
+from dans_core.writer import RunWriter
 from tests import small_run
 
 ROOT = Path(__file__).resolve().parents[1]

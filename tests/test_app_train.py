@@ -16,7 +16,8 @@ from dans_core import runs as core_runs
 from dans_core.config import PRESETS, Config, parse
 from dans_core.errors import InputError
 from dans_core.events import Finished, HealthWarning, Losses, Ranking
-from dans_core.runs import Run, RunWriter
+from dans_core.runs import Run
+from dans_core.writer import RunWriter
 
 ROOT = Path(__file__).resolve().parents[1]
 WAIT = 60

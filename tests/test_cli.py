@@ -18,7 +18,8 @@ import pytest
 from dans_core.cli import main
 from dans_core.events import Ranking
 from dans_core.records import read_events
-from dans_core.runs import RUNS_DIR_VARIABLE, Run, RunWriter
+from dans_core.runs import RUNS_DIR_VARIABLE, Run
+from dans_core.writer import RunWriter
 
 COMMAND = [sys.executable, "-m", "dans_core"]
 SMALL = ["--dataset", "nations", "--set", "dim=8", "--set", "eval_every=2"]

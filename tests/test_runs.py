@@ -18,13 +18,14 @@ from dans_core import runs
 from dans_core.config import Config
 from dans_core.errors import InputError
 from dans_core.events import Diagnostics, Finished, HealthWarning, Losses, PathwayHealth, Ranking, Snapshot
-from dans_core.runs import Run, RunWriter, find_twin, list_runs, open_run, run_id_error, scan_runs
+from dans_core.runs import Run, find_twin, list_runs, open_run, run_id_error, scan_runs
+from dans_core.writer import RunWriter
 
 CONFIG = Config(epochs=20, dim=8)
 HEALTH = PathwayHealth(0.1, 0.2, -3.0, 0.4, 5.5, 0.6, 7, 0.8, 0.9)
 HOLD = """
 import sys, time
-from dans_core.runs import RunWriter
+from dans_core.writer import RunWriter
 writer = RunWriter.reopen(sys.argv[1])
 print("held", flush=True)
 time.sleep(60)

@@ -22,8 +22,9 @@ from dans_core.config import Config
 from dans_core.errors import InputError
 from dans_core.events import Event, Losses, Ranking, Snapshot
 from dans_core.kg import KnowledgeGraph
-from dans_core.runs import Run, RunWriter
+from dans_core.runs import Run
 from dans_core.training import Trainer
+from dans_core.writer import RunWriter
 
 # With these the best valid epoch is the tenth of twelve, well after the second.
 CONFIG = Config(epochs=12, warmup_epochs=4, dim=8, lr=0.05, eval_every=2, snapshot_every=5)

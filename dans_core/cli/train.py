@@ -12,7 +12,8 @@ import typer
 from dans_core.cli.output import duration, number
 from dans_core.config import PRESETS, Config, parse
 from dans_core.errors import InputError
-from dans_core.runs import Run, RunWriter, new_id, open_run, runs_dir, source_that_lasts
+from dans_core.runs import Run, new_id, open_run, runs_dir, source_that_lasts
+from dans_core.writer import RunWriter
 
 if TYPE_CHECKING:
     from dans_core.kg import KnowledgeGraph

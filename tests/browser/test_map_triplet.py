@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dans_core import KnowledgeGraph
-from dans_core.runs import RunWriter
+from dans_core.writer import RunWriter
 from tests import small_run
 
 pytestmark = pytest.mark.browser
