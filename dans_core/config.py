@@ -74,7 +74,8 @@ class Config(BaseModel):
     )  # fmt: skip
     score_message_edges: bool = _setting(
         True, "Score message edges",
-        "Whether a triplet may carry messages and be scored in the same step. Off rules out copying the answer.",
+        "Whether a triplet may carry messages and be scored in the same step. Off rules out copying the answer, "
+        "and scores only the triplets that carry no messages.",
         "model",
     )  # fmt: skip
 
@@ -156,13 +157,22 @@ class Config(BaseModel):
     )  # fmt: skip
 
     @model_validator(mode="after")
-    def _fit_warm_up(self) -> Config:
+    def _fit_together(self) -> Config:
         if "warmup_epochs" not in self.model_fields_set:
             object.__setattr__(self, "warmup_epochs", min(self.warmup_epochs, self.epochs // 2))
         if self.sampler == "dans" and self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"warmup_epochs = {self.warmup_epochs} must be below epochs = {self.epochs}, "
                 "or the GAN never starts"
+            )
+        if self.sampler == "dans" and self.negatives < 4:
+            raise ValueError(
+                f"negatives = {self.negatives} must be at least 4 with sampler = dans, which makes a quarter of them "
+                "by each pathway"
+            )
+        if self.message_split == 1 and not self.score_message_edges:
+            raise ValueError(
+                "message_split must be below 1 with score_message_edges off, or nothing is scored"
             )
         return self
 
@@ -245,10 +255,10 @@ def _expected(name: str) -> str:
         "multiple_of": "a multiple of",
     }
     limits = [
-        f"{phrase} {value:g}"
+        f"{phrase} {f'{value:,}' if isinstance(value, int) else f'{value:g}'}"
         for bound in field.metadata
         for attribute, phrase in phrases.items()
         if (value := getattr(bound, attribute, None)) is not None
     ]
     kind = next(text for type_, text in words.items() if field.annotation is type_)
-    return f"must be {kind}" + (", " + " and ".join(limits) if limits else "")
+    return f"must be {kind}" + "".join(f", {limit}" for limit in limits)

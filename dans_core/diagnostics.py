@@ -5,6 +5,7 @@ Everything here runs in evaluation mode with random numbers of its own, so measu
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +19,6 @@ from dans_core.batch import Batch
 from dans_core.config import Config
 from dans_core.events import Diagnostics, PathwayHealth
 from dans_core.gan import PATHWAYS
-from dans_core.health import Watch as Watch
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import train_graph
 from dans_core.networks import Networks
@@ -47,7 +47,7 @@ class Fakes:
     by_query: Tensor
 
 
-def make_fakes(
+def draw_fakes(
     networks: Networks, config: Config, batch: Batch, entities: Tensor, draws: int, random: torch.Generator
 ) -> Fakes | None:
     """Fakes for the conditions of a batch as the networks make them now; None without a GAN."""
@@ -76,7 +76,7 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
     drawn = draw_uniform(answer, DRAWS, kg.num_entities, random)
     by_random = model.decoder.score(queries.unsqueeze(1), entities[drawn])
     sides: dict[str, PathwayHealth] = {}
-    if fakes := make_fakes(networks, config, batch, entities, DRAWS, random):
+    if fakes := draw_fakes(networks, config, batch, entities, DRAWS, random):
         for key, made, index in (
             ("g_e", fakes.by_head, batch.condition),
             ("g_r", fakes.by_query, torch.arange(len(batch.heads))),
@@ -93,6 +93,7 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
                 distinct_nearest=len(close.unique()),
                 scale=float(made.norm(dim=-1).median() / entities.norm(dim=-1).median().clamp_min(1e-12)),
                 false_negatives=_share(known(kg, batch, close[index])),
+                conditions=len(made),
             )
     return Diagnostics(
         epoch=epoch,
@@ -123,7 +124,7 @@ def snapshot_arrays(
         "entities": _half(entities),
         "relations": _half(networks.model.relation),
     }
-    fakes = make_fakes(networks, config, batch, entities, DRAWS, random)
+    fakes = draw_fakes(networks, config, batch, entities, DRAWS, random)
     if fakes is None or networks.discriminator is None:
         return arrays
     first_e, first_r = fakes.by_head[:, 0], fakes.by_query[:, 0]
@@ -169,8 +170,13 @@ def mean_cosine(vectors: Tensor) -> float:
 
 
 def effective_rank(vectors: Tensor) -> float:
-    """exp of the entropy of the normalised singular values of the centred rows (Roy & Vetterli 2007)."""
+    """exp of the entropy of the normalised singular values of the centred rows (Roy & Vetterli 2007).
+
+    NaN where a vector is not finite.
+    """
     centred = (vectors - vectors.mean(0)).double()
+    if not centred.isfinite().all():
+        return math.nan
     spectrum = torch.linalg.eigvalsh(centred.T @ centred).clamp_min(0).sqrt()
     if not spectrum.sum() > 0:
         return 1.0
@@ -213,7 +219,10 @@ def _share(mask: Tensor) -> float:
 
 
 def _half(values: Tensor) -> np.ndarray:
-    return values.detach().half().numpy()
+    """Half precision, unless a number is too large for it."""
+    values = values.detach()
+    fits = bool(values.abs().max() <= torch.finfo(torch.half).max)
+    return (values.half() if fits else values).numpy()
 
 
 @contextmanager

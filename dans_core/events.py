@@ -74,6 +74,7 @@ class PathwayHealth:
     distinct_nearest    number of different entities that are some fake's nearest
     scale               median length of a fake ÷ median length of an entity
     false_negatives     share whose nearest entity makes a known fact of any split
+    conditions          number of different conditions looked at
     """
 
     outscores_random: float
@@ -85,6 +86,7 @@ class PathwayHealth:
     distinct_nearest: int
     scale: float
     false_negatives: float
+    conditions: int
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,20 @@ import torch
 from torch import Tensor, nn
 
 SLOPE = 0.2
+FILM_HIDDEN = 100
 PATHWAYS = ("G_E", "G_R")
 
 
 def _mlp(dim: int, bias: bool) -> nn.Sequential:
-    """dim → dim → dim with a small random output layer.
+    """dim → 100 → dim with a small random output layer.
 
     An exact identity at the start (zero weights) would leave the first layer without a gradient.
     """
-    output = nn.Linear(dim, dim, bias=bias)
+    output = nn.Linear(FILM_HIDDEN, dim, bias=bias)
     nn.init.normal_(output.weight, std=0.02)
     if bias:
         nn.init.zeros_(output.bias)
-    return nn.Sequential(nn.Linear(dim, dim), nn.LeakyReLU(SLOPE), output)
+    return nn.Sequential(nn.Linear(dim, FILM_HIDDEN), nn.LeakyReLU(SLOPE), output)
 
 
 class FiLM(nn.Module):
@@ -68,8 +69,18 @@ class Pathway(nn.Module):
             alpha, beta = film(condition)
             regulariser = regulariser + (alpha - 1).square().mean() + beta.square().mean()
             x = torch.addcmul(beta.unsqueeze(1), alpha.unsqueeze(1), linear(x))
-            x = nn.functional.leaky_relu(norm(x.flatten(0, 1)), SLOPE).view_as(x)
+            x = nn.functional.leaky_relu(_normed(norm, x.flatten(0, 1)), SLOPE).view_as(x)
         return self.output(x), regulariser
+
+
+def _normed(norm: nn.Module, rows: Tensor) -> Tensor:
+    """Batch norm of (n, dim); a single row has no spread of its own, so it gets the running statistics."""
+    if len(rows) > 1 or not norm.training:
+        return norm(rows)
+    norm.eval()
+    out: Tensor = norm(rows)
+    norm.train()
+    return out
 
 
 class Generator(nn.Module):

@@ -98,13 +98,20 @@ def _troubles(losses: Losses, measured: Diagnostics, num_entities: int) -> Itera
 def _pathway_troubles(
     epoch: int, pathway: str, health: PathwayHealth, measured: Diagnostics, num_entities: int
 ) -> Iterator[HealthWarning]:
-    few = max(4, round(0.05 * num_entities))
-    if health.mean_cosine > 0.95 or health.distinct_nearest <= few:
+    few = max(1, round(0.05 * min(num_entities, health.conditions)))
+    signs = []
+    if health.mean_cosine > 0.95:
+        signs.append(
+            f"its fakes for different conditions point one way (mean cosine {health.mean_cosine:.2f})"
+        )
+    if health.distinct_nearest <= few:
+        signs.append(
+            f"{health.conditions:,} conditions share {health.distinct_nearest} of {num_entities:,} entities as "
+            "the nearest to their fakes"
+        )
+    if signs:
         yield HealthWarning(
-            epoch, "collapse", pathway,
-            f"{pathway} has collapsed: its fakes for different conditions have a mean cosine of "
-            f"{health.mean_cosine:.2f}, and only {health.distinct_nearest} of {num_entities} entities are ever "
-            "nearest to one.",
+            epoch, "collapse", pathway, f"{pathway} has collapsed: {', and '.join(signs)}.",
             "Try a longer warm-up, more noise (σ), a smaller FiLM weight (λ), or a lower learning rate of G.",
         )  # fmt: skip
     if health.copy_spread < 0.02:
@@ -118,7 +125,7 @@ def _pathway_troubles(
         yield HealthWarning(
             epoch, "easier-than-random", pathway,
             f"The fakes of {pathway} are easier than random negatives: only {100 * health.outscores_random:.0f} % "
-            "score above one, so they teach the base model less than a random entity would.",
+            "outscore a random entity, so they teach the base model less than one would.",
             "Give G more steps (k_G) or a higher learning rate; check the scale of the fakes.",
         )  # fmt: skip
     if health.false_negatives > max(0.2, 2 * measured.random_false_negatives):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dans_core.batch import Batch
 from dans_core.config import Config
-from dans_core.diagnostics import make_fakes, nearest
+from dans_core.diagnostics import draw_fakes, nearest
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import train_graph
 from dans_core.networks import Networks
@@ -99,7 +99,7 @@ def inspect_triplet(
 
     answer = torch.tensor([tail])
     negatives: list[Row] = []
-    if fakes := make_fakes(networks, config, batch, entities, draws, random):
+    if fakes := draw_fakes(networks, config, batch, entities, draws, random):
         negatives += rows("G_E", fakes.by_head[0], None) + rows("G_R", fakes.by_query[0], None)
     drawn = draw_uniform(answer, draws, kg.num_entities, random)[0]
     negatives += rows("random", entities[drawn], drawn)

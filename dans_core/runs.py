@@ -292,16 +292,19 @@ class Run:
         path = self.path / f"{which}.pt"
         if not path.is_file():
             other = "last" if which == "best" else "best"
-            hint = f"; there is {other}.pt" if (self.path / f"{other}.pt").is_file() else ""
-            raise InputError(f"run {self.id} has no {which}.pt, it has not got that far{hint}")
+            hint = (
+                f"; there is {other}.pt, the weights called {other}"
+                if (self.path / f"{other}.pt").is_file()
+                else ""
+            )
+            raise InputError(f"run {self.id} has no {which}.pt (yet){hint}")
         import torch
 
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
         # A damaged file fails in many ways, deep inside zipfile and pickle.
-        except Exception as error:
-            words = str(error).splitlines() or [type(error).__name__]
-            raise InputError(f"{path} is not a checkpoint ({words[0]})") from None
+        except Exception:
+            raise InputError(f"{path} is not a checkpoint of this program, or is damaged") from None
         if not isinstance(state, dict) or "networks" not in state:
             raise InputError(f"{path} is not a checkpoint of this program")
         return state

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,14 @@ from dans_core import diagnostics
 from dans_core.batch import Batch
 from dans_core.config import Config
 from dans_core.errors import InputError
-from dans_core.events import Event, Finished, Losses, Ranking, Snapshot
+from dans_core.events import Diagnostics, Event, Finished, Losses, Ranking, Snapshot, to_dict
+from dans_core.health import Watch
 from dans_core.kg import KnowledgeGraph
 from dans_core.loss import base_loss
 from dans_core.model import Model, train_graph
 from dans_core.networks import Networks
 from dans_core.ranking import evaluate
+from dans_core.records import read_events
 from dans_core.samplers import Sampler
 from dans_core.samplers.dans import Dans
 from dans_core.samplers.uniform import Uniform
@@ -117,9 +121,7 @@ class Trainer:
             self._uniform = Uniform(config.negatives, kg.num_entities, self._random["negatives"])
             self._dans: Dans | None = None
             if config.sampler == "dans":
-                self._dans = Dans(
-                    config, config.dim, kg.num_entities, self._random["noise"], self._random["negatives"]
-                )
+                self._dans = Dans(config, kg.num_entities, self._random["noise"], self._random["negatives"])
         self.networks = Networks(
             self.model,
             self._dans.generator if self._dans else None,
@@ -128,7 +130,7 @@ class Trainer:
         self._optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
         self._graph = train_graph(kg)
         self._whole_batch: Batch | None = None
-        self._watch = diagnostics.Watch(kg.num_entities)
+        self._watch = Watch(kg.num_entities)
         self._order: Tensor | None = None
         self._chunk = 0
         self._next = 0
@@ -241,9 +243,10 @@ class Trainer:
             rows = self._order[self._chunk * config.batch_size : (self._chunk + 1) * config.batch_size]
         if not config.score_message_edges:
             rows = torch.arange(n) if rows is None else rows
-            unseen = rows[~keep[rows]]
-            # A split that keeps every edge of the batch would leave nothing to score.
-            rows = unseen if len(unseen) else rows
+            if keep[rows].all():
+                # Nothing would be left to score, so this batch carries no messages.
+                keep[rows] = False
+            rows = rows[~keep[rows]]
         batch = self._batch(rows)
         entities = self.model.encode(self._graph.plan_of_triplets(keep), self._random["dropout"])
         constants = entities.detach()
@@ -259,9 +262,7 @@ class Trainer:
         return self._whole_batch
 
     def _step_state(self) -> _Step:
-        """The current iteration's shared state; after a resume within it, encoded again as it was."""
-        if self._shared is None:
-            self._shared = self._make_step()
+        assert self._shared is not None, "every iteration begins with encode"
         return self._shared
 
     def _play(self, name: str) -> dict[str, float]:
@@ -307,6 +308,8 @@ class Trainer:
             if len(self.kg.valid):
                 events.append(self._rank())
             measured = diagnostics.measure(self.networks, self.kg, config, self.epoch)
+            if not _finite(measured):
+                raise Diverged(self.epoch, "the measured fakes")
             events.append(measured)
             if not warm_up:
                 events += self._watch.check(losses, measured)
@@ -363,6 +366,7 @@ class Trainer:
             "sums": [dict(self._sums.total), dict(self._sums.count)],
             "watch": self._watch.state_dict(),
             "best": self.best_state,
+            "pending": "".join(json.dumps(to_dict(event)) + "\n" for event in self._pending),
             "progress": {
                 "epoch": self.epoch,
                 "chunk": self._chunk,
@@ -394,7 +398,7 @@ class Trainer:
         self.stage_number, self.seconds = progress["stage_number"], progress["seconds"]
         self._epoch_seconds, self._opened = progress["epoch_seconds"], progress["opened"]
         self.best_mrr, self.best_epoch = progress["best_mrr"], progress["best_epoch"]
-        self._pending.clear()
+        self._pending = deque(read_events(Path("checkpoint"), state["pending"].encode(), 0))
         self._shared = None
         if self._next:
             # Within an iteration the encoding is made again from the random states it started with; the base
@@ -402,3 +406,8 @@ class Trainer:
             for name, value in self._at_encode.items():
                 self._random[name].set_state(value)
             self._shared = self._make_step()
+
+
+def _finite(measured: Diagnostics) -> bool:
+    parts = [asdict(measured), *(asdict(side) for side in (measured.g_e, measured.g_r) if side is not None)]
+    return all(bool(np.isfinite(x)) for part in parts for x in part.values() if isinstance(x, float))

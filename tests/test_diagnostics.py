@@ -116,7 +116,7 @@ def test_half_precision_weights_are_accepted(nations):
     assert torch.allclose(networks.model.entity, trainer.model.entity, atol=1e-1)
 
 
-HEALTHY = PathwayHealth(0.5, 0.1, -3.0, 0.2, 20.0, 0.4, 60, 1.0, 0.1)
+HEALTHY = PathwayHealth(0.5, 0.1, -3.0, 0.2, 20.0, 0.4, 60, 1.0, 0.1, 1560)
 CALM = Losses(epoch=1, base=0.1, warm_up=False, seconds=0.0, d_real=0.7, d_fake_e=0.4, d_fake_r=0.4)
 
 
@@ -128,7 +128,8 @@ def figures(epoch: int, **trouble) -> Diagnostics:
     ("trouble", "code"),
     [
         ({"mean_cosine": 0.97}, "collapse"),
-        ({"distinct_nearest": 4}, "collapse"),
+        ({"distinct_nearest": 6}, "collapse"),
+        ({"distinct_nearest": 1, "conditions": 20}, "collapse"),
         ({"copy_spread": 0.001}, "copies"),
         ({"outscores_random": 0.02}, "easier-than-random"),
         ({"false_negatives": 0.5}, "false-negatives"),

@@ -22,7 +22,7 @@ from dans_core.runs import Run, find_twin, list_runs, open_run, run_id_error, sc
 from dans_core.writer import RunWriter
 
 CONFIG = Config(epochs=20, dim=8)
-HEALTH = PathwayHealth(0.1, 0.2, -3.0, 0.4, 5.5, 0.6, 7, 0.8, 0.9)
+HEALTH = PathwayHealth(0.1, 0.2, -3.0, 0.4, 5.5, 0.6, 7, 0.8, 0.9, 12)
 HOLD = """
 import sys, time
 from dans_core.writer import RunWriter

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from dans_core.batch import Batch
 from dans_core.config import parse
 from dans_core.events import Finished, Losses, Ranking, Snapshot
 from dans_core.loss import base_loss
+from dans_core.samplers import Negatives
 from dans_core.samplers.uniform import draw_uniform
 from tests.conftest import random_graph
 
@@ -234,7 +236,7 @@ def test_softmax_loss_is_a_cross_entropy_of_the_answer_against_its_negatives():
     torch.testing.assert_close(fast, torch.stack(losses).mean())
 
 
-@pytest.mark.parametrize(("total", "generated"), [(5, 1), (20, 5), (30, 7), (3, 0)])
+@pytest.mark.parametrize(("total", "generated"), [(5, 1), (20, 5), (30, 7)])
 def test_a_quarter_of_the_negatives_comes_from_each_pathway(total, generated):
     trainer = Trainer(random_graph(0), small(negatives=total, warmup_epochs=0))
     while trainer.stage != "base":
@@ -242,7 +244,7 @@ def test_a_quarter_of_the_negatives_comes_from_each_pathway(total, generated):
     step = trainer._step_state()
     negatives = trainer._dans.negatives(step.batch, step.constants, step.queries)
     assert negatives.ids.shape[1] == total - 2 * generated
-    assert (0 if negatives.vectors is None else negatives.vectors.shape[1]) == 2 * generated
+    assert negatives.vectors.shape[1] == 2 * generated
 
 
 def test_fakes_belong_to_their_query(monkeypatch):
@@ -291,6 +293,7 @@ def test_unscored_message_edges():
     trainer.step()
     kept = {tuple(t) for t in trainer.kg.train[keep_seen[0]].tolist()}
     batch = trainer._step_state().batch
+    assert kept and len(batch.answer) == 2 * (len(trainer.kg.train) - len(kept))
     r = trainer.kg.num_relations
     for q, t in zip(batch.query.tolist(), batch.answer.tolist(), strict=True):
         h, rel = int(batch.heads[q]), int(batch.relations[q])
@@ -298,14 +301,71 @@ def test_unscored_message_edges():
 
 
 def test_train_facts_only_reach_a_loss(nations):
-    """Other valid and test facts change nothing in training."""
+    """Training is the same whatever valid and test hold, how much of it, and whether there is any."""
     train, names = nations.array("train"), (nations.entities, nations.relations)
-    other = KnowledgeGraph(train, nations.array("test"), nations.array("valid"), *names, name="other")
-    losses = [
-        timeless(e for e in Trainer(graph, small(epochs=4)) if isinstance(e, Losses))
-        for graph in (nations, other)
+    rng = np.random.default_rng(0)
+    made_up = [np.stack([rng.integers(0, high, size) for high in (14, 55, 14)], axis=1) for size in (17, 90)]
+    graphs = [
+        nations,
+        KnowledgeGraph(train, *made_up, *names, name="other"),
+        KnowledgeGraph(train, train[:0], train[:0], *names, name="none"),
     ]
-    assert losses[0] == losses[1]
+    losses = [
+        timeless(e for e in Trainer(graph, small(epochs=4)) if isinstance(e, Losses)) for graph in graphs
+    ]
+    assert losses[0] == losses[1] == losses[2]
+
+
+def test_a_saved_trainer_keeps_the_events_nobody_has_taken_yet(nations):
+    whole = timeless(Trainer(nations, small(epochs=4)))
+    first = Trainer(nations, small(epochs=4))
+    seen = []
+    for event in first:
+        seen.append(event)
+        if isinstance(event, Ranking):
+            break
+    second = Trainer(nations, small(epochs=4))
+    second.load_state_dict(first.state_dict())
+    assert timeless([*seen, *second]) == whole
+
+
+def test_batches_of_one_condition_train():
+    """Batch norm has no spread to measure in a single row, so it uses what it has seen before."""
+    loop = [("a", "r", "a"), ("b", "r", "b"), ("a", "r", "b")]
+    graph = KnowledgeGraph.from_names({"train": loop, "valid": [("b", "r", "a")], "test": []}, "loops")
+    events = list(Trainer(graph, small(batch_size=1, epochs=3, warmup_epochs=0)))
+    assert isinstance(events[-1], Finished)
+
+
+def test_numbers_beyond_all_bounds_are_a_divergence(nations):
+    config = small(decoder="rotate", lr=1.0, layers=4, dim=64, epochs=40, warmup_epochs=2)
+    with pytest.raises(Diverged, match="diverged at epoch"):
+        list(Trainer(nations, config))
+
+
+def test_weights_of_negatives_count_in_both_losses():
+    graph = random_graph(2)
+    for loss in ("bce", "softmax"):
+        trainer = Trainer(graph, small(loss=loss, sampler="uniform"))
+        trainer.step()
+        step = trainer._step_state()
+        ids = trainer._uniform.negatives(step.batch, step.constants, step.queries).ids
+        weights = torch.rand(ids.shape, generator=torch.Generator().manual_seed(0)) + 0.1
+        weights = weights / weights.mean(1, keepdim=True)
+        model, e = trainer.model, step.entities
+        terms = []
+        for i, (q, t) in enumerate(zip(step.batch.query.tolist(), step.batch.answer.tolist(), strict=True)):
+            query = model.decoder.query(e[step.batch.heads[q]], model.relation[step.batch.relations[q]])
+            positive, scores = model.decoder.score(query, e[t]), model.decoder.score(query, e[ids[i]])
+            if loss == "bce":
+                terms.append((F.softplus(-positive) + weights[i] @ F.softplus(scores)) / (1 + ids.shape[1]))
+            else:
+                total = positive.exp() + weights[i] @ scores.exp()
+                terms.append(total.log() - positive)
+        given = Negatives(ids=ids, weights=weights)
+        torch.testing.assert_close(
+            base_loss(model, trainer.config, step.batch, e, given), torch.stack(terms).mean()
+        )
 
 
 def test_config_explains_itself():
@@ -315,7 +375,9 @@ def test_config_explains_itself():
         ({"epocs": 3}, "did you mean 'epochs'"),
         ({"warmup_epochs": 5, "epochs": 5}, "warmup_epochs = 5 must be below epochs = 5"),
         ({"lr": math.nan}, "lr = nan: must be a number, above 0"),
-        ({"dim": 7}, "a multiple of 2"),
+        ({"dim": 7}, "at least 2, at most 2,048, a multiple of 2"),
+        ({"negatives": 3}, "negatives = 3 must be at least 4 with sampler = dans"),
+        ({"message_split": 1, "score_message_edges": False}, "message_split must be below 1"),
     ):
         with pytest.raises(InputError) as caught:
             parse(values)

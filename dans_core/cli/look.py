@@ -93,12 +93,13 @@ def inspect(
         relation = (relation + kg.num_relations) % (2 * kg.num_relations)
     fact = kg.split_of(head, relation, tail)
     networks, epoch = _networks(found, kg, which)
+    warm_up = found.config.warmup_epochs if found.config.sampler == "dans" else -1
     from dans_core.inspection import inspect_triplet
 
     seen = inspect_triplet(networks, kg, found.config, head, relation, tail, draws)
     if json:
         record = {"run": found.id, "dataset": found.meta.dataset, "checkpoint": which, "epoch": epoch}
-        record |= {"triplet": list(triplet), "side": side, "fact": fact}
+        record |= {"warm_up": epoch <= warm_up, "triplet": list(triplet), "side": side, "fact": fact}
         rows = [dataclasses.asdict(row) for row in (seen.positive, *seen.negatives)]
         print_json(record | {"rows": rows})
         return
@@ -108,6 +109,11 @@ def inspect(
     columns += [(heading, True) for heading in ("cosine", "length", "score", "D real", "D G_R")]
     columns += [("fact", False)]
     shown = [_cells(row, tail) for row in (seen.positive, *seen.negatives)]
+    if epoch <= warm_up:
+        print(
+            f"These weights are of epoch {epoch}, within the warm-up of {warm_up}: the GAN had not begun to learn."
+            + (" Try --checkpoint last." if which == "best" else "")
+        )
     title = f"{' — '.join(triplet)}: negatives for the {side}, {which} weights, epoch {epoch}"
     print_table(title, columns, shown)
     print(

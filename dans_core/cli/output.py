@@ -36,6 +36,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """ "1 epoch", "1,200 epochs"."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def duration(seconds: float) -> str:
     """A time for people: "12 s", "3 min 5 s", "2 h 4 min"."""
     whole = round(seconds)

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dans_core.cli.output import duration, number, print_json
+from dans_core.cli.output import counted, duration, number, print_json
 from dans_core.events import Event, HealthWarning, Losses, Ranking, to_dict
 from dans_core.runs import State
 from dans_core.training import Stage, Trainer
@@ -64,9 +64,13 @@ class _Words:
     def title(self) -> list[str]:
         kg, config = self.trainer.kg, self.writer.config
         sizes = " / ".join(f"{len(kg.array(split)):,}" for split in ("train", "valid", "test"))
-        lines = [f"{kg.name}: {kg.num_entities:,} entities, {kg.num_relations:,} relations, {sizes} triplets"]
+        entities, relations = (
+            counted(kg.num_entities, "entity", "entities"),
+            counted(kg.num_relations, "relation"),
+        )
+        lines = [f"{kg.name}: {entities}, {relations}, {sizes} triplets"]
         lines += [f"note: {note}" for note in kg.notes]
-        how = f"{config.decoder}, {config.sampler}, {config.epochs} epochs, seed {config.seed}"
+        how = f"{config.decoder}, {config.sampler}, {counted(config.epochs, 'epoch')}, seed {config.seed}"
         return [*lines, f"run {self.writer.path.name}: {how}"]
 
     def numbers(self) -> str:

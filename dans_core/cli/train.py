@@ -12,7 +12,7 @@ import typer
 from dans_core.cli.output import duration, number
 from dans_core.config import PRESETS, Config, parse
 from dans_core.errors import InputError
-from dans_core.runs import Run, new_id, open_run, runs_dir, source_that_lasts
+from dans_core.runs import Run, new_id, open_run, run_id_error, runs_dir, source_that_lasts
 from dans_core.writer import RunWriter
 
 if TYPE_CHECKING:
@@ -104,7 +104,10 @@ def _new_path(out: str | None) -> Path | None:
     """The folder of a new run; None where it is to get a new name."""
     if out is None:
         return None
-    path = runs_dir() / out if "/" not in out and "\\" not in out else Path(out)
+    named = "/" not in out and "\\" not in out
+    if named and (problem := run_id_error(out)):
+        raise InputError(problem)
+    path = runs_dir() / out if named else Path(out)
     if path.exists():
         raise InputError(f"{path} exists already; choose another name, or go on with it by --resume")
     return path
@@ -120,9 +123,8 @@ def _run_to_resume(out: str | None, dataset: str | None, given: dict[str, Any]) 
         raise InputError(
             f"run {run.id} is on data set {run.meta.dataset}, not {dataset}; leave --dataset out"
         )
-    wanted = run.config.with_values(**given)
-    for name in given:
-        if (new := getattr(wanted, name)) != (old := getattr(run.config, name)):
+    for name, value in given.items():
+        if (new := getattr(parse({name: value}), name)) != (old := getattr(run.config, name)):
             raise InputError(
                 f"run {run.id} has {name} = {old}, not {new}; a run goes on with its own settings, so leave it out"
             )

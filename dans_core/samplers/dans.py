@@ -24,14 +24,13 @@ class Dans:
     def __init__(
         self,
         config: Config,
-        dim: int,
         num_entities: int,
         noise: torch.Generator,
         negatives: torch.Generator,
     ) -> None:
         self.config, self.num_entities = config, num_entities
         self.noise_source, self.id_source = noise, negatives
-        self.generator, self.discriminator = Generator(dim), Discriminator(dim)
+        self.generator, self.discriminator = Generator(config.dim), Discriminator(config.dim)
         betas = (0.5, 0.999)
         self.optimizers = {
             name: torch.optim.Adam(players.parameters(), lr=lr, betas=betas, fused=True)
@@ -110,8 +109,6 @@ class Dans:
         """N_s // 4 fakes of each pathway for every query, constants to the base loss, the rest uniform."""
         k = self.config.per_pathway
         ids = draw_uniform(batch.answer, self.config.negatives - 2 * k, self.num_entities, self.id_source)
-        if k == 0:
-            return Negatives(ids=ids)
         with torch.no_grad():
             fakes_e, _, _ = self.make_fakes("G_E", batch, entities, queries, draws=k)
             fakes_r, _, _ = self.make_fakes("G_R", batch, entities, queries, draws=k)
