@@ -200,19 +200,21 @@ _DECODER_COST = {"distmult": 0.9, "complex": 1.0, "rotate": 2.2}
 def _formula_seconds(config: Config, size: graph.Sizes) -> float:
     """Seconds of a run on one core of the machine where the constants were fitted.
 
-    *Measured* there (ms an epoch without / with GAN, ComplEx): UMLS 26 / 94, Kinships 18 / 119, Nations 5 / 43;
-    a ranking with its diagnostics on UMLS 90 ms.
+    *Measured* there on UMLS with ComplEx: 13 ms an epoch without and 75 ms with the GAN, 6 ms a ranking, and
+    45 ms to measure the negatives, 10 ms where there are only random ones.
     """
     width = config.dim / 100
-    encode = 0.6e-6 * 2 * size.train * config.layers * (1 + config.bases) / 5 * width
-    score = 0.5e-6 * 2 * size.train * (config.negatives / 20) * width
+    encode = 0.4e-6 * 2 * size.train * config.layers * (1 + config.bases) / 5 * width
+    score = 0.3e-6 * 2 * size.train * (config.negatives / 20) * width
     plain = 0.002 + encode + score * _DECODER_COST[config.decoder]
     judged = 24e-6 * (size.queries + size.entities) + 0.015
     gan = judged * (config.k_g + config.k_d) / 2 * max(1.0, width) * _DECODER_COST[config.decoder]
     warm_up = config.warmup_epochs if config.sampler == "dans" else config.epochs
     rankings = config.epochs // config.eval_every + 1
-    ranking = 0.02 + 0.07 * size.train / 5000 * max(1.0, size.entities / 5000) * _DECODER_COST[config.decoder]
-    return config.epochs * plain + (config.epochs - warm_up) * gan + rankings * ranking
+    ranking = 0.006 * size.train / 5000 * max(1.0, size.entities / 5000) * _DECODER_COST[config.decoder]
+    checks = config.epochs // config.diagnose_every + 1
+    check = 0.045 if config.sampler == "dans" else 0.01
+    return config.epochs * plain + (config.epochs - warm_up) * gan + rankings * ranking + checks * check
 
 
 def _formula_bytes(config: Config, size: graph.Sizes) -> int:
@@ -229,7 +231,8 @@ def _formula_bytes(config: Config, size: graph.Sizes) -> int:
     gan = 2 * (3 * dim * dim + 2 * 2 * 200 * dim) + 50 * dim if dans else 0
     # last.pt: weights, two Adam moments, best weights; best.pt: weights.
     checkpoints = 5 * 4 * (model + gan)
-    events = config.epochs * (420 if dans else 330) + config.epochs // config.eval_every * 1_100
+    events = config.epochs * (420 if dans else 330) + config.epochs // config.eval_every * 220
+    events += config.epochs // config.diagnose_every * 850
     return snapshots * snapshot + with_fakes * fakes + checkpoints + events
 
 

@@ -148,8 +148,12 @@ class Config(BaseModel):
     )  # fmt: skip
 
     eval_every: int = _setting(
-        5, "Ranking every", "Epochs between two rankings of the valid split; the best epoch is kept.", "record",
-        "epochs", ge=1, le=100_000,
+        2, "Rank every", "Epochs between two rankings of the valid split; the weights of the best are kept.",
+        "record", "epochs", ge=1, le=100_000,
+    )  # fmt: skip
+    diagnose_every: int = _setting(
+        10, "Diagnose every", "Epochs between two measurements of the negatives, from which the warnings follow.",
+        "record", "epochs", ge=1, le=100_000,
     )  # fmt: skip
     snapshot_every: int = _setting(
         25, "Snapshot every", "Epochs between two snapshots for the map; each costs disk space.", "record",
@@ -205,6 +209,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "sigma": 0.01,
         "k_d": 10,
         "eval_every": 50,
+        "diagnose_every": 50,
         "snapshot_every": 500,
     },
 }

@@ -186,8 +186,10 @@ def effective_rank(vectors: Tensor) -> float:
 
 def copy_spread(fakes: Tensor) -> float:
     """Spread of the draws of one condition ÷ spread of all fakes, for (C, K, dim); 0 means copies."""
-    within = fakes.double().var(dim=1, correction=1).sum(-1).mean()
-    total = fakes.double().flatten(0, 1).var(dim=0, correction=1).sum()
+    conditions, draws, dim = fakes.shape
+    rows = fakes.reshape(-1, dim)
+    within = (fakes - fakes.mean(1, keepdim=True)).square().sum() / (conditions * (draws - 1))
+    total = (rows - rows.mean(0)).square().sum() / (len(rows) - 1)
     return float((within / total).sqrt()) if total > 0 else 0.0
 
 

@@ -304,9 +304,9 @@ class Trainer:
         events: list[Event] = [losses]
         self._epoch_seconds = 0.0
         started = time.perf_counter()
-        if self.epoch % config.eval_every == 0 or self.finished:
-            if len(self.kg.valid):
-                events.append(self._rank())
+        if (self.epoch % config.eval_every == 0 or self.finished) and len(self.kg.valid):
+            events.append(self._rank())
+        if self.epoch % config.diagnose_every == 0 or self.finished:
             measured = diagnostics.measure(self.networks, self.kg, config, self.epoch)
             if not _finite(measured):
                 raise Diverged(self.epoch, "the measured fakes")

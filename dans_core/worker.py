@@ -84,8 +84,9 @@ class _TimeLeft:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        # Whole periods of ranking, or the estimate would swing with them.
-        self._recent: deque[float] = deque(maxlen=min(200, config.eval_every * -(-10 // config.eval_every)))
+        # Whole periods of ranking and diagnosing, or the estimate would swing with them.
+        period = max(config.eval_every, config.diagnose_every)
+        self._recent: deque[float] = deque(maxlen=min(200, period * -(-10 // period)))
         self._warm_up: bool | None = None
 
     def epoch_done(self, seconds: float, warm_up: bool) -> None:

@@ -1,5 +1,8 @@
 """Screen Train: start a run, watch it learn, compare it with its twin."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 
 from dans_app import curves, graph, jobs, live, settings, shell, theme
@@ -154,7 +157,7 @@ def health(run: Run, story) -> None:
     st.subheader(
         "Health of the negatives",
         anchor=False,
-        help="Measured at every ranking: do the fakes differ, are they harder than random negatives, do they hit "
+        help="Measured as the run goes on: do the fakes differ, are they harder than random negatives, do they hit "
         "true facts?",
     )
     if not story.active:
@@ -221,6 +224,38 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, had_
         health(run, story)
 
 
+@contextmanager
+def told() -> Iterator[None]:
+    """A run whose files are gone or damaged gets one sentence."""
+    try:
+        yield
+    except InputError as error:
+        st.error(f"This run cannot be shown: {shell.plain(str(error), 300)}.", icon=":material/error:")
+
+
+def show(run: Run) -> tuple[bool, bool]:
+    """Everything about a run; whether it has begun, and whether it (or its twin) is under way."""
+    every = [*list_runs(), *recorded_runs()]
+    twin = find_twin(run, every)
+    twin_under_way = bool(twin and live.under_way(jobs.pool().status(twin)))
+    under_way = live.under_way(jobs.pool().status(run)) or twin_under_way
+    if twin:
+        st.session_state.setdefault(TWIN, True)
+    begun = bool(live.stories(run)[0].epoch)
+    tick = (TICK if begun else FIRST_TICK) if under_way else None
+
+    @st.fragment(run_every=tick)
+    def ticking() -> None:
+        with told():
+            watch(run, twin, every, under_way, begun)
+
+    ticking()
+    with st.expander("Repeat this run in a terminal", icon=":material/terminal:"):
+        st.code(live.command(run), language="bash", wrap_lines=True)
+        st.caption("The same data, seed and settings give the same numbers.")
+    return begun, under_way
+
+
 shell.guard()
 controls()
 st.title("Train", anchor=False)
@@ -237,23 +272,9 @@ if chosen is None:
             "losses appear here as it learns."
         )
 else:
-    every = [*list_runs(), *recorded_runs()]
-    its_twin = find_twin(chosen, every)
-    twin_under_way = bool(its_twin and live.under_way(jobs.pool().status(its_twin)))
-    under_way = live.under_way(jobs.pool().status(chosen)) or twin_under_way
-    if twin_under_way:
-        st.session_state.setdefault(TWIN, True)
-    begun = bool(live.stories(chosen)[0].epoch)
-    tick = (TICK if begun else FIRST_TICK) if under_way else None
-
-    @st.fragment(run_every=tick)
-    def ticking() -> None:
-        watch(chosen, its_twin, every, under_way, begun)
-
-    ticking()
-    with st.expander("Repeat this run in a terminal", icon=":material/terminal:"):
-        st.code(live.command(chosen), language="bash", wrap_lines=True)
-        st.caption("The same data, seed and settings give the same numbers.")
+    begun, under_way = True, False
+    with told():
+        begun, under_way = show(chosen)
 if chosen is None or begun or not under_way:
     # Not while a new run makes its first epochs, which it would slow down.
     jobs.pool().warm()

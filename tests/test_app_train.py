@@ -396,7 +396,7 @@ def test_empty_axes_are_replaced_by_the_reason():
     story.take(losses(1, warm_up=True))
     assert "Warm-up" in panels(story, Config())["generator"]["empty"]
     assert "at random" in panels(story, Config(sampler="uniform"))["discriminator"]["empty"]
-    assert "epoch 5" in panels(story, Config())["ranking"]["empty"]
+    assert f"epoch {Config().eval_every}" in panels(story, Config())["ranking"]["empty"]
 
 
 def test_the_twin_is_drawn_on_the_same_axes_and_lighter():
@@ -497,3 +497,12 @@ def test_runs_are_told_apart_in_the_list(tmp_path):
 def test_text_of_unknown_origin_means_nothing_in_markdown():
     assert shell.plain("**a** [b](c) <i> :red[x] $y$") == (r"\*\*a\*\* \[b\]\(c\) \<i\> \:red\[x\] \$y\$")
     assert len(shell.plain("x" * 500, 80)) == 80
+
+
+def test_a_run_with_damaged_events_gets_one_sentence(tmp_path):
+    run = make_run(tmp_path / "runs", "broken", Config(epochs=4))
+    with (run.path / "events.jsonl").open("ab") as file:
+        file.write(b'{"event": "losses", "epoch": "three"}\n')
+    app = screen(run="broken")
+    assert not app.exception
+    assert any("This run cannot be shown" in error.value for error in app.error)
