@@ -38,7 +38,8 @@ def take(browser: Browser, url: str, look: dict[str, object], file: Path) -> Non
 
 
 def settle(page: Page) -> None:
-    """Wait until the app has run, its charts are drawn and no element waits for new content."""
+    """Wait until the charts are drawn, the app has run and no element waits for new content."""
+    page.locator("svg.plot path.line, .js-plotly-plot .points path").first.wait_for(timeout=60_000)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
     page.wait_for_selector("[data-testid=stSkeleton]", state="detached", timeout=60_000)
     page.wait_for_load_state("networkidle")

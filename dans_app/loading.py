@@ -17,8 +17,8 @@ from dans_core.errors import InputError
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run, runs_dir
 
-WARM_UP_DELAY = 4.0
-"""Seconds before UMAP is imported when nobody has asked for a picture yet."""
+WARM_UP_DELAY = 20.0
+"""Seconds before UMAP begins to compile: first the screen is painted, and a run that is started at once gets the core."""
 
 _CHAIN = 32
 """Each picture is turned to match the one before; every 32nd matches the 32nd before, so that a long run needs
