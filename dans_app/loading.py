@@ -18,7 +18,7 @@ from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run, runs_dir
 
 WARM_UP_DELAY = 20.0
-"""Seconds before UMAP begins to compile: first the screen is painted, and a run that is started at once gets the core."""
+"""Seconds before UMAP compiles: first the screen is painted, and a run started at once gets the core."""
 
 _CHAIN = 32
 """Each picture is turned to match the one before; every 32nd matches the 32nd before, so that a long run needs
