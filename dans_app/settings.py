@@ -95,6 +95,7 @@ def check_address(datasets: list[str]) -> None:
             if error.errors()[0]["loc"] and not _can_show(name, raw):
                 problems.append(explain(error))
     asked = st.query_params.get(DATASET)
+    asked = {label: name for name, label in theme.DATASETS.items()}.get(asked, asked)
     if asked is not None and asked not in datasets:
         problems.append(f"dataset = {asked[:40]!r}: must be one of {', '.join(datasets)}")
     if problems:

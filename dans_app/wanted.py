@@ -71,6 +71,9 @@ def triplet(
         number, relation_problem = relation(relation_name, kg)
         if relation_problem:
             number = None
+            relation_problem = (
+                f"{_none_such(kg, 'relation', relation_name, kg.relations)}; another is shown instead."
+            )
         elif number >= kg.num_relations:
             number -= kg.num_relations
             head, tail, side_found = tail, head, "head"

@@ -36,6 +36,7 @@ def show() -> None:
     st.caption(
         "Where the generated negatives lie among the real entities, relation by relation, as the run goes on."
     )
+    shell.narrow_hint("The other pages are behind the arrows at the top left.")
     run = shell.pick_run()
     if run is None:
         st.info(

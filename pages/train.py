@@ -20,9 +20,10 @@ def say(error: InputError) -> None:
     st.session_state["train_problem"] = str(error)
 
 
-def start(config, dataset: str) -> None:
+def start() -> None:
+    """Start what the form says at the click, which may be newer than what the page was drawn with."""
     try:
-        shell.select(jobs.pool().start(config, dataset).id)
+        shell.select(jobs.pool().start(settings.config(), st.session_state[settings.DATASET]).id)
     except InputError as error:
         say(error)
 
@@ -87,7 +88,6 @@ def controls() -> None:
                     icon=":material/play_arrow:",
                     width="stretch",
                     on_click=start,
-                    args=(config, dataset),
                 )
                 basis = (
                     "measured on earlier runs here"

@@ -21,6 +21,7 @@ def show() -> None:
     st.caption(
         "One triplet and what stands against it: the fakes of both pathways beside random negatives, all scored."
     )
+    shell.narrow_hint("The other pages are behind the arrows at the top left.")
     run = shell.pick_run()
     if run is None:
         st.info(

@@ -506,3 +506,8 @@ def test_a_run_with_damaged_events_gets_one_sentence(tmp_path):
     app = screen(run="broken")
     assert not app.exception
     assert any("This run cannot be shown" in error.value for error in app.error)
+
+
+def test_a_data_set_may_be_written_in_the_address_as_on_screen():
+    app = screen(dataset="Nations")
+    assert not [warning for warning in app.warning if "The address" in warning.value]

@@ -448,6 +448,21 @@ def test_snapshots_hold_arrays_and_nothing_else(runs_folder):
                 writer.run.load_snapshot(epoch)
 
 
+def test_the_shipped_recordings_can_be_read_by_this_version():
+    from dans_core.networks import load_weights
+
+    shipped = {run.config.sampler: run for run in runs.recorded_runs()}
+    assert set(shipped) == {"dans", "uniform"}
+    for run in shipped.values():
+        assert run.status.state == "finished" and find_twin(run, list(shipped.values())) is not None
+        assert run.events()[-1].epoch == run.config.epochs
+        load_weights(run.load_checkpoint("best"), run.load_kg(), run.config)
+        for epoch, _ in run.snapshots():
+            assert int(run.load_snapshot(epoch)["epoch"]) == epoch
+    size = sum(file.stat().st_size for file in runs.RECORDED.rglob("*") if file.is_file())
+    assert size <= 3_000_000
+
+
 def test_a_recorded_run_is_only_to_be_looked_at(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "RECORDED", (tmp_path / "recorded").resolve())
     create(tmp_path / "recorded", "shown").close()

@@ -17,13 +17,17 @@ pytestmark = pytest.mark.browser
 SHORT = "dataset=umls&epochs=160&set_warmup_epochs=20&set_eval_every=10"
 
 
-def start(page, server, query: str = SHORT) -> str:
-    """Press Start training; returns the id of the run, taken from the URL."""
+def start(page, server, query: str = SHORT, typed: str = "") -> str:
+    """Press Start training, right after typing the epochs if any; returns the id of the run, taken from the URL."""
     page.goto(f"{server.url}/?{query}")
-    page.get_by_role("button", name="Start training").click()
+    button = page.get_by_role("button", name="Start training")
+    button.wait_for()
+    if typed:
+        page.get_by_role("spinbutton", name="Epochs").fill(typed)
+    button.click()
     # Recorded runs have ids without a seed.
     page.wait_for_url(re.compile(r"run=[a-z0-9-]+-s\d+-"))
-    epochs = re.search(r"epochs=(\d+)", query)[1]
+    epochs = typed or re.search(r"epochs=(\d+)", query)[1]
     page.get_by_text(re.compile(rf"^Epoch [1-9]\d* of {epochs}|^{epochs} epochs in ")).first.wait_for()
     return re.search(r"run=([a-z0-9-]+)", page.url)[1]
 
@@ -118,7 +122,8 @@ def test_stop_keeps_what_was_learned_and_the_run_can_go_on(page, serve, runs: Pa
 
 def test_the_twin_trains_beside_its_run(page, serve, runs: Path):
     server = serve()
-    start(page, server, "dataset=nations&epochs=20&set_warmup_epochs=5")
+    run_id = start(page, server, "dataset=nations&epochs=200&set_warmup_epochs=5", typed="20")
+    assert Run(runs / run_id).config.epochs == 20, "what was typed last is what is trained"
     page.get_by_text(re.compile(r"^\d+ epochs in ")).wait_for()
     page.get_by_role("button", name="Train the twin").click()
     page.get_by_text("MRR, uniform").wait_for()
