@@ -73,6 +73,7 @@ class Pool:
             if run.is_live:
                 return
             self._check_room()
+            RunWriter.requeue(run.path)
             self._resuming[run.id] = self._hand_over(run, resume=True)
 
     def status(self, run: Run) -> Status:

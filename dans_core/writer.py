@@ -149,6 +149,23 @@ class RunWriter:
             raise
         return writer
 
+    @classmethod
+    def requeue(cls, path: str | os.PathLike[str]) -> None:
+        """Queue a run that ended early, for another process to `reopen` it.
+
+        Requests of viewers up to now are forgotten, and those from now on count.
+
+        Raises:
+            InputError: no run, a finished one, or one that another process holds.
+        """
+        run = Run(path)
+        with cls(run.path, run.config, run.meta, _acquire(run.path)) as writer:
+            writer.status = run.stored_status
+            if writer.status.state == "finished":
+                raise InputError(f"run {run.id} is finished; there is nothing to resume")
+            replace(run.path / "control.json", to_json(Control()))
+            writer.write_status("queued", eta_seconds=None)
+
     def append(self, *events: Event) -> None:
         """Write events, one a line, and hand them to the operating system.
 

@@ -18,6 +18,7 @@ from dans_core import runs
 from dans_core.config import Config
 from dans_core.errors import InputError
 from dans_core.events import Diagnostics, Finished, HealthWarning, Losses, PathwayHealth, Ranking, Snapshot
+from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run, find_twin, list_runs, open_run, run_id_error, scan_runs
 from dans_core.writer import RunWriter
 
@@ -446,6 +447,23 @@ def test_snapshots_hold_arrays_and_nothing_else(runs_folder):
         for epoch in (27, 28):
             with pytest.raises(InputError, match="not a snapshot"):
                 writer.run.load_snapshot(epoch)
+
+
+def test_requests_made_while_a_resumed_run_waits_for_its_process_count(tmp_path):
+    """A pause pressed between the click on Resume and the start of the process is not lost."""
+    kg = KnowledgeGraph.load("nations")
+    with RunWriter.create(tmp_path, "a-run", Config(epochs=4), kg.name, kg.hash, "nations") as writer:
+        writer.write_status("stopped")
+    run = Run(tmp_path / "a-run")
+    run.request(stop=True)
+    RunWriter.requeue(run.path)
+    assert run.status.state == "queued"
+    run.request(run_until=0)
+    with RunWriter.reopen(run.path) as writer:
+        assert (writer.control().run_until, writer.control().stop) == (0, False)
+        writer.write_status("finished")
+    with pytest.raises(InputError, match="finished"):
+        RunWriter.requeue(run.path)
 
 
 def test_the_shipped_recordings_can_be_read_by_this_version():
