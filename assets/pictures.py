@@ -29,7 +29,7 @@ LOOKS: dict[str, dict[str, object]] = {
 
 def take(browser: Browser, url: str, look: dict[str, object], file: Path) -> None:
     """One picture, once nothing on the page is being computed any more."""
-    context = browser.new_context(**look)  # type: ignore[arg-type]
+    context = browser.new_context(**look)
     page = context.new_page()
     page.goto(url)
     settle(page)

@@ -48,7 +48,7 @@ def panels(
         out = []
         for source, faint in ((story, False), (twin, True)):
             for key, look in wanted if source else ():
-                curve = source.curve(key)  # type: ignore[union-attr]
+                curve = source.curve(key)
                 if not len(curve):
                     continue
                 epochs, values, width = thin(curve, config.epochs)

@@ -53,7 +53,7 @@ class Story:
         """Take in the new events of `run`; starts again where a resume has cut the file shorter."""
         batch = run.follow(self.cursor)
         if batch.restarted:
-            self.__init__(self.run_id)  # type: ignore[misc]
+            vars(self).update(vars(Story(self.run_id)))
         for event in batch.events:
             self.take(event)
         self.cursor = batch.cursor

@@ -197,7 +197,7 @@ def more_settings() -> None:
         names = [
             name
             for name, field in Config.model_fields.items()
-            if name not in MAIN and field.json_schema_extra["group"] == group  # type: ignore[index]
+            if name not in MAIN and field.json_schema_extra["group"] == group
         ]
         for name in names:
             widget(name)

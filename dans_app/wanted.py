@@ -88,13 +88,13 @@ def _fill(head: int | None, number: int | None, tail: int | None, kg: KnowledgeG
     """The first fact (test before valid before train) that agrees with most of what is given, which is then put in."""
     given = (head, number, tail)
     if all(part is not None for part in given):
-        return head, number, tail  # type: ignore[return-value]
+        return head, number, tail
     facts = np.concatenate([kg.array(split) for split in reversed(datasets.SPLITS)])
     agrees = sum(
         (facts[:, column] == part).astype(int) for column, part in enumerate(given) if part is not None
     )
     fact = facts[int(np.argmax(agrees))] if np.ndim(agrees) else facts[0]
-    return tuple(int(fact[i]) if part is None else part for i, part in enumerate(given))  # type: ignore[return-value]
+    return tuple(int(fact[i]) if part is None else part for i, part in enumerate(given))
 
 
 def epoch(text: str | None, epochs: Collection[int]) -> tuple[int | None, str | None]:

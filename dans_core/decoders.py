@@ -87,6 +87,8 @@ _BLOCK = (
     16  # queries at a time, so that the (block, N, dim / 2) intermediates stay in the cache on small graphs
 )
 
+# `apply` of a torch Function has no types, hence the marks at its calls.
+#
 # Where a modulus is 0 so are both its parts, and any positive floor of the divisor gives the subgradient 0.
 _TINY = 1e-20
 

@@ -65,6 +65,7 @@ class Watch:
         """Take up what `state_dict` gave."""
         self._troubles = {}
         for *fields, told, streak in state:
+            # The fields lose their types in a plain list.
             warning = HealthWarning(*fields)  # type: ignore[arg-type]
             self._troubles[warning.code, warning.pathway] = _Trouble(warning, bool(told), int(streak or 0))
 

@@ -1,4 +1,4 @@
-"""Small runs for tests of the app: a real one, trained in seconds, and one made of chosen numbers."""
+"""Small runs for tests of the app (one trained in seconds, one of chosen numbers), and a page to show them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from streamlit.testing.v1 import AppTest
 
 from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.events import Snapshot
 from dans_core.runs import Run
 from dans_core.writer import RunWriter
 
+ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = 2
 
 
@@ -69,3 +71,14 @@ def add_snapshot(writer: RunWriter, kg: KnowledgeGraph, epoch: int, gan: bool = 
     name = f"{epoch:06d}.npz"
     writer.snapshot(name, arrays(kg, epoch, gan=gan))
     writer.append(Snapshot(epoch, name))
+
+
+def screen(page: str, **query: str) -> AppTest:
+    """A page with this address, as if app.py had run; fails if it raised."""
+    app = AppTest.from_file(str(ROOT / "pages" / page), default_timeout=60)
+    app.session_state["dans_ready"] = True
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app

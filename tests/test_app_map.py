@@ -4,6 +4,7 @@ import json
 import re
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,6 @@ from dans_core.runs import Run
 from dans_core.writer import RunWriter
 from tests import small_run
 
-ROOT = Path(__file__).resolve().parents[1]
 WAIT = 60
 
 
@@ -43,14 +43,7 @@ def run(tmp_path, nations) -> Run:
     return small_run.drawn(tmp_path / "runs", nations, "nations", "one")
 
 
-def screen(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "pages" / "map.py"), default_timeout=WAIT)
-    app.session_state["dans_ready"] = True
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
+screen = partial(small_run.screen, "map.py")
 
 
 def chart(app: AppTest):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,6 @@ from dans_core import runs as core_runs
 from dans_core.inspection import Inspection, Row
 from dans_core.runs import Run
 from tests import small_run
-
-ROOT = Path(__file__).resolve().parents[1]
-WAIT = 60
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +33,7 @@ def alone(trained, tmp_path, monkeypatch):
     st.cache_data.clear()
 
 
-def screen(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "pages" / "triplet.py"), default_timeout=WAIT)
-    app.session_state["dans_ready"] = True
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
+screen = partial(small_run.screen, "triplet.py")
 
 
 def asked(app: AppTest, name: str) -> str | None:
