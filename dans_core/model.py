@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dans_core.config import Config
 from dans_core.decoders import DECODERS
+from dans_core.edges import EdgePlan, MessageGraph
 from dans_core.kg import KnowledgeGraph
-from dans_core.rgcn import EdgePlan, Encoder, MessageGraph
+from dans_core.rgcn import Encoder
 
 
 class Model(nn.Module):
@@ -38,6 +41,14 @@ class Model(nn.Module):
         return self.decoder.query(F.embedding(heads, entities), F.embedding(relations, self.relation))
 
 
+_train_graphs: WeakKeyDictionary[KnowledgeGraph, MessageGraph] = WeakKeyDictionary()
+
+
 def train_graph(kg: KnowledgeGraph) -> MessageGraph:
-    """The graph that carries messages: both directions of every train triplet."""
-    return MessageGraph.of_triplets(kg.train, kg.num_entities, kg.num_relations)
+    """The graph that carries messages: both directions of every train triplet.
+
+    It is made once for every knowledge graph, which never changes, and kept as long as that lives.
+    """
+    if kg not in _train_graphs:
+        _train_graphs[kg] = MessageGraph.of_triplets(kg.train, kg.num_entities, kg.num_relations)
+    return _train_graphs[kg]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pykeen.evaluation import RankBasedEvaluator
 
-from dans_core import Config, Trainer, evaluate, popularity_floor
+from dans_core import Config, KnowledgeGraph, Trainer, evaluate, popularity_floor
 from dans_core import ranking as ranking_module
 from dans_core.ranking import Metrics, rank
 from tests.conftest import random_graph
@@ -35,13 +36,47 @@ def slow_ranks(table_of, kg, split: str) -> list[list[float]]:
     return ranks
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 4))
-def test_ranks_equal_a_plain_loop_on_tied_scores(seed, levels):
-    graph = random_graph(seed)
-    table = torch.from_numpy(np.random.default_rng(seed).integers(0, levels, (12, 6, 12)).astype(np.float32))
-    fast = rank(lambda heads, relations: table[heads, relations].clone(), graph, "valid")
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.integers(1, 4),
+    st.sampled_from([torch.float32, torch.float64, torch.int64]),
+    st.sampled_from([1, 30, 1 << 22]),
+)
+def test_ranks_equal_a_plain_loop_on_tied_scores(seed, levels, dtype, budget):
+    graph = random_graph(seed, n=120)
+    table = torch.from_numpy(np.random.default_rng(seed).integers(0, levels, (12, 6, 12))).to(dtype)
+    with mock.patch.object(ranking_module, "_MAX_SCORES", budget):
+        fast = rank(lambda heads, relations: table[heads, relations], graph, "valid")
     assert fast.ranks.tolist() == slow_ranks(lambda h, r: table[h, r].tolist(), graph, "valid")
+
+
+def test_infinite_scores_are_ranked():
+    graph = random_graph(1, n=120)
+    values = torch.tensor([-torch.inf, 0.0, torch.inf])
+    table = values[torch.randint(3, (12, 6, 12), generator=torch.Generator().manual_seed(0))]
+    fast = rank(lambda heads, relations: table[heads, relations], graph, "test")
+    assert fast.ranks.tolist() == slow_ranks(lambda h, r: table[h, r].tolist(), graph, "test")
+
+
+def test_a_query_is_scored_once_and_its_scores_are_left_alone(umls):
+    table = torch.randn(umls.num_entities, generator=torch.Generator().manual_seed(0)).expand(2000, -1)
+    asked = []
+
+    def scores(heads, relations):
+        asked.extend(zip(heads.tolist(), relations.tolist(), strict=True))
+        return table[: len(heads)]
+
+    # An expanded table has one row in memory: writing to it would fail.
+    result = rank(scores, umls, "test")
+    assert len(asked) == len(set(asked)) == len(np.unique(umls.queries("test")[:, :2], axis=0))
+    assert torch.equal(rank(scores, umls, "test").ranks, result.ranks)
+
+
+def test_a_split_without_triplets_has_no_ranks():
+    graph = KnowledgeGraph([[0, 0, 1]], [], [], ["a", "b"], ["r"], "toy")
+    result = popularity_floor(graph, "valid")
+    assert result.ranks.shape == (0, 2) and result.relations == {} and result.mrr == result.count == 0
 
 
 def pykeen_metrics(table: torch.Tensor, kg, split: str) -> dict[str, float]:
@@ -130,7 +165,17 @@ def test_sides_and_relations_add_up(nations):
     assert result.mrr == pytest.approx((result.tail.mrr + result.head.mrr) / 2)
     weighted = sum(m.mrr * m.count for m in result.relations.values()) / result.count
     assert result.mrr == pytest.approx(weighted)
+    relation = nations.test[0, 1]
+    alone = Metrics.of(result.ranks[nations.test[:, 1] == relation])
+    assert vars(result.relations[nations.relations[relation]]) == pytest.approx(vars(alone))
     assert result.ranks.shape == (len(nations.test), 2)
+
+
+def test_one_score_that_is_no_number_is_refused(nations):
+    scores = torch.zeros(4000, nations.num_entities)
+    scores[0, 3] = torch.nan
+    with pytest.raises(ValueError, match="not numbers"):
+        rank(lambda heads, relations: scores[: len(heads)], nations, "test")
 
 
 def test_scores_that_are_not_numbers_are_refused(nations):
