@@ -146,6 +146,12 @@ class Config(BaseModel):
         0.0, "Pathway loss, G", "Rewards each pathway for being told apart, as in AC-GAN. The paper has none.",
         "GAN", "", ge=0.0, le=100.0,
     )  # fmt: skip
+    condition_chunk: int = _setting(
+        8192, "Conditions a pass",
+        "G makes fakes for this many conditions at a time, and batch norm measures their spread. Small graphs are "
+        "one pass; more conditions a pass need more memory.",
+        "GAN", "conditions", ge=2, le=1_000_000,
+    )  # fmt: skip
 
     eval_every: int = _setting(
         2, "Rank every", "Epochs between two rankings of the valid split; the weights of the best are kept.",

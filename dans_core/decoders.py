@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from dans_core.products import linear
+
+# Numbers worked on at a time where a whole would not fit the cache: 1 MiB of float32.
+_CACHED = 1 << 18
 
 
 class Decoder(ABC):
@@ -34,9 +41,21 @@ class Decoder(ABC):
         """(…, dim) and (…, dim), broadcast → (…): one score per pair."""
         return torch.linalg.vecdot(q, t)
 
+    def score_own(self, q: Tensor, t: Tensor) -> Tensor:
+        """(Q, dim) and (Q, K, dim) → (Q, K): every query against candidates of its own."""
+        return (q.unsqueeze(1) @ t.mT).squeeze(1)
+
     def score_all(self, q: Tensor, entities: Tensor) -> Tensor:
         """(Q, dim) and (N, dim) → (Q, N): every query against every entity."""
-        return q @ entities.T
+        return linear(q, entities)
+
+    def score_chosen(self, q: Tensor, entities: Tensor, rows: Tensor, ids: Tensor) -> Tensor:
+        """Queries (Q, dim) and entities (N, dim), rows (P,) and ids (P, K) → (P, K): query rows[p] against ids[p].
+
+        Works in blocks and again in the backward pass, so that no (P, K, dim) tensor is ever held.
+        """
+        scores: Tensor = _Chosen.apply(self, q, entities, rows, ids)  # type: ignore[no-untyped-call]
+        return scores
 
 
 class DistMult(Decoder):
@@ -78,9 +97,46 @@ class RotatE(Decoder):
         distance: Tensor = _Moduli.apply(*(q - t).chunk(2, dim=-1))  # type: ignore[no-untyped-call]
         return self.gamma - distance
 
+    def score_own(self, q: Tensor, t: Tensor) -> Tensor:
+        return self.score(q.unsqueeze(1), t)
+
     def score_all(self, q: Tensor, entities: Tensor) -> Tensor:
         distance: Tensor = _SumOfModuli.apply(q, entities)  # type: ignore[no-untyped-call]
         return self.gamma - distance
+
+
+class _Chosen(torch.autograd.Function):
+    """`score` of pairs given by their places, block by block."""
+
+    @staticmethod
+    def forward(ctx: Any, decoder: Decoder, q: Tensor, entities: Tensor, rows: Tensor, ids: Tensor) -> Tensor:
+        ctx.save_for_backward(q, entities, rows, ids)
+        ctx.decoder = decoder
+        out = q.new_empty(ids.shape)
+        for part in _blocks(ids, q.shape[1]):
+            candidates = F.embedding(ids[part], entities)
+            out[part] = decoder.score(F.embedding(rows[part], q).unsqueeze(1), candidates)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, Tensor, None, None]:
+        q, entities, rows, ids = ctx.saved_tensors
+        grad_q, grad_entities = torch.zeros_like(q), torch.zeros_like(entities)
+        for part in _blocks(ids, q.shape[1]):
+            asked = F.embedding(rows[part], q).requires_grad_()
+            candidates = F.embedding(ids[part], entities).requires_grad_()
+            with torch.enable_grad():
+                scores = ctx.decoder.score(asked.unsqueeze(1), candidates)
+            of_asked, of_candidates = torch.autograd.grad(scores, (asked, candidates), grads[0][part])
+            grad_q.index_add_(0, rows[part], of_asked)
+            grad_entities.index_add_(0, ids[part].flatten(), of_candidates.flatten(0, 1))
+        return None, grad_q, grad_entities, None, None
+
+
+def _blocks(ids: Tensor, dim: int) -> Iterator[slice]:
+    """Slices of the rows of ids (P, K) whose candidates' vectors fit the cache together."""
+    rows = max(1, _CACHED // (ids.shape[1] * dim))
+    return (slice(start, start + rows) for start in range(0, len(ids), rows))
 
 
 _BLOCK = (

@@ -58,8 +58,9 @@ def draw_fakes(
     out = []
     with _evaluating(networks.generator):
         for name, condition in zip(PATHWAYS, (entities[batch.conditions], queries), strict=True):
+            pathway = networks.generator.pathway(name)
             noise = scale * torch.randn(len(condition), draws, condition.shape[1], generator=random)
-            out.append(networks.generator.pathway(name)(condition, noise)[0])
+            out.append(pathway(condition.unsqueeze(1) + noise, pathway.localise(condition)))
     return Fakes(*out)
 
 

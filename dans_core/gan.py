@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dans_core.products import Linear
 
 SLOPE = 0.2
 FILM_HIDDEN = 100
 PATHWAYS = ("G_E", "G_R")
+
+
+class Modulation(NamedTuple):
+    """What FiLM says to a layer: α and β, (C, dim) each for C conditions."""
+
+    alpha: Tensor
+    beta: Tensor
+
+    def penalty(self) -> Tensor:
+        """Mean over conditions and features of (α − 1)² + β², a scalar (method, section 3)."""
+        one, zero = self.alpha.new_ones(()), self.alpha.new_zeros(())
+        return F.mse_loss(self.alpha, one.expand_as(self.alpha)) + F.mse_loss(
+            self.beta, zero.expand_as(self.beta)
+        )
 
 
 def _mlp(dim: int, bias: bool) -> nn.Sequential:
@@ -15,11 +34,11 @@ def _mlp(dim: int, bias: bool) -> nn.Sequential:
 
     An exact identity at the start (zero weights) would leave the first layer without a gradient.
     """
-    output = nn.Linear(FILM_HIDDEN, dim, bias=bias)
+    output = Linear(FILM_HIDDEN, dim, bias=bias)
     nn.init.normal_(output.weight, std=0.02)
     if bias:
         nn.init.zeros_(output.bias)
-    return nn.Sequential(nn.Linear(dim, FILM_HIDDEN), nn.LeakyReLU(SLOPE), output)
+    return nn.Sequential(Linear(dim, FILM_HIDDEN), nn.LeakyReLU(SLOPE, inplace=True), output)
 
 
 class FiLM(nn.Module):
@@ -31,9 +50,9 @@ class FiLM(nn.Module):
         # A constant in β shifts every sample alike, and the batch norm that follows would cancel it.
         self.beta = _mlp(dim, bias=False)
 
-    def forward(self, condition: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, condition: Tensor) -> Modulation:
         """(C, dim) → α and β, (C, dim) each."""
-        return 1 + self.alpha(condition), self.beta(condition)
+        return Modulation(1 + self.alpha(condition), self.beta(condition))
 
 
 class Pathway(nn.Module):
@@ -46,31 +65,34 @@ class Pathway(nn.Module):
 
     def __init__(self, dim: int, layers: int = 2) -> None:
         super().__init__()
-        self.linears = nn.ModuleList(nn.Linear(dim, dim) for _ in range(layers))
+        self.linears = nn.ModuleList(Linear(dim, dim) for _ in range(layers))
         self.films = nn.ModuleList(FiLM(dim) for _ in range(layers))
         self.norms = nn.ModuleList(nn.BatchNorm1d(dim) for _ in range(layers))
-        self.output = nn.Linear(dim, dim)
+        self.output = Linear(dim, dim)
 
-    def forward(self, condition: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Fakes and the FiLM regulariser.
+    def localise(self, condition: Tensor) -> list[Modulation]:
+        """α and β of every layer for conditions (C, dim)."""
+        return [film(condition) for film in self.films]
+
+    def forward(self, start: Tensor, local: list[Modulation]) -> Tensor:
+        """Fakes from noisy conditions.
 
         Parameters
         ----------
-        condition: shape (C, dim), distinct conditions.
-        noise: σ ε, shape (C, K, dim): K draws per condition.
+        start: x⁰, shape (C, K, dim): K draws per condition.
+        local: what `localise` says of the C conditions.
 
         Returns
         -------
-        fakes (C, K, dim), and Σ_l mean over conditions and features of (α^l − 1)² + (β^l)², a scalar.
+        fakes, shape (C, K, dim).
         """
-        x = condition.unsqueeze(1) + noise
-        regulariser = condition.new_zeros(())
-        for linear, film, norm in zip(self.linears, self.films, self.norms, strict=True):
-            alpha, beta = film(condition)
-            regulariser = regulariser + (alpha - 1).square().mean() + beta.square().mean()
-            x = torch.addcmul(beta.unsqueeze(1), alpha.unsqueeze(1), linear(x))
-            x = nn.functional.leaky_relu(_normed(norm, x.flatten(0, 1)), SLOPE).view_as(x)
-        return self.output(x), regulariser
+        x = start.flatten(0, 1)
+        for linear, norm, (alpha, beta) in zip(self.linears, self.norms, local, strict=True):
+            y = linear(x).view_as(start)
+            x = torch.addcmul(beta.unsqueeze(1), alpha.unsqueeze(1), y).flatten(0, 1)
+            x = F.leaky_relu_(_normed(norm, x), SLOPE)
+        out: Tensor = self.output(x)
+        return out.view_as(start)
 
 
 def _normed(norm: nn.Module, rows: Tensor) -> Tensor:
@@ -105,10 +127,13 @@ class Discriminator(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
-            nn.Linear(dim, 50), nn.LeakyReLU(SLOPE), nn.Linear(50, 32), nn.LeakyReLU(SLOPE)
+            Linear(dim, 50),
+            nn.LeakyReLU(SLOPE, inplace=True),
+            Linear(50, 32),
+            nn.LeakyReLU(SLOPE, inplace=True),
         )
-        self.adv = nn.Linear(32, 1)
-        self.aux = nn.Linear(32, 1)
+        self.adv = Linear(32, 1)
+        self.aux = Linear(32, 1)
 
     def forward(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """(…, dim) → logits of D_adv (high = real) and D_aux (high = G_R), (…) each."""

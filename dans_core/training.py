@@ -60,12 +60,15 @@ class Stage:
 
 @dataclass
 class _Step:
-    """What the stages of one iteration share; rebuilt on resume, never saved."""
+    """What the stages of one iteration share; rebuilt on resume, never saved.
+
+    `constants` are the encoded entities (N, dim) and queries (Q, dim) without their history: what G and D see.
+    """
 
     batch: Batch
     entities: Tensor
-    constants: Tensor
     queries: Tensor
+    constants: tuple[Tensor, Tensor]
 
 
 @dataclass
@@ -249,10 +252,8 @@ class Trainer:
             rows = rows[~keep[rows]]
         batch = self._batch(rows)
         entities = self.model.encode(self._graph.plan_of_triplets(keep), self._random["dropout"])
-        constants = entities.detach()
-        with torch.no_grad():
-            queries = self.model.queries(constants, batch.heads, batch.relations)
-        return _Step(batch, entities, constants, queries)
+        queries = self.model.queries(entities, batch.heads, batch.relations)
+        return _Step(batch, entities, queries, (entities.detach(), queries.detach()))
 
     def _batch(self, rows: Tensor | None) -> Batch:
         if rows is not None:
@@ -270,15 +271,17 @@ class Trainer:
         step = self._step_state()
         assert self._dans is not None
         if name == "D":
-            return self._dans.update_discriminator(step.batch, step.constants, step.queries)
-        return self._dans.update_generator(name, step.batch, step.constants, step.queries)
+            return self._dans.update_discriminator(step.batch, *step.constants)
+        return self._dans.update_generator(name, step.batch, *step.constants)
 
     def _base(self) -> dict[str, float]:
         """One update of the base model on positives and negatives, fakes being constants."""
         step = self._step_state()
         sampler: Sampler = self._uniform if self._dans is None or self.warming_up else self._dans
-        negatives = sampler.negatives(step.batch, step.constants, step.queries)
-        loss = base_loss(self.model, self.config, step.batch, step.entities, negatives)
+        negatives = sampler.negatives(step.batch, *step.constants)
+        loss = base_loss(
+            self.model.decoder, self.config.loss, step.batch, step.entities, step.queries, negatives
+        )
         l2 = step.entities.square().mean() + self.model.relation.square().mean()
         self._optimizer.zero_grad(set_to_none=True)
         (loss + self.config.l2 * l2).backward()
@@ -291,7 +294,8 @@ class Trainer:
         means = self._sums.means()
         warm_up = self.warming_up
         for part, network in (("the base model", self.model), *self._players()):
-            if not all(bool(p.isfinite().all()) for p in network.parameters()):
+            largest = torch.nn.utils.get_total_norm(list(network.parameters()), norm_type=torch.inf)
+            if not largest.isfinite():
                 raise Diverged(self.epoch + 1, part)
         self.epoch += 1
         self._chunk, self._order, self._sums = 0, None, _Sums()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import io
 import math
@@ -178,6 +179,13 @@ def test_a_graph_of_one_entity_is_refused():
         Trainer(graph, small())
 
 
+def loss_of(trainer: Trainer, negatives: Negatives) -> torch.Tensor:
+    step = trainer._step_state()
+    return base_loss(
+        trainer.model.decoder, trainer.config.loss, step.batch, step.entities, step.queries, negatives
+    )
+
+
 def slow_base_loss(model, config, entities, pairs, ids, fakes) -> torch.Tensor:
     """Every pair and negative by itself: mean of binary cross-entropies over pairs × (1 + N_s)."""
     terms = []
@@ -194,17 +202,18 @@ def slow_base_loss(model, config, entities, pairs, ids, fakes) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("decoder", ["distmult", "complex", "rotate"])
-@pytest.mark.parametrize("all_pairs", [True, False])
-def test_base_loss_equals_the_slow_one(decoder, all_pairs, monkeypatch):
-    """Scoring distinct queries once changes neither value nor gradient."""
-    monkeypatch.setattr("dans_core.loss._ALL_PAIRS", 1 << 24 if all_pairs else 0)
+@pytest.mark.parametrize("table", [True, False])
+def test_base_loss_equals_the_slow_one(decoder, table, monkeypatch):
+    """Scoring distinct queries once, from a table or in blocks, changes neither value nor gradient."""
+    monkeypatch.setattr("dans_core.loss._TABLE", 1 << 24 if table else 0)
+    monkeypatch.setattr("dans_core.decoders._CACHED", 200)
     graph = random_graph(2)
     trainer = Trainer(graph, small(decoder=decoder, warmup_epochs=0))
     while trainer.stage != "base":
         trainer.step()
     step = trainer._step_state()
-    negatives = trainer._dans.negatives(step.batch, step.constants, step.queries)
-    fast = base_loss(trainer.model, trainer.config, step.batch, step.entities, negatives)
+    negatives = trainer._dans.negatives(step.batch, *step.constants)
+    fast = loss_of(trainer, negatives)
     pairs = [tuple(row) for row in graph.queries("train").tolist()]
     keys = list(zip(step.batch.heads.tolist(), step.batch.relations.tolist(), strict=True))
     fakes = dict(zip(keys, negatives.vectors, strict=True))
@@ -225,14 +234,14 @@ def test_softmax_loss_is_a_cross_entropy_of_the_answer_against_its_negatives():
     while trainer.stage != "base":
         trainer.step()
     step = trainer._step_state()
-    negatives = trainer._dans.negatives(step.batch, step.constants, step.queries)
+    negatives = trainer._dans.negatives(step.batch, *step.constants)
     model, e = trainer.model, step.entities
     losses = []
     for i, (q, t) in enumerate(zip(step.batch.query.tolist(), step.batch.answer.tolist(), strict=True)):
         query = model.decoder.query(e[step.batch.heads[q]], model.relation[step.batch.relations[q]])
         candidates = torch.cat([e[t][None], e[negatives.ids[i]], negatives.vectors[q]])
         losses.append(F.cross_entropy(model.decoder.score(query, candidates)[None], torch.tensor([0])))
-    fast = base_loss(model, trainer.config, step.batch, e, negatives)
+    fast = loss_of(trainer, negatives)
     torch.testing.assert_close(fast, torch.stack(losses).mean())
 
 
@@ -242,7 +251,7 @@ def test_a_quarter_of_the_negatives_comes_from_each_pathway(total, generated):
     while trainer.stage != "base":
         trainer.step()
     step = trainer._step_state()
-    negatives = trainer._dans.negatives(step.batch, step.constants, step.queries)
+    negatives = trainer._dans.negatives(step.batch, *step.constants)
     assert negatives.ids.shape[1] == total - 2 * generated
     assert negatives.vectors.shape[1] == 2 * generated
 
@@ -253,12 +262,14 @@ def test_fakes_belong_to_their_query(monkeypatch):
     while trainer.stage != "base":
         trainer.step()
     step, players = trainer._step_state(), trainer._dans
-    echo = lambda condition, noise: (condition.unsqueeze(1) + 0 * noise, noise.new_zeros(()))  # noqa: E731
+    players.config = players.config.model_copy(update={"sigma": 0.0})
+    echo = lambda start, local: start  # noqa: E731
     monkeypatch.setattr(players.generator.entity, "forward", echo)
     monkeypatch.setattr(players.generator.relation, "forward", echo)
-    vectors = players.negatives(step.batch, step.constants, step.queries).vectors
-    assert torch.equal(vectors[:, 0], step.constants[step.batch.heads])
-    assert torch.equal(vectors[:, -1], step.queries)
+    vectors = players.negatives(step.batch, *step.constants).vectors
+    entities, queries = step.constants
+    assert torch.equal(vectors[:, 0], entities[step.batch.heads])
+    assert torch.equal(vectors[:, -1], queries)
 
 
 @settings(max_examples=25, deadline=None)
@@ -343,13 +354,15 @@ def test_numbers_beyond_all_bounds_are_a_divergence(nations):
         list(Trainer(nations, config))
 
 
-def test_weights_of_negatives_count_in_both_losses():
+@pytest.mark.parametrize("table", [True, False])
+def test_weights_of_negatives_count_in_both_losses(table, monkeypatch):
+    monkeypatch.setattr("dans_core.loss._TABLE", 1 << 24 if table else 0)
     graph = random_graph(2)
     for loss in ("bce", "softmax"):
         trainer = Trainer(graph, small(loss=loss, sampler="uniform"))
         trainer.step()
         step = trainer._step_state()
-        ids = trainer._uniform.negatives(step.batch, step.constants, step.queries).ids
+        ids = trainer._uniform.negatives(step.batch, *step.constants).ids
         weights = torch.rand(ids.shape, generator=torch.Generator().manual_seed(0)) + 0.1
         weights = weights / weights.mean(1, keepdim=True)
         model, e = trainer.model, step.entities
@@ -363,9 +376,7 @@ def test_weights_of_negatives_count_in_both_losses():
                 total = positive.exp() + weights[i] @ scores.exp()
                 terms.append(total.log() - positive)
         given = Negatives(ids=ids, weights=weights)
-        torch.testing.assert_close(
-            base_loss(model, trainer.config, step.batch, e, given), torch.stack(terms).mean()
-        )
+        torch.testing.assert_close(loss_of(trainer, given), torch.stack(terms).mean())
 
 
 def test_config_explains_itself():
@@ -388,3 +399,60 @@ def test_warm_up_fits_a_short_run_unless_it_is_set():
     assert [Config(epochs=n).warmup_epochs for n in (1, 20, 100, 300)] == [0, 10, 50, 50]
     assert Config(epochs=20).with_values(epochs=300).warmup_epochs == 50
     assert Config(epochs=20, warmup_epochs=3).with_values(epochs=300).warmup_epochs == 3
+
+
+@pytest.mark.parametrize("pathway", ["G_E", "G_R"])
+@pytest.mark.parametrize("chunk", [5, 1000])
+def test_conditions_in_passes_add_up_to_one_update(pathway, chunk):
+    """Each pass has batch-norm statistics of its own; losses weigh pairs over all of them."""
+    config = small(
+        condition_chunk=chunk, clip_norm=1000.0, film_weight=0.3, aux_weight_g=0.2, warmup_epochs=0
+    )
+    trainer = Trainer(random_graph(4), config)
+    trainer.step()
+    step, players = trainer._step_state(), trainer._dans
+    entities, queries = step.constants
+    batch = step.batch
+    given, counts = (
+        (entities[batch.conditions], batch.condition_counts) if pathway == "G_E" else (queries, batch.counts)
+    )
+    generator = copy.deepcopy(players.generator.pathway(pathway))
+    noise_source = torch.Generator()
+    noise_source.set_state(players.noise_source.get_state())
+    passes = -(-len(given) // chunk)
+    loss = torch.zeros(())
+    for first in range(passes):
+        rows = list(range(first, len(given), passes))
+        noise = torch.randn(len(rows), 1, config.dim, generator=noise_source)
+        local = generator.localise(given[rows])
+        fakes = generator(given[rows].unsqueeze(1) + config.sigma * noise, local).squeeze(1)
+        adv, aux = players.discriminator(fakes)
+        for i, row in enumerate(rows):
+            wrong_pathway = aux[i].sigmoid() if pathway == "G_E" else 1 - aux[i].sigmoid()
+            real = -adv[i].sigmoid().log() - config.aux_weight_g * (1 - wrong_pathway).log()
+            loss = loss + counts[row] / counts.sum() * real
+        for alpha, beta in local:
+            squares = ((alpha - 1) ** 2).sum() + (beta**2).sum()
+            loss = loss + config.film_weight * squares / (len(given) * config.dim)
+    expected = torch.autograd.grad(loss, list(generator.parameters()))
+    values = players.update_generator(pathway, batch, entities, queries)
+    assert values[f"g_{pathway[-1].lower()}"] == pytest.approx(loss.item(), rel=1e-4)
+    for parameter, gradient in zip(players.generator.pathway(pathway).parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-6)
+    fakes = players.make_fakes(pathway, batch, entities, queries, draws=2)
+    assert fakes.shape == (len(given), 2, config.dim) and bool(fakes.isfinite().all())
+
+
+def test_every_stage_sees_the_pathway_as_it_is_now():
+    """α and β are kept between D and base, and must not outlive an update of their pathway or the encoding."""
+    trainer = Trainer(random_graph(0), small(warmup_epochs=0, k_g=2))
+    while trainer.epoch < 2:
+        if trainer.stage != "encode":
+            step, players = trainer._step_state(), trainer._dans
+            players.make_fakes("G_R", step.batch, *step.constants, draws=1)
+            (kept,) = players._localised["G_R"][1]
+            with torch.no_grad():
+                fresh = players.generator.relation.localise(step.constants[1])
+            for ours, theirs in zip(kept, fresh, strict=True):
+                assert torch.equal(ours.alpha, theirs.alpha) and torch.equal(ours.beta, theirs.beta)
+        trainer.step()

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from dans_core.batch import Batch
 from dans_core.config import Config
-from dans_core.gan import Discriminator, Generator
+from dans_core.gan import Discriminator, Generator, Modulation
 from dans_core.samplers import Negatives
 from dans_core.samplers.uniform import draw_uniform
 
@@ -31,6 +31,7 @@ class Dans:
         self.config, self.num_entities = config, num_entities
         self.noise_source, self.id_source = noise, negatives
         self.generator, self.discriminator = Generator(config.dim), Discriminator(config.dim)
+        self._localised: dict[str, tuple[Tensor, list[list[Modulation]]]] = {}
         betas = (0.5, 0.999)
         self.optimizers = {
             name: torch.optim.Adam(players.parameters(), lr=lr, betas=betas, fused=True)
@@ -41,47 +42,40 @@ class Dans:
             )
         }
 
-    def make_fakes(
-        self, pathway: str, batch: Batch, entities: Tensor, queries: Tensor, draws: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Fakes of one pathway, one row per distinct condition.
-
-        Returns
-        -------
-        fakes (C, draws, dim), the conditions' pair counts (C,), and the FiLM regulariser.
-        """
-        if pathway == "G_E":
-            condition, counts = entities[batch.conditions], batch.condition_counts
-        else:
-            condition, counts = queries, batch.counts
-        noise = torch.randn(len(condition), draws, condition.shape[1], generator=self.noise_source)
-        noise *= noise_scale(self.config, entities)
-        fakes, regulariser = self.generator.pathway(pathway)(condition, noise)
-        return fakes, counts, regulariser
-
     def update_generator(
         self, pathway: str, batch: Batch, entities: Tensor, queries: Tensor
     ) -> dict[str, float]:
         """One step of G_E or G_R: L_G = BCE(D_adv(G(c)), 1) + λ · FiLM (+ w · L_aux, as in AC-GAN)."""
-        fakes, counts, film = self.make_fakes(pathway, batch, entities, queries, draws=1)
-        adv, aux = self.discriminator(fakes.squeeze(1))
+        player = self.generator.pathway(pathway)
+        parameters = list(player.parameters())
+        conditions, counts = _conditions(pathway, batch, entities, queries)
         weights = counts / counts.sum()
-        loss = weights @ F.softplus(-adv) + self.config.film_weight * film
-        if self.config.aux_weight_g > 0:
-            loss = loss + self.config.aux_weight_g * (weights @ _pathway_loss(aux, pathway))
-        # D is the referee here, not a player: only the pathway's own gradients are computed.
-        self._descend(pathway, loss, list(self.generator.pathway(pathway).parameters()))
+        scale = noise_scale(self.config, entities)
+        total, penalty = 0.0, 0.0
+        gradients: tuple[Tensor, ...] = ()
+        for part in self._parts(len(conditions)):
+            local = player.localise(conditions[part])
+            fakes = player(self._start(conditions[part], 1, scale), local).squeeze(1)
+            adv, aux = self.discriminator(fakes)
+            film = torch.stack([layer.penalty() for layer in local]).sum() * (len(fakes) / len(conditions))
+            loss = weights[part] @ F.softplus(-adv) + self.config.film_weight * film
+            if self.config.aux_weight_g > 0:
+                loss = loss + self.config.aux_weight_g * (weights[part] @ _pathway_loss(aux, pathway))
+            # D is the referee here, not a player: only the pathway's own gradients are computed.
+            of_part = torch.autograd.grad(loss, parameters)
+            gradients = tuple(torch._foreach_add(gradients, of_part)) if gradients else of_part
+            total, penalty = total + float(loss.detach()), penalty + float(film.detach())
+        self._descend(pathway, parameters, gradients)
+        self._localised.pop(pathway, None)
         side = pathway[-1].lower()
-        return {f"g_{side}": float(loss.detach()), f"film_{side}": float(film.detach())}
+        return {f"g_{side}": total, f"film_{side}": penalty}
 
     def update_discriminator(self, batch: Batch, entities: Tensor, queries: Tensor) -> dict[str, float]:
         """One step of D: L_adv = ½ real + ¼ G_E + ¼ G_R, plus w_aux · L_aux over the fakes."""
-        with torch.no_grad():
-            fakes_e, counts_e, _ = self.make_fakes("G_E", batch, entities, queries, draws=1)
-            fakes_r, counts_r, _ = self.make_fakes("G_R", batch, entities, queries, draws=1)
-        counts = (batch.answer_counts, counts_e, counts_r)
-        vectors = torch.cat([entities[batch.answers], fakes_e.squeeze(1), fakes_r.squeeze(1)])
-        adv, aux = self.discriminator(vectors)
+        fakes_e = self.make_fakes("G_E", batch, entities, queries, draws=1).squeeze(1)
+        fakes_r = self.make_fakes("G_R", batch, entities, queries, draws=1).squeeze(1)
+        counts = (batch.answer_counts, batch.condition_counts, batch.counts)
+        adv, aux = self.discriminator(torch.cat([entities[batch.answers], fakes_e, fakes_r]))
         sizes = [len(c) for c in counts]
         real_adv, e_adv, r_adv = adv.split(sizes)
         _, e_aux, r_aux = aux.split(sizes)
@@ -92,8 +86,10 @@ class Dans:
             + 0.25 * (w_r @ F.softplus(r_adv))
         )
         l_aux = 0.5 * (w_e @ _pathway_loss(e_aux, "G_E")) + 0.5 * (w_r @ _pathway_loss(r_aux, "G_R"))
-        loss = l_adv + self.config.aux_weight * l_aux
-        self._descend("D", loss, list(self.discriminator.parameters()))
+        parameters = list(self.discriminator.parameters())
+        self._descend(
+            "D", parameters, torch.autograd.grad(l_adv + self.config.aux_weight * l_aux, parameters)
+        )
         with torch.no_grad():
             named_right = 0.5 * (w_e @ (e_aux < 0).float()) + 0.5 * (w_r @ (r_aux > 0).float())
             return {
@@ -109,17 +105,64 @@ class Dans:
         """N_s // 4 fakes of each pathway for every query, constants to the base loss, the rest uniform."""
         k = self.config.per_pathway
         ids = draw_uniform(batch.answer, self.config.negatives - 2 * k, self.num_entities, self.id_source)
-        with torch.no_grad():
-            fakes_e, _, _ = self.make_fakes("G_E", batch, entities, queries, draws=k)
-            fakes_r, _, _ = self.make_fakes("G_R", batch, entities, queries, draws=k)
-        return Negatives(ids=ids, vectors=torch.cat([fakes_e[batch.condition], fakes_r], dim=1))
+        vectors = queries.new_empty(len(queries), 2 * k, queries.shape[1])
+        fakes_e = self.make_fakes("G_E", batch, entities, queries, k)
+        vectors[:, :k] = F.embedding(batch.condition, fakes_e.flatten(1)).view(-1, *fakes_e.shape[1:])
+        self.make_fakes("G_R", batch, entities, queries, k, out=vectors[:, k:])
+        return Negatives(ids=ids, vectors=vectors)
 
-    def _descend(self, player: str, loss: Tensor, parameters: list[torch.nn.Parameter]) -> None:
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    @torch.no_grad()
+    def make_fakes(
+        self,
+        pathway: str,
+        batch: Batch,
+        entities: Tensor,
+        queries: Tensor,
+        draws: int,
+        out: Tensor | None = None,
+    ) -> Tensor:
+        """Fakes of one pathway as constants, (C, draws, dim), one row per distinct condition; into `out` if given.
+
+        α and β are kept until the pathway's next update or the next encoding, since D and base want the same.
+        """
+        player = self.generator.pathway(pathway)
+        conditions, _ = _conditions(pathway, batch, entities, queries)
+        parts = self._parts(len(conditions))
+        of, localised = self._localised.get(pathway, (None, []))
+        if of is not entities:
+            localised = [player.localise(conditions[part]) for part in parts]
+            self._localised[pathway] = (entities, localised)
+        scale = noise_scale(self.config, entities)
+        if out is None:
+            out = conditions.new_empty(len(conditions), draws, conditions.shape[1])
+        for part, local in zip(parts, localised, strict=True):
+            out[part] = player(self._start(conditions[part], draws, scale), local)
+        return out
+
+    def _parts(self, conditions: int) -> list[slice]:
+        """The conditions of one pass each; interleaved, so that every pass sees all kinds of them."""
+        passes = -(-conditions // self.config.condition_chunk)
+        return [slice(first, None, passes) for first in range(passes)]
+
+    def _start(self, conditions: Tensor, draws: int, scale: float) -> Tensor:
+        """x⁰ = c + σ ε, shape (C, draws, dim)."""
+        noise = torch.randn(len(conditions), draws, conditions.shape[1], generator=self.noise_source)
+        return noise.mul_(scale).add_(conditions.unsqueeze(1))
+
+    def _descend(
+        self, player: str, parameters: list[torch.nn.Parameter], gradients: tuple[Tensor, ...]
+    ) -> None:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         torch.nn.utils.clip_grad_norm_(parameters, self.config.clip_norm, foreach=True)
         self.optimizers[player].step()
+
+
+def _conditions(pathway: str, batch: Batch, entities: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct conditions of a pathway (C, dim), and how many pairs each stands for (C,)."""
+    if pathway == "G_E":
+        return F.embedding(batch.conditions, entities), batch.condition_counts
+    return queries, batch.counts
 
 
 def noise_scale(config: Config, entities: Tensor) -> float:

@@ -1,0 +1,67 @@
+"""Dense products through oneDNN, where torch has it: on some processors twice as fast as torch's own choice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# With fewer rows the call costs more than the product saves.
+_MIN_ROWS = 256
+
+_HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x Wᵀ + b for x (…, in), weight (out, in) and bias (out,), as `torch.nn.functional.linear`.
+
+    The values are those of float32 products; only their rounding may differ from that of torch's BLAS.
+    """
+    on_cpu = x.dtype == torch.float32 and x.device.type == "cpu"
+    if not (_HAS_ONEDNN and on_cpu and x.numel() >= _MIN_ROWS * x.shape[-1]):
+        return F.linear(x, weight, bias)
+    if x.dim() != 2:
+        return linear(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], len(weight))
+    if torch.is_grad_enabled():
+        out: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        return out
+    return _product(x, weight, bias)
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` by `linear`; the same parameters."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, in) → (…, out)."""
+        return linear(x, self.weight, self.bias)
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _product(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        (grad,) = grads
+        x, weight = ctx.saved_tensors
+        for_x, for_weight, for_bias = ctx.needs_input_grad
+        return (
+            _product(grad, weight.T) if for_x else None,
+            _product(grad.T, x.T) if for_weight else None,
+            grad.sum(0) if for_bias else None,
+        )
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    # Rows taken from a wider matrix fall through to a loop that is a thousand times slower.
+    x, weight = (part if _is_dense(part) else part.contiguous() for part in (x, weight))
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return out
+
+
+def _is_dense(matrix: Tensor) -> bool:
+    return matrix.is_contiguous() or matrix.T.is_contiguous()
