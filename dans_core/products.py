@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# With fewer rows the call costs more than the product saves.
-_MIN_ROWS = 256
+# With fewer multiplications the call costs more than the product saves.
+_MIN_WORK = 256 * 100 * 100
 
 _HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
@@ -20,7 +20,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     The values are those of float32 products; only their rounding may differ from that of torch's BLAS.
     """
     on_cpu = x.dtype == torch.float32 and x.device.type == "cpu"
-    if not (_HAS_ONEDNN and on_cpu and x.numel() >= _MIN_ROWS * x.shape[-1]):
+    if not (_HAS_ONEDNN and on_cpu and x.numel() * len(weight) >= _MIN_WORK):
         return F.linear(x, weight, bias)
     if x.dim() != 2:
         return linear(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], len(weight))

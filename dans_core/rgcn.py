@@ -13,8 +13,9 @@ from torch_geometric.nn import RGCNConv
 from dans_core.edges import EdgePlan, MessageGraph
 from dans_core.products import linear
 
-# Up to this many numbers, all bases' N × N tables of edge weights fit in the second-level cache.
-_DENSE = 1 << 18
+# Up to this many numbers (4 MiB), tables of edge weights between all nodes, one a basis, cost less than the
+# many small products of a layer with many relations, and never much more.
+_DENSE = 1 << 20
 
 
 class _AddMessages(torch.autograd.Function):

@@ -14,7 +14,7 @@ from dans_core.products import linear
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(250, 300), st.integers(1, 20), st.integers(1, 20), st.booleans(), st.booleans())
+@given(st.integers(800, 900), st.integers(50, 60), st.integers(50, 60), st.booleans(), st.booleans())
 def test_linear_equals_torchs(rows, inputs, outputs, has_bias, strided):
     source = torch.Generator().manual_seed(rows)
     wide = torch.randn(rows, 2 * inputs, generator=source)
@@ -34,7 +34,7 @@ def test_linear_equals_torchs(rows, inputs, outputs, has_bias, strided):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("shape", [(6,), (3, 6), (2, 150, 6), (0, 6)])
+@pytest.mark.parametrize("shape", [(6,), (3, 6), (2, 80_000, 6), (0, 6)])
 def test_linear_takes_any_leading_shape(shape):
     x, weight, bias = torch.randn(shape), torch.randn(4, 6), torch.randn(4)
     with torch.no_grad():
