@@ -3,12 +3,50 @@
 from __future__ import annotations
 
 import json
+import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from benchmarks.report import Section, render, write
+from dans_core.errors import InputError
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+def _file(path: Path | None) -> Path | None:
+    """Refuses what could not be written after minutes of measuring."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}")
+    return path
+
+
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", dir_okay=False, callback=_file, help="Write the raw figures here.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        dir_okay=False, callback=_file, help="Replace this benchmark's section of this Markdown file."
+    ),
+]
+Datasets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dataset", help="umls, wn18rr, nell-995 or a folder; may be repeated. All three if not given."
+    ),
+]
+Repeats = Annotated[int, typer.Option(min=1, help="Rounds of every case, after one to warm up.")]
+
+
+class Decoder(StrEnum):
+    """The decoders, as the command line takes them."""
+
+    distmult = "distmult"
+    complex = "complex"
+    rotate = "rotate"
 
 
 @app.callback()
@@ -38,5 +76,100 @@ def umls(
         json_file.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
 
 
+@app.command()
+def layer(
+    dataset: Datasets = None,
+    repeats: Repeats = 7,
+    json_file: JsonFile = None,
+    out: Out = None,
+) -> None:
+    """One R-GCN layer beside PyTorch Geometric's."""
+    from benchmarks.layer import measure
+
+    _finish(measure(dataset or [], repeats), json_file, out)
+
+
+@app.command()
+def epoch(
+    dataset: Datasets = None,
+    decoder: Annotated[
+        list[Decoder] | None,
+        typer.Option(help="May be repeated. All on a small graph, complex on a large one if not given."),
+    ] = None,
+    repeats: Repeats = 7,
+    json_file: JsonFile = None,
+    out: Out = None,
+) -> None:
+    """One training epoch beside PyKEEN's R-GCN."""
+    from benchmarks.epoch import measure
+
+    _finish(measure(dataset or [], [d.value for d in decoder or []], repeats), json_file, out)
+
+
+@app.command()
+def quality(
+    decoder: Annotated[Decoder, typer.Option()] = Decoder.complex,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds, counted from 0.")] = 5,
+    epochs: Annotated[int | None, typer.Option(min=4, help="Epochs a run has at most.")] = None,
+    json_file: JsonFile = None,
+    out: Out = None,
+) -> None:
+    """Seconds to a valid MRR on UMLS beside PyKEEN epochs."""
+    from benchmarks.quality import measure
+
+    _finish(measure(decoder.value, seeds, epochs), json_file, out)
+
+
+@app.command()
+def ranking(
+    dataset: Datasets = None,
+    repeats: Repeats = 5,
+    json_file: JsonFile = None,
+    out: Out = None,
+) -> None:
+    """Filtered ranking of a test split beside PyKEEN's evaluator."""
+    from benchmarks.ranking import measure
+
+    _finish(measure(dataset or [], repeats), json_file, out)
+
+
+@app.command()
+def scaling(
+    repeats: Annotated[int, typer.Option(min=1, help="Epochs at each size; the fastest counts.")] = 2,
+    json_file: JsonFile = None,
+    out: Out = None,
+) -> None:
+    """The cost of a DANS epoch as edges, entities, negatives and embedding size double."""
+    from benchmarks.scaling import measure
+
+    _finish(measure(repeats), json_file, out)
+
+
+@app.command(name="app")
+def of_the_app(json_file: JsonFile = None, out: Out = None) -> None:
+    """How fast the app starts, draws and follows a run."""
+    from benchmarks.app import measure
+    from benchmarks.timing import stderr
+
+    _finish(measure(stderr().print), json_file, out)
+
+
+def _finish(section: Section, json_file: Path | None, out: Path | None) -> None:
+    typer.echo(render(section))
+    if out is not None:
+        write(section, out)
+    if json_file is not None:
+        json_file.write_text(json.dumps(section.records, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Run a command; a person's mistake is one sentence and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(error, err=True)
+        sys.exit(2)
+
+
 if __name__ == "__main__":
-    app()
+    main()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
 import math
 import multiprocessing
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from benchmarks.report import environment
+from benchmarks.timing import stderr
 
 DECODERS = {"complex": "ComplEx", "distmult": "DistMult", "rotate": "RotatE"}
 SAMPLERS = {"dans": "DANS", "uniform": "uniform"}
@@ -57,7 +55,7 @@ def run_all(seeds: int, epochs: int, processes: int) -> list[dict[str, Any]]:
     """All runs in worker processes, longest first, with a progress bar on standard error."""
     jobs = [(d, s, seed, epochs) for s in SAMPLERS for d in reversed(DECODERS) for seed in range(seeds)]
     bar = Progress(
-        TextColumn("UMLS"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=_stderr()
+        TextColumn("UMLS"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=stderr()
     )
     with multiprocessing.get_context("spawn").Pool(processes) as pool, bar:
         return list(bar.track(pool.imap_unordered(run_one, jobs), total=len(jobs)))
@@ -73,7 +71,8 @@ def table(records: Iterable[dict[str, Any]]) -> str:
     lines = [
         "# UMLS with the default settings",
         "",
-        f"{_environment()}. {records[0]['epochs']} epochs, one thread a run; filtered ranking of both sides, "
+        f"{environment(('torch', 'torch-geometric'))}. {records[0]['epochs']} epochs, one thread a run; "
+        "filtered ranking of both sides, "
         "mean ± standard deviation over seeds. The epoch is chosen on valid; test is reported only.",
         "",
         "| decoder | negatives | seeds | valid MRR | test MRR | test H@1 | test NDCG@5 | seconds a run |",
@@ -126,26 +125,3 @@ def _interval(differences: list[float]) -> str:
         _T95.get(n - 1, 1.96) * statistics.stdev(differences) / math.sqrt(n),
     )
     return f"{mean:+.3f} ({mean - half:+.3f} … {mean + half:+.3f})"
-
-
-def _environment() -> str:
-    versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torch-geometric")
-    )
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return f"{today}, {_cpu()}, Python {platform.python_version()}, {versions}"
-
-
-def _cpu() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def _stderr() -> Any:
-    from rich.console import Console
-
-    return Console(file=sys.stderr)

@@ -1,0 +1,111 @@
+"""Seconds until the valid MRR on UMLS reaches a mark, beside the time of PyKEEN epochs."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from typing import Any
+
+from benchmarks import graphs
+from benchmarks.report import Section
+from benchmarks.timing import one_thread, show_ratio, show_seconds, timed, work
+from dans_core import Config, KnowledgeGraph, Trainer
+from dans_core.events import Ranking
+
+MARKS = (0.80, 0.85, 0.88, 0.90)
+SAMPLERS = {"dans": "DANS", "uniform": "uniform"}
+_GRAPH = "umls"
+_PEER_EPOCHS = 12
+_BARS = {("dans", 0.88): "≥ 1x"}
+_COLUMNS = [
+    f"{_PEER_EPOCHS} PyKEEN epochs ÷ ours", "bar", "negatives", "valid MRR", "median time", "fastest … slowest",
+    "median epoch", "seeds that reach it",
+]  # fmt: skip
+_NOTE = (
+    "{graph}, {decoder}, default settings, seeds 0 to {last}: wall time of training with everything that goes with it "
+    "(ranking, diagnostics; no files written) until a ranking of the valid split first reaches the mark, at most "
+    "{epochs} epochs. A seed that never does counts as slower than all others. Beside it {peer} epochs of PyKEEN's "
+    "`RGCN` with the same decoder in its default batches, timed after each seed: median {seconds}."
+)
+
+
+def measure(decoder: str, seeds: int, epochs: int | None = None) -> Section:
+    """Time to each of `MARKS` over seeds; `epochs` shortens the runs."""
+    from benchmarks.peers import PYKEEN_BATCH, pykeen_epochs
+
+    one_thread()
+    kg = KnowledgeGraph.load(_GRAPH)
+    settings = {"epochs": epochs} if epochs else {}
+    config = Config(decoder=decoder, **settings)
+    peer = pykeen_epochs(kg, config, PYKEEN_BATCH)
+    records: list[dict[str, Any]] = []
+    peer_seconds = []
+    with work(3.0 * seeds) as progress:
+        peer()
+        for seed in range(seeds):
+            for sampler in SAMPLERS:
+                progress.now(f"seed {seed}, {SAMPLERS[sampler]}")
+                records.append(_run(kg, config.with_values(sampler=sampler, seed=seed)))
+                progress.done(1)
+            progress.now(f"seed {seed}, PyKEEN")
+            peer_seconds.append(timed(lambda: [peer() for _ in range(_PEER_EPOCHS)]))
+            progress.done(1)
+    theirs = statistics.median(peer_seconds)
+    return Section(
+        name="quality",
+        title="Time to quality",
+        note=_NOTE.format(
+            graph=graphs.title(_GRAPH),
+            decoder=decoder,
+            last=seeds - 1,
+            epochs=config.epochs,
+            peer=_PEER_EPOCHS,
+            seconds=show_seconds(theirs),
+        ),
+        columns=_COLUMNS,
+        rows=[_row(records, sampler, mark, theirs) for sampler in SAMPLERS for mark in MARKS],
+        records=[*records, {"pykeen_epochs": _PEER_EPOCHS, "seconds": peer_seconds}],
+    )
+
+
+def _run(kg: KnowledgeGraph, config: Config) -> dict[str, Any]:
+    """One run until the last mark or the last epoch: when each mark was reached."""
+    reached: dict[str, dict[str, float]] = {}
+    best = 0.0
+    started = time.perf_counter()
+    for event in Trainer(kg, config):
+        if isinstance(event, Ranking):
+            elapsed = time.perf_counter() - started
+            best = max(best, event.mrr)
+            for mark in MARKS:
+                if event.mrr >= mark and str(mark) not in reached:
+                    reached[str(mark)] = {"seconds": elapsed, "epoch": event.epoch}
+            if len(reached) == len(MARKS):
+                break
+    return {"decoder": config.decoder, "sampler": config.sampler, "seed": config.seed} | {
+        "reached": reached,
+        "best_mrr": best,
+    }
+
+
+def _row(records: list[dict[str, Any]], sampler: str, mark: float, theirs: float) -> list[str]:
+    runs = [r["reached"].get(str(mark)) for r in records if r["sampler"] == sampler]
+    hits = [run for run in runs if run]
+    # Never is a number too, so that the median is over all seeds.
+    ours = statistics.median(run["seconds"] if run else math.inf for run in runs)
+    epoch = statistics.median(run["epoch"] if run else math.inf for run in runs)
+    known = math.isfinite(ours)
+    spread = (
+        [show_seconds(pick(run["seconds"] for run in hits)) for pick in (min, max)] if hits else ["never"]
+    )
+    return [
+        show_ratio(theirs, ours) if known else "–",
+        _BARS.get((sampler, mark), ""),
+        SAMPLERS[sampler],
+        f"{mark:.2f}",
+        show_seconds(ours) if known else "not reached",
+        " … ".join(spread),
+        f"{epoch:.0f}" if known else "–",
+        f"{len(hits)} of {len(runs)}",
+    ]

@@ -1,0 +1,228 @@
+"""The benchmarks: their report, their fits, and each command for real on a tiny scale."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from benchmarks import __main__ as command_line
+from benchmarks import epoch, graphs, layer, quality, report, scaling, timing
+from benchmarks.report import ORDER, Section
+from dans_core import InputError
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """One call a turn, and the environment as it was."""
+    monkeypatch.setattr(timing, "_TURN", 0.0)
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        monkeypatch.setenv(f"{library}_NUM_THREADS", "1")
+
+
+def section(name: str = "layer") -> Section:
+    return Section(name, "A title", "A note.", ["x", "y"], [["1", "a | b"], ["2", ""]], [{"x": 1}])
+
+
+def test_a_section_is_a_title_an_environment_a_note_and_a_table():
+    lines = report.render(section()).splitlines()
+    assert lines[0] == "## A title"
+    assert re.match(
+        r"\d{4}-\d\d-\d\d, .+, Python \d.+, torch \d.+, torch-geometric .+, pykeen .+\.$", lines[2]
+    )
+    assert lines[4:] == ["A note.", "", "| x | y |", "|---|---|", "| 1 | a \\| b |", "| 2 |  |"]
+
+
+bodies = st.text(st.characters(exclude_categories=["Cs"]), max_size=30).map(lambda text: f"## {text}\n")
+
+
+def parts(text: str) -> dict[str, str]:
+    """What stands before the first section under "", and each section's body."""
+    before, *rest = re.split(r"\n<!-- python -m benchmarks (\w+) -->\n", text)
+    return {"": before, **dict(zip(rest[::2], rest[1::2], strict=True))}
+
+
+@given(st.lists(st.tuples(st.sampled_from(ORDER), bodies), min_size=1, max_size=12))
+def test_placing_a_section_leaves_every_other_byte_and_keeps_the_order(writes):
+    text, expected = "", {}
+    for name, body in writes:
+        text = report.placed(text, name, body)
+        expected[name] = body
+        found = parts(text)
+        assert found.pop("") == report.placed("", name, body).split("\n<!--")[0]
+        assert found == expected
+        assert list(found) == [name for name in ORDER if name in expected]
+
+
+def test_a_file_with_other_text_and_line_ends_keeps_them(tmp_path):
+    file = tmp_path / "RESULTS.md"
+    before = b"# My own words\r\n\r\nkept\n"
+    after = b"\n<!-- python -m benchmarks ranking -->\nold\r\n"
+    file.write_bytes(before + after)
+    report.write(section("epoch"), file)
+    report.write(section("epoch"), file)
+    text = file.read_bytes()
+    assert text.startswith(before) and text.endswith(after)
+    assert text.count(b"## A title") == 1
+
+
+def test_exponents_and_fits_are_exact_on_exact_data():
+    sizes = [50, 100, 200, 400]
+    assert scaling.exponent(sizes, [3e-4 * s**1.5 for s in sizes]) == pytest.approx(1.5)
+    edges, entities = [5e4, 1e5, 2e5, 1e5, 1e5], [4e4, 4e4, 4e4, 2e4, 8e4]
+    seconds = [0.5 + 2e-5 * e + 7e-6 * n for e, n in zip(edges, entities, strict=True)]
+    fit, residuals = scaling.least_squares([edges, entities], seconds)
+    assert fit == pytest.approx((0.5, 2e-5, 7e-6))
+    assert residuals == pytest.approx([0] * 5, abs=1e-9)
+    squares = scaling.least_squares(
+        [sizes, [s**2 for s in sizes]], [1 + 0.1 * s + 0.01 * s**2 for s in sizes]
+    )
+    assert squares[0] == pytest.approx((1, 0.1, 0.01))
+
+
+def test_random_graphs_have_the_size_asked_for():
+    kg = scaling.random_graph(entities=30, edges=500)
+    assert (kg.num_entities, len(kg.train)) == (30, 500)
+
+
+def test_cases_take_turns_after_a_warm_up():
+    calls = []
+    seen = []
+    cases = {name: lambda name=name: calls.append(name) or name for name in "ab"}
+    seconds = timing.alternate(cases, 3, lambda: calls.append("|"), seen.append)
+    assert "".join(calls) == "ab|ab|ab|ab|"
+    assert seen == [{"a": "a", "b": "b"}]
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 3, "b": 3}
+
+
+def test_a_short_case_is_called_again_in_its_turn(monkeypatch):
+    monkeypatch.setattr(timing, "_TURN", 0.01)
+    seconds = timing.alternate({"short": lambda: time.sleep(0.002)}, 1)["short"]
+    assert len(seconds) > 1
+    assert sum(seconds) >= 0.01
+
+
+def test_peak_memory_counts_what_was_held_and_let_go():
+    held = torch.ones(1 << 24)
+    size = held.nbytes
+    del held
+    assert timing.peak_memory() > size
+
+
+def test_a_missing_graph_is_a_sentence_and_a_wrong_name_an_error(monkeypatch):
+    monkeypatch.delenv("DANS_DATA_DIR", raising=False)
+    found, missing = graphs.load([])
+    assert list(found) == ["umls"]
+    assert missing[0] == "WN18RR not found: set DANS_DATA_DIR to the folder with wn18rr/"
+    with pytest.raises(InputError, match="there is no data set"):
+        graphs.load(["wn18"])
+
+
+def test_layers_that_differ_are_not_compared():
+    with pytest.raises(AssertionError, match="RGCNConv"):
+        layer._must_agree({"ours": (torch.ones(3),), "RGCNConv": (torch.ones(3) * 1.01,)})
+
+
+def test_a_peer_that_needs_too_much_memory_is_not_run(monkeypatch):
+    monkeypatch.setattr(layer, "_MOST_MEMORY", 10**7)
+    found = layer.measure(["nations"], 1)
+    assert [row[-1].startswith("not run: needs") for row in found.rows] == [True] * 3
+    assert not any("FastRGCNConv" in record["seconds"] for record in found.records)
+
+
+def test_a_mark_that_few_seeds_reach_has_no_median():
+    runs = [
+        {
+            "sampler": "dans",
+            "reached": {"0.88": {"seconds": 4.0 + seed, "epoch": 100 + seed}} if seed < 2 else {},
+        }
+        for seed in range(5)
+    ]
+    assert quality._row(runs, "dans", 0.88, 12.0) == [
+        "–", "≥ 1x", "DANS", "0.88", "not reached", "4 s … 5 s", "–", "2 of 5",
+    ]  # fmt: skip
+    assert quality._row(runs[:3], "dans", 0.88, 12.0)[0] == "2.4x"
+
+
+def run(tmp_path, *arguments: str) -> tuple[str, list]:
+    """A command's section of the file it writes, and its raw figures."""
+    out, raw = tmp_path / "RESULTS.md", tmp_path / "raw.json"
+    result = CliRunner().invoke(command_line.app, [*arguments, "--out", str(out), "--json", str(raw)])
+    assert result.exit_code == 0, result.output
+    body = parts(out.read_text())[arguments[0]]
+    assert body in result.output
+    return body, json.loads(raw.read_text())
+
+
+def test_layer(tmp_path):
+    body, records = run(tmp_path, "layer", "--dataset", "nations", "--repeats", "1")
+    assert [record["pass"] for record in records] == [layer.FORWARD, layer.BOTH, layer.HALF]
+    assert all(len(record["seconds"]) == 4 for record in records)
+    assert body.count("| nations |") == 3
+
+
+def test_epoch(tmp_path):
+    body, records = run(tmp_path, "epoch", "--dataset", "nations", "--decoder", "complex", "--repeats", "1")
+    assert [record["sampler"] for record in records] == ["dans", "uniform"]
+    assert all(record["positives"] == 2 * 1592 for record in records)
+    assert body.count("| nations | ComplEx |") == 2
+
+
+@pytest.mark.slow
+def test_epoch_on_a_large_graph_says_the_memory_of_a_fresh_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(graphs, "_SMALL", 100)
+    _, records = run(tmp_path, "epoch", "--dataset", "nations", "--repeats", "1")
+    assert all(2e8 < record["peak_bytes"] < 4e9 for record in records)
+
+
+def test_every_decoder_has_a_peer(nations):
+    from benchmarks.peers import pykeen_epochs
+    from dans_core import Config
+
+    for decoder in epoch.DECODERS:
+        pykeen_epochs(nations, Config(decoder=decoder, dim=8), 2000)()
+
+
+def test_ranking(tmp_path):
+    _, (record,) = run(tmp_path, "ranking", "--dataset", "nations", "--repeats", "1")
+    assert record["metrics"]["ours"] == pytest.approx(record["metrics"]["pykeen"], abs=1e-6)
+
+
+def test_quality(tmp_path, monkeypatch):
+    monkeypatch.setattr(quality, "_GRAPH", "nations")
+    monkeypatch.setattr(quality, "_PEER_EPOCHS", 1)
+    monkeypatch.setattr(quality, "MARKS", (0.1, 1.0))
+    body, records = run(tmp_path, "quality", "--seeds", "1", "--epochs", "4")
+    assert [list(r["reached"]) for r in records[:2]] == [["0.1"], ["0.1"]]
+    assert body.count("not reached") == 2
+
+
+def test_scaling():
+    sweeps = {"edges": (200, 400), "entities": (50, 100), "negatives": (8, 16), "dim": (8, 16)}
+    found = scaling.measure(1, scaling.Size(200, 50, 8, 8), sweeps)
+    assert len(found.rows) == 4
+    sizes, fits = found.records[:5], found.records[5:]
+    assert all(len(size["seconds"]) == 1 for size in sizes)
+    assert [fit["terms"] for fit in fits] == [["1", "edges", "entities"], ["1", "N_s"], ["1", "d", "d²"]]
+    assert [len(fit["sizes"]) for fit in fits] == [3, 2, 2]
+    assert all(fit["text"] in found.note for fit in fits)
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_measuring(tmp_path):
+    result = CliRunner().invoke(command_line.app, ["layer", "--out", str(tmp_path / "nowhere" / "x.md")])
+    assert result.exit_code == 2
+    assert "there is no folder" in result.output
+
+
+def test_a_wrong_data_set_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["benchmarks", "layer", "--dataset", "nell"])
+    with pytest.raises(SystemExit) as stopped:
+        command_line.main()
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith('there is no data set "nell"')
