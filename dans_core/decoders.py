@@ -139,10 +139,6 @@ def _blocks(ids: Tensor, dim: int) -> Iterator[slice]:
     return (slice(start, start + rows) for start in range(0, len(ids), rows))
 
 
-_BLOCK = (
-    16  # queries at a time, so that the (block, N, dim / 2) intermediates stay in the cache on small graphs
-)
-
 # `apply` of a torch Function has no types, hence the marks at its calls.
 #
 # Where a modulus is 0 so are both its parts, and any positive floor of the divisor gives the subgradient 0.
@@ -166,18 +162,18 @@ class _Moduli(torch.autograd.Function):
 
 
 class _SumOfModuli(torch.autograd.Function):
-    """Σ_k |q_k − e_k| for all pairs, in blocks of queries, recomputed in the backward pass."""
+    """Σ_k |q_k − e_k| for all pairs, tile by tile, recomputed in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, entities: Tensor) -> Tensor:
         ctx.save_for_backward(q, entities)
         e_re, e_im = (half.contiguous() for half in entities.chunk(2, dim=1))
         out = q.new_empty(len(q), len(entities))
-        for start in range(0, len(q), _BLOCK):
-            re, im = q[start : start + _BLOCK, None].chunk(2, dim=-1)
-            real = (re - e_re).square_()
-            real.addcmul_(imaginary := im - e_im, imaginary)
-            torch.sum(real.sqrt_(), -1, out=out[start : start + _BLOCK])
+        for rows, columns in _tiles(q, entities):
+            re, im = q[rows, None].chunk(2, dim=-1)
+            real = (re - e_re[columns]).square_()
+            real.addcmul_(imaginary := im - e_im[columns], imaginary)
+            torch.sum(real.sqrt_(), -1, out=out[rows, columns])
         return out
 
     @staticmethod
@@ -185,22 +181,29 @@ class _SumOfModuli(torch.autograd.Function):
         (grad,) = grads
         q, entities = ctx.saved_tensors
         e_re, e_im = (half.contiguous() for half in entities.chunk(2, dim=1))
-        grad_q = torch.empty_like(q)
+        grad_q = torch.zeros_like(q)
         grad_re, grad_im = torch.zeros_like(e_re), torch.zeros_like(e_im)
         half = e_re.shape[1]
-        for start in range(0, len(q), _BLOCK):
-            stop = start + _BLOCK
-            re, im = q[start:stop, None].chunk(2, dim=-1)
-            re, im = re - e_re, im - e_im
+        for rows, columns in _tiles(q, entities):
+            re, im = q[rows, None].chunk(2, dim=-1)
+            re, im = re - e_re[columns], im - e_im[columns]
             modulus = torch.addcmul(re.square(), im, im).sqrt_()
-            factor = grad[start:stop, :, None] / modulus.clamp_min_(_TINY)
+            factor = grad[rows, columns, None] / modulus.clamp_min_(_TINY)
             re.mul_(factor)
             im.mul_(factor)
-            grad_q[start:stop, :half] = re.sum(1)
-            grad_q[start:stop, half:] = im.sum(1)
-            grad_re -= re.sum(0)
-            grad_im -= im.sum(0)
+            grad_q[rows, :half] += re.sum(1)
+            grad_q[rows, half:] += im.sum(1)
+            grad_re[columns] -= re.sum(0)
+            grad_im[columns] -= im.sum(0)
         return grad_q, torch.cat([grad_re, grad_im], dim=1)
+
+
+def _tiles(q: Tensor, entities: Tensor) -> Iterator[tuple[slice, slice]]:
+    """16 queries against as many entities as the cache holds the moduli of."""
+    width = max(1, _CACHED // (16 * q.shape[1]))
+    for row in range(0, len(q), 16):
+        for column in range(0, len(entities), width):
+            yield slice(row, row + 16), slice(column, column + width)
 
 
 DECODERS: dict[str, Decoder] = {"distmult": DistMult(), "complex": ComplEx(), "rotate": RotatE()}

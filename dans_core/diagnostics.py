@@ -22,6 +22,7 @@ from dans_core.gan import PATHWAYS
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import train_graph
 from dans_core.networks import Networks
+from dans_core.products import linear
 from dans_core.samplers.dans import noise_scale
 from dans_core.samplers.uniform import draw_uniform
 
@@ -145,9 +146,9 @@ def snapshot_arrays(
 
 def nearest(fakes: Tensor, entities: Tensor) -> tuple[Tensor, Tensor]:
     """The nearest entity by cosine over all N: ids and cosines, shape (…) for fakes (…, dim)."""
-    unit = F.normalize(entities, dim=-1).T
+    unit = F.normalize(entities, dim=-1)
     blocks = F.normalize(fakes, dim=-1).flatten(0, -2).split(max(1, _MAX_COSINES // len(entities)))
-    best = [(block @ unit).max(dim=-1) for block in blocks]
+    best = [linear(block, unit).max(dim=-1) for block in blocks]
     ids, cosines = torch.cat([b.indices for b in best]), torch.cat([b.values for b in best])
     return ids.view(fakes.shape[:-1]), cosines.view(fakes.shape[:-1])
 

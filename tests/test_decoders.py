@@ -43,7 +43,9 @@ def test_rotate_equals_pykeen_with_p_1_plus_gamma():
 
 @pytest.mark.parametrize("name", DECODERS)
 @pytest.mark.parametrize("queries", [1, 16, 37])
-def test_all_pairs_equal_single_scores_in_value_and_gradient(name, queries):
+@pytest.mark.parametrize("cached", [1, 16 * 8 * 4, 1 << 18])
+def test_all_pairs_equal_single_scores_in_value_and_gradient(name, queries, cached, monkeypatch):
+    monkeypatch.setattr("dans_core.decoders._CACHED", cached)
     decoder = DECODERS[name]
     q, e, g = random_vectors((queries, 8), (11, 8), (queries, 11))
     results = []
@@ -77,3 +79,27 @@ def test_only_distmult_cannot_tell_head_from_tail():
         h, r, t = random_vectors((4, 8), (4, decoder.relation_dim(8)), (4, 8))
         same = torch.allclose(decoder.score(decoder.query(h, r), t), decoder.score(decoder.query(t, r), h))
         assert same == (name == "distmult")
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("cached", [1, 100, 1 << 18])
+def test_chosen_and_own_pairs_equal_single_scores_in_value_and_gradient(name, cached, monkeypatch):
+    monkeypatch.setattr("dans_core.decoders._CACHED", cached)
+    decoder = DECODERS[name]
+    q, e, g = random_vectors((5, 8), (11, 8), (7, 3))
+    source = torch.Generator().manual_seed(0)
+    rows, ids = torch.randint(5, (7,), generator=source), torch.randint(11, (7, 3), generator=source)
+    results = []
+    for scores in (
+        lambda q, e: decoder.score_chosen(q, e, rows, ids),
+        lambda q, e: decoder.score_own(q[rows], e[ids]),
+        lambda q, e: torch.stack(
+            [decoder.score(q[row], e[three]) for row, three in zip(rows, ids, strict=True)]
+        ),
+    ):
+        a, b = q.clone().requires_grad_(), e.clone().requires_grad_()
+        table = scores(a, b)
+        results.append((table, *torch.autograd.grad((table * g).sum(), [a, b])))
+    for ours in results[:2]:
+        for value, expected in zip(ours, results[2], strict=True):
+            torch.testing.assert_close(value, expected)
