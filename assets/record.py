@@ -18,11 +18,12 @@ import torch
 from rich.progress import Progress
 
 from dans_app import loading
+from dans_core import process
 from dans_core.config import Config
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import RECORDED, Run
 from dans_core.training import Trainer
-from dans_core.worker import drive, set_threads
+from dans_core.worker import drive
 from dans_core.writer import RunWriter
 
 # Snapshots weigh most of the 3 MB that the recorded runs may take; four of them fit.
@@ -86,7 +87,7 @@ def _halved(value: Any) -> Any:
 
 def main() -> None:
     """Record both runs and put them in place of the old ones."""
-    set_threads(1)
+    process.prepare(1)
     with tempfile.TemporaryDirectory() as folder:
         with Progress() as progress:
             runs = [record(sampler, Path(folder), progress) for sampler in ("dans", "uniform")]

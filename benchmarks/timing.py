@@ -21,15 +21,12 @@ _TURN = 0.2
 
 
 def one_thread() -> None:
-    """Hold torch, and every process started from here on, to one thread; freed memory is kept, as in a run."""
+    """Hold torch, and every process started from here on, to one thread, and do as a run of ours does."""
     for library in ("OMP", "MKL", "OPENBLAS"):
         os.environ[f"{library}_NUM_THREADS"] = "1"
-    import torch
+    from dans_core import process
 
-    from dans_core.memory import keep_freed_memory
-
-    torch.set_num_threads(1)
-    keep_freed_memory()
+    process.prepare(1)
 
 
 def stderr() -> Console:

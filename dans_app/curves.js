@@ -306,7 +306,7 @@ function draw(state) {
 }
 
 export default function (component) {
-  const { data, parentElement } = component
+  const { data: [data], parentElement } = component
   let state = states.get(parentElement)
   if (!state) {
     const root = document.createElement("div")
@@ -319,6 +319,7 @@ export default function (component) {
   }
   if (!state.data || state.data.run !== data.run) state.zoom = state.hover = null
   state.data = data
+  state.root.dataset.run = data.run
   draw(state)
   return () => {
     state.watch.disconnect()

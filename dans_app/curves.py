@@ -31,7 +31,8 @@ def _component() -> Any:
 
 def show(data: dict[str, Any]) -> None:
     """Draw the panels of `panels`, or update them in place."""
-    _component()(key="curves", data=data, width="stretch", height="content")
+    # In a list, since Streamlit looks for tables in a dictionary, by way of pandas: the first screen would wait for it.
+    _component()(key="curves", data=[data], width="stretch", height="content")
 
 
 def panels(

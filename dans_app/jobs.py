@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +23,17 @@ from dans_core.writer import RunWriter
 
 ROOT = Path(__file__).resolve().parents[1]
 
+FIRST_SCREEN = 1.5
+"""Seconds before a worker is made ready: its imports take a core, which the browser needs for the first screen."""
+
+FIRST_EPOCHS = 1.0
+"""Seconds after a start before the next worker is made ready, which would slow down the first losses of the run."""
+
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Pool:
-    """Keeps one worker warm (imports done, waiting for a job) and hands it runs.
+    """Keeps one worker warm (imports done, data read, waiting for a job) and hands it runs.
 
     A worker that got a run belongs to that run: it lives in a session of its own and outlives the app. An idle
     one ends when its standard input does, which is when the app ends.
@@ -37,11 +44,30 @@ class Pool:
         self._idle: subprocess.Popen[bytes] | None = None
         self._working: list[subprocess.Popen[bytes]] = []
         self._resuming: dict[str, subprocess.Popen[bytes]] = {}
+        self._timer: threading.Timer | None = None
+        self._not_before = time.monotonic() + FIRST_SCREEN
+        self._likely = ""
 
-    def warm(self) -> None:
-        """See to it that a worker is waiting. Returns at once; the worker's imports take a core for seconds."""
+    def warm(self, dataset: str) -> None:
+        """See to it that before long a worker waits for a run on `dataset`. Returns at once.
+
+        A worker that waits for another data set stays: it reads the right one in a moment.
+        """
         with self._turn:
-            self._worker()
+            self._likely = dataset
+            if self._timer is None and (self._idle is None or self._idle.poll() is not None):
+                self._timer = threading.Timer(max(0.0, self._not_before - time.monotonic()), self._warm_now)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _warm_now(self) -> None:
+        with self._turn:
+            self._timer = None
+            early = self._not_before > time.monotonic()
+            if not early:
+                self._worker()
+        if early:
+            self.warm(self._likely)
 
     def start(self, config: Config, dataset: str) -> Run:
         """Create a run and train it.
@@ -58,6 +84,7 @@ class Pool:
                 runs_dir(), new_id(config, kg.name), config, kg.name, kg.hash, dataset
             ) as writer:
                 run = writer.run
+            self._likely = dataset
             self._hand_over(run, resume=False)
         return run
 
@@ -90,6 +117,9 @@ class Pool:
     def close(self) -> None:
         """Let the waiting worker go; runs go on."""
         with self._turn:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             if self._idle is not None:
                 assert self._idle.stdin is not None
                 self._idle.stdin.close()
@@ -100,8 +130,9 @@ class Pool:
         if len(busy) >= CORES:
             runs = "1 run is" if len(busy) == 1 else f"{len(busy)} runs are"
             cores = "1 core" if CORES == 1 else f"{CORES} cores"
+            names = " or ".join(run.id for run in busy[:4]) + (" or another" if len(busy) > 4 else "")
             raise InputError(
-                f"{runs} under way and this machine has {cores}, one for each run; wait for one to end, or stop one"
+                f"{runs} under way and this machine has {cores}, one for each run; wait for {names} to end, or stop it"
             )
 
     def _hand_over(self, run: Run, resume: bool) -> subprocess.Popen[bytes]:
@@ -118,6 +149,7 @@ class Pool:
                 continue
             self._working.append(worker)
             self._idle = None
+            self._not_before = time.monotonic() + FIRST_EPOCHS
             return worker
         raise InputError(f"no training process could be started; its last words are in {_log_file()}")
 
@@ -129,7 +161,7 @@ class Pool:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as words:
                 self._idle = subprocess.Popen(
-                    [sys.executable, "-m", "dans_core.worker"],
+                    [sys.executable, "-m", "dans_core.worker", *([self._likely] if self._likely else [])],
                     cwd=ROOT,
                     stdin=subprocess.PIPE,
                     stdout=words,

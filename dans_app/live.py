@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 
 import streamlit as st
 
@@ -12,6 +13,9 @@ from dans_app.shell import plain
 from dans_core.config import Config
 from dans_core.records import Status
 from dans_core.runs import Run
+
+MOMENT = 0.3
+"""Seconds that a page waits at most for the first loss."""
 
 _STORIES = "dans_stories"
 _KEPT = 4
@@ -41,9 +45,31 @@ def under_way(status: Status) -> bool:
     return status.live or status.state == "queued"
 
 
-def sentence(status: Status, config: Config) -> str:
-    """What the run is doing, in a sentence."""
+def wish(run: Run, status: Status) -> str:
+    """What was asked of the run and is not done yet: "Stopping", "Pausing", "Resuming", or ""."""
+    if run.recorded or not under_way(status):
+        return ""
+    asked = run.asked
+    if asked.stop:
+        return "Stopping"
+    if asked.run_until is None:
+        return "Resuming" if status.state == "paused" else ""
+    return "Pausing" if status.state != "paused" and status.stage_number >= asked.run_until else ""
+
+
+def first_loss(run: Run, story: Story) -> None:
+    """Wait a moment for the first loss of a run that has just begun, so that it is on the screen with the run."""
+    end = time.monotonic() + MOMENT
+    while not story.epoch and time.monotonic() < end:
+        time.sleep(0.01)
+        story.follow(run)
+
+
+def sentence(status: Status, config: Config, wish: str = "") -> str:
+    """What the run is doing, in a sentence; `wish` is what it is about to do."""
     place = f"epoch {status.epoch:,} of {status.epochs:,}"
+    if wish:
+        return f"{wish} at {place} …"
     match status.state:
         case "queued":
             return "Starting: a training process is taking the run."

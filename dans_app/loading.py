@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib
 import math
+import threading
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
-from dans_app import projection, snapshots
+from dans_app import inspecting, projection, snapshots
 from dans_app.projection import Job, Method, Projection, Projector
 from dans_app.snapshots import Frame, RelationView
 from dans_core.errors import InputError
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run, runs_dir
+
+IMPORT_DELAY = 5.0
+"""Seconds before the server imports what draws the other screens: first its own is painted."""
 
 WARM_UP_DELAY = 20.0
 """Seconds before UMAP compiles: first the screen is painted, and a run started at once gets the core."""
@@ -41,8 +48,24 @@ class Picture:
 
 
 @st.cache_resource(show_spinner=False)
+def prepare() -> None:
+    """Have ready, before long, what the other screens need. Returns at once; calling it again does nothing."""
+    threading.Thread(target=_prepare, args=(projector(),), name="prepare", daemon=True).start()
+
+
+def _prepare(umap: Projector) -> None:
+    time.sleep(IMPORT_DELAY)
+    for module in ("dans_app.map_figure", "dans_app.triplet_table"):
+        importlib.import_module(module)
+    umap.wait_until_warm()
+    # A broken install is told by the page that needs it.
+    with contextlib.suppress(Exception):
+        inspecting.warm_up()
+
+
+@st.cache_resource(show_spinner=False)
 def projector() -> Projector:
-    """The server's one background thread for UMAP. First asked for, it waits a little and then imports and compiles."""
+    """The server's one queue for UMAP. First asked for, it waits a little and then has UMAP imported and compiled."""
     worker = Projector()
     worker.warm_up(after=WARM_UP_DELAY)
     return worker
@@ -73,17 +96,17 @@ def picture(run: Run, epoch: int, kg: KnowledgeGraph, method: Method, focus: pro
     first, key = _pca(run, epoch, kg)
     now = frame(run, epoch, kg)
     if method == "pca" or now.size < projection.SMALLEST_UMAP:
-        return Picture(first)
+        return Picture(_with_trust(first, key, now))
     rows = projection.sample_rows(now.size, focus)
     job = Job(_folders(run)[0], projection.key_of("umap", key, rows))
     worker = projector()
     done = worker.result(job) or projection.load(_folders(run), job.key, now.size)
     if isinstance(done, str):
-        return Picture(first, problem=done)
+        return Picture(_with_trust(first, key, now), problem=done)
     if done is not None:
         return Picture(done)
-    worker.submit(job, partial(projection.umap, now.groups, first.points, rows))
-    return Picture(first, waiting=job)
+    worker.submit(job, partial(projection.umap_aside, now.groups, first.points, rows))
+    return Picture(_with_trust(first, key, now), waiting=job)
 
 
 # --- pictures by PCA, each turned to match the one before ------------------------------------------------------
@@ -120,11 +143,16 @@ def _pca(run: Run, epoch: int, kg: KnowledgeGraph) -> tuple[Projection, str]:
             memory[key] = kept
         made = kept
     assert made is not None  # the epoch itself is the last link
-    if math.isnan(made.trust):
-        memory[key] = made = projection.with_trust(made, frame(run, epoch, kg).groups)
     while len(memory) > _PICTURES:
         memory.pop(next(iter(memory)), None)
     return made, key
+
+
+def _with_trust(made: Projection, key: str, now: Frame) -> Projection:
+    """The picture with its trustworthiness, which takes longer than the picture: only for one that is shown."""
+    if math.isnan(made.trust):
+        _memory()[key] = made = projection.with_trust(made, now.groups)
+    return made
 
 
 @st.cache_resource(show_spinner=False)

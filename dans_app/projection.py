@@ -2,8 +2,8 @@
 
 Entities and fakes are always fitted together. Placing fakes into a picture fitted on entities alone pulls far ones
 towards the crowd, and so flatters bad negatives. One fit serves every relation, so places stay put when the
-relation changes. PCA takes milliseconds and is there at once; UMAP takes seconds and is computed by a background
-thread of the server, one picture at a time. No Streamlit here.
+relation changes. PCA takes milliseconds and is there at once; UMAP takes seconds and is computed by a process of its
+own, `python -m dans_app.projection`, one picture at a time. No Streamlit here.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ import contextlib
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
+
+from dans_app import aside
 
 Points = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -125,6 +129,8 @@ def umap(
 ) -> Projection:
     """A joint UMAP that starts from `start`, the places of a PCA, (n, 2); `rows` fits only these points.
 
+    Fitted in this process, where it holds up other threads: see `umap_aside`.
+
     The start gives UMAP the broad layout, which it cannot find by itself, and keeps it alike between epochs.
     Raises ValueError for fewer than `SMALLEST_UMAP` points.
     """
@@ -140,23 +146,89 @@ def umap(
         init=_spread(start[rows], seed),
         random_state=seed,
         n_jobs=1,
+        metric="precomputed",
     )
-    flat = fit.fit_transform(points[rows])
+    with warnings.catch_warnings():
+        # That a fit of distances cannot place other points later: it never has to.
+        warnings.filterwarnings("ignore", message=".*precomputed metric")
+        flat = fit.fit_transform(_distances()(points[rows].astype(np.float32)))
     flat = _turn(flat, flat, start[rows])
     placed = np.full((len(points), 2), np.nan, dtype=np.float32)
     placed[rows] = flat
     return Projection("umap", placed, trustworthiness(points[rows], flat), float("nan"))
 
 
-def trustworthiness(points: npt.NDArray[np.floating], flat: npt.NDArray[np.floating]) -> float:
-    """How far neighbours in `flat` (n, 2) are neighbours in `points` (n, dim); of a fixed sample when n is large."""
-    from sklearn.manifold import trustworthiness as measure
+@cache
+def _distances() -> Callable[[Points], npt.NDArray[np.float64]]:
+    """All distances, (n, dim) to (n, n), by UMAP's own measure of two points.
 
+    For up to 4,096 points UMAP takes them itself, the same numbers, but by a call from Python for each pair, which
+    takes as long as all the rest of the fit.
+    """
+    import numba
+    from umap.distances import euclidean
+
+    @numba.njit
+    def distances(points: Points) -> npt.NDArray[np.float64]:
+        found = np.zeros((len(points), len(points)))
+        for i in range(len(points)):
+            for j in range(i):
+                found[i, j] = found[j, i] = euclidean(points[i], points[j])
+        return found
+
+    return distances
+
+
+_PROCESS = aside.Aside(__name__)
+
+
+def umap_aside(
+    groups: Sequence[npt.NDArray[np.floating]], start: Points, rows: Rows | None = None, seed: int = 0
+) -> Projection:
+    """The same as `umap`, fitted by a process of its own. Raises RuntimeError, with the reason in words."""
+    answer = _PROCESS.ask(
+        start=start,
+        seed=seed,
+        **({} if rows is None else {"rows": rows}),
+        **{f"group{number}": group for number, group in enumerate(groups)},
+    )
+    return _of_arrays(answer)
+
+
+def _answer(request: aside.Arrays) -> aside.Arrays:
+    """What the process does with a request of `umap_aside`."""
+    groups = [request[name] for name in sorted(request) if name.startswith("group")]
+    return _to_arrays(umap(groups, request["start"], request.get("rows"), int(request["seed"])))
+
+
+def trustworthiness(points: npt.NDArray[np.floating], flat: npt.NDArray[np.floating]) -> float:
+    """How far neighbours in `flat` (n, 2) are neighbours in `points` (n, dim); of a fixed sample when n is large.
+
+    The same as `sklearn.manifold.trustworthiness` where no two distances are equal, without its import, which would
+    hold up the first map for a second (a test compares them).
+    """
     if len(points) > _TRUST_SAMPLE:
         sample = np.random.default_rng(0).choice(len(points), _TRUST_SAMPLE, replace=False)
         points, flat = points[sample], flat[sample]
-    neighbours = min(TRUST_NEIGHBOURS, (len(points) - 1) // 2)
-    return float(measure(points, flat, n_neighbors=neighbours)) if neighbours >= 1 else float("nan")
+    n, k = len(points), min(TRUST_NEIGHBOURS, (len(points) - 1) // 2)
+    if k < 1:
+        return float("nan")
+    apart, apart_flat = _squared(points), _squared(flat)
+    neighbours = np.argpartition(apart_flat, k - 1, axis=1)[:, :k]
+    missed = 0
+    for column in neighbours.T:
+        nearer = np.count_nonzero(apart < apart[np.arange(n), column][:, None], axis=1)
+        missed += int((nearer + 1 - k).clip(min=0).sum())
+    return 1.0 - 2.0 * missed / (n * k * (2 * n - 3 * k - 1))
+
+
+def _squared(points: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Squared distances, (n, n), infinite to itself."""
+    points = np.asarray(points, dtype=np.float64)
+    lengths = (points**2).sum(axis=1)
+    found = lengths[:, None] + lengths - 2 * points @ points.T
+    np.fill_diagonal(found, np.inf)
+    return found
 
 
 def sample_rows(total: int, focus: Rows, limit: int = LARGEST_UMAP) -> Rows:
@@ -212,13 +284,7 @@ def save(folder: Path, key: str, projection: Projection) -> None:
     temporary = folder / f".{key}.{secrets.token_hex(4)}.tmp"
     try:
         with temporary.open("xb") as stream:
-            np.savez_compressed(
-                stream,
-                method=np.array(projection.method),
-                points=projection.points,
-                trust=np.array(projection.trust),
-                explained=np.array(projection.explained),
-            )
+            np.savez_compressed(stream, **_to_arrays(projection))
         temporary.replace(folder / f"{key}.npz")
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -230,25 +296,39 @@ def load(folders: Sequence[Path], key: str, total: int) -> Projection | None:
     for folder in folders:
         try:
             with np.load(folder / f"{key}.npz", allow_pickle=False) as arrays:
-                points = np.asarray(arrays["points"], dtype=np.float32)
-                method = str(arrays["method"])
-                if points.shape == (total, 2) and method in ("umap", "pca"):
-                    return Projection(
-                        "umap" if method == "umap" else "pca",
-                        points,
-                        float(arrays["trust"]),
-                        float(arrays["explained"]),
-                    )
+                found = _of_arrays(arrays)
+                if found.points.shape == (total, 2):
+                    return found
         except (OSError, ValueError, KeyError, BadZipFile, EOFError):
             continue  # Missing, or cut short by a full disk: it is only a cache, and is made again.
     return None
+
+
+def _to_arrays(projection: Projection) -> aside.Arrays:
+    return {
+        "method": np.array(projection.method),
+        "points": projection.points,
+        "trust": np.array(projection.trust),
+        "explained": np.array(projection.explained),
+    }
+
+
+def _of_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> Projection:
+    """Raises ValueError or KeyError where they are not those of a picture."""
+    method = str(arrays["method"])
+    if method not in ("umap", "pca"):
+        raise ValueError(f"{method!r} is no projection")
+    points = np.asarray(arrays["points"], dtype=np.float32)
+    return Projection(
+        "umap" if method == "umap" else "pca", points, float(arrays["trust"]), float(arrays["explained"])
+    )
 
 
 # --- in the background -----------------------------------------------------------------------------------------
 
 
 class Projector:
-    """One background thread that computes pictures, the one asked for last first.
+    """One background thread that has pictures computed, the one asked for last first.
 
     A person who moves on wants the picture now on the screen, not the ones passed by. Only the latest few requests
     are kept. The thread is a daemon: closing the server does not wait for it.
@@ -268,6 +348,10 @@ class Projector:
     def warm(self) -> bool:
         """Whether UMAP is imported and compiled, so that a picture takes seconds and not half a minute."""
         return self._warm.is_set()
+
+    def wait_until_warm(self) -> None:
+        """Wait until it is `warm`. Not for a thread that a person waits for."""
+        self._warm.wait()
 
     def warm_up(self, after: float = 0.0) -> None:
         """Import UMAP and let it compile, `after` so many seconds unless a picture is asked for before.
@@ -337,7 +421,7 @@ class Projector:
         points = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
         # A broken install must not end the thread: each request for a picture then says what is wrong.
         with contextlib.suppress(Exception):
-            umap([points], points[:, :2])
+            umap_aside([points], points[:, :2])
         self._warm.set()
 
 
@@ -347,3 +431,7 @@ def _attempt(compute: Callable[[], Projection]) -> Projection | str:
         return compute()
     except Exception as error:
         return str(error) or type(error).__name__
+
+
+if __name__ == "__main__":
+    aside.serve(_answer)

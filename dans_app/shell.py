@@ -88,8 +88,8 @@ def navigate() -> None:
     page = st.navigation(pages(), position="top")
     st.set_page_config(page_title=f"{page.title} · DANS Lab")
     page.run()
-    # After the first screen is on its way: the map then finds UMAP compiled.
-    loading.projector()
+    # After the first screen is on its way: the others then find what they need.
+    loading.prepare()
 
 
 def select(run_id: str) -> None:

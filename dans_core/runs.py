@@ -209,6 +209,14 @@ class Run:
         return read(self.path / "status.json", Status)
 
     @property
+    def asked(self) -> Control:
+        """What was last asked of its writer, which may not have come to it yet; a damaged file asks nothing."""
+        try:
+            return read(self.path / "control.json", Control)
+        except InputError:
+            return Control()
+
+    @property
     def is_live(self) -> bool:
         """Whether a process holds the run now."""
         return self.status.live

@@ -1,14 +1,16 @@
 """A training process: imports made and waiting, it takes one job from standard input and trains that run.
 
-    python -m dans_core.worker        one line: {"run_dir": "runs/NAME", "resume": false}
+    python -m dans_core.worker [DATASET]        one line: {"run_dir": "runs/NAME", "resume": false}
 
-The end of input before a job means exit, so a worker never outlives an app that did not use it. With a job it
-writes to log.txt of the run and reads no more. `drive`, the loop between a Trainer and its run directory, also
-serves the command line.
+While it waits it trains a little in memory, so that the job need not pay for what torch does once a process, and
+reads the data set that the job will probably name. The end of input before a job means exit, so a worker never
+outlives an app that did not use it. With a job it writes to log.txt of the run and reads no more. `drive`, the loop
+between a Trainer and its run directory, also serves the command line.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -22,14 +24,14 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from dans_core import process
 from dans_core.config import Config
 from dans_core.errors import InputError
 from dans_core.events import Losses, Ranking, Snapshot
-from dans_core.runs import Run, State
+from dans_core.kg import KnowledgeGraph
+from dans_core.runs import Run, State, source_that_lasts
 from dans_core.training import Diverged, Stage, Trainer
 from dans_core.writer import RunWriter
-
-THREADS_VARIABLE = "DANS_THREADS"
 
 CHECKPOINT_EVERY = 10.0
 """Seconds of training between two checkpoints: the most that a killed run has to do again."""
@@ -243,21 +245,37 @@ class _Drive:
         return state
 
 
-def set_threads(number: int | None = None) -> None:
-    """Use so many threads for tensors; without a number those of `DANS_THREADS`, else one, as one run has a core.
+def _practise() -> None:
+    """Train three triplets for two epochs in memory: the first use of each operation of torch takes longest.
 
-    Raises:
-        InputError: not a whole number from 1 to 1024.
+    The numbers of later runs stay the same, since a Trainer draws from random sources of its own.
     """
-    text = os.environ.get(THREADS_VARIABLE, "1") if number is None else str(number)
-    if not (text.isdecimal() and 1 <= int(text) <= 1024):
-        name = THREADS_VARIABLE if number is None else "threads"
-        raise InputError(f"{name} = {text!r}: must be a whole number, at least 1 and at most 1024")
-    torch.set_num_threads(int(text))
+    kg = KnowledgeGraph(
+        [[0, 0, 1], [1, 0, 2], [2, 0, 0]], [[1, 0, 0]], [], ["a", "b", "c"], ["r"], "practice"
+    )
+    trainer = Trainer(kg, Config(epochs=2, warmup_epochs=1, eval_every=1, diagnose_every=1))
+    while not trainer.finished:
+        for event in trainer.step().events:
+            if isinstance(event, Snapshot):
+                trainer.snapshot_arrays()
+    torch.save(trainer.state_dict(), io.BytesIO())
 
 
-def _work(job: Job) -> int:
-    """Do a job; the exit code."""
+def _read_ahead(dataset: str | None) -> tuple[str, KnowledgeGraph] | None:
+    """What it was loaded from and the graph; None without a guess, and where it cannot be read: the job will tell."""
+    if dataset is None:
+        return None
+    try:
+        kg = KnowledgeGraph.load(dataset)
+        # Made when first asked for, and kept.
+        kg.hash, kg.known_answers, kg.train  # noqa: B018
+    except InputError:
+        return None
+    return source_that_lasts(dataset), kg
+
+
+def _work(job: Job, ahead: tuple[str, KnowledgeGraph] | None) -> int:
+    """Do a job; the exit code. `ahead` is a graph read while waiting, used where it is the one of the run."""
     run = Run(job.run_dir)
     if not job.resume and run.stored_status.state != "queued":
         raise InputError(f"run {run.id} was begun before; it can be resumed")
@@ -268,7 +286,9 @@ def _work(job: Job) -> int:
     stop.install()
     with RunWriter.reopen(run.path) as writer:
         try:
-            trainer = Trainer(run.load_kg(), run.config)
+            meta = run.meta
+            known = ahead is not None and (ahead[0], ahead[1].hash) == (meta.source, meta.hash)
+            trainer = Trainer(ahead[1] if ahead and known else run.load_kg(), run.config)
         except InputError as error:
             writer.write_status("failed", str(error))
             return 1
@@ -284,12 +304,17 @@ def _log_to(path: Path) -> None:
         os.dup2(file.fileno(), 2)
 
 
-def main() -> int:
-    """Wait for a job and do it. Exit code: 0 done, paused or stopped, 1 failed, 2 a job that cannot be done."""
+def main(dataset: str | None = None) -> int:
+    """Wait for a job and do it; `dataset` is the one it will probably name.
+
+    Exit code: 0 done, paused or stopped, 1 failed, 2 a job that cannot be done.
+    """
     # While idle Ctrl-C is the end, without words.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        set_threads()
+        process.prepare()
+        _practise()
+        ahead = _read_ahead(dataset)
         line = sys.stdin.readline()
         if not line.strip():
             return 0
@@ -297,7 +322,7 @@ def main() -> int:
             job = Job.model_validate_json(line)
         except ValidationError as error:
             raise InputError(f"not a job: {error.errors(include_url=False)[0]['msg']}") from None
-        return _work(job)
+        return _work(job, ahead)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 2
@@ -306,4 +331,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:2]))

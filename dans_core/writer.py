@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -317,5 +318,6 @@ def _acquire(path: Path) -> filelock.BaseFileLock:
     return lock
 
 
+@cache
 def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in _VERSIONS}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -12,7 +13,7 @@ from dans_core.runs import Run, find_twin, list_runs, recorded_runs
 
 TWIN = "dans_show_twin"
 TICK = 0.5
-FIRST_TICK = 0.1
+FAST_TICK = 0.1
 
 
 def say(error: InputError) -> None:
@@ -40,6 +41,13 @@ def start_twin(run: Run) -> None:
 def resume(run: Run) -> None:
     try:
         run.request() if run.is_live else jobs.pool().resume(run)
+    except InputError as error:
+        say(error)
+
+
+def ask(run: Run, run_until: int | None = None, stop: bool = False) -> None:
+    try:
+        run.request(run_until, stop)
     except InputError as error:
         say(error)
 
@@ -106,7 +114,7 @@ def controls() -> None:
                 )
 
 
-def heading(run: Run, status, troubles: int) -> None:
+def heading(run: Run, status, wish: str, troubles: int) -> None:
     """Which run this is, in a title and badges."""
     config = run.config
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -125,7 +133,9 @@ def heading(run: Run, status, troubles: int) -> None:
             "finished": ("blue", ":material/check:"),
             "failed": ("red", ":material/error:"),
         }.get(status.state, ("gray", ":material/stop:"))
-        st.badge(theme.STATES[status.state], icon=icon, color=color)
+        if wish:
+            color, icon = "gray", ":material/hourglass_top:"
+        st.badge(wish or theme.STATES[status.state], icon=icon, color=color)
         st.badge(f"seed {config.seed}", color="gray")
         if troubles:
             words = "1 warning" if troubles == 1 else f"{troubles} warnings"
@@ -137,17 +147,33 @@ def heading(run: Run, status, troubles: int) -> None:
             )
 
 
-def buttons(run: Run, status) -> None:
+def buttons(run: Run, status, wish: str) -> None:
     """Pause, resume, stop: those that mean something now."""
     if run.recorded or status.state in ("finished", "failed"):
         return
     with st.container(horizontal=True, gap="small"):
+        # By callbacks, so that what was asked is done before the run is looked at and shown.
         if status.state in ("running", "queued"):
-            act("Pause", ":material/pause:", run.request, 0)
+            st.button("Pause", icon=":material/pause:", disabled=bool(wish), on_click=ask, args=(run, 0))
+        elif status.live:
+            st.button(
+                "Resume",
+                icon=":material/play_arrow:",
+                type="primary",
+                disabled=bool(wish),
+                on_click=ask,
+                args=(run,),
+            )
         else:
             act("Resume", ":material/play_arrow:", resume, run, kind="primary")
         if live.under_way(status):
-            act("Stop", ":material/stop:", run.request, None, True)
+            st.button(
+                "Stop",
+                icon=":material/stop:",
+                disabled=wish == "Stopping",
+                on_click=ask,
+                args=(run, None, True),
+            )
 
 
 def health(run: Run, story) -> None:
@@ -193,24 +219,42 @@ def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
         st.caption(live.five_seeds(run.config, run.meta.source, runs))
 
 
-def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, had_begun: bool) -> None:
+@dataclass
+class Pace:
+    """How often the ticking part runs: `fast` until the first loss, and while something asked is not done.
+
+    `may_slow_down` once what it hurried for has been drawn; `ticked` once it ran at all.
+    """
+
+    fast: bool
+    may_slow_down: bool = False
+    ticked: bool = False
+
+
+def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace: Pace) -> None:
     """One tick: everything that changes while a run trains. Full rerun when the run, or its twin, starts or ends."""
     status = jobs.pool().status(run)
     showing = twin if twin and st.session_state.get(TWIN) else None
     story, twin_story = live.stories(run, showing)
     going = live.under_way(status) or bool(twin and live.under_way(jobs.pool().status(twin)))
-    if going != was_under_way or (going and bool(story.epoch) != had_begun):
+    if going != was_under_way:
+        st.rerun()
+    wish = live.wish(run, status)
+    if pace.may_slow_down and story.epoch and not wish:
         st.rerun()
     floor = graph.floor_mrr(run.meta.source, run.meta.hash)
     with st.container():
-        heading(run, status, len(story.active))
+        heading(run, status, wish, len(story.active))
         if status.state == "finished":
             st.markdown(f"{live.sentence(status, run.config)} {live.result(story, floor)}")
         else:
-            st.progress(min(1.0, status.epoch / status.epochs), text=live.sentence(status, run.config))
+            st.progress(min(1.0, status.epoch / status.epochs), text=live.sentence(status, run.config, wish))
             if text := live.result(story, floor):
                 st.markdown(text)
-        buttons(run, status)
+        buttons(run, status, wish)
+    if live.under_way(status) and not story.epoch and not wish and not pace.ticked:
+        # All else is on its way to the browser by now.
+        live.first_loss(run, story)
     with st.container():
         name = theme.SAMPLERS[twin.config.sampler].lower() if twin else ""
         curves.show(
@@ -222,6 +266,10 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, had_
         twin_box(run, twin, runs)
     with st.container():
         health(run, story)
+    pace.may_slow_down = pace.fast and bool(story.epoch) and not wish
+    pace.ticked = True
+    if wish and not pace.fast:
+        st.rerun()
 
 
 @contextmanager
@@ -233,27 +281,27 @@ def told() -> Iterator[None]:
         st.error(f"This run cannot be shown: {shell.plain(str(error), 300)}.", icon=":material/error:")
 
 
-def show(run: Run) -> tuple[bool, bool]:
-    """Everything about a run; whether it has begun, and whether it (or its twin) is under way."""
+def show(run: Run) -> None:
+    """Everything about a run."""
     every = [*list_runs(), *recorded_runs()]
     twin = find_twin(run, every)
-    twin_under_way = bool(twin and live.under_way(jobs.pool().status(twin)))
-    under_way = live.under_way(jobs.pool().status(run)) or twin_under_way
     if twin:
         st.session_state.setdefault(TWIN, True)
-    begun = bool(live.stories(run)[0].epoch)
-    tick = (TICK if begun else FIRST_TICK) if under_way else None
+    status = jobs.pool().status(run)
+    own = live.under_way(status)
+    under_way = own or bool(twin and live.under_way(jobs.pool().status(twin)))
+    pace = Pace(fast=own and (not live.stories(run)[0].epoch or bool(live.wish(run, status))))
+    tick = (FAST_TICK if pace.fast else TICK) if under_way else None
 
     @st.fragment(run_every=tick)
     def ticking() -> None:
         with told():
-            watch(run, twin, every, under_way, begun)
+            watch(run, twin, every, under_way, pace)
 
     ticking()
     with st.expander("Repeat this run in a terminal", icon=":material/terminal:"):
         st.code(live.command(run), language="bash", wrap_lines=True)
         st.caption("The same data, seed and settings give the same numbers.")
-    return begun, under_way
 
 
 shell.guard()
@@ -272,9 +320,6 @@ if chosen is None:
             "losses appear here as it learns."
         )
 else:
-    begun, under_way = True, False
     with told():
-        begun, under_way = show(chosen)
-if chosen is None or begun or not under_way:
-    # Not while a new run makes its first epochs, which it would slow down.
-    jobs.pool().warm()
+        show(chosen)
+jobs.pool().warm(st.session_state[settings.DATASET])

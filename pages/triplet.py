@@ -12,6 +12,7 @@ from dans_core.runs import Run
 
 DRAWS = {"5": "5", "20": "20", "50": "50"}
 SIDES = {"tail": "Fake tails", "head": "Fake heads"}
+RANDOM_SIDES = {"tail": "Random tails", "head": "Random heads"}
 WEIGHTS = {"best": "Best epoch", "last": "Last epoch"}
 CHECK = "✓ "
 
@@ -38,7 +39,7 @@ def show() -> None:
         if place.message:
             st.warning(place.message, icon=":material/link_off:")
         choices(place, kg, triplet)
-        options(place, kg, draws, which, weights)
+        options(place, kg, draws, which, weights, fakes=run.config.sampler == "dans")
         if weights:
             inspected(run, kg, triplet, int(draws), which, seed)
         else:
@@ -144,7 +145,7 @@ def known_relations(kg: KnowledgeGraph, head: int) -> dict[int, None]:
     return dict.fromkeys(np.unique(facts[facts[:, 0] == head, 1]).tolist())
 
 
-def options(place: Address, kg: KnowledgeGraph, draws: str, which: str, weights: list) -> None:
+def options(place: Address, kg: KnowledgeGraph, draws: str, which: str, weights: list, fakes: bool) -> None:
     def pick_random() -> None:
         facts = kg.array("test") if len(kg.array("test")) else kg.array("train")
         fact = facts[np.random.default_rng().integers(len(facts))]
@@ -154,15 +155,23 @@ def options(place: Address, kg: KnowledgeGraph, draws: str, which: str, weights:
         st.session_state["triplet_seed"] = st.session_state.get("triplet_seed", 0) + 1
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        choice(place, "side", "Replace", SIDES, place.raw("side") or "tail",
-               "Fake heads are made as fake tails of the reciprocal relation: (t, r⁻¹, ?).")  # fmt: skip
+        choice(
+            place,
+            "side",
+            "Replace",
+            SIDES if fakes else RANDOM_SIDES,
+            place.raw("side") or "tail",
+            "Fake heads are made as fake tails of the reciprocal relation: (t, r⁻¹, ?)."
+            if fakes
+            else "Which side of the triplet a random entity takes the place of.",
+        )
         choice(
             place,
             "draws",
             "From each source",
             DRAWS,
             draws,
-            "Negatives drawn from G_E, from G_R and at random.",
+            "Negatives drawn from G_E, from G_R and at random." if fakes else "Negatives drawn at random.",
         )
         if len(weights) > 1:
             choice(

@@ -10,8 +10,14 @@ from dans_core import KnowledgeGraph
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """One thread, as in a run: sums in one order give one set of numbers."""
+def one_thread_at_first():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def one_thread_ever_after():
+    """One thread, as in a run: sums in one order give one set of numbers. A fit by UMAP undoes that for all."""
+    yield
     torch.set_num_threads(1)
 
 

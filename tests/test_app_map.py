@@ -31,7 +31,7 @@ def alone(tmp_path, monkeypatch):
     monkeypatch.setattr(Projector, "_compile", lambda self: self._warm.set())
     monkeypatch.setattr(
         projection,
-        "umap",
+        "umap_aside",
         lambda groups, start, rows: Projection("umap", (start * 2).astype(np.float32), 0.95, float("nan")),
     )
     st.cache_resource.clear()
@@ -137,8 +137,8 @@ def test_a_snapshot_of_something_else_is_told_in_words(nations, change, message)
 def test_the_first_visit_shows_the_newest_snapshot_with_pca_and_says_that_umap_comes(
     run, nations, monkeypatch
 ):
-    go, quick = threading.Event(), projection.umap
-    monkeypatch.setattr(projection, "umap", lambda *parts: go.wait(WAIT) and quick(*parts))
+    go, quick = threading.Event(), projection.umap_aside
+    monkeypatch.setattr(projection, "umap_aside", lambda *parts: go.wait(WAIT) and quick(*parts))
     app = screen(run=run.id)
     assert "PCA for the moment; UMAP is being computed" in words(app)
     assert app.select_slider(key="map_epoch_slider").value == 5
@@ -165,7 +165,7 @@ def test_a_kept_picture_is_not_computed_again(run, nations, monkeypatch):
     screen(run=run.id)
     loading.projector().wait(only_job(run, nations), 10)
     st.cache_resource.clear()
-    monkeypatch.setattr(projection, "umap", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(projection, "umap_aside", lambda *_: pytest.fail("computed again"))
     assert "UMAP of all entities" in words(screen(run=run.id))
 
 
@@ -173,7 +173,7 @@ def test_a_umap_that_fails_leaves_pca_and_says_why(run, nations, monkeypatch):
     def broken(*_):
         raise RuntimeError("no [numba](x) here")
 
-    monkeypatch.setattr(projection, "umap", broken)
+    monkeypatch.setattr(projection, "umap_aside", broken)
     app = screen(run=run.id)
     loading.projector().wait(only_job(run, nations), 10)
     app.run()

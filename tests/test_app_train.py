@@ -4,6 +4,8 @@ import json
 import shlex
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,7 @@ def alone(tmp_path, monkeypatch):
     """Own folders for runs, no recorded run, and no real worker."""
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
-    monkeypatch.setattr(jobs.Pool, "warm", lambda self: None)
+    monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     st.cache_resource.clear()
     st.cache_data.clear()
 
@@ -85,21 +87,46 @@ def texts(app: AppTest) -> str:
 # --- the first screen
 
 
-def test_the_first_screen_paints_without_torch(tmp_path):
+HEAVY = ("torch", "torch_geometric", "umap", "numba", "sklearn", "scipy", "pandas")
+
+
+def imported_by(script: str) -> set[str]:
+    """Which of the heavy modules a fresh process holds after this script."""
     script = (
-        "import sys\n"
+        "import os, sys\n"
         "from streamlit.testing.v1 import AppTest\n"
         "from dans_app import jobs\n"
-        "jobs.Pool.warm = lambda self: None\n"
-        "app = AppTest.from_file('app.py', default_timeout=60).run()\n"
-        "assert not app.exception, app.exception\n"
-        "print([m for m in ('torch', 'torch_geometric', 'umap') if m in sys.modules])\n"
+        "jobs.Pool.warm = lambda self, dataset: None\n"
+        f"{script}\n"
+        f"print(*[name for name in {HEAVY!r} if name in sys.modules], flush=True)\n"
+        "os._exit(0)\n"
     )
-    make_run(tmp_path / "runs", "one", Config(epochs=4))
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
-    assert done.stdout.strip() == "[]", done.stderr
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_the_first_screen_paints_without_what_is_slow_to_import(tmp_path):
+    make_run(tmp_path / "runs", "one", Config(epochs=4))
+    found = imported_by(
+        "app = AppTest.from_file('app.py', default_timeout=60).run()\n"
+        "assert not app.exception and app.get('bidi_component'), app.exception"
+    )
+    assert found == set()
+
+
+def test_no_screen_brings_torch_or_umap_into_the_server(tmp_path):
+    found = imported_by(
+        "for page, done in (('map', 'plotly_chart'), ('triplet', 'plotly_chart'), ('train', 'bidi_component')):\n"
+        "    app = AppTest.from_file(f'pages/{page}.py', default_timeout=60)\n"
+        "    app.session_state['dans_ready'] = True\n"
+        "    app.run()\n"
+        "    assert not app.exception and app.get(done), page"
+    )
+    assert "pandas" in found
+    assert not found & {"torch", "torch_geometric", "umap", "numba", "sklearn"}
 
 
 def test_with_no_run_at_all_it_says_what_to_do():
@@ -315,14 +342,16 @@ def test_sizes_in_words(count, words):
 
 
 def test_a_full_house_is_refused_with_a_sentence(tmp_path):
-    writers = []
+    writers, names = [], []
     try:
         for number in range(jobs.CORES):
             kg = graph.load("umls")
             name = f"busy-{number}"
+            names.append(name)
             writers.append(RunWriter.create(tmp_path / "runs", name, Config(), kg.name, kg.hash, "umls"))
-        with pytest.raises(InputError, match="under way and this machine has"):
+        with pytest.raises(InputError, match="under way and this machine has") as refused:
             jobs.Pool().start(Config(), "umls")
+        assert all(run_id in str(refused.value) for run_id in names[:4])
     finally:
         for writer in writers:
             writer.close()
@@ -487,6 +516,46 @@ def test_each_state_offers_what_makes_sense(tmp_path):
         make_run(tmp_path / "runs", f"r-{state}", Config(epochs=4, seed=len(state)), state=state)
         app = screen(run=f"r-{state}")
         assert {button.label for button in app.button} & {"Pause", "Resume", "Stop"} == offered
+
+
+def test_what_was_asked_is_said_until_it_is_done(tmp_path):
+    kg = graph.load("umls")
+    with RunWriter.create(tmp_path / "runs", "r", Config(epochs=9), kg.name, kg.hash, "umls") as writer:
+        run = writer.run
+
+        def said(state: str, stage: int = 40) -> str:
+            writer.write_status(state, epoch=3, stage_number=stage)
+            return live.wish(run, run.status)
+
+        assert (said("queued", 0), said("running"), said("paused")) == ("", "", "Resuming")
+        run.request(run_until=0)
+        assert (said("queued", 0), said("running"), said("paused")) == ("Pausing", "Pausing", "")
+        assert live.sentence(run.status.model_copy(update={"state": "running"}), run.config, "Pausing") == (
+            "Pausing at epoch 3 of 9 …"
+        )
+        run.request(stop=True)
+        assert (said("running"), said("paused"), said("stopped")) == ("Stopping", "Stopping", "")
+        writer.write_status("running", epoch=3)
+        app = screen(run="r")
+        assert next(button for button in app.button if button.label == "Stop").disabled
+        assert "Stopping" in texts(app)
+        (run.path / "control.json").write_text("{")
+        assert live.wish(run, run.status) == ""
+    assert live.wish(run, run.status) == "", "its process is gone"
+
+
+def test_the_first_loss_is_waited_for_a_moment_only(tmp_path):
+    kg = graph.load("umls")
+    with RunWriter.create(tmp_path / "runs", "r", Config(epochs=9), kg.name, kg.hash, "umls") as writer:
+        story = Story("r")
+        began = time.monotonic()
+        live.first_loss(writer.run, story)
+        assert story.epoch == 0 and live.MOMENT <= time.monotonic() - began < live.MOMENT + 1
+        timer = threading.Timer(0.05, lambda: writer.append(losses(1)))
+        timer.start()
+        live.first_loss(writer.run, story)
+        timer.join()
+        assert story.epoch == 1
 
 
 def test_runs_are_told_apart_in_the_list(tmp_path):

@@ -202,6 +202,11 @@ def test_a_run_without_a_gan_has_random_negatives_only():
     assert "random negatives only" in words(app)
     table = app.dataframe[0].value
     assert set(table["source"]) == {"Positive", "Random"} and "D_adv" not in table
+    assert app.segmented_control(key="triplet_side").options == ["Random tails", "Random heads"]
+    assert screen(run="with-gan").segmented_control(key="triplet_side").options == [
+        "Fake tails",
+        "Fake heads",
+    ]
 
 
 def test_a_run_without_weights_and_no_run_at_all_are_friendly(tmp_path, nations, monkeypatch):

@@ -101,6 +101,48 @@ def test_umap_places_all_and_the_same_again():
     assert np.isfinite(some.frame()).all()
 
 
+def test_umap_with_distances_of_our_own_is_umap():
+    import umap
+
+    parts = groups()
+    start = projection.pca(parts).points
+    fit = umap.UMAP(
+        n_neighbors=projection.NEIGHBOURS,
+        min_dist=projection.MIN_DISTANCE,
+        init=projection._spread(start, 0),
+        random_state=0,
+        n_jobs=1,
+    )
+    flat = fit.fit_transform(np.concatenate(parts).astype(np.float64))
+    np.testing.assert_array_equal(
+        projection._turn(flat, flat, start).astype(np.float32), projection.umap(parts, start).points
+    )
+
+
+def test_umap_of_a_process_of_its_own_is_the_same():
+    parts = groups()
+    start = projection.pca(parts).points
+    rows = np.arange(0, 120, 2)
+    for chosen in (None, rows):
+        here, there = projection.umap(parts, start, chosen), projection.umap_aside(parts, start, chosen)
+        np.testing.assert_array_equal(here.points, there.points)
+        assert (here.method, here.trust) == (there.method, there.trust)
+    with pytest.raises(RuntimeError, match="too few"):
+        projection.umap_aside(parts, start, rows[:14])
+
+
+@pytest.mark.parametrize("n", [4, 9, 50, 700])
+def test_trustworthiness_is_that_of_sklearn(n):
+    from sklearn.manifold import trustworthiness
+
+    random = np.random.default_rng(n)
+    points = random.normal(size=(n, 12))
+    flat = points[:, :2] + 0.3 * random.normal(size=(n, 2))
+    neighbours = min(projection.TRUST_NEIGHBOURS, (n - 1) // 2)
+    expected = trustworthiness(points, flat, n_neighbors=neighbours)
+    assert projection.trustworthiness(points, flat) == pytest.approx(expected)
+
+
 def test_trustworthiness_is_one_for_the_points_themselves_and_half_by_chance():
     random = np.random.default_rng(0)
     points = random.normal(size=(300, 2))

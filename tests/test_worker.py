@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 import torch
 
-from dans_core import worker
+from dans_core import process, worker
 from dans_core.config import Config
-from dans_core.errors import InputError
 from dans_core.events import Event, Losses, Ranking, Snapshot
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run
@@ -235,21 +234,14 @@ def test_the_first_signal_asks_and_the_second_ends():
             signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("threads", ["0", "-1", "two", "", "99999"])
-def test_threads_are_a_number(threads, monkeypatch):
-    monkeypatch.setenv(worker.THREADS_VARIABLE, threads)
-    with pytest.raises(InputError, match=worker.THREADS_VARIABLE):
-        worker.set_threads()
-
-
 @pytest.fixture
 def job(monkeypatch):
     """A worker in this process: give it its input, get its exit code."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def run(line: str) -> int:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(line))
-        return worker.main()
+    def run(line: str | io.StringIO, dataset: str | None = None) -> int:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(line) if isinstance(line, str) else line)
+        return worker.main(dataset)
 
     yield run
     for number, handler in before.items():
@@ -275,15 +267,45 @@ def test_a_run_that_was_begun_is_not_begun_again(job, capsys, unbroken):
     assert not (unbroken.path / "log.txt").exists()
 
 
-def start() -> subprocess.Popen[str]:
+def test_data_read_ahead_is_not_used_for_a_run_on_other_data(job, tmp_path, monkeypatch):
+    """The files change while the worker waits, and the run is made for what they hold then."""
+    monkeypatch.setattr(worker, "_log_to", lambda path: None)
+    folder = tmp_path / "data"
+    folder.mkdir()
+
+    def write(facts: str) -> None:
+        for split in ("train", "valid", "test"):
+            (folder / f"{split}.txt").write_text(facts)
+
+    class Later(io.StringIO):
+        def readline(self, *size: int) -> str:
+            write("a\tlikes\tb\nc\tlikes\tb\n")
+            kg = KnowledgeGraph.load(folder)
+            RunWriter.create(tmp_path, "a-run", CONFIG, kg.name, kg.hash, folder).close()
+            return json.dumps({"run_dir": str(tmp_path / "a-run")})
+
+    write("a\tlikes\tb\n")
+    assert job(Later(), str(folder)) == 0
+    run = Run(tmp_path / "a-run")
+    assert run.status.state == "finished"
+    assert len(run.load_snapshot(0)["entities"]) == 3
+
+
+@pytest.mark.parametrize("dataset", ["no-such-data", "/"])
+def test_a_wrong_guess_at_the_data_is_no_failure(dataset, job, capsys):
+    assert job("", dataset) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def start(*dataset: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "dans_core.worker"],
+        [sys.executable, "-m", "dans_core.worker", *dataset],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, worker.THREADS_VARIABLE: "1"},
+        env={**os.environ, process.THREADS_VARIABLE: "1"},
     )
 
 
@@ -330,6 +352,15 @@ def test_worker_killed_and_resumed_gives_the_same_run(tmp_path, nations):
     assert train(reference, nations) == "finished"
     assert_same_run(run, reference.run)
     assert (run.path / "log.txt").read_text() == ""
+
+
+def test_a_worker_that_practised_and_read_ahead_gives_the_same_run(tmp_path, nations, unbroken):
+    create(tmp_path, nations).close()
+    run = Run(tmp_path / "a-run")
+    process = start("nations")
+    process.communicate(json.dumps({"run_dir": str(run.path)}), timeout=60)
+    assert process.returncode == 0
+    assert_same_run(run, unbroken)
 
 
 def test_worker_tells_why_a_run_cannot_be_trained(tmp_path):

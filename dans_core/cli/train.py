@@ -138,10 +138,10 @@ def _go_on(run: Run, threads: int | None, json: bool) -> int:
 
 
 def _trainer(kg: KnowledgeGraph, config: Config, threads: int | None) -> Trainer:
+    from dans_core import process
     from dans_core.training import Trainer
-    from dans_core.worker import set_threads
 
-    set_threads(threads)
+    process.prepare(threads)
     return Trainer(kg, config)
 
 

@@ -3,97 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.browser.server import ARGUMENTS, CHROMIUM, Server, workers
+
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-headless-shell") or shutil.which("google-chrome")
-)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-class Server:
-    """`streamlit run app.py` with runs of its own; `url` is where it answers."""
-
-    def __init__(self, runs: Path) -> None:
-        self.runs = runs
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self._log = (runs.parent / f"server-{port}.log").open("wb")
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "streamlit",
-                "run",
-                "app.py",
-                "--server.headless=true",
-                f"--server.port={port}",
-            ],
-            cwd=ROOT,
-            env={**os.environ, "DANS_RUNS_DIR": str(runs)},
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
-        self._wait_until_up()
-
-    def _wait_until_up(self, seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            assert self._process.poll() is None, self.log()
-            try:
-                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        pytest.fail(f"the server did not answer in {seconds} s:\n{self.log()}")
-
-    def log(self) -> str:
-        """What the server said."""
-        return Path(self._log.name).read_text(errors="replace")
-
-    def stop(self, kill: bool = False) -> None:
-        """End the server, by force if `kill`; calling it again does nothing."""
-        if self._process.poll() is None:
-            self._process.kill() if kill else self._process.terminate()
-            self._process.wait(timeout=20)
-        self._log.close()
-
-
-def workers(runs: Path) -> list[int]:
-    """Process ids of the training processes that write below `runs`."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes()
-            environment = (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if b"dans_core.worker" in command and f"DANS_RUNS_DIR={runs}\0".encode() in environment + b"\0":
-            found.append(int(folder.name))
-    return found
+__all__ = ["ARGUMENTS", "CHROMIUM", "Server", "workers"]
 
 
 @pytest.fixture

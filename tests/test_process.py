@@ -1,4 +1,4 @@
-"""Freed memory stays with the process, so that the next step need not ask for its pages again."""
+"""What a process that trains sets for itself."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import sys
 
 import pytest
 
+from dans_core import InputError, process
+
 _FAULTS = """
 import resource, sys
 import numpy as np
-from dans_core.memory import keep_freed_memory
+from dans_core import process
 if sys.argv[1] == "keep":
-    keep_freed_memory()
+    process.prepare()
 
 def step():
     blocks = [np.ones(1_000_000) for _ in range(8)]
@@ -33,3 +35,10 @@ def test_a_step_finds_its_memory_again():
         for how in ("return", "keep")
     }
     assert faults["keep"] < faults["return"] / 20
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "two", "", "99999"])
+def test_threads_are_a_number(threads, monkeypatch):
+    monkeypatch.setenv(process.THREADS_VARIABLE, threads)
+    with pytest.raises(InputError, match=process.THREADS_VARIABLE):
+        process.prepare()

@@ -1,0 +1,50 @@
+"""What a process that trains sets for itself: its threads, and memory that it keeps from step to step."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+import torch
+
+from dans_core.errors import InputError
+
+THREADS_VARIABLE = "DANS_THREADS"
+
+# Names and numbers of glibc's malloc.h.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_KEEP = 1 << 30
+
+
+def prepare(threads: int | None = None) -> None:
+    """Use so many threads for tensors, and keep freed memory. For programs: it holds for the whole process.
+
+    Without a number the threads are those of `DANS_THREADS`, else one, as one run has a core.
+
+    Raises
+    ------
+    InputError
+        for a number of threads that is not whole or not from 1 to 1024.
+    """
+    text = os.environ.get(THREADS_VARIABLE, "1") if threads is None else str(threads)
+    if not (text.isdecimal() and 1 <= int(text) <= 1024):
+        name = THREADS_VARIABLE if threads is None else "threads"
+        raise InputError(f"{name} = {text!r}: must be a whole number, at least 1 and at most 1024")
+    torch.set_num_threads(int(text))
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Tell glibc to keep up to 1 GiB of freed memory instead of returning it to the system.
+
+    By default it returns what a step frees and gets it back page by page in the next one: with the GAN on
+    UMLS 3,000 pages an epoch, up to a fifth of its time. Nothing is done where there is no glibc.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _KEEP)
+        mallopt(_M_TRIM_THRESHOLD, _KEEP)

@@ -1,0 +1,98 @@
+"""`streamlit run` on a free port with runs of its own, for browser tests, pictures and measurements."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-headless-shell") or shutil.which("google-chrome")
+)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Server:
+    """`streamlit run app.py` with runs of its own; `url` is where it answers, `pid` its process."""
+
+    def __init__(self, runs: Path, script: Path = ROOT / "app.py", arguments: tuple[str, ...] = ()) -> None:
+        """Another `script` that runs app.py gets `arguments`. RuntimeError where no server comes up."""
+        self.runs = runs
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._log = (runs.parent / f"server-{port}.log").open("wb")
+        options = ["--server.headless=true", f"--server.port={port}"]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(script), *options, "--", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "DANS_RUNS_DIR": str(runs)},
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            self._wait_until_up()
+        except BaseException:
+            self.stop(kill=True)
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._process.pid
+
+    def _wait_until_up(self, seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self._process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.02)
+        raise RuntimeError(f"the server did not answer in {seconds} s:\n{self.log()}")
+
+    def log(self) -> str:
+        """What the server said."""
+        return Path(self._log.name).read_text(errors="replace")
+
+    def stop(self, kill: bool = False) -> None:
+        """End the server, by force if `kill`; calling it again does nothing."""
+        if self._process.poll() is None:
+            self._process.kill() if kill else self._process.terminate()
+            self._process.wait(timeout=20)
+        self._log.close()
+
+
+def processes(module: str, runs: Path) -> list[int]:
+    """Ids of the processes that run this Python module for servers or terminals with this runs folder."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            environment = (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if module.encode() in command and f"DANS_RUNS_DIR={runs}\0".encode() in environment + b"\0":
+            found.append(int(folder.name))
+    return found
+
+
+def workers(runs: Path) -> list[int]:
+    """Process ids of the training processes, waiting ones too, that write below `runs`."""
+    return processes("dans_core.worker", runs)

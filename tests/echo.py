@@ -1,0 +1,25 @@
+"""The other side of an `Aside` in tests: gives back what it gets, or fails as it is told."""
+
+import os
+
+import numpy as np
+
+from dans_app import aside
+from dans_core.errors import InputError
+
+
+def answer(request: aside.Arrays) -> aside.Arrays:
+    match str(request.get("do", "")):
+        case "mistake":
+            raise InputError("no such thing")
+        case "fail":
+            raise ValueError("three points are too few")
+        case "die":
+            os._exit(3)
+        case "print":
+            print("a library says hello")
+    return {**request, "pid": np.array(os.getpid())}
+
+
+if __name__ == "__main__":
+    aside.serve(answer)
