@@ -8,6 +8,8 @@ const EDGE = { left: 40, right: 14, top: 10, bottom: 22 }
 const HINT = matchMedia("(hover: none)").matches
   ? "Touch a curve to read its values."
   : "Drag to zoom, double-click for all; on the keyboard: arrows, +, Esc."
+// Milliseconds before other work than the curves: first they are drawn.
+const AT_REST = 2000
 const states = new WeakMap()
 
 // The child of `parent` called `key`, made at the first call.
@@ -305,6 +307,16 @@ function draw(state) {
   put(node(foot, "span", "note"), state.zoom ? `Zoomed to epochs ${from.toLocaleString("en")}–${to.toLocaleString("en")}.` : `${data.note} ${HINT}`)
 }
 
+let begun = false
+
+// The map's drawing library takes a browser a second to start: better at rest than at the first click on Map.
+function startAhead(script) {
+  if (begun || !script) return
+  begun = true
+  const start = () => import(new URL(script, document.baseURI).href).catch(() => {})
+  setTimeout(() => (window.requestIdleCallback || setTimeout)(start), AT_REST)
+}
+
 export default function (component) {
   const { data: [data], parentElement } = component
   let state = states.get(parentElement)
@@ -321,6 +333,7 @@ export default function (component) {
   state.data = data
   state.root.dataset.run = data.run
   draw(state)
+  startAhead(data.ahead)
   return () => {
     state.watch.disconnect()
     states.delete(parentElement)

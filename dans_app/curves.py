@@ -32,7 +32,16 @@ def _component() -> Any:
 def show(data: dict[str, Any]) -> None:
     """Draw the panels of `panels`, or update them in place."""
     # In a list, since Streamlit looks for tables in a dictionary, by way of pandas: the first screen would wait for it.
-    _component()(key="curves", data=[data], width="stretch", height="content")
+    _component()(key="curves", data=[data | {"ahead": _plotly()}], width="stretch", height="content")
+
+
+@st.cache_resource(show_spinner=False)
+def _plotly() -> str:
+    """Where Streamlit serves the script that draws the map, for the browser to start ahead; "" if it is not found."""
+    scripts = Path(st.__file__).parent / "static" / "static" / "js"
+    found = sorted(scripts.glob("PlotlyChart.*.js"))
+    base = st.get_option("server.baseUrlPath").strip("/")
+    return f"/{base}/static/js/{found[0].name}".replace("//", "/") if found else ""
 
 
 def panels(
