@@ -150,7 +150,7 @@ class Config(BaseModel):
         8192, "Conditions a pass",
         "G makes fakes for this many conditions at a time, and batch norm measures their spread. Small graphs are "
         "one pass; more conditions a pass need more memory.",
-        "GAN", "conditions", ge=2, le=1_000_000,
+        "GAN", "conditions", ge=3, le=1_000_000,
     )  # fmt: skip
 
     eval_every: int = _setting(

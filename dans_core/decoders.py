@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from dans_core.products import linear
@@ -119,6 +120,7 @@ class _Chosen(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, Tensor, None, None]:
         q, entities, rows, ids = ctx.saved_tensors
         grad_q, grad_entities = torch.zeros_like(q), torch.zeros_like(entities)
@@ -155,6 +157,7 @@ class _Moduli(torch.autograd.Function):
         return modulus.sum(-1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
         real, imaginary, modulus = ctx.saved_tensors
         factor = grads[0].unsqueeze(-1) / modulus.clamp_min(_TINY)
@@ -177,6 +180,7 @@ class _SumOfModuli(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
         (grad,) = grads
         q, entities = ctx.saved_tensors

@@ -19,8 +19,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     The values are those of float32 products; only their rounding may differ from that of torch's BLAS.
     """
-    on_cpu = x.dtype == torch.float32 and x.device.type == "cpu"
-    if not (_HAS_ONEDNN and on_cpu and x.numel() * len(weight) >= _MIN_WORK):
+    fits = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
+    if not (_HAS_ONEDNN and fits and x.numel() * len(weight) >= _MIN_WORK):
         return F.linear(x, weight, bias)
     if x.dim() != 2:
         return linear(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], len(weight))
@@ -50,8 +50,8 @@ class _Linear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         for_x, for_weight, for_bias = ctx.needs_input_grad
         return (
-            _product(grad, weight.T) if for_x else None,
-            _product(grad.T, x.T) if for_weight else None,
+            linear(grad, weight.T) if for_x else None,
+            linear(grad.T, x.T) if for_weight else None,
             grad.sum(0) if for_bias else None,
         )
 
@@ -59,6 +59,7 @@ class _Linear(torch.autograd.Function):
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     # Rows taken from a wider matrix fall through to a loop that is a thousand times slower.
     x, weight = (part if _is_dense(part) else part.contiguous() for part in (x, weight))
+    bias = None if bias is None else bias.contiguous()
     out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return out
 

@@ -165,7 +165,7 @@ def _ranks(scores: Scorer, kg: KnowledgeGraph, split: str) -> Tensor:
         if len(table) < len(query):
             table = table.index_select(0, query - first)
         target = table.gather(1, asked.answer[part, None])
-        # As floats, counts add up several times as fast, and exactly up to 2^24 entities.
+        # As floats, counts add up several times as fast, and exactly up to 2^23 entities.
         flags = torch.empty(table.shape)
         above = torch.gt(table, target, out=flags).sum(1) + torch.ge(table, target, out=flags).sum(1)
         # The known answers leave again, by the scores that they were counted with; the answer is one of them.

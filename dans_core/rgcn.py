@@ -72,8 +72,8 @@ class FastRGCN(RGCNConv):
 
         h_i' = Σ_r (mean of h_j over j in N_r(i)) W_r  +  h_i W_0  +  bias,     W_r = Σ_b c_rb V_b
 
-    Values, gradients and parameters are those of `torch_geometric.nn.RGCNConv` with `num_bases` and mean
-    aggregation, so state dicts are interchangeable.
+    Values, first derivatives and parameters are those of `torch_geometric.nn.RGCNConv` with `num_bases` and
+    mean aggregation, so state dicts are interchangeable.
     """
 
     def __init__(self, in_channels: int, out_channels: int, num_relations: int, num_bases: int) -> None:
@@ -83,7 +83,7 @@ class FastRGCN(RGCNConv):
         """The layer on plain edges, as PyG's: x (N, in), edges (2, E) and their types (E,) → (N, out).
 
         Anything else that PyG's layer takes (node ids or None for x, a pair of sources and destinations, a
-        sparse matrix of edges) goes to PyG's own code, at its speed.
+        sparse matrix of edges, mixed precision) goes to PyG's own code, at its speed.
 
         Raises
         ------
@@ -91,7 +91,8 @@ class FastRGCN(RGCNConv):
             if a node or an edge type is outside its range.
         """
         plain = isinstance(x, Tensor) and x.is_floating_point() and isinstance(edge_index, Tensor)
-        if not plain or edge_index.layout != torch.strided or edge_type is None:
+        plain = plain and edge_index.layout == torch.strided and not torch.is_autocast_enabled(x.device.type)
+        if not plain or edge_type is None:
             return super().forward(x, edge_index, edge_type)
         return self.propagate_plan(x, MessageGraph(edge_index, edge_type, len(x), self.num_relations).plan())
 
@@ -109,7 +110,7 @@ class FastRGCN(RGCNConv):
         slot, cell = plan.cells
         by_slot = self.comp.T.index_select(1, plan.relation) / plan.slot_ptr.diff()
         tables = x.new_zeros(self.num_bases, len(x) ** 2).index_add(1, cell, by_slot.index_select(1, slot))
-        sums = linear(tables.view(-1, len(x)), x.T).view(self.num_bases, len(x), -1)
+        sums = linear(tables.view(self.num_bases * len(x), len(x)), x.T).view(self.num_bases, *x.shape)
         return linear(sums.transpose(0, 1).flatten(1), self.weight.flatten(0, 1).T)
 
 
@@ -138,10 +139,11 @@ class Encoder(nn.Module):
 
 
 def _dropout_factors(x: Tensor, rate: float, random: torch.Generator) -> Tensor:
-    """0 or 1 / (1 - rate) for every number of x, its chance of 0 being `rate` to 1 in 65,536.
+    """0 or a number for each of x, 1 on the mean; the chance of 0 is the multiple of 1/65,536 nearest to `rate`.
 
     Four decisions from every 64 random bits: eight times as fast as a Bernoulli draw for each.
     """
+    zeros = min(round(rate * 2**16), 2**16 - 1)
     bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None, generator=random)
-    keep = bits.view(torch.int16)[: x.numel()].view_as(x) >= round(rate * 2**16) - 2**15
-    return keep.to(x.dtype).div_(1 - rate)
+    keep = bits.view(torch.int16)[: x.numel()].view_as(x) >= zeros - 2**15
+    return keep.to(x.dtype).div_(1 - zeros / 2**16)

@@ -6,35 +6,86 @@ import time
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from dans_core import products
 from dans_core.products import linear
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(800, 900), st.integers(50, 60), st.integers(50, 60), st.booleans(), st.booleans())
-def test_linear_equals_torchs(rows, inputs, outputs, has_bias, strided):
+@pytest.fixture(autouse=True)
+def any_size(monkeypatch):
+    monkeypatch.setattr(products, "_MIN_WORK", 1)
+
+
+def layouts(rows: int, columns: int, source: torch.Generator) -> dict[str, torch.Tensor]:
+    """Matrices of one shape that lie in memory in different ways."""
+    return {
+        "rows": torch.randn(rows, columns, generator=source),
+        "columns": torch.randn(columns, rows, generator=source).T,
+        "part": torch.randn(rows, 2 * columns, generator=source)[:, columns:],
+        "every other": torch.randn(2 * rows, columns, generator=source)[::2],
+        "one row": torch.randn(1, columns, generator=source).expand(rows, columns),
+    }
+
+
+KINDS = st.sampled_from(["rows", "columns", "part", "every other", "one row"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(0, 40),
+    st.integers(1, 30),
+    st.integers(1, 30),
+    KINDS,
+    KINDS,
+    KINDS,
+    st.sampled_from([None, *"abc"]),
+)
+def test_linear_equals_torchs(rows, inputs, outputs, of_x, of_weight, of_grad, of_bias):
     source = torch.Generator().manual_seed(rows)
-    wide = torch.randn(rows, 2 * inputs, generator=source)
-    x = wide[:, inputs:] if strided else wide[:, inputs:].contiguous()
-    weight = torch.randn(outputs, inputs, generator=source)
-    bias = torch.randn(outputs, generator=source) if has_bias else None
-    weights = torch.randn(rows, outputs, generator=source)
+    x, weight = layouts(rows, inputs, source)[of_x], layouts(outputs, inputs, source)[of_weight]
+    biases = {
+        "a": torch.randn(outputs, generator=source),
+        "b": torch.randn(2 * outputs, generator=source)[::2],
+        "c": torch.randn(1, generator=source).expand(outputs),
+    }
+    grad = layouts(rows, outputs, source)[of_grad]
+    given_ = [x, weight] if of_bias is None else [x, weight, biases[of_bias]]
     results = []
     for product in (linear, F.linear):
-        given_ = [
-            t.detach().clone().requires_grad_() if t is not x else x for t in (weight, bias) if t is not None
-        ]
-        asked = x.detach().requires_grad_()
-        out = product(asked, *given_)
-        results.append((out, *torch.autograd.grad((out * weights).sum(), [asked, *given_])))
+        asked = [part.detach().requires_grad_() for part in given_]
+        out = product(*asked)
+        results.append((out, *torch.autograd.grad(out, asked, grad)))
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("shape", [(6,), (3, 6), (2, 80_000, 6), (0, 6)])
+def test_second_derivatives_are_torchs():
+    x, weight, bias = (torch.randn(shape) for shape in ((9, 6), (4, 6), (4,)))
+    results = []
+    for product in (linear, F.linear):
+        asked = [part.clone().requires_grad_() for part in (x, weight, bias)]
+        first = torch.autograd.grad(product(*asked).pow(3).sum(), asked, create_graph=True)
+        results.append(torch.autograd.grad(sum(part.square().sum() for part in first), asked))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("other", [torch.double, torch.bfloat16])
+def test_other_precisions_are_left_to_torch(other):
+    x, weight = torch.randn(9, 6, dtype=other), torch.randn(4, 6, dtype=other)
+    assert torch.equal(linear(x, weight), F.linear(x, weight))
+
+
+def test_without_onednn_torch_does_it(monkeypatch):
+    monkeypatch.setattr(products, "_HAS_ONEDNN", False)
+    x, weight = torch.randn(9, 6), torch.randn(4, 6, requires_grad=True)
+    assert torch.equal(linear(x, weight), F.linear(x, weight))
+
+
+@pytest.mark.parametrize("shape", [(6,), (3, 6), (2, 8, 6), (0, 6)])
 def test_linear_takes_any_leading_shape(shape):
     x, weight, bias = torch.randn(shape), torch.randn(4, 6), torch.randn(4)
     with torch.no_grad():

@@ -18,7 +18,7 @@ from dans_core import edges as edges_module
 from dans_core import rgcn as rgcn_module
 from dans_core.edges import EdgePlan, MessageGraph
 from dans_core.model import train_graph
-from dans_core.rgcn import Encoder, FastRGCN
+from dans_core.rgcn import Encoder, FastRGCN, _dropout_factors
 from tests.conftest import random_graph
 
 # The layer's two ways: with tables of edge weights up to this many numbers, or relation by relation.
@@ -220,15 +220,37 @@ def test_dropout_only_with_a_generator_and_only_between_layers(umls, rate):
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.5])
-def test_dropout_keeps_the_mean_and_repeats_with_its_seed(rate):
+def test_dropout_decides_independently_and_repeats_with_its_seed(rate):
     x = torch.ones(301, 333)
     factors, again = (
         rgcn_module._dropout_factors(x, rate, torch.Generator().manual_seed(3)) for _ in range(2)
     )
     assert torch.equal(factors, again)
-    assert torch.equal(factors.unique(), torch.tensor([0.0, 1 / (1 - rate)]))
     error = (rate * (1 - rate) / x.numel()) ** 0.5
     assert (factors == 0).double().mean() == pytest.approx(rate, abs=4 * error)
     # Four decisions come from one draw: they must not know of each other.
     zeros = (factors.flatten()[: x.numel() // 4 * 4].view(-1, 4) == 0).double()
     assert (zeros.T.corrcoef() - torch.eye(4)).abs().max() < 0.03
+
+
+@pytest.mark.parametrize("rate", [1e-6, 0.2, 0.5, 0.9999, 0.999995])
+def test_dropout_keeps_the_mean(rate):
+    """Also where the rate is nearer to 0 or 1 than the random bits can tell."""
+    factors = _dropout_factors(torch.zeros(2000, 2000), rate, torch.Generator().manual_seed(0))
+    chance = min(round(rate * 2**16), 2**16 - 1) / 2**16
+    assert abs(chance - rate) <= 2**-16
+    kept = factors[factors > 0]
+    torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - chance)))
+    spread = (chance / (1 - chance) / factors.numel()) ** 0.5
+    assert abs(factors.double().mean() - 1) <= 5 * spread + 1e-6
+
+
+@pytest.mark.parametrize("tables", [True, False])
+def test_mixed_precision_is_pygs(tables, monkeypatch):
+    monkeypatch.setattr("dans_core.rgcn._DENSE", 1 << 20 if tables else 0)
+    edge_index, edge_type = torch.tensor([[0, 1, 2], [1, 2, 0]]), torch.tensor([0, 1, 0])
+    ours, x = FastRGCN(6, 5, 2, num_bases=2), torch.randn(3, 6)
+    theirs = RGCNConv(6, 5, 2, num_bases=2)
+    theirs.load_state_dict(ours.state_dict())
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(ours(x, edge_index, edge_type), theirs(x, edge_index, edge_type))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -56,12 +59,13 @@ class Dans:
         for part in self._parts(len(conditions)):
             local = player.localise(conditions[part])
             fakes = player(self._start(conditions[part], 1, scale), local).squeeze(1)
-            adv, aux = self.discriminator(fakes)
+            # D is the referee here, not a player: none of its gradients are computed.
+            with _frozen(self.discriminator):
+                adv, aux = self.discriminator(fakes)
             film = torch.stack([layer.penalty() for layer in local]).sum() * (len(fakes) / len(conditions))
             loss = weights[part] @ F.softplus(-adv) + self.config.film_weight * film
             if self.config.aux_weight_g > 0:
                 loss = loss + self.config.aux_weight_g * (weights[part] @ _pathway_loss(aux, pathway))
-            # D is the referee here, not a player: only the pathway's own gradients are computed.
             of_part = torch.autograd.grad(loss, parameters)
             gradients = tuple(torch._foreach_add(gradients, of_part)) if gradients else of_part
             total, penalty = total + float(loss.detach()), penalty + float(film.detach())
@@ -109,6 +113,8 @@ class Dans:
         fakes_e = self.make_fakes("G_E", batch, entities, queries, k)
         vectors[:, :k] = F.embedding(batch.condition, fakes_e.flatten(1)).view(-1, *fakes_e.shape[1:])
         self.make_fakes("G_R", batch, entities, queries, k, out=vectors[:, k:])
+        # Nobody asks again before the next encoding, and on a large graph they are large.
+        self._localised.clear()
         return Negatives(ids=ids, vectors=vectors)
 
     @torch.no_grad()
@@ -163,6 +169,16 @@ def _conditions(pathway: str, batch: Batch, entities: Tensor, queries: Tensor) -
     if pathway == "G_E":
         return F.embedding(batch.conditions, entities), batch.condition_counts
     return queries, batch.counts
+
+
+@contextmanager
+def _frozen(network: torch.nn.Module) -> Iterator[None]:
+    """Its parameters as constants."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
 
 
 def noise_scale(config: Config, entities: Tensor) -> float:
