@@ -9,40 +9,38 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from benchmarks import graphs
-from benchmarks.report import Section
+from benchmarks.report import DECODERS, IN_TURNS, SAMPLERS, Section, not_run, sentence_rows
 from benchmarks.timing import Work, alternate, one_thread, peak_memory, show_ratio, show_seconds, timed, work
 from dans_core import Config, KnowledgeGraph, Trainer
 
 T = TypeVar("T")
-DECODERS = {"distmult": "DistMult", "complex": "ComplEx", "rotate": "RotatE"}
-SAMPLERS = {"dans": "DANS", "uniform": "uniform"}
 _NEVER = 100_000
 # Epochs on a large graph, where one takes longer than the noise of the machine lasts.
 _MOST_ON_LARGE = 2
 # A large graph takes PyKEEN minutes an epoch, since every batch encodes the whole graph: so many are timed.
 _PEER_BATCHES = 3
-# A peer that holds more than this at once is not run, in bytes.
-_MOST_MEMORY = 4 * 10**9
 
 _COLUMNS = [
-    "PyKEEN ÷ ours", "bar", "PyKEEN in one batch ÷ ours", "graph", "decoder", "negatives", "our epoch",
-    "positives a second", "peak memory", "PyKEEN's epoch", "PyKEEN's in one batch",
+    "PyKEEN ÷ ours", "PyKEEN in one batch ÷ ours", "bar of the first ratio", "graph", "decoder", "negatives",
+    "our epoch", "positives a second", "peak memory", "PyKEEN's epoch", "PyKEEN's in one batch",
 ]  # fmt: skip
 _BARS = {
     ("umls", "distmult", "dans"): "≥ 15x (aim 25x)",
     ("umls", "complex", "dans"): "≥ 15x (aim 25x)",
     ("umls", "rotate", "dans"): "≥ 10x",
-    ("wn18rr", "complex", "dans"): "about 15 s, < 3 GB",
-    ("nell-995", "complex", "dans"): "about 30 s, < 4 GB",
+    ("wn18rr", "complex", "dans"): "our epoch: about 15 s, < 3 GB",
+    ("nell-995", "complex", "dans"): "our epoch: about 30 s, < 4 GB",
 }
 _NOTE = (
     "An epoch of ours after the warm-up, without ranking, diagnostics and snapshots, beside an epoch of PyKEEN's "
     "`RGCN` of the same sizes (`SLCWATrainingLoop`, uniform negatives as many, no GAN). PyKEEN takes its default "
-    "batch of {batch} triplets, and all of them in one batch, which is what ours does on UMLS. Ours scores every "
-    "triplet in both directions with N_s negatives each, PyKEEN once, so ours has twice the positives and the "
-    "scores. Medians of {repeats} rounds in turns. On a large graph of {large} epochs in a fresh process, whose peak "
-    "memory counts everything: imports, loading, training; of PyKEEN's epoch there only {some} batches are run, unless "
-    "it would hold more than {limit:.0f} GB, and the time of all follows (≈)."
+    "batch of {batch} triplets in the first ratio, and all of them in one batch in the second. Every batch encodes "
+    "the graph and updates the model once, so the first ratio sets unlike numbers of updates side by side; an epoch "
+    "of PyKEEN's default batches has, and one of ours: {updates}. Ours scores every triplet in both directions with "
+    "N_s negatives each, PyKEEN once, so ours has twice the positives and the scores. Medians of {repeats} rounds on "
+    "a small graph: {turns}. On a large graph of {large} epochs in a fresh process for each, one after the other, "
+    "whose peak memory counts everything: imports, loading, training; of PyKEEN's epoch there only {some} batches are "
+    "run, unless it would hold more than {limit:.0f} GB, and the time of all follows (≈)."
 )
 
 
@@ -77,40 +75,50 @@ def measure(datasets: Sequence[str], decoders: Sequence[str], repeats: int) -> S
         for name, kg in found.items()
         for decoder in decoders or (DECODERS if graphs.small(kg) else ("complex",))
     ]
-    large = min(repeats, _MOST_ON_LARGE)
+    rounds = graphs.rounds(found, repeats, _MOST_ON_LARGE)
     effort = {
-        name: 3.0 * (repeats + 1) if graphs.small(kg) else len(kg.train) / 5000 * 2 * large
+        name: 3.0 * (rounds[name] + 1) if graphs.small(kg) else len(kg.train) / 5000 * 2 * rounds[name]
         for name, kg in found.items()
     }
     records: list[dict[str, Any]] = []
     with work(sum(effort[name] for name, _ in jobs)) as progress:
         for name, decoder in jobs:
             progress.now(f"{graphs.title(name)} {DECODERS[decoder]}")
-            if graphs.small(found[name]):
-                records += _beside_pykeen(name, found[name], decoder, repeats, progress, effort[name])
-            else:
-                records += _alone(name, found[name], decoder, large, progress, effort[name])
+            one = _beside_pykeen if graphs.small(found[name]) else _alone
+            records += one(name, found[name], decoder, rounds[name], progress, effort[name])
     return Section(
         name="epoch",
         title="One training epoch",
         note=_NOTE.format(
-            batch=PYKEEN_BATCH, repeats=repeats, large=large, some=_PEER_BATCHES, limit=_MOST_MEMORY / 1e9
+            batch=PYKEEN_BATCH,
+            updates=", ".join(_updates(name, kg, PYKEEN_BATCH) for name, kg in found.items()),
+            repeats=repeats,
+            turns=IN_TURNS,
+            large=min(repeats, _MOST_ON_LARGE),
+            some=_PEER_BATCHES,
+            limit=graphs.MOST_MEMORY / 1e9,
         ),
         columns=_COLUMNS,
-        rows=[_row(record) for record in records] + [[text] + [""] * (len(_COLUMNS) - 1) for text in missing],
+        rows=[_row(record) for record in records] + sentence_rows(missing, _COLUMNS),
         records=records,
     )
+
+
+def _updates(name: str, kg: KnowledgeGraph, pykeen_batch: int) -> str:
+    """The batches of an epoch of PyKEEN's and of ours."""
+    theirs, ours = (math.ceil(len(kg.train) / size) for size in (pykeen_batch, Config().batch_size))
+    return f"{graphs.title(name)} {theirs} and {ours}"
 
 
 def _beside_pykeen(
     name: str, kg: KnowledgeGraph, decoder: str, repeats: int, progress: Work, effort: float
 ) -> list[dict[str, Any]]:
-    from benchmarks.peers import PYKEEN_BATCH, pykeen_epochs
+    from benchmarks.peers import PYKEEN_BATCH, PykeenRun
 
     config = Config(decoder=decoder)
     cases = {sampler: epochs_of(kg, decoder=decoder, sampler=sampler) for sampler in SAMPLERS}
-    cases["pykeen"] = pykeen_epochs(kg, config, PYKEEN_BATCH)
-    cases["pykeen_one_batch"] = pykeen_epochs(kg, config, len(kg.train))
+    cases["pykeen"] = PykeenRun(kg, config, PYKEEN_BATCH).epoch
+    cases["pykeen_one_batch"] = PykeenRun(kg, config, len(kg.train)).epoch
     seconds = alternate(cases, repeats, lambda: progress.done(effort / (repeats + 1)))
     peers = {peer: seconds[peer] for peer in ("pykeen", "pykeen_one_batch")}
     return [
@@ -134,7 +142,7 @@ def _alone(
 
     records = [fresh(in_fresh_process, name, decoder, sampler, repeats) for sampler in SAMPLERS]
     needs = pykeen_bytes_held(kg, Config(decoder=decoder))
-    if needs > _MOST_MEMORY:
+    if needs > graphs.MOST_MEMORY:
         progress.done(effort / (len(SAMPLERS) + 1))
         return [record | {"peers": {}, "pykeen_needs_bytes": needs} for record in records]
     seconds = fresh(pykeen_batches_in_fresh_process, name, decoder)
@@ -143,13 +151,13 @@ def _alone(
 
 def pykeen_batches_in_fresh_process(name: str, decoder: str) -> float:
     """Seconds of a whole epoch of PyKEEN at the pace of `_PEER_BATCHES` batches, after as many to warm up."""
-    from benchmarks.peers import PYKEEN_BATCH, pykeen_epochs
+    from benchmarks.peers import PYKEEN_BATCH, PykeenRun
 
     one_thread()
     kg = KnowledgeGraph.load(name)
-    batches = pykeen_epochs(kg, Config(decoder=decoder), PYKEEN_BATCH, _PEER_BATCHES)
-    batches()
-    return timed(batches) / _PEER_BATCHES * math.ceil(len(kg.train) / PYKEEN_BATCH)
+    batches = PykeenRun(kg, Config(decoder=decoder), PYKEEN_BATCH, _PEER_BATCHES)
+    batches.epoch()
+    return timed(batches.epoch) / _PEER_BATCHES * math.ceil(len(kg.train) / PYKEEN_BATCH)
 
 
 def in_fresh_process(name: str, decoder: str, sampler: str, repeats: int) -> dict[str, Any]:
@@ -177,11 +185,11 @@ def _row(record: dict[str, Any]) -> list[str]:
     if "pykeen_batches" in record:
         ratio["pykeen"], shown["pykeen"] = f"≈ {ratio['pykeen']}", f"≈ {shown['pykeen']}"
     if "pykeen_needs_bytes" in record:
-        shown["pykeen"] = f"not run: needs {record['pykeen_needs_bytes'] / 1e9:.2g} GB"
+        shown["pykeen"] = not_run(record["pykeen_needs_bytes"])
     return [
         ratio.get("pykeen", "–"),
-        _BARS.get(key, ""),
         ratio.get("pykeen_one_batch", "–"),
+        _BARS.get(key, ""),
         graphs.title(record["graph"]),
         DECODERS[record["decoder"]],
         SAMPLERS[record["sampler"]],

@@ -11,19 +11,18 @@ from torch import Tensor
 from torch_geometric.nn import FastRGCNConv, RGCNConv
 
 from benchmarks import graphs
-from benchmarks.report import Section
+from benchmarks.report import IN_TURNS, Section, not_run, sentence_rows
 from benchmarks.timing import alternate, one_thread, show_ratio, show_seconds, work
 from dans_core import KnowledgeGraph
-from dans_core.rgcn import FastRGCN, MessageGraph
+from dans_core.edges import MessageGraph
+from dans_core.rgcn import FastRGCN
 
 _DIM, _BASES = 100, 4
-# A peer that holds more than this at once is not run, in bytes.
-_MOST_MEMORY = 4 * 10**9
 _MOST_ON_LARGE = 3
 
 FORWARD = "forward"
 BOTH = "forward + backward"
-HALF = "the same on half the triplets, drawn anew"
+HALF = "the same on half the triplets, planned anew"
 _COLUMNS = [
     "RGCNConv ÷ ours", "bar", "FastRGCNConv ÷ ours", "graph", "pass", "ours, plan at hand", "ours, plain edges",
     "RGCNConv", "FastRGCNConv",
@@ -33,10 +32,10 @@ _NOTE = (
     "One layer of {dim} → {dim} numbers with {bases} bases over both directions of all train edges, the same "
     "weights in all; values and gradients are checked to be equal in the same run. *Plan at hand*: the edges are "
     "sorted once, outside; *plain edges*: the drop-in call `forward(x, edge_index, edge_type)`, which sorts them "
-    "each time. The ratios use the plan at hand, as training does. *Half*: a plan made anew from a random half of "
-    "the triplets, as in each training step; the others mask their edges within their time. A peer that would "
-    "hold more than {limit:.0f} GB is not run. Without pyg-lib, which has no wheel for this torch. Medians of "
-    "{repeats} rounds in turns, {large} on large graphs."
+    "each time. The ratios use the plan at hand, as training does. *Half*: one random half of the triplets, drawn "
+    "outside; ours plans it within its time, as training does for the half of each step, and the others mask their "
+    "edges within theirs. A peer that would hold more than {limit:.0f} GB is not run. Without pyg-lib, which has no "
+    "wheel for this torch. Medians of {repeats} rounds, {large} on large graphs: {turns}."
 )
 
 Results = tuple[Tensor, ...]
@@ -46,9 +45,7 @@ def measure(datasets: Sequence[str], repeats: int) -> Section:
     """Seconds of the passes on each graph."""
     one_thread()
     found, missing = graphs.load(datasets)
-    rounds = {
-        name: repeats if graphs.small(kg) else min(repeats, _MOST_ON_LARGE) for name, kg in found.items()
-    }
+    rounds = graphs.rounds(found, repeats, _MOST_ON_LARGE)
     effort = {
         (name, which): (rounds[name] + 1) * (1 + _guess(kg) * (1 if which == FORWARD else 2.5))
         for name, kg in found.items()
@@ -66,14 +63,15 @@ def measure(datasets: Sequence[str], repeats: int) -> Section:
         name="layer",
         title="One R-GCN layer",
         note=_NOTE.format(
-            limit=_MOST_MEMORY / 1e9,
+            limit=graphs.MOST_MEMORY / 1e9,
             dim=_DIM,
             bases=_BASES,
             repeats=repeats,
             large=min(repeats, _MOST_ON_LARGE),
+            turns=IN_TURNS,
         ),
         columns=_COLUMNS,
-        rows=[_row(record) for record in records] + [[text] + [""] * (len(_COLUMNS) - 1) for text in missing],
+        rows=[_row(record) for record in records] + sentence_rows(missing, _COLUMNS),
         records=records,
     )
 
@@ -123,7 +121,7 @@ def _one(kg: KnowledgeGraph, which: str, repeats: int, after_round: Callable[[],
     }
     needs = _bytes_held(kg, which, int(both.sum()))
     for name, peer in peers.items():
-        if needs[name] <= _MOST_MEMORY:
+        if needs[name] <= graphs.MOST_MEMORY:
             cases[name] = call(peer, lambda peer=peer: peer(x, *edges()))
     return {
         "seconds": alternate(cases, repeats, after_round, _must_agree),
@@ -157,7 +155,7 @@ def _must_agree(results: dict[str, Results]) -> None:
 def _row(record: dict[str, Any]) -> list[str]:
     medians = {name: statistics.median(values) for name, values in record["seconds"].items()}
     shown = {name: show_seconds(seconds) for name, seconds in medians.items()}
-    shown |= {name: f"not run: needs {size / 1e9:.2g} GB" for name, size in record["not_run_bytes"].items()}
+    shown |= {name: not_run(size) for name, size in record["not_run_bytes"].items()}
     ratio = {name: show_ratio(seconds, medians["ours"]) for name, seconds in medians.items()}
     return [
         ratio.get("RGCNConv", "–"),

@@ -49,53 +49,60 @@ def interaction(decoder: str) -> Interaction:
     return RealAsComplex(RotatEInteraction(p=1), margin=12.0)
 
 
-def pykeen_epochs(
-    kg: KnowledgeGraph, config: Config, batch_size: int, batches: int | None = None
-) -> Callable[[], None]:
-    """A call that trains PyKEEN's R-GCN for one more epoch, with the sizes and the base learning rate of `config`.
+class PykeenRun:
+    """PyKEEN's R-GCN in training, with the sizes, the base learning rate and the seed of `config`.
 
     Uniform negatives, as many per triplet as ours per query; binary cross-entropy; Adam. Each triplet is scored
     once, not once per direction as ours does, so an epoch of this is half the scores. With `batches`, only so many
-    batches of the epoch; the messages still run over the whole graph in each.
+    batches of an epoch; the messages still run over the whole graph in each.
     """
-    _quiet()
-    graph = CoreTriplesFactory(kg.train, kg.num_entities, kg.num_relations)
-    scored = kg.train if batches is None else kg.train[torch.randperm(len(kg.train))[: batches * batch_size]]
-    positives = CoreTriplesFactory(scored, kg.num_entities, kg.num_relations)
-    model = RGCN(
-        triples_factory=graph,
-        embedding_dim=config.dim,
-        num_layers=config.layers,
-        interaction=interaction(config.decoder),
-        loss=BCEWithLogitsLoss(),
-        activation="relu",
-        edge_dropout=1 - config.message_split,
-        decomposition="bases",
-        decomposition_kwargs={"num_bases": config.bases},
-        random_seed=config.seed,
-    )
-    loop = SLCWATrainingLoop(
-        model=model,
-        triples_factory=positives,
-        optimizer=torch.optim.Adam(model.parameters(), lr=config.lr),
-        negative_sampler_kwargs={"num_negs_per_pos": config.negatives},
-        automatic_memory_optimization=False,
-    )
-    done = 0
 
-    def epoch() -> None:
-        nonlocal done
-        done += 1
-        loop.train(
-            triples_factory=positives,
-            num_epochs=done,
-            batch_size=min(batch_size, len(scored)),
+    def __init__(
+        self, kg: KnowledgeGraph, config: Config, batch_size: int, batches: int | None = None
+    ) -> None:
+        _quiet()
+        self._kg = kg
+        graph = CoreTriplesFactory(kg.train, kg.num_entities, kg.num_relations)
+        some = slice(None) if batches is None else torch.randperm(len(kg.train))[: batches * batch_size]
+        self._positives = CoreTriplesFactory(kg.train[some], kg.num_entities, kg.num_relations)
+        self._batch_size = min(batch_size, len(kg.train[some]))
+        self._done = 0
+        # Its seed is also the seed of the negatives and of the order of the triplets.
+        self._model = RGCN(
+            triples_factory=graph,
+            embedding_dim=config.dim,
+            num_layers=config.layers,
+            interaction=interaction(config.decoder),
+            loss=BCEWithLogitsLoss(),
+            activation="relu",
+            edge_dropout=1 - config.message_split,
+            decomposition="bases",
+            decomposition_kwargs={"num_bases": config.bases},
+            random_seed=config.seed,
+        )
+        self._loop = SLCWATrainingLoop(
+            model=self._model,
+            triples_factory=self._positives,
+            optimizer=torch.optim.Adam(self._model.parameters(), lr=config.lr),
+            negative_sampler_kwargs={"num_negs_per_pos": config.negatives},
+            automatic_memory_optimization=False,
+        )
+
+    def epoch(self) -> None:
+        """Train for one more epoch."""
+        self._done += 1
+        self._loop.train(
+            triples_factory=self._positives,
+            num_epochs=self._done,
+            batch_size=self._batch_size,
             use_tqdm=False,
-            continue_training=done > 1,
+            continue_training=self._done > 1,
             pin_memory=False,
         )
 
-    return epoch
+    def mrr(self, split: str) -> float:
+        """MRR of a split by PyKEEN's evaluator: both sides, realistic, filtered with all splits."""
+        return _ranking(self._model, self._kg, split, EVALUATION_BATCHES[-1])()["mrr"]
 
 
 def pykeen_bytes_held(kg: KnowledgeGraph, config: Config) -> int:
@@ -128,9 +135,15 @@ class _Scores(torch.nn.Module):
 def pykeen_ranking(
     model: Model, kg: KnowledgeGraph, split: str, batch_size: int
 ) -> Callable[[], dict[str, float]]:
-    """A call that ranks a split with PyKEEN's evaluator: MRR, mean rank and hits, realistic, filtered with all."""
+    """A call that ranks a split with PyKEEN's evaluator by our scores; as `_ranking`."""
     _quiet()
-    scores = _Scores(model, kg)
+    return _ranking(_Scores(model, kg), kg, split, batch_size)
+
+
+def _ranking(
+    scores: torch.nn.Module, kg: KnowledgeGraph, split: str, batch_size: int
+) -> Callable[[], dict[str, float]]:
+    """A call that ranks a split: MRR, mean rank and hits of both sides, realistic, filtered with all splits."""
     evaluator = RankBasedEvaluator(
         filtered=True,
         metrics=["inverse_harmonic_mean_rank", "arithmetic_mean_rank", *["hits_at_k"] * 3],

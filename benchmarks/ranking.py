@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from benchmarks import graphs
-from benchmarks.report import Section
+from benchmarks.report import IN_TURNS, Section, sentence_rows
 from benchmarks.timing import alternate, one_thread, show_ratio, show_seconds, timed, work
 from dans_core import Config, KnowledgeGraph, evaluate
 from dans_core.model import Model
@@ -34,7 +34,7 @@ _NOTE = (
     "{dim} numbers with random weights. MRR, hits and mean rank of both must be equal. Ours encodes the graph within "
     "its time; PyKEEN's `RankBasedEvaluator` is handed the encoded vectors, scores with our decoder, and computes no "
     "other metrics than these. *First time*: with the index of known facts, which the graph then keeps. PyKEEN's "
-    "batch is the faster of {batches} triplets. Medians of {repeats} rounds in turns, {large} on large graphs."
+    "batch is the faster of {batches} triplets. Medians of {repeats} rounds, {large} on large graphs: {turns}."
 )
 
 
@@ -44,9 +44,7 @@ def measure(datasets: Sequence[str], repeats: int) -> Section:
 
     one_thread()
     found, missing = graphs.load(datasets)
-    rounds = {
-        name: repeats if graphs.small(kg) else min(repeats, _MOST_ON_LARGE) for name, kg in found.items()
-    }
+    rounds = graphs.rounds(found, repeats, _MOST_ON_LARGE)
     # Rounds, and as much again for the first calls of ours and of the peer with each batch.
     effort = {
         name: (rounds[name] + 2) * (0.5 + len(kg.test) * kg.num_entities * 1e-7) for name, kg in found.items()
@@ -64,10 +62,14 @@ def measure(datasets: Sequence[str], repeats: int) -> Section:
         name="ranking",
         title="Filtered ranking",
         note=_NOTE.format(
-            dim=Config().dim, batches=batches, repeats=repeats, large=min(repeats, _MOST_ON_LARGE)
+            dim=Config().dim,
+            batches=batches,
+            repeats=repeats,
+            large=min(repeats, _MOST_ON_LARGE),
+            turns=IN_TURNS,
         ),
         columns=_COLUMNS,
-        rows=[_row(record) for record in records] + [[text] + [""] * (len(_COLUMNS) - 1) for text in missing],
+        rows=[_row(record) for record in records] + sentence_rows(missing, _COLUMNS),
         records=records,
     )
 

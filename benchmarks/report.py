@@ -17,9 +17,16 @@ ORDER = ("layer", "epoch", "quality", "ranking", "app", "scaling")
 _PREAMBLE = """# Measurements
 
 Each section is written by its own command, `python -m benchmarks NAME --out FILE`, on the machine and with
-the versions it names. Peers and this project alternate in one process on one thread, so that the noise of the
-machine hits both; read the ratios first, seconds belong to the machine.
+the versions it names, and says how often and in which order things were timed. Where a section has ratios, read
+them first: seconds belong to the machine.
 """
+# For the notes of the sections that `timing.alternate` measures.
+IN_TURNS = "one thread, all in turns in one process (A B A B …), so that the noise of the machine hits all"
+
+# The choices, as the tables write them.
+DECODERS = {"complex": "ComplEx", "distmult": "DistMult", "rotate": "RotatE"}
+SAMPLERS = {"dans": "DANS", "uniform": "uniform"}
+
 _PACKAGES = {"app": ("streamlit", "plotly", "playwright")}
 _PEERS = ("torch", "torch-geometric", "pykeen")
 
@@ -40,6 +47,16 @@ class Section:
     columns: list[str]
     rows: list[list[str]]
     records: list[dict[str, Any]]
+
+
+def sentence_rows(sentences: Sequence[str], columns: Sequence[str]) -> list[list[str]]:
+    """A row for each sentence, which stands in the first cell; the others are empty."""
+    return [[sentence] + [""] * (len(columns) - 1) for sentence in sentences]
+
+
+def not_run(size: float) -> str:
+    """The cell of a peer that would hold this many bytes."""
+    return f"not run: needs {size / 1e9:.2g} GB"
 
 
 def environment(packages: Sequence[str]) -> str:

@@ -11,11 +11,9 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmarks.report import environment
+from benchmarks.report import DECODERS, SAMPLERS, environment
 from benchmarks.timing import stderr
 
-DECODERS = {"complex": "ComplEx", "distmult": "DistMult", "rotate": "RotatE"}
-SAMPLERS = {"dans": "DANS", "uniform": "uniform"}
 # Two-sided 95 % points of Student's t by degrees of freedom; beyond them the normal one.
 _T95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as command_line
-from benchmarks import epoch, graphs, layer, quality, report, scaling, timing
+from benchmarks import graphs, layer, quality, report, scaling, timing
 from benchmarks.report import ORDER, Section
 from dans_core import InputError
 
@@ -130,7 +130,7 @@ def test_layers_that_differ_are_not_compared():
 
 
 def test_a_peer_that_needs_too_much_memory_is_not_run(monkeypatch):
-    monkeypatch.setattr(layer, "_MOST_MEMORY", 10**7)
+    monkeypatch.setattr(graphs, "MOST_MEMORY", 10**7)
     found = layer.measure(["nations"], 1)
     assert [row[-1].startswith("not run: needs") for row in found.rows] == [True] * 3
     assert not any("FastRGCNConv" in record["seconds"] for record in found.records)
@@ -172,6 +172,7 @@ def test_epoch(tmp_path):
     assert [record["sampler"] for record in records] == ["dans", "uniform"]
     assert all(record["positives"] == 2 * 1592 for record in records)
     assert body.count("| nations | ComplEx |") == 2
+    assert "nations 7 and 1." in body
 
 
 @pytest.mark.slow
@@ -182,11 +183,11 @@ def test_epoch_on_a_large_graph_says_the_memory_of_a_fresh_process(tmp_path, mon
 
 
 def test_every_decoder_has_a_peer(nations):
-    from benchmarks.peers import pykeen_epochs
+    from benchmarks.peers import PykeenRun
     from dans_core import Config
 
-    for decoder in epoch.DECODERS:
-        pykeen_epochs(nations, Config(decoder=decoder, dim=8), 2000)()
+    for decoder in report.DECODERS:
+        PykeenRun(nations, Config(decoder=decoder, dim=8), 2000).epoch()
 
 
 def test_ranking(tmp_path):
@@ -201,6 +202,9 @@ def test_quality(tmp_path, monkeypatch):
     body, records = run(tmp_path, "quality", "--seeds", "1", "--epochs", "4")
     assert [list(r["reached"]) for r in records[:2]] == [["0.1"], ["0.1"]]
     assert body.count("not reached") == 2
+    (mrr,) = records[2]["valid_mrr"]
+    assert 0 < mrr < 1
+    assert f"{mrr:.3f} in the median" in body
 
 
 def test_scaling():
