@@ -6,6 +6,7 @@ output. The end of its input is the end of the process, so it never outlives the
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
@@ -45,9 +46,12 @@ class Aside:
                 answer = _read(process.stdout)
             except OSError:
                 answer = None
+            except BaseException:
+                # Its answer may still be under way, and would pass for that to the next request.
+                self._end()
+                raise
             if answer is None:
-                process.kill()
-                raise RuntimeError(f"the process for it ended with exit code {process.wait()}")
+                raise RuntimeError(f"the process for it ended with exit code {self._end()}")
         if _MISTAKE in answer:
             raise InputError(str(answer[_MISTAKE]))
         if _ERROR in answer:
@@ -56,13 +60,28 @@ class Aside:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module],
-                cwd=_ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", self._module],
+                    cwd=_ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            except OSError as error:
+                raise RuntimeError(f"no process could be started for it: {error.strerror}") from error
         return self._process
+
+    def _end(self) -> int:
+        """Kill the process and forget it; its exit code."""
+        process, self._process = self._process, None
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        process.kill()
+        code = process.wait()
+        process.stdout.close()
+        # What it was not sent is lost with it.
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        return code
 
 
 def serve(answer: Callable[[Arrays], Arrays]) -> None:

@@ -227,26 +227,27 @@ def estimate(config: Config, dataset: str, runs: list[Run] | None = None) -> Cos
     return Cost(factor * _formula_seconds(config, size), _formula_bytes(config, size), bool(same))
 
 
-_DECODER_COST = {"distmult": 0.9, "complex": 1.0, "rotate": 2.2}
+_DECODER_COST = {"distmult": 0.9, "complex": 1.0, "rotate": 8.0}
 
 
 def _formula_seconds(config: Config, size: graph.Sizes) -> float:
     """Seconds of a run on one core of the machine where the constants were fitted.
 
-    *Measured* there on UMLS with ComplEx: 13 ms an epoch without and 75 ms with the GAN, 6 ms a ranking, and
-    45 ms to measure the negatives, 10 ms where there are only random ones.
+    *Measured* there on UMLS with ComplEx: 9 ms an epoch without and 36 to 47 ms with the GAN, 2.5 ms a ranking, and
+    22 ms to measure the negatives, 4 ms where there are only random ones. With RotatE: 38, 80 and 8 ms; the GAN
+    itself costs the same whatever the decoder.
     """
     width = config.dim / 100
-    encode = 0.4e-6 * 2 * size.train * config.layers * (1 + config.bases) / 5 * width
+    encode = 0.2e-6 * 2 * size.train * config.layers * (1 + config.bases) / 5 * width
     score = 0.3e-6 * 2 * size.train * (config.negatives / 20) * width
     plain = 0.002 + encode + score * _DECODER_COST[config.decoder]
-    judged = 24e-6 * (size.queries + size.entities) + 0.015
-    gan = judged * (config.k_g + config.k_d) / 2 * max(1.0, width) * _DECODER_COST[config.decoder]
+    judged = 12e-6 * (size.queries + size.entities) + 0.014
+    gan = judged * (config.k_g + config.k_d) / 2 * max(1.0, width)
     warm_up = config.warmup_epochs if config.sampler == "dans" else config.epochs
     rankings = config.epochs // config.eval_every + 1
-    ranking = 0.006 * size.train / 5000 * max(1.0, size.entities / 5000) * _DECODER_COST[config.decoder]
+    ranking = 0.0025 * size.train / 5000 * max(1.0, size.entities / 5000) * _DECODER_COST[config.decoder]
     checks = config.epochs // config.diagnose_every + 1
-    check = 0.045 if config.sampler == "dans" else 0.01
+    check = 0.022 if config.sampler == "dans" else 0.004
     return config.epochs * plain + (config.epochs - warm_up) * gan + rankings * ranking + checks * check
 
 

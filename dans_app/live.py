@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from datetime import datetime
 
 import streamlit as st
 
@@ -16,6 +17,9 @@ from dans_core.runs import Run
 
 MOMENT = 0.3
 """Seconds that a page waits at most for the first loss."""
+
+FIRST_SECONDS = 5.0
+"""Age of a run beyond which its page no longer hurries for the first loss: its first epoch takes long, and the core."""
 
 _STORIES = "dans_stories"
 _KEPT = 4
@@ -55,6 +59,13 @@ def wish(run: Run, status: Status) -> str:
     if asked.run_until is None:
         return "Resuming" if status.state == "paused" else ""
     return "Pausing" if status.state != "paused" and status.stage_number >= asked.run_until else ""
+
+
+def begins(run: Run, status: Status, story: Story) -> bool:
+    """Whether it has just begun and its first loss is due any moment."""
+    if story.epoch or status.state == "paused" or not under_way(status):
+        return False
+    return abs(time.time() - datetime.fromisoformat(run.meta.created).timestamp()) < FIRST_SECONDS
 
 
 def first_loss(run: Run, story: Story) -> None:

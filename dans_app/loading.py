@@ -15,7 +15,8 @@ from pathlib import Path
 import streamlit as st
 
 from dans_app import inspecting, projection, snapshots
-from dans_app.projection import Job, Method, Projection, Projector
+from dans_app.projection import Method, Projection
+from dans_app.projector import Job, Projector
 from dans_app.snapshots import Frame, RelationView
 from dans_core.errors import InputError
 from dans_core.kg import KnowledgeGraph

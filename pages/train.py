@@ -221,9 +221,9 @@ def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
 
 @dataclass
 class Pace:
-    """How often the ticking part runs: `fast` until the first loss, and while something asked is not done.
+    """How often the ticking part runs: `fast` while a run begins, and while something asked is not done.
 
-    `may_slow_down` once what it hurried for has been drawn; `ticked` once it ran at all.
+    `may_slow_down` once what it hurried for has been drawn, or is not due soon; `ticked` once it ran at all.
     """
 
     fast: bool
@@ -240,7 +240,8 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
     if going != was_under_way:
         st.rerun()
     wish = live.wish(run, status)
-    if pace.may_slow_down and story.epoch and not wish:
+    begins = live.begins(run, status, story)
+    if pace.may_slow_down and not begins and not wish:
         st.rerun()
     floor = graph.floor_mrr(run.meta.source, run.meta.hash)
     with st.container():
@@ -252,7 +253,7 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
             if text := live.result(story, floor):
                 st.markdown(text)
         buttons(run, status, wish)
-    if live.under_way(status) and not story.epoch and not wish and not pace.ticked:
+    if begins and not wish and not pace.ticked:
         # All else is on its way to the browser by now.
         live.first_loss(run, story)
     with st.container():
@@ -266,7 +267,7 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
         twin_box(run, twin, runs)
     with st.container():
         health(run, story)
-    pace.may_slow_down = pace.fast and bool(story.epoch) and not wish
+    pace.may_slow_down = pace.fast and not wish and not live.begins(run, status, story)
     pace.ticked = True
     if wish and not pace.fast:
         st.rerun()
@@ -290,7 +291,7 @@ def show(run: Run) -> None:
     status = jobs.pool().status(run)
     own = live.under_way(status)
     under_way = own or bool(twin and live.under_way(jobs.pool().status(twin)))
-    pace = Pace(fast=own and (not live.stories(run)[0].epoch or bool(live.wish(run, status))))
+    pace = Pace(fast=own and (live.begins(run, status, live.stories(run)[0]) or bool(live.wish(run, status))))
     tick = (FAST_TICK if pace.fast else TICK) if under_way else None
 
     @st.fragment(run_every=tick)

@@ -5,10 +5,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pytest
 
+from dans_app import aside
 from dans_app.aside import Aside
 from dans_core.errors import InputError
 
@@ -42,6 +44,33 @@ def test_where_it_dies_another_takes_its_place(echo):
     with pytest.raises(RuntimeError, match="exit code 3"):
         echo.ask(do="die")
     assert int(echo.ask()["pid"]) != first
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, BadZipFile])
+def test_an_answer_that_was_not_read_is_never_given_to_a_later_request(monkeypatch, error):
+    read, broken = aside._read, iter([error])
+
+    def once_broken(stream):
+        for trouble in broken:
+            raise trouble
+        return read(stream)
+
+    echo = Aside("tests.echo")
+    first = int(echo.ask()["pid"])
+    monkeypatch.setattr(aside, "_read", once_broken)
+    with pytest.raises(error):
+        echo.ask(number=1)
+    got = echo.ask(number=2)
+    assert int(got["number"]) == 2 and int(got["pid"]) != first
+    assert not Path(f"/proc/{first}").exists(), "it goes on"
+
+
+def test_a_process_that_cannot_be_started_is_told_in_words(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(
+        RuntimeError, match=r"^no process could be started for it: No such file or directory$"
+    ):
+        Aside("tests.echo").ask()
 
 
 def test_it_is_another_process_of_low_priority(echo):

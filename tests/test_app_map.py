@@ -13,7 +13,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dans_app import loading, map_figure, projection, snapshots, wanted
-from dans_app.projection import Projection, Projector
+from dans_app.projection import Projection
+from dans_app.projector import Job, Projector
 from dans_core import runs as core_runs
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run
@@ -158,7 +159,7 @@ def test_the_first_visit_shows_the_newest_snapshot_with_pca_and_says_that_umap_c
 def only_job(run, kg):
     view = loading.view(run, 5, kg, wanted.busiest_relation(kg))
     picture = loading.picture(run, 5, kg, "umap", view.focus)
-    return picture.waiting or projection.Job(Path(), "")
+    return picture.waiting or Job(Path(), "")
 
 
 def test_a_kept_picture_is_not_computed_again(run, nations, monkeypatch):

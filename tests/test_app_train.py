@@ -544,13 +544,35 @@ def test_what_was_asked_is_said_until_it_is_done(tmp_path):
     assert live.wish(run, run.status) == "", "its process is gone"
 
 
-def test_the_first_loss_is_waited_for_a_moment_only(tmp_path):
+@pytest.mark.parametrize(
+    ("state", "seconds", "hurries"),
+    [("queued", 60, True), ("running", 60, True), ("paused", 60, False), ("running", 0, False)],
+)
+def test_the_page_hurries_only_for_a_run_that_has_just_begun(tmp_path, monkeypatch, state, seconds, hurries):
+    monkeypatch.setattr(live, "FIRST_SECONDS", seconds)
+    waits, ticks, fragment = [], [], st.fragment
+    monkeypatch.setattr(live, "first_loss", lambda run, story: waits.append(run.id))
+    monkeypatch.setattr(
+        st, "fragment", lambda run_every: ticks.append(run_every) or fragment(run_every=run_every)
+    )
+    kg = graph.load("umls")
+    with RunWriter.create(tmp_path / "runs", "r", Config(epochs=9), kg.name, kg.hash, "umls") as writer:
+        writer.write_status(state)
+        if state == "paused":
+            writer.run.request(run_until=0)
+        screen(run="r")
+        assert (ticks, waits) == (([0.1], ["r"]) if hurries else ([0.5], []))
+
+
+def test_the_first_loss_is_waited_for_a_moment_only(tmp_path, monkeypatch):
     kg = graph.load("umls")
     with RunWriter.create(tmp_path / "runs", "r", Config(epochs=9), kg.name, kg.hash, "umls") as writer:
         story = Story("r")
         began = time.monotonic()
         live.first_loss(writer.run, story)
         assert story.epoch == 0 and live.MOMENT <= time.monotonic() - began < live.MOMENT + 1
+        # Far more than a busy machine takes to start a thread and write a line.
+        monkeypatch.setattr(live, "MOMENT", WAIT)
         timer = threading.Timer(0.05, lambda: writer.append(losses(1)))
         timer.start()
         live.first_loss(writer.run, story)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dans_app import projection
-from dans_app.projection import Job, Projection, Projector
+from dans_app.projection import Projection
+from dans_app.projector import Job, Projector
 
 
 def groups(entities=40, fakes_e=20, fakes_r=60, dim=12, seed=0):
