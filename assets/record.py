@@ -20,10 +20,10 @@ from rich.progress import Progress
 from dans_app import loading
 from dans_core import process
 from dans_core.config import Config
+from dans_core.drive import drive
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import RECORDED, Run
 from dans_core.training import Trainer
-from dans_core.worker import drive
 from dans_core.writer import RunWriter
 
 # Snapshots weigh most of the 3 MB that the recorded runs may take; four of them fit.

@@ -1,10 +1,12 @@
-"""What a process that trains sets for itself: its threads, and memory that it keeps from step to step."""
+"""What a process that trains sets for itself: its threads, memory that it keeps, and how it takes signals."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
+from collections.abc import Callable
 
 import torch
 
@@ -49,3 +51,23 @@ def _keep_freed_memory() -> None:
         # Older versions refuse more than 32 MiB, and a threshold of its own for trimming alone would make it worse.
         mallopt(_M_MMAP_THRESHOLD, _KEEP) or mallopt(_M_MMAP_THRESHOLD, 32 << 20)
         mallopt(_M_TRIM_THRESHOLD, _KEEP)
+
+
+class StopFlag:
+    """Whether SIGINT or SIGTERM asked this process to end after the current stage."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.told: Callable[[], None] | None = None
+
+    def install(self) -> None:
+        """Take over both signals; the second one ends the process at once, leaving the last checkpoint."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        if self.told is not None:
+            self.told()

@@ -19,7 +19,7 @@ WARM_UP = 2
 
 def trained(root: Path, run_id: str, sampler: str = "dans", dataset: str = "nations") -> Run:
     """A finished run of six epochs, two of them warm-up, with snapshots at 0, 3 and 6."""
-    from dans_core.worker import drive
+    from dans_core.drive import drive
 
     small = {"epochs": 6, "dim": 16, "negatives": 8, "eval_every": 3, "snapshot_every": 3}
     config = Config(sampler=sampler, warmup_epochs=WARM_UP, **small)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from dans_core import process, worker
+from dans_core import drive, process, worker
 from dans_core.config import Config
 from dans_core.events import Event, Losses, Ranking, Snapshot
 from dans_core.kg import KnowledgeGraph
@@ -36,7 +36,7 @@ def create(root: Path, kg: KnowledgeGraph, config: Config = CONFIG, run_id: str 
 def train(writer: RunWriter, kg: KnowledgeGraph, **hooks: Any) -> str:
     """Drive a run to its end and let go of it."""
     with writer:
-        return worker.drive(writer, Trainer(kg, writer.config), hooks.pop("stop", lambda: False), **hooks)
+        return drive.drive(writer, Trainer(kg, writer.config), hooks.pop("stop", lambda: False), **hooks)
 
 
 def timeless(value: Any) -> Any:
@@ -114,16 +114,16 @@ def test_stopped_anywhere_and_resumed_gives_the_same_run(stages, tmp_path, natio
 
 def test_work_after_the_last_checkpoint_is_done_again(tmp_path, nations, unbroken, monkeypatch):
     """Dying between two checkpoints: the files are ahead of last.pt in every way."""
-    monkeypatch.setattr(worker, "BEST_EVERY", 0.0)
+    monkeypatch.setattr(drive, "BEST_EVERY", 0.0)
 
     class Died(BaseException):
         pass
 
     def die(stage: Any) -> None:
         if stage.number == 20:
-            monkeypatch.setattr(worker, "CHECKPOINT_EVERY", 0.0)
+            monkeypatch.setattr(drive, "CHECKPOINT_EVERY", 0.0)
         if stage.number == 21:
-            monkeypatch.setattr(worker, "CHECKPOINT_EVERY", 10.0)
+            monkeypatch.setattr(drive, "CHECKPOINT_EVERY", 10.0)
         if stage.number == 41:
             raise Died
 
@@ -154,7 +154,7 @@ def test_pause_step_resume_and_stop(tmp_path, nations, unbroken):
         assert "g_e" in run.status.values
         assert run.load_checkpoint("last")["progress"]["stage_number"] == 15
         run.request(run_until=3)
-        time.sleep(3 * worker.POLL_EVERY)
+        time.sleep(3 * drive.POLL_EVERY)
         assert run.status.stage_number == 15, "a target that is behind is a pause"
         assert len(states) == 15 + 1, "one pause for each target, and none for repeating it"
     finally:
@@ -166,7 +166,7 @@ def test_pause_step_resume_and_stop(tmp_path, nations, unbroken):
 
 
 def test_a_long_pause_ends_the_process_and_can_be_resumed(tmp_path, nations, unbroken, monkeypatch):
-    monkeypatch.setattr(worker, "PAUSE_LIMIT", 0.2)
+    monkeypatch.setattr(drive, "PAUSE_LIMIT", 0.2)
     writer = create(tmp_path, nations)
     writer.run.request(run_until=9)
     assert train(writer, nations) == "paused"
@@ -190,7 +190,7 @@ def test_a_run_that_diverges_fails_with_a_reason(tmp_path, nations):
     with torch.no_grad():
         trainer.model.relation.fill_(float("nan"))
     with writer:
-        assert worker.drive(writer, trainer, lambda: False) == "failed"
+        assert drive.drive(writer, trainer, lambda: False) == "failed"
     status = writer.run.status
     assert status.state == "failed"
     assert status.reason.startswith("diverged at epoch 3")
@@ -208,20 +208,20 @@ def test_any_other_failure_is_told_in_a_line_and_traced_in_the_log(tmp_path, nat
 
 
 def test_the_time_left_knows_that_the_gan_is_dearer():
-    left = worker._TimeLeft(Config(epochs=100, warmup_epochs=40))
+    left = drive._TimeLeft(Config(epochs=100, warmup_epochs=40))
     assert left.after(0) is None
     left.epoch_done(1.0, warm_up=True)
-    assert left.after(10) == 30 + worker.GAN_COST * 60
+    assert left.after(10) == 30 + drive.GAN_COST * 60
     left.epoch_done(5.0, warm_up=False)
     assert left.after(41) == 59 * 5
-    uniform = worker._TimeLeft(Config(epochs=100, sampler="uniform"))
+    uniform = drive._TimeLeft(Config(epochs=100, sampler="uniform"))
     uniform.epoch_done(2.0, warm_up=False)
     assert uniform.after(50) == 100
 
 
 def test_the_first_signal_asks_and_the_second_ends():
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    flag, told = worker.StopFlag(), []
+    flag, told = process.StopFlag(), []
     flag.told = lambda: told.append("stopping")
     flag.install()
     try:

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from dans_core.cli.output import counted, duration, number, print_json
 from dans_core.events import Event, HealthWarning, Losses, Ranking, to_dict
+from dans_core.process import StopFlag
 from dans_core.runs import State
 from dans_core.training import Stage, Trainer
-from dans_core.worker import StopFlag
 from dans_core.writer import RunWriter
 
 

@@ -148,8 +148,9 @@ def _trainer(kg: KnowledgeGraph, config: Config, threads: int | None) -> Trainer
 def _train(writer: RunWriter, trainer: Trainer, json: bool) -> int:
     """Train the run of `writer`, telling of it as it goes; the exit code."""
     from dans_core.cli.progress import reporter
+    from dans_core.drive import drive
+    from dans_core.process import StopFlag
     from dans_core.ranking import popularity_floor
-    from dans_core.worker import StopFlag, drive
 
     stop = StopFlag()
     stop.install()
