@@ -40,8 +40,8 @@ def run(log: Path) -> None:
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
 
-    timed.marks = marks  # type: ignore[attr-defined]
-    ScriptRunner._run_script = timed  # type: ignore[method-assign]
+    timed.marks = marks
+    ScriptRunner._run_script = timed
     runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
 
 
