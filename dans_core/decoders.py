@@ -19,6 +19,8 @@ from torch.nn import functional as F
 
 from dans_core.products import linear
 
+# `apply` of a torch Function has no types, hence the marks at its calls below.
+
 # Numbers worked on at a time where a whole would not fit the cache: 1 MiB of float32.
 _CACHED = 1 << 18
 
@@ -141,8 +143,6 @@ def _blocks(ids: Tensor, dim: int) -> Iterator[slice]:
     return (slice(start, start + rows) for start in range(0, len(ids), rows))
 
 
-# `apply` of a torch Function has no types, hence the marks at its calls.
-#
 # Where a modulus is 0 so are both its parts, and any positive floor of the divisor gives the subgradient 0.
 _TINY = 1e-20
 

@@ -49,7 +49,8 @@ def _keep_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         # Older versions refuse more than 32 MiB, and a threshold of its own for trimming alone would make it worse.
-        mallopt(_M_MMAP_THRESHOLD, _KEEP) or mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        if not mallopt(_M_MMAP_THRESHOLD, _KEEP):
+            mallopt(_M_MMAP_THRESHOLD, 32 << 20)
         mallopt(_M_TRIM_THRESHOLD, _KEEP)
 
 

@@ -102,6 +102,7 @@ class FastRGCN(RGCNConv):
         if self.num_bases * plan.num_nodes**2 <= _DENSE:
             return own + self._dense_messages(x, plan)
         weight = (self.comp @ self.weight.flatten(1)).view(-1, *self.root.shape)
+        # `apply` of a torch Function has no types.
         out: Tensor = _AddMessages.apply(own, x, weight, plan)  # type: ignore[no-untyped-call]
         return out
 

@@ -80,7 +80,7 @@ def _work(job: Job, ahead: tuple[str, KnowledgeGraph] | None) -> int:
     with RunWriter.reopen(run.path) as writer:
         try:
             meta = run.meta
-            known = ahead is not None and (ahead[0], ahead[1].hash) == (meta.source, meta.hash)
+            known = ahead and (ahead[0], ahead[1].hash) == (meta.source, meta.hash)
             trainer = Trainer(ahead[1] if ahead and known else run.load_kg(), run.config)
         except InputError as error:
             writer.write_status("failed", str(error))
