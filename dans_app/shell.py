@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
 
 from dans_app import loading, theme
+from dans_core.errors import InputError
 from dans_core.runs import Run, list_runs, recorded_runs, runs_dir
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -162,6 +165,29 @@ def describe(run: Run) -> str:
 def dataset_name(name: str) -> str:
     """How a data set is written on screen."""
     return theme.DATASETS.get(name, name)
+
+
+def begin(title: str, about: str, without: str, icon: str) -> Run | None:
+    """The top of a screen about one run: title, a line on what it is for, and the choice of the run.
+
+    `without` is said, with an `icon`, where there is no run yet; then the answer is None.
+    """
+    st.title(title, anchor=False)
+    st.caption(about)
+    narrow_hint("The other pages are behind the arrows at the top left.")
+    run = pick_run()
+    if run is None:
+        st.info(without, icon=icon)
+    return run
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """A run whose files are gone or damaged gets one sentence, such as "This run cannot be drawn: …"."""
+    try:
+        yield
+    except InputError as error:
+        st.error(f"{what}: {plain(str(error), 300)}.", icon=":material/error:")
 
 
 def narrow_hint(text: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,33 +26,46 @@ ALIKE = 0.4
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One snapshot in memory, float32, read-only.
+    """One snapshot in memory, floats in float32, read-only. N entities, Q queries, C distinct heads.
 
     Attributes:
         epoch: finished epochs when it was taken.
         entities: shape (N, dim).
-        heads_e, fakes_e: shape (A,) and (A, dim), the head of each fake of G_E and the fake; empty without a GAN.
-        queries_r, fakes_r: shape (Q, 2) and (Q, dim), head and relation (reciprocals too) of each fake of G_R.
-        d_entities, d_fakes_e, d_fakes_r: probability "real" by D_adv, shape (N,), (A,), (Q,); NaN without a GAN.
+        queries: shape (Q, 2), head and relation (reciprocals too).
+        answers, random: shape (Q,), one true answer and one random entity of each query.
+        score_true, score_random: shape (Q,), their decoder scores.
+        heads_e, fakes_e: shape (C,) and (C, dim), the head of each fake of G_E and the fake; empty without a GAN.
+        fakes_r: shape (Q, dim), one of each query; empty without a GAN.
+        score_e, score_r: shape (Q,), decoder scores of the fakes for each query; empty without a GAN.
+        d_entities, d_fakes_e, d_fakes_r: probability "real" by D_adv, shape (N,), (C,), (Q,); NaN without a GAN.
+        aux_fakes_e, aux_fakes_r: probability "made by G_R" by D_aux, shape (C,), (Q,).
         spread_e, spread_r: copy spread of each pathway, 0 = all draws for a condition are copies; NaN without a GAN.
     """
 
     epoch: int
     entities: Floats
+    queries: Ids
+    answers: Ids
+    random: Ids
+    score_true: Floats
+    score_random: Floats
     heads_e: Ids
     fakes_e: Floats
-    queries_r: Ids
     fakes_r: Floats
+    score_e: Floats
+    score_r: Floats
     d_entities: Floats
     d_fakes_e: Floats
     d_fakes_r: Floats
+    aux_fakes_e: Floats
+    aux_fakes_r: Floats
     spread_e: float
     spread_r: float
 
     @property
     def has_fakes(self) -> bool:
         """Whether there was a GAN when the snapshot was taken."""
-        return bool(len(self.fakes_e) or len(self.fakes_r))
+        return bool(len(self.fakes_e))
 
     @property
     def groups(self) -> tuple[Floats, Floats, Floats]:
@@ -60,7 +74,7 @@ class Frame:
 
     @property
     def size(self) -> int:
-        """Number of points: N + A + Q."""
+        """Number of points: N + C + Q."""
         return sum(len(group) for group in self.groups)
 
     @classmethod
@@ -73,48 +87,55 @@ class Frame:
         """
         if "entities" not in arrays or arrays["entities"].ndim != 2:
             raise ValueError("the snapshot holds no entity embeddings")
-        entities = arrays["entities"]
-        if len(entities) != num_entities:
+        if "queries" not in arrays:
+            raise ValueError("the snapshot holds no queries: it was kept by an earlier version")
+        if len(arrays["entities"]) != num_entities:
             raise ValueError(
-                f"the snapshot holds {len(entities):,} entities and the data set {num_entities:,}: "
+                f"the snapshot holds {len(arrays['entities']):,} entities and the data set {num_entities:,}: "
                 "it is not the same data"
             )
-        dim = entities.shape[1]
-
-        def get(name: str, shape: tuple[int, ...], kind: type) -> npt.NDArray[np.generic]:
-            array = arrays.get(name)
-            if array is None:
-                return np.full(shape, np.nan) if shape and kind is np.float32 else np.zeros(shape)
-            return array
-
-        heads_e = get("cond_e", (0,), np.int64).astype(np.int64).reshape(-1)
-        queries_r = get("cond_r", (0, 2), np.int64).astype(np.int64).reshape(-1, 2)
-        fakes_e = get("fakes_e", (0, dim), np.float32)
-        fakes_r = get("fakes_r", (0, dim), np.float32)
-        if fakes_e.shape != (len(heads_e), dim) or fakes_r.shape != (len(queries_r), dim):
-            raise ValueError("the snapshot's fakes do not match their conditions")
-        for ids, limit in (
-            (heads_e, num_entities),
-            (queries_r[:, 0], num_entities),
-            (queries_r[:, 1], 2 * num_relations),
-        ):
-            if len(ids) and (ids.min() < 0 or ids.max() >= limit):
-                raise ValueError("the snapshot names entities or relations that the data set does not have")
-        floats = {
-            "entities": entities,
-            "fakes_e": fakes_e,
-            "fakes_r": fakes_r,
-            "d_entities": get("d_entities", (num_entities,), np.float32),
-            "d_fakes_e": get("d_fakes_e", (len(heads_e),), np.float32),
-            "d_fakes_r": get("d_fakes_r", (len(queries_r),), np.float32),
+        dim, q = arrays["entities"].shape[1], len(arrays["queries"])
+        gan = "fakes_r" in arrays
+        c = len(arrays["heads_e"]) if "heads_e" in arrays else 0
+        made = q if gan else 0
+        ids: dict[str, tuple[tuple[int, ...], int]] = {
+            "queries": ((q, 2), 0),
+            "answers": ((q,), num_entities),
+            "random": ((q,), num_entities),
+            "heads_e": ((c,), num_entities),
         }
-        ready = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in floats.items()}
+        floats = {
+            "entities": (num_entities, dim),
+            "score_true": (q,),
+            "score_random": (q,),
+            "fakes_e": (c, dim),
+            "fakes_r": (made, dim),
+            "score_e": (made,),
+            "score_r": (made,),
+            "d_entities": (num_entities,),
+            "d_fakes_e": (c,),
+            "d_fakes_r": (made,),
+            "aux_fakes_e": (c,),
+            "aux_fakes_r": (made,),
+        }
+        ready: dict[str, npt.NDArray[Any]] = {}
+        for name, shape in floats.items():
+            array = arrays.get(name, np.full(shape, np.nan))
+            if array.shape != shape:
+                raise ValueError(f"the snapshot's {name} do not match their conditions")
+            ready[name] = np.ascontiguousarray(array, dtype=np.float32)
+        for name, (shape, limit) in ids.items():
+            array = np.ascontiguousarray(arrays.get(name, np.zeros(shape)), dtype=np.int64)
+            if array.shape != shape:
+                raise ValueError(f"the snapshot's {name} do not match their conditions")
+            limits = np.array([num_entities, 2 * num_relations]) if name == "queries" else limit
+            if array.size and (array.min() < 0 or (array >= limits).any()):
+                raise ValueError("the snapshot names entities or relations that the data set does not have")
+            ready[name] = array
         for array in ready.values():
             array.setflags(write=False)
         return cls(
             epoch=int(arrays.get("epoch", np.array(0))),
-            heads_e=heads_e,
-            queries_r=queries_r,
             spread_e=float(arrays.get("spread_e", np.array(np.nan))),
             spread_r=float(arrays.get("spread_r", np.array(np.nan))),
             **ready,
@@ -226,10 +247,10 @@ def view_of(frame: Frame, kg: KnowledgeGraph, relation: int) -> RelationView:
         negatives["G_E"] = fakes(
             "G_E", of_e, frame.heads_e, frame.fakes_e, frame.d_fakes_e, len(frame.entities)
         )
-    of_r = np.flatnonzero(frame.queries_r[:, 1] == relation)
+    of_r = np.flatnonzero(frame.queries[:, 1] == relation) if frame.has_fakes else np.zeros(0, np.int64)
     if len(of_r):
         first = len(frame.entities) + len(frame.fakes_e)
-        negatives["G_R"] = fakes("G_R", of_r, frame.queries_r[:, 0], frame.fakes_r, frame.d_fakes_r, first)
+        negatives["G_R"] = fakes("G_R", of_r, frame.queries[:, 0], frame.fakes_r, frame.d_fakes_r, first)
     if len(heads):
         drawn = np.random.default_rng([relation, 0]).integers(kg.num_entities, size=len(heads))
         negatives["random"] = Negatives(

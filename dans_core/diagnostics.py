@@ -111,34 +111,51 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
 def snapshot_arrays(
     networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int
 ) -> dict[str, np.ndarray]:
-    """Embeddings, one fake per condition, and D's opinion of each, as arrays for an npz file.
+    """Embeddings, negatives and what is said of them, as arrays for an npz file.
 
-    epoch (), entities (N, d) and relations (2|R|, d_r) in half precision; with a GAN also the conditions
-    cond_e (C,) and cond_r (Q, 2) as ids, fakes_e (C, d), fakes_r (Q, d), the probabilities of being real
-    d_entities (N,), d_fakes_e (C,), d_fakes_r (Q,), and the copy spreads spread_e, spread_r. Conditions are
-    the same in every snapshot of a run, and so is the noise, so what moves between epochs is the generator.
+    epoch (), entities (N, d) and relations (2|R|, d_r) in half precision; of each of Q queries the head and relation
+    queries (Q, 2), one true answer answers (Q,) and one random entity random (Q,) as ids, and the decoder's scores of
+    the two, score_true and score_random (Q,). With a GAN also one fake per condition: the heads heads_e (C,) and the
+    fakes fakes_e (C, d), fakes_r (Q, d), their scores for each query score_e, score_r (Q,); the probabilities of
+    being real d_entities (N,), d_fakes_e (C,), d_fakes_r (Q,) by D_adv; those of being made by G_R, aux_fakes_e and
+    aux_fakes_r, by D_aux; and the copy spreads spread_e, spread_r. Queries, answers, random entities and the noise are
+    the same in every snapshot of a run, so what moves between epochs are the model and the generator.
     """
     random = _random(config, 0)
     batch = _sample(kg, config)
-    entities = networks.model.encode(train_graph(kg).plan())
+    model = networks.model
+    entities = model.encode(train_graph(kg).plan())
+    fakes = draw_fakes(networks, config, batch, entities, DRAWS, random)
+    queries = model.queries(entities, batch.heads, batch.relations)
+    answer = _one_answer(batch, random)
+    drawn = draw_uniform(answer, 1, kg.num_entities, random)[:, 0]
     arrays = {
         "epoch": np.asarray(epoch),
         "entities": _half(entities),
-        "relations": _half(networks.model.relation),
+        "relations": _half(model.relation),
+        "queries": torch.stack([batch.heads, batch.relations], dim=1).numpy().astype(np.int32),
+        "answers": answer.numpy().astype(np.int32),
+        "random": drawn.numpy().astype(np.int32),
+        "score_true": _half(model.decoder.score(queries, entities[answer])),
+        "score_random": _half(model.decoder.score(queries, entities[drawn])),
     }
-    fakes = draw_fakes(networks, config, batch, entities, DRAWS, random)
     if fakes is None or networks.discriminator is None:
         return arrays
     first_e, first_r = fakes.by_head[:, 0], fakes.by_query[:, 0]
-    opinions = [networks.discriminator(vectors)[0].sigmoid() for vectors in (entities, first_e, first_r)]
+    real, aux = zip(
+        *(networks.discriminator(vectors) for vectors in (entities, first_e, first_r)), strict=True
+    )
     return arrays | {
-        "cond_e": batch.conditions.numpy().astype(np.int32),
+        "heads_e": batch.conditions.numpy().astype(np.int32),
         "fakes_e": _half(first_e),
-        "cond_r": torch.stack([batch.heads, batch.relations], dim=1).numpy().astype(np.int32),
         "fakes_r": _half(first_r),
-        "d_entities": _half(opinions[0]),
-        "d_fakes_e": _half(opinions[1]),
-        "d_fakes_r": _half(opinions[2]),
+        "score_e": _half(model.decoder.score(queries, first_e[batch.condition])),
+        "score_r": _half(model.decoder.score(queries, first_r)),
+        "d_entities": _half(real[0].sigmoid()),
+        "d_fakes_e": _half(real[1].sigmoid()),
+        "d_fakes_r": _half(real[2].sigmoid()),
+        "aux_fakes_e": _half(aux[1].sigmoid()),
+        "aux_fakes_r": _half(aux[2].sigmoid()),
         "spread_e": np.asarray(copy_spread(fakes.by_head), np.float32),
         "spread_r": np.asarray(copy_spread(fakes.by_query), np.float32),
     }

@@ -11,7 +11,6 @@ from dans_app.address import Address
 from dans_app.loading import Picture
 from dans_app.projection import TRUST_NEIGHBOURS, Projection
 from dans_app.snapshots import Frame, RelationView
-from dans_core.errors import InputError
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run
 
@@ -32,27 +31,21 @@ _MISREAD = {
 
 
 def show() -> None:
-    st.title("Map", anchor=False)
-    st.caption(
-        "Where the generated negatives lie among the real entities, relation by relation, as the run goes on."
+    run = shell.begin(
+        "Map",
+        "Where the generated negatives lie among the real entities, relation by relation, as the run goes on.",
+        "There is no run yet. Start one on the Train page; its map appears here as it trains.",
+        ":material/scatter_plot:",
     )
-    shell.narrow_hint("The other pages are behind the arrows at the top left.")
-    run = shell.pick_run()
     if run is None:
-        st.info(
-            "There is no run yet. Start one on the Train page; its map appears here as it trains.",
-            icon=":material/scatter_plot:",
-        )
         return
-    try:
+    with shell.told("This run cannot be drawn"):
         epochs = [epoch for epoch, _ in run.snapshots()]
         if epochs:
             _show_map(run, loading.graph(run), epochs)
         else:
             _show_nothing_yet(run)
         _watch(run, epochs)
-    except InputError as error:
-        st.error(f"This run cannot be drawn: {shell.plain(str(error), 300)}.", icon=":material/error:")
 
 
 def _show_nothing_yet(run: Run) -> None:

@@ -1,7 +1,5 @@
 """Screen Train: start a run, watch it learn, compare it with its twin."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import streamlit as st
@@ -14,6 +12,7 @@ from dans_core.runs import Run, find_twin, list_runs, recorded_runs
 TWIN = "dans_show_twin"
 TICK = 0.5
 FAST_TICK = 0.1
+UNSHOWN = "This run cannot be shown"
 
 
 def say(error: InputError) -> None:
@@ -273,15 +272,6 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
         st.rerun()
 
 
-@contextmanager
-def told() -> Iterator[None]:
-    """A run whose files are gone or damaged gets one sentence."""
-    try:
-        yield
-    except InputError as error:
-        st.error(f"This run cannot be shown: {shell.plain(str(error), 300)}.", icon=":material/error:")
-
-
 def show(run: Run) -> None:
     """Everything about a run."""
     every = [*list_runs(), *recorded_runs()]
@@ -296,7 +286,7 @@ def show(run: Run) -> None:
 
     @st.fragment(run_every=tick)
     def ticking() -> None:
-        with told():
+        with shell.told(UNSHOWN):
             watch(run, twin, every, under_way, pace)
 
     ticking()
@@ -321,6 +311,6 @@ if chosen is None:
             "losses appear here as it learns."
         )
 else:
-    with told():
+    with shell.told(UNSHOWN):
         show(chosen)
 jobs.pool().warm(st.session_state[settings.DATASET])

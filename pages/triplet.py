@@ -6,7 +6,6 @@ import streamlit as st
 from dans_app import inspecting, loading, shell, snapshots, triplet_table, wanted
 from dans_app.address import Address
 from dans_app.wanted import Triplet
-from dans_core.errors import InputError
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run
 
@@ -18,19 +17,15 @@ CHECK = "✓ "
 
 
 def show() -> None:
-    st.title("Triplet", anchor=False)
-    st.caption(
-        "One triplet and what stands against it: the fakes of both pathways beside random negatives, all scored."
+    run = shell.begin(
+        "Triplet",
+        "One triplet and what stands against it: the fakes of both pathways beside random negatives, all scored.",
+        "There is no run yet. Start one on the Train page; its negatives can be looked at here.",
+        ":material/conversion_path:",
     )
-    shell.narrow_hint("The other pages are behind the arrows at the top left.")
-    run = shell.pick_run()
     if run is None:
-        st.info(
-            "There is no run yet. Start one on the Train page; its negatives can be looked at here.",
-            icon=":material/conversion_path:",
-        )
         return
-    try:
+    with shell.told("This run cannot be inspected"):
         kg = loading.graph(run)
         weights = inspecting.checkpoints(run)
         place = Address("triplet", kg.hash)
@@ -44,8 +39,6 @@ def show() -> None:
             inspected(run, kg, triplet, int(draws), which, seed)
         else:
             nothing_yet(run)
-    except InputError as error:
-        st.error(f"This run cannot be inspected: {shell.plain(str(error), 300)}.", icon=":material/error:")
 
 
 # --- what the address asks for ---------------------------------------------------------------------------------

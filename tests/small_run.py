@@ -37,14 +37,22 @@ def arrays(kg: KnowledgeGraph, epoch: int, dim: int = 8, gan: bool = True) -> di
         "epoch": np.array(epoch),
         "entities": random.normal(size=(kg.num_entities, dim)).astype(np.float16),
         "relations": random.normal(size=(2 * kg.num_relations, dim)).astype(np.float16),
+        "queries": queries.astype(np.int32),
+        "answers": random.integers(kg.num_entities, size=len(queries), dtype=np.int32),
+        "random": random.integers(kg.num_entities, size=len(queries), dtype=np.int32),
+        "score_true": random.normal(2, 1, size=len(queries)).astype(np.float16),
+        "score_random": random.normal(-2, 1, size=len(queries)).astype(np.float16),
     }
     if not gan:
         return found
     per_relation = random.normal(size=(2 * kg.num_relations, dim))
     return found | {
-        "cond_e": np.arange(kg.num_entities, dtype=np.int32),
+        "heads_e": np.arange(kg.num_entities, dtype=np.int32),
         "fakes_e": random.normal(size=(kg.num_entities, dim)).astype(np.float16),
-        "cond_r": queries.astype(np.int32),
+        "score_e": random.normal(size=len(queries)).astype(np.float16),
+        "score_r": random.normal(size=len(queries)).astype(np.float16),
+        "aux_fakes_e": np.full(kg.num_entities, 0.1, np.float16),
+        "aux_fakes_r": np.full(len(queries), 0.9, np.float16),
         "fakes_r": per_relation[queries[:, 1]].astype(np.float16),
         "d_entities": np.full(kg.num_entities, 0.5, np.float16),
         "d_fakes_e": np.full(kg.num_entities, 0.25, np.float16),

@@ -76,8 +76,8 @@ def test_a_view_has_the_facts_and_fakes_of_its_relation_and_no_others(nations):
             assert view.negatives[source].heads.tolist() == sorted(set(facts[:, 0].tolist()))
         fakes = view.negatives["G_R"]
         first = nations.num_entities * 2
-        assert (frame.queries_r[fakes.rows - first, 1] == relation).all()
-        assert (frame.queries_r[fakes.rows - first, 0] == fakes.heads).all()
+        assert (frame.queries[fakes.rows - first, 1] == relation).all()
+        assert (frame.queries[fakes.rows - first, 0] == fakes.heads).all()
 
 
 def test_nearest_cosine_scale_and_known_facts_are_those_of_the_plain_way(nations):
@@ -121,8 +121,8 @@ def test_of_a_sample_only_the_points_with_a_place_are_drawn(nations, monkeypatch
     [
         (lambda a: a.pop("entities"), "no entity embeddings"),
         (lambda a: a.update(entities=a["entities"][1:]), "not the same data"),
-        (lambda a: a.update(cond_e=a["cond_e"][1:]), "do not match"),
-        (lambda a: a.update(cond_r=a["cond_r"] + 10_000), "does not have"),
+        (lambda a: a.update(heads_e=a["heads_e"][1:]), "do not match"),
+        (lambda a: a.update(queries=a["queries"] + 10_000), "does not have"),
     ],
 )
 def test_a_snapshot_of_something_else_is_told_in_words(nations, change, message):

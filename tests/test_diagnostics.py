@@ -80,12 +80,44 @@ def test_measuring_and_keeping_change_nothing(nations):
 def test_snapshot_holds_every_condition_once(nations):
     arrays = trained(nations).snapshot_arrays()
     queries = np.unique(nations.queries("train")[:, :2], axis=0)
-    assert np.array_equal(arrays["cond_r"], queries)
-    assert np.array_equal(arrays["cond_e"], np.unique(queries[:, 0]))
+    assert np.array_equal(arrays["queries"], queries)
+    assert np.array_equal(arrays["heads_e"], np.unique(queries[:, 0]))
     assert arrays["fakes_r"].shape == (len(queries), 8) and arrays["fakes_r"].dtype == np.float16
     assert arrays["entities"].shape == (nations.num_entities, 8)
     assert all(((arrays[k] >= 0) & (arrays[k] <= 1)).all() for k in ("d_entities", "d_fakes_e", "d_fakes_r"))
-    assert set(trained(nations, sampler="uniform").snapshot_arrays()) == {"epoch", "entities", "relations"}
+    uniform = set(trained(nations, sampler="uniform").snapshot_arrays())
+    assert uniform == {
+        "epoch",
+        "entities",
+        "relations",
+        "queries",
+        "answers",
+        "random",
+        "score_true",
+        "score_random",
+    }
+
+
+def test_snapshot_scores_are_those_of_the_decoder(nations):
+    """Recomputed one by one from the very embeddings and fakes that the snapshot holds."""
+    trainer = trained(nations)
+    arrays = {name: torch.from_numpy(np.asarray(a)) for name, a in trainer.snapshot_arrays().items()}
+    model, entities = trainer.model, arrays["entities"].float()
+    place = {head: i for i, head in enumerate(arrays["heads_e"].tolist())}
+    for i, (head, relation) in enumerate(arrays["queries"].tolist()):
+        query = model.queries(entities, torch.tensor([head]), torch.tensor([relation]))[0]
+        assert nations.known_answers.contains(
+            *np.array([[head], [relation], [int(arrays["answers"][i])]])
+        ).all()
+        assert arrays["random"][i] != arrays["answers"][i]
+        for name, vector in (
+            ("true", entities[arrays["answers"][i].long()]),
+            ("random", entities[arrays["random"][i].long()]),
+            ("e", arrays["fakes_e"][place[head]].float()),
+            ("r", arrays["fakes_r"][i].float()),
+        ):
+            score = model.decoder.score(query[None], vector[None]).item()
+            assert float(arrays[f"score_{name}"][i]) == pytest.approx(score, abs=0.02)
 
 
 def test_inspection_rows_agree_with_the_model(nations):
