@@ -1,0 +1,128 @@
+"""How much of a difference between two rankings is luck: paired bootstrap, sign-flip test, Holm's correction.
+
+Plain numpy on rank vectors, or on any numbers that come in pairs, such as one result for each seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+LEVEL = 0.95
+"""Share of the intervals that hold the true difference, in the long run."""
+
+_BLOCK = 1 << 18
+"""Random numbers in memory at once: more leave the cache."""
+
+
+def _gain(ranks: Floats) -> Floats:
+    return np.where(ranks <= 5, 1 / np.log2(1 + ranks), 0.0)
+
+
+METRICS: dict[str, Callable[[Floats], Floats]] = {
+    "mrr": lambda ranks: 1 / ranks,
+    "hits_at_1": lambda ranks: (ranks <= 1).astype(float),
+    "hits_at_3": lambda ranks: (ranks <= 3).astype(float),
+    "hits_at_10": lambda ranks: (ranks <= 10).astype(float),
+    "ndcg_at_5": _gain,
+}
+"""What each metric averages over the ranks, 1 being best (method, section 6); keeps the shape."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean difference of paired numbers, second minus first, and how sure it is.
+
+    Attributes:
+        mean: of all the differences.
+        low, high: its 95 % interval, by the percentiles of the bootstrap.
+        p: two-sided p-value of the sign-flip test, between 1 / (1 + draws) and 1.
+        count: number of pairs that were drawn as a whole.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    count: int
+
+
+def paired(first: npt.ArrayLike, second: npt.ArrayLike, draws: int = 10_000, seed: int = 0) -> Difference:
+    """Compare two sets of numbers that belong together row by row; shape (n,) or (n, …), n at least 1.
+
+    What shares a row stays together, as the two sides of a triplet do: rows are averaged first. The bootstrap draws
+    n rows with replacement, `draws` times. The test asks how often a mean as far from 0 comes about where first and
+    second change places at random in each row (Fisher's randomisation test); where there are no more than `draws`
+    ways to do so, all are counted and p is exact. The same seed gives the same answer.
+
+    The interval is too narrow below some 20 rows; with five seeds, say, rely on p, which cannot be below 2 / 2⁵ then.
+
+    Raises
+    ------
+    ValueError
+        for no rows, shapes that differ, or what is not a finite number.
+    """
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if a.shape != b.shape or not a.size:
+        raise ValueError(f"pairs of numbers are needed, not {a.shape} and {b.shape}")
+    differences = (b - a).reshape(len(a), -1).mean(1)
+    if not np.isfinite(differences).all():
+        raise ValueError("some of the numbers are not finite")
+    bootstrap, test = np.random.default_rng(seed).spawn(2)
+    tail = 50 * (1 - LEVEL)
+    low, high = np.percentile(_resampled_means(differences, draws, bootstrap), [tail, 100 - tail])
+    p = _sign_flip(differences, draws, test)
+    return Difference(float(differences.mean()), float(low), float(high), p, len(differences))
+
+
+def _resampled_means(values: Floats, draws: int, random: np.random.Generator) -> Floats:
+    """Means of n values drawn with replacement, shape (draws,)."""
+    n = len(values)
+    return np.concatenate(
+        [values[random.integers(n, size=(rows, n), dtype=np.int32)].mean(1) for rows in _blocks(draws, n)]
+    )
+
+
+def _sign_flip(differences: Floats, draws: int, random: np.random.Generator) -> float:
+    """How probable a mean at least as far from 0 is, were each difference as likely to have the other sign."""
+    # The sign of a 0 changes nothing.
+    values = differences[differences != 0]
+    m = len(values)
+    # A little less than what was seen: sums in another order differ in the last digits.
+    seen = abs(values.sum()) - 1e-9 * np.abs(values).sum()
+    if 2**m <= draws:
+        signs = 1.0 - 2 * (np.arange(2**m)[:, None] >> np.arange(m) & 1)
+        return float((np.abs(signs @ values) >= seen).mean())
+    as_far = 0
+    for rows in _blocks(draws, m):
+        bits = np.frombuffer(random.bytes(-(-rows * m // 8)), dtype=np.uint8)
+        heads = np.unpackbits(bits, count=rows * m).reshape(rows, m).astype(float)
+        # The sum with signs is that of the chosen ones minus that of the others.
+        as_far += int((np.abs(2 * (heads @ values) - values.sum()) >= seen).sum())
+    return (1 + as_far) / (1 + draws)
+
+
+def _blocks(draws: int, n: int) -> Iterator[int]:
+    """`draws` in parts whose random numbers, n a draw, fit in a block."""
+    step = max(1, _BLOCK // n)
+    for begin in range(0, draws, step):
+        yield min(step, draws - begin)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for being several (Holm 1979), in their order.
+
+    Each compared with 0.05 as if it were alone, the chance of even one false alarm stays below 5 %.
+    """
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    # The smallest of m counts m times, the next m − 1 times, …; none may fall below one before it.
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(steps, 1.0)
+    return [float(value) for value in corrected]
