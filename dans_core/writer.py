@@ -48,6 +48,10 @@ _VERSIONS = ("numpy", "pydantic", "torch", "torch-geometric")
 _log = logging.getLogger(__name__)
 
 
+_OF_VIEWERS = (".control.json", ".about.json")
+"""Beginnings of files that those who look at a run are writing, whoever holds its lock."""
+
+
 class RunWriter:
     """The one process that writes a run: made by `create` or `reopen`, holds run.lock until `close`.
 
@@ -301,7 +305,7 @@ class RunWriter:
         stale = [file for _, file in self.run.snapshots() if file.name not in wanted]
         for parent in (self.path, folder):
             # A viewer may be writing its request at this moment.
-            stale += [file for file in parent.glob(".*.tmp") if not file.name.startswith(".control.json")]
+            stale += [file for file in parent.glob(".*.tmp") if not file.name.startswith(_OF_VIEWERS)]
         for file in stale:
             file.unlink(missing_ok=True)
 

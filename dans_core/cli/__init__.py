@@ -11,7 +11,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from dans_core.cli import data, look, train
+from dans_core.cli import data, export, look, shelf, train
 from dans_core.errors import InputError
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app.command()(train.train)
 app.command()(look.evaluate)
 app.command()(look.inspect)
 app.command()(data.datasets)
+app.command()(export.export)
+app.command()(shelf.runs)
 
 
 def main(arguments: list[str] | None = None) -> int:
