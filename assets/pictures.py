@@ -11,13 +11,16 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.conftest import ARGUMENTS, CHROMIUM, Server
+from tests.browser.server import ARGUMENTS, CHROMIUM, Server
 
 FOLDER = Path(__file__).parent / "pictures"
 RUN = "umls-complex-dans"
 SCREENS = {
     "train": f"train?run={RUN}",
     "map": f"map?run={RUN}&relation=affects",
+    "diagnostics": f"diagnostics?run={RUN}",
+    "compare": f"compare?runs={RUN},umls-complex-uniform",
+    "runs": "runs",
     "triplet": f"triplet?run={RUN}&head=enzyme&relation=affects&tail=cell_function",
 }
 LOOKS: dict[str, dict[str, object]] = {
@@ -39,7 +42,9 @@ def take(browser: Browser, url: str, look: dict[str, object], file: Path) -> Non
 
 def settle(page: Page) -> None:
     """Wait until the charts are drawn, the app has run and no element waits for new content."""
-    page.locator("svg.plot path.line, .js-plotly-plot .points path").first.wait_for(timeout=60_000)
+    page.locator(
+        "svg.plot path.line, canvas.canvas[aria-label], .js-plotly-plot .points path, [data-testid=stDataFrame]"
+    ).first.wait_for(timeout=60_000)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
     page.wait_for_selector("[data-testid=stSkeleton]", state="detached", timeout=60_000)
     page.wait_for_load_state("networkidle")

@@ -31,7 +31,7 @@ LIMIT_BYTES = 3_000_000
 # Snapshots weigh most of these 3 MB. So that the map has enough of them to play, each keeps some queries of every
 # relation, five of ten bits of precision (an error below 2 %), and no relation embeddings, which no screen shows.
 SNAPSHOT_EVERY = 25
-LEAST_QUERIES, ONE_MORE_EVERY = 2, 6
+LEAST_QUERIES, ONE_MORE_EVERY = 2, 5
 MANTISSA_BITS = 5
 # A run without fakes has little to play.
 UNIFORM_EVERY = 100
@@ -61,13 +61,17 @@ def record(sampler: str, root: Path, progress: Progress) -> Run:
 
 
 def _ship_maps(run: Run, kg: KnowledgeGraph) -> None:
-    """Compute the UMAP of every snapshot as the Map screen does, and keep them beside the run."""
+    """Compute the UMAP of all snapshots as the Map screen does, and keep it beside the run."""
     with tempfile.TemporaryDirectory() as cache:
         os.environ["DANS_RUNS_DIR"] = cache
-        for epoch, _ in run.snapshots():
-            picture = loading.picture(run, epoch, kg, "umap", focus=np.arange(0))
-            if picture.waiting and not loading.projector().wait(picture.waiting, timeout=300):
-                raise SystemExit(f"the map of epoch {epoch} took more than 300 s")
+        epochs = [epoch for epoch, _ in run.snapshots()]
+        picture = loading.picture(run, epochs, epochs[-1], kg, "umap", focus=np.arange(0))
+        for job in picture.waiting:
+            if not loading.projector().wait(job, timeout=300):
+                raise SystemExit("the map took more than 300 s")
+        picture = loading.picture(run, epochs, epochs[-1], kg, "umap", focus=np.arange(0))
+        if picture.series.method != "umap":
+            raise SystemExit(f"there is no map of all snapshots: {picture.problem}")
         folder = run.path / "projections"
         folder.mkdir()
         for file in Path(cache).rglob("*.npz"):

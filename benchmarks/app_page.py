@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.browser.server import Server, processes, workers
+from tests.browser.server import DRAWN, Server, processes, workers
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -21,7 +21,7 @@ HELPERS = {"UMAP": "dans_app.projection", "torch": "dans_app.inspecting"}
 
 RECORDED = "umls-complex-dans"
 
-CURVES = "clock.curves('[data-key=base] svg.plot path.line')"
+CURVES = "clock.inside('.curves', '[data-key=base] svg.plot path.line')"
 
 
 class Bench:
@@ -50,7 +50,7 @@ class Bench:
     def open(self, address: str = "") -> None:
         """Load a page of the app and wait until it is drawn and at rest."""
         self.page.goto(f"{self.server.url}/{address}")
-        self.page.locator("svg.plot path.line, .js-plotly-plot .points path").first.wait_for(state="attached")
+        self.page.locator(DRAWN).first.wait_for(state="attached")
         self.page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
 
     def settle(self) -> None:
@@ -109,8 +109,8 @@ class Bench:
         return self.time(
             self.press("Start training"),
             CURVES,
-            f"clock.curves('.curves').dataset.run !== '{RECORDED}'",
-            "!clock.curves('[data-key=base] svg.plot').hasAttribute('hidden')",
+            f"clock.inside('.curves', '.curves').dataset.run !== '{RECORDED}'",
+            "!clock.inside('.curves', '[data-key=base] svg.plot').hasAttribute('hidden')",
         )
 
     def end_runs(self) -> None:

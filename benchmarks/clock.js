@@ -1,13 +1,14 @@
 // Looks at every frame, in the page that is measured. A condition that holds in one frame is on the screen when the
 // next begins.
 (() => {
-  const clock = { from: null, at: null, seen: null, worst: 0, condition: null, host: null, last: performance.now() }
+  const clock = { from: null, at: null, seen: null, worst: 0, condition: null, last: performance.now() }
   const now = (clock.now = () => performance.timeOrigin + performance.now())
-  // Custom components live in shadow roots, which querySelector does not enter.
-  clock.curves = (selector) => {
-    if (!clock.host || !clock.host.isConnected || !clock.host.shadowRoot.querySelector(".curves"))
-      clock.host = [...document.querySelectorAll("*")].find((e) => e.shadowRoot?.querySelector(".curves"))
-    return clock.host ? clock.host.shadowRoot.querySelector(selector) : null
+  // Custom components live in shadow roots, which querySelector does not enter: `root` names one by a class within.
+  const hosts = {}
+  clock.inside = (root, selector) => {
+    if (!hosts[root]?.isConnected || !hosts[root].shadowRoot.querySelector(root))
+      hosts[root] = [...document.querySelectorAll("*")].find((e) => e.shadowRoot?.querySelector(root))
+    return hosts[root] ? hosts[root].shadowRoot.querySelector(selector) : null
   }
   clock.says = (text) => document.body && document.body.innerText.includes(text)
   clock.arm = (condition) => {

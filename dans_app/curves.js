@@ -198,7 +198,7 @@ function drawPanel(state, panel, box) {
     const late = x(mark.x) > width * 0.6
     put(set(node(front, "text", `markt-${mark.name}`, "halo"), {
       x: x(mark.x) + (late ? -8 : 8), y: Math.max(11, y(mark.y) - 7), "text-anchor": late ? "end" : "start",
-    }), mark.name)
+    }), mark.short ?? mark.name)
   }
   if (hover !== null && hover >= from && hover <= to) {
     marks.add("cross")
@@ -212,7 +212,7 @@ function drawPanel(state, panel, box) {
   } else {
     for (const s of panel.series) {
       const i = s.x.length - 1
-      if (!data.live || s.faint || i < 0 || s.x[i] < from || s.x[i] > to) continue
+      if (!(s.live ?? data.live) || s.faint || i < 0 || s.x[i] < from || s.x[i] > to) continue
       marks.add(`dot-${s.name}`)
       set(node(front, "circle", `dot-${s.name}`), { cx: x(s.x[i]), cy: y(s.y[i]), r: 3, fill: s.color })
     }

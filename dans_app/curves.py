@@ -1,8 +1,9 @@
-"""Live curves that keep their zoom: the panels of the Train screen as one inline component."""
+"""Live curves that keep their zoom, as one inline component: the panels of one run, or of several on shared axes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,33 @@ _HERE = Path(__file__).parent
 GUESS = math.log(2)
 """Loss of a discriminator that guesses."""
 
+_BASE = (
+    "How well the embedding model tells true triplets from the negatives of this epoch. Harder negatives raise it, so "
+    "a higher loss need not mean a worse model: look at the ranking."
+)
+_RANKING = (
+    "Filtered MRR over both sides: the mean of 1 / rank of the true answer among all entities; 1 is perfect. The "
+    "popularity floor ranks by how often an entity fills the slot in train, with nothing learned."
+)
+_COMPARED = {
+    "mrr": ("Ranking, valid split", _RANKING),
+    "base": ("Base model loss", _BASE),
+    "g_e": ("G_E, generator loss", "L_G of the entity-wise pathway, which makes fakes from the head alone. "),
+    "g_r": (
+        "G_R, generator loss",
+        "L_G of the relation-wise pathway, which makes fakes from head and relation. ",
+    ),
+    "d_adv": ("D_adv, discriminator loss", "The head of D that tells real entities from fakes. "),
+    "d_aux": ("D_aux, discriminator loss", "The head of D that tells which pathway made a fake. "),
+}
+"""The panels of several runs, by the name of the curve: title and explanation."""
+
+_NOTHING = {"mrr": "No run has been ranked yet.", "base": "No run has finished an epoch yet."}
+_GUESSING = {"name": "guessing", "y": GUESS, "color": theme.FLOOR.color}
+
+_POINTS = 3200
+"""Points of the lines of a panel together."""
+
 
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
@@ -29,10 +57,10 @@ def _component() -> Any:
     )
 
 
-def show(data: dict[str, Any]) -> None:
-    """Draw the panels of `panels`, or update them in place."""
+def show(data: dict[str, Any], key: str = "curves") -> None:
+    """Draw the panels of `panels` or `shared_panels`, or update them in place."""
     # In a list, since Streamlit looks for tables in a dictionary, by way of pandas: the first screen would wait for it.
-    _component()(key="curves", data=[data | {"ahead": _plotly()}], width="stretch", height="content")
+    _component()(key=key, data=[data | {"ahead": _plotly()}], width="stretch", height="content")
 
 
 @st.cache_resource(show_spinner=False)
@@ -80,7 +108,6 @@ def panels(
     judge = lines(("d_adv", theme.D_ADV), ("d_aux", theme.D_AUX))
     base = lines(("base", theme.BASE))
     ranking = lines(("mrr", Look("MRR", theme.BASE.color)))
-    guess = {"name": "guessing", "y": GUESS, "color": theme.FLOOR.color}
     waiting = _no_gan(story, config)
     data = [
         {
@@ -89,7 +116,7 @@ def panels(
             "about": "L_G of each pathway. Low: its fakes pass for real entities with the discriminator. G_E makes a "
             "fake from the head alone, G_R from head and relation. At 0.693 (ln 2) the discriminator is guessing.",
             "series": gan,
-            "rules": [guess],
+            "rules": [_GUESSING],
             "marks": [],
             "empty": "" if gan else waiting,
         },
@@ -99,15 +126,14 @@ def panels(
             "about": "D_adv tells real entities from fakes, D_aux tells which pathway made a fake. At 0.693 (ln 2) "
             "a head is guessing; near 0 it is always right, and G learns little from a D_adv that is always right.",
             "series": judge,
-            "rules": [guess],
+            "rules": [_GUESSING],
             "marks": [],
             "empty": "" if judge else waiting,
         },
         {
             "id": "base",
             "title": "Base model loss",
-            "about": "How well the embedding model tells true triplets from the negatives of this epoch. Harder "
-            "negatives raise it, so a higher loss need not mean a worse model: look at the ranking.",
+            "about": _BASE,
             "series": base,
             "rules": [],
             "marks": [],
@@ -116,12 +142,9 @@ def panels(
         {
             "id": "ranking",
             "title": "Ranking, valid split",
-            "about": "Filtered MRR over both sides: the mean of 1 / rank of the true answer among all entities; 1 is "
-            "perfect. The popularity floor ranks by how often an entity fills the slot in train, with nothing learned.",
+            "about": _RANKING,
             "series": ranking,
-            "rules": []
-            if floor is None
-            else [{"name": "popularity floor", "short": "floor", "y": floor, "color": theme.FLOOR.color}],
+            "rules": _floor(floor),
             "marks": [
                 {
                     "name": f"best {story.best.mrr:.3f}",
@@ -136,16 +159,83 @@ def panels(
         },
     ]
     for panel in data:
-        panel["alt"] = _alt(panel, config)
-    note = "" if stretch == 1 else f"Lines keep the lowest and highest point of every {stretch} epochs."
+        panel["alt"] = _alt(panel, config.epochs)
     return {
         "run": story.run_id,
         "epochs": config.epochs,
         "warm_up": config.warmup_epochs if config.sampler == "dans" else 0,
         "live": live,
         "panels": data,
-        "note": note,
+        "note": _note(stretch),
     }
+
+
+def shared_panels(
+    stories: Sequence[Story],
+    configs: Sequence[Config],
+    looks: Sequence[Look],
+    live: Sequence[bool],
+    floor: float | None,
+) -> dict[str, Any]:
+    """What the component draws of several runs: a panel for each curve, in it a line for each run that has it.
+
+    The name of a run's look stands for the run. `floor` is the MRR of the popularity floor where it is the same for
+    all. The panels of the GAN are left out where no run has one.
+    """
+    epochs = max(config.epochs for config in configs)
+    with_gan = [config for config in configs if config.sampler == "dans"]
+    warm_ups = {config.warmup_epochs for config in with_gan}
+    stretch, data = 1, []
+    for name, (title, about) in _COMPARED.items():
+        gan = name not in ("mrr", "base")
+        if gan and not with_gan:
+            continue
+        series, marks = [], []
+        for story, look, growing in zip(stories, looks, live, strict=True):
+            curve = story.curve(name)
+            if not len(curve):
+                continue
+            x, y, width = thin(curve, epochs, _POINTS // len(stories))
+            stretch = max(stretch, width)
+            line = {
+                "name": look.name,
+                "color": look.color,
+                "dash": look.dash,
+                "faint": False,
+                "live": growing,
+            }
+            series.append(line | {"x": x, "y": y, "reach": _reach(curve, width)})
+            if name == "mrr" and story.best:
+                best = {"name": f"best of {look.name} {story.best.mrr:.3f}", "short": look.name}
+                marks.append(best | {"x": story.best.epoch, "y": story.best.mrr, "color": look.color})
+        panel = {
+            "id": name,
+            "title": title,
+            "about": f"{about}At 0.693 (ln 2) D is guessing." if gan else about,
+            "series": series,
+            "rules": [_GUESSING] if gan else _floor(floor) if name == "mrr" else [],
+            "marks": marks,
+            "empty": "" if series else _NOTHING.get(name, "The GAN starts after the warm-up."),
+        }
+        data.append(panel | {"alt": _alt(panel, epochs)})
+    return {
+        "run": ",".join(story.run_id for story in stories),
+        "epochs": epochs,
+        "warm_up": warm_ups.pop() if len(warm_ups) == 1 else 0,
+        "live": any(live),
+        "panels": data,
+        "note": _note(stretch),
+    }
+
+
+def _floor(floor: float | None) -> list[dict[str, Any]]:
+    if floor is None:
+        return []
+    return [{"name": "popularity floor", "short": "floor", "y": floor, "color": theme.FLOOR.color}]
+
+
+def _note(stretch: int) -> str:
+    return "" if stretch == 1 else f"Lines keep the lowest and highest point of every {stretch} epochs."
 
 
 def _reach(curve: Curve, width: int) -> int:
@@ -170,7 +260,7 @@ def _first_ranking(config: Config) -> str:
     return "the first epoch" if first == 1 else f"epoch {first:,}"
 
 
-def _alt(panel: dict[str, Any], config: Config) -> str:
+def _alt(panel: dict[str, Any], epochs: int) -> str:
     """What the panel shows now, in a sentence for a screen reader."""
     if panel["empty"] or not panel["series"]:
         return f"{panel['title']}: nothing to show yet."
@@ -181,4 +271,4 @@ def _alt(panel: dict[str, Any], config: Config) -> str:
     )
     extra = "".join(f"; {item['name']} {item['y']:.3f}" for item in panel["rules"])
     best = "".join(f"; {mark['name']} at epoch {mark['x']:,}" for mark in panel["marks"])
-    return f"{panel['title']} by epoch, of {config.epochs:,}: {now}{extra}{best}."
+    return f"{panel['title']} by epoch, of {epochs:,}: {now}{extra}{best}."

@@ -1,8 +1,7 @@
-"""Words and state of a run on the Train screen: what it is doing, how it compares, how to repeat it."""
+"""Words and state of a run on the Train screen: what it is doing, and how it compares."""
 
 from __future__ import annotations
 
-import shlex
 import time
 from datetime import datetime
 
@@ -127,21 +126,6 @@ def five_seeds(config: Config, dataset: str, runs: list[Run]) -> str:
     each = [jobs.estimate(config.with_values(sampler=name), dataset, runs).seconds for name in theme.SAMPLERS]
     total = jobs.seconds_in_words(5 * sum(each))
     return f"A fair comparison takes five seeds of each: 10 runs, {total} one after another on this machine."
-
-
-def command(run: Run) -> str:
-    """The line that repeats the run in a terminal."""
-    config = run.config
-    given = ["decoder", "sampler", "epochs", "seed"]
-    plain_config = Config(**{name: getattr(config, name) for name in given})
-    words = ["python", "-m", "dans_core", "train", "--dataset", run.meta.source]
-    for name in given:
-        words += [f"--{name}", str(getattr(config, name))]
-    for name in Config.model_fields:
-        value = getattr(config, name)
-        if value != getattr(plain_config, name):
-            words += ["--set", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
-    return shlex.join(words)
 
 
 def _seed_spread(run: Run, runs: list[Run]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-import math
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
 from dans_app import inspecting, projection, snapshots
@@ -28,23 +28,28 @@ IMPORT_DELAY = 5.0
 WARM_UP_DELAY = 20.0
 """Seconds before UMAP compiles: first the screen is painted, and a run started at once gets the core."""
 
-_CHAIN = 32
-"""Each picture is turned to match the one before; every 32nd matches the 32nd before, so that a long run needs
-few pictures before any one."""
+MOST_SNAPSHOTS = 40
+"""Snapshots of a run in one map."""
 
-_PICTURES = 512
-"""Pictures by PCA kept in memory, of all runs; one of UMLS takes 15 kB."""
+MOST_NUMBERS = 64_000_000
+"""Numbers of all its snapshots held in memory for a map, 4 bytes each."""
+
+_PICTURES = 64
+"""Pictures by PCA kept in memory, of all runs; one of UMLS with 13 snapshots takes 200 kB."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A projection to show now, and what is to be said about it.
+    """The projection to show now, and what is to be said about it.
 
-    `waiting` is set while UMAP is still being made and PCA stands in for it; `problem` says why it could not be made.
+    `series` holds all epochs of the map in one space. `single` is the chosen epoch by the method that was asked for,
+    where that is not (yet) there for all: it has a space of its own. `waiting` are those still being made; `problem`
+    says why one could not be.
     """
 
-    shown: Projection
-    waiting: Job | None = None
+    series: Projection
+    single: Projection | None = None
+    waiting: tuple[Job, ...] = ()
     problem: str | None = None
 
 
@@ -56,8 +61,15 @@ def prepare() -> None:
 
 def _prepare(umap: Projector) -> None:
     time.sleep(IMPORT_DELAY)
-    for module in ("dans_app.map_figure", "dans_app.triplet_table"):
-        importlib.import_module(module)
+    for module in (
+        "map_view",
+        "map_words",
+        "triplet_details",
+        "diagnostics_figures",
+        "rank_comparison",
+        "run_list",
+    ):
+        importlib.import_module(f"dans_app.{module}")
     umap.wait_until_warm()
     # A broken install is told by the page that needs it.
     with contextlib.suppress(Exception):
@@ -83,77 +95,137 @@ def frame(run: Run, epoch: int, kg: KnowledgeGraph) -> Frame:
     return _frame(str(run.path), epoch, _stamp(path), kg.hash, kg)
 
 
-def view(run: Run, epoch: int, kg: KnowledgeGraph, relation: int) -> RelationView:
-    """What the map shows of one relation (id below 2|R|) at one snapshot."""
-    path = run.path / "snapshots" / f"{epoch:06d}.npz"
-    return _view(str(path), _stamp(path), kg.hash, relation, frame(run, epoch, kg), kg)
+def view(run: Run, epochs: Sequence[int], kg: KnowledgeGraph, relation: int) -> RelationView:
+    """What the map shows of one relation (id below 2|R|) at these snapshots."""
+    stamps = tuple(_stamp(run.path / "snapshots" / f"{epoch:06d}.npz") for epoch in epochs)
+    return _view(str(run.path), tuple(epochs), stamps, kg.hash, relation, run, kg)
 
 
-def picture(run: Run, epoch: int, kg: KnowledgeGraph, method: Method, focus: projection.Rows) -> Picture:
-    """The picture of one snapshot: UMAP when it is there, else PCA at once with UMAP on its way.
+def shown_epochs(epochs: Sequence[int], size: int, dim: int) -> list[int]:
+    """Those snapshots of a run that its map holds: all, or evenly some and the newest, so that they fit in memory.
 
-    `focus` are rows that have to be in the picture; they matter only where a graph is too large for one UMAP of all.
+    Every second, fourth, eighth …, so that those on the map stay there for long while a run adds to them.
     """
-    first, key = _pca(run, epoch, kg)
-    now = frame(run, epoch, kg)
-    if method == "pca" or now.size < projection.SMALLEST_UMAP:
-        return Picture(_with_trust(first, key, now))
-    rows = projection.sample_rows(now.size, focus)
-    job = Job(_folders(run)[0], projection.key_of("umap", key, rows))
-    worker = projector()
-    done = worker.result(job) or projection.load(_folders(run), job.key, now.size)
-    if isinstance(done, str):
-        return Picture(_with_trust(first, key, now), problem=done)
-    if done is not None:
-        return Picture(done)
-    worker.submit(job, partial(projection.umap_aside, now.groups, first.points, rows))
-    return Picture(_with_trust(first, key, now), waiting=job)
+    most = max(2, min(MOST_SNAPSHOTS, MOST_NUMBERS // (size * dim)))
+    step = 1
+    while len(epochs[:-1:step]) + 1 > most:
+        step *= 2
+    return [*epochs[:-1:step], *epochs[-1:]]
 
 
-# --- pictures by PCA, each turned to match the one before ------------------------------------------------------
+def all_shown_epochs(run: Run, kg: KnowledgeGraph) -> list[int]:
+    """Those snapshots of a run that its map holds; none where it has none."""
+    epochs = [epoch for epoch, _ in run.snapshots()]
+    if not epochs:
+        return []
+    last = frame(run, epochs[-1], kg)
+    return shown_epochs(epochs, last.size, last.entities.shape[1])
 
 
-def _links(run: Run, epoch: int) -> list[tuple[int, str]]:
-    """The epochs whose pictures lead up to this one, first to last and itself included, each with a key.
+def frames(run: Run, epochs: Sequence[int], kg: KnowledgeGraph) -> list[Frame]:
+    """These snapshots. Raises InputError where one is gone, damaged, or of other queries than the last one."""
+    found = [frame(run, epoch, kg) for epoch in epochs]
+    for each in found:
+        if each.size != found[-1].size or not np.array_equal(each.queries, found[-1].queries):
+            raise InputError(f"its snapshots of epochs {each.epoch} and {found[-1].epoch} hold other queries")
+    return found
 
-    The key depends on every snapshot before, since a picture is turned to match them.
+
+def picture(
+    run: Run, epochs: Sequence[int], epoch: int, kg: KnowledgeGraph, method: Method, focus: projection.Rows
+) -> Picture:
+    """The places of everything in these snapshots: by the method asked for when it is there, else by PCA at once.
+
+    `focus` are rows that have to be in the picture; they matter only where a graph is too large for all.
     """
-    epochs = [number for number, _ in run.snapshots()]
-    if epoch not in epochs:
-        raise InputError("this snapshot is gone from the run's folder")
-    places = [epochs.index(epoch)]
-    while places[-1] > 0:
-        places.append(places[-1] - (1 if places[-1] % _CHAIN else _CHAIN))
-    links, key = [], ""
-    for place in reversed(places):
-        path = run.path / "snapshots" / f"{epochs[place]:06d}.npz"
-        key = projection.key_of("pca", key, _content(str(path), _stamp(path)))
-        links.append((epochs[place], key))
-    return links
+    shown = frames(run, epochs, kg)
+    limit = min(projection.LARGEST, projection.LARGEST_JOINT // len(epochs))
+    rows = projection.sample_rows(shown[-1].size, focus, limit)
+    contents = [_content_of(run, number) for number in epochs]
+    pca = _pca(run, epochs, kg, rows, contents)
+    if method == "pca" or len(rows) < projection.SMALLEST:
+        return Picture(pca)
+    at = list(epochs).index(epoch)
+    wanted = [_Fit(run, method, epochs[at : at + 1], rows, contents[at : at + 1], pca, shown[at : at + 1])]
+    # While a run goes on, each new snapshot would have all of them fitted again.
+    if method == "umap" and not run.is_live:
+        wanted.append(_Fit(run, "umap", epochs, rows, contents, pca, shown))
+        if isinstance(joint := wanted[-1].found(), Projection):
+            return Picture(joint)
+    answers = [fit.found() for fit in wanted]
+    missing = [fit for fit, answer in zip(wanted, answers, strict=True) if answer is None]
+    # The chosen epoch comes first: it takes a second, and is what the person looks at.
+    projector().submit(*((fit.job, fit.compute) for fit in missing))
+    return Picture(
+        pca,
+        answers[0] if isinstance(answers[0], Projection) else None,
+        tuple(fit.job for fit in missing),
+        next((answer for answer in answers if isinstance(answer, str)), None),
+    )
 
 
-def _pca(run: Run, epoch: int, kg: KnowledgeGraph) -> tuple[Projection, str]:
-    """The picture of one epoch by PCA, and its key; made in milliseconds, so kept in memory only."""
+@dataclass(frozen=True)
+class _Fit:
+    """A UMAP or t-SNE of some snapshots, which is there, or can be made from their PCA."""
+
+    run: Run
+    method: Method
+    epochs: Sequence[int]
+    rows: projection.Rows
+    contents: Sequence[bytes]
+    pca: Projection
+    shown: Sequence[Frame]
+
+    @property
+    def job(self) -> Job:
+        return Job(_folders(self.run)[0], projection.key_of(self.method, *self.contents, self.rows))
+
+    def found(self) -> Projection | str | None:
+        """The picture, or why it cannot be made, or None while it is not there."""
+        job = self.job
+        return projector().result(job) or projection.load(_folders(self.run), job.key, self.epochs, self.rows)
+
+    def compute(self) -> Projection:
+        points = np.stack([_stacked(each, self.rows) for each in self.shown])
+        start = np.stack([self.pca.points[self.pca.epochs.index(epoch)] for epoch in self.epochs])
+        return projection.fit_aside(self.method, self.epochs, self.rows, points, start)
+
+
+def trust(run: Run, epoch: int, kg: KnowledgeGraph, made: Projection) -> float:
+    """The trustworthiness of one epoch of a picture; of a PCA it is measured here, which takes longer than the PCA."""
+    at = made.epochs.index(epoch)
+    if np.isnan(made.trust[at]):
+        points = _stacked(frame(run, epoch, kg), made.rows)
+        made.trust[at] = projection.trustworthiness(points, made.points[at])
+    return float(made.trust[at])
+
+
+def _stacked(shown: Frame, rows: projection.Rows) -> projection.Points:
+    return np.concatenate(shown.groups)[rows]
+
+
+def _pca(
+    run: Run, epochs: Sequence[int], kg: KnowledgeGraph, rows: projection.Rows, contents: Sequence[bytes]
+) -> Projection:
+    """All snapshots along the same two directions; made in milliseconds, so kept in memory only."""
+    key = projection.key_of("pca", *contents, rows)
     memory = _memory()
-    made: Projection | None = None
-    key = ""
-    for number, key in _links(run, epoch):
-        if (kept := memory.get(key)) is None:
-            now = frame(run, number, kg)
-            kept = projection.pca(now.groups, made.points[: kg.num_entities] if made else None, trust=False)
-            memory[key] = kept
-        made = kept
-    assert made is not None  # the epoch itself is the last link
-    while len(memory) > _PICTURES:
-        memory.pop(next(iter(memory)), None)
-    return made, key
-
-
-def _with_trust(made: Projection, key: str, now: Frame) -> Projection:
-    """The picture with its trustworthiness, which takes longer than the picture: only for one that is shown."""
-    if math.isnan(made.trust):
-        _memory()[key] = made = projection.with_trust(made, now.groups)
-    return made
+    if (kept := memory.get(key)) is None:
+        shown = frames(run, epochs, kg)
+        moments = [_moments(content, each) for content, each in zip(contents, shown, strict=True)]
+        axes = projection.Axes.of(moments)
+        kept = Projection(
+            "pca",
+            tuple(epochs),
+            rows,
+            np.stack([axes.place(_stacked(each, rows)) for each in shown]),
+            np.full(len(epochs), np.nan),
+            np.array([axes.explained(each) for each in moments]),
+        )
+        memory[key] = kept
+        while len(memory) > _PICTURES:
+            memory.pop(next(iter(memory)), None)
+    return kept
 
 
 @st.cache_resource(show_spinner=False)
@@ -183,7 +255,7 @@ def _graph(source: str, wanted_hash: str, _run: Run) -> KnowledgeGraph:
     return _run.load_kg()
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _frame(run_path: str, epoch: int, stamp: tuple[int, int], graph_hash: str, _kg: KnowledgeGraph) -> Frame:
     try:
         return Frame.of(Run(run_path).load_snapshot(epoch), _kg.num_entities, _kg.num_relations)
@@ -191,11 +263,27 @@ def _frame(run_path: str, epoch: int, stamp: tuple[int, int], graph_hash: str, _
         raise InputError(str(error)) from None
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@st.cache_resource(max_entries=128, show_spinner=False)
 def _view(
-    path: str, stamp: tuple[int, int], graph_hash: str, relation: int, _frame: Frame, _kg: KnowledgeGraph
+    path: str,
+    epochs: tuple[int, ...],
+    stamps: tuple[tuple[int, int], ...],
+    graph_hash: str,
+    relation: int,
+    _run: Run,
+    _kg: KnowledgeGraph,
 ) -> RelationView:
-    return snapshots.view_of(_frame, _kg, relation)
+    return snapshots.view_of(frames(_run, epochs, _kg), _kg, relation)
+
+
+@st.cache_resource(max_entries=1024, show_spinner=False)
+def _moments(content: bytes, _frame: Frame) -> projection.Moments:
+    return projection.Moments.of(_frame.groups)
+
+
+def _content_of(run: Run, epoch: int) -> bytes:
+    path = run.path / "snapshots" / f"{epoch:06d}.npz"
+    return _content(str(path), _stamp(path))
 
 
 @st.cache_data(max_entries=4096, show_spinner=False)

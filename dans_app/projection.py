@@ -1,9 +1,10 @@
-"""Two dimensions for the map: one joint PCA or UMAP of all entities and fakes of a snapshot, kept on disk.
+"""Two dimensions for the map: a joint PCA, UMAP or t-SNE of entities and fakes, kept on disk.
 
 Entities and fakes are always fitted together. Placing fakes into a picture fitted on entities alone pulls far ones
-towards the crowd, and so flatters bad negatives. One fit serves every relation, so places stay put when the
-relation changes. PCA takes milliseconds and is there at once; UMAP takes seconds and is computed by a process of its
-own, `python -m dans_app.projection`, one picture at a time. No Streamlit here.
+towards the crowd, and so flatters bad negatives. One fit serves every relation, so places stay put when the relation
+changes; PCA and UMAP fit all snapshots of a run at once, so places can be compared between epochs. PCA takes
+milliseconds and is there at once; the others take seconds and are computed by a process of its own,
+`python -m dans_app.projection`, one picture at a time. No Streamlit here.
 """
 
 from __future__ import annotations
@@ -11,11 +12,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,20 +25,36 @@ from dans_app import aside
 
 Points = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
-Method = Literal["umap", "pca"]
+Floats = npt.NDArray[np.floating]
+Method = Literal["umap", "tsne", "pca"]
 
-VERSION = 1
+VERSION = 2
 """Part of every key: raise it when a change here moves points, and old pictures are no longer used."""
 
-SMALLEST_UMAP = 15
+SMALLEST = 15
 """Fewer points than this have no neighbourhoods to speak of (and three raise inside scipy): PCA is used."""
 
-LARGEST_UMAP = 3000
-"""More points than this take a core too long; a sample around the chosen relation is fitted instead."""
+LARGEST = 3000
+"""More points of a snapshot than this take a core too long; a sample around the chosen relation is fitted instead."""
+
+LARGEST_JOINT = 45_000
+"""The same for the points of all snapshots together."""
 
 NEIGHBOURS = 15
 MIN_DISTANCE = 0.4
 """Room between neighbours, of UMAP's 0 … 1: with its usual 0.1 a cloud of entities is a blot."""
+
+SAME_POINT = 1.0
+"""Weight of the link between a point and itself in the next snapshot, of UMAP's 0 … 1.
+
+*Measured* on a UMLS run with 21 snapshots: from one to the next entities move by 0.2 to 0.6 of the picture's width
+without links, and by 0.03 with them, at the same trustworthiness (0.97).
+"""
+
+FIT_EPOCHS = 100
+"""Passes of UMAP over its graph, all snapshots together; a single one, whose start is poorer, gets twice as many."""
+
+PERPLEXITY = 30.0
 
 TRUST_NEIGHBOURS = 10
 _TRUST_SAMPLE = 2000
@@ -46,152 +62,214 @@ _TRUST_SAMPLE = 2000
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Where everything in a snapshot is drawn.
+    """Where the points of some snapshots are drawn.
 
     Attributes:
-        method: what was used in the end; a request for UMAP of a handful of points is answered with PCA.
-        points: shape (n, 2); entities first, then fakes of G_E, then of G_R. NaN for points left out of a sample.
-        trust: trustworthiness, 0 … 1: how many of a point's neighbours here are neighbours in all dimensions
-            (Venna & Kaski 2001); NaN for fewer than four points.
-        explained: share of the variance that the two directions of a PCA hold; NaN for UMAP.
+        method: what was used.
+        epochs: the snapshots, E of them.
+        rows: shape (n,), which points: entities first, then fakes of G_E, then of G_R; the same in every snapshot.
+        points: shape (E, n, 2).
+        trust: shape (E,), trustworthiness, 0 … 1: how many of a point's neighbours here are neighbours in all
+            dimensions (Venna & Kaski 2001); NaN where not measured, or for fewer than four points.
+        explained: shape (E,), share of a snapshot's variance that a PCA's two directions hold; NaN for other methods.
     """
 
     method: Method
+    epochs: tuple[int, ...]
+    rows: Rows
     points: Points
-    trust: float
-    explained: float
+    trust: npt.NDArray[np.float64]
+    explained: npt.NDArray[np.float64]
 
-    @property
-    def placed(self) -> int:
-        """How many points have a place."""
-        return int((~np.isnan(self.points[:, 0])).sum())
+    def frame(self, margin: float = 0.06) -> tuple[float, float, float, float]:
+        """Left, right, bottom and top that hold the later half of the snapshots; of a PCA, nearly all of it.
 
-    def frame(self, margin: float = 0.07) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Axis ranges that hold every point, the same for every relation."""
-        shown = self.points[~np.isnan(self.points[:, 0])]
-        if not len(shown):
-            return (-1.0, 1.0), (-1.0, 1.0)
-        low, high = shown.min(axis=0), shown.max(axis=0)
+        Young fakes, and in a PCA always a few, may lie many times as far out as the rest, which would be a dot beside
+        them; they are there to be found by zooming out.
+        """
+        flat = self.points[len(self.epochs) // 2 :].reshape(-1, 2)
+        if not len(flat):
+            return -1.0, 1.0, -1.0, 1.0
+        outer = 1 if self.method == "pca" else 0
+        low, high = np.percentile(flat, outer, axis=0), np.percentile(flat, 100 - outer, axis=0)
         room = np.maximum((high - low) * margin, 1e-3)
-        return (float(low[0] - room[0]), float(high[0] + room[0])), (
-            float(low[1] - room[1]),
-            float(high[1] + room[1]),
+        (left, bottom), (right, top) = low - room, high + room
+        return float(left), float(right), float(bottom), float(top)
+
+
+# --- PCA of all snapshots --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean (dim,) and second moment (dim, dim) of one snapshot's points, each group counting the same."""
+
+    mean: npt.NDArray[np.float64]
+    second: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, groups: Sequence[Floats]) -> Moments:
+        """Of entities, fakes of G_E, fakes of G_R, each (n, dim), possibly empty.
+
+        Weighted alike, since hundreds of fakes beside a hundred entities would otherwise choose the picture.
+        """
+        parts = [np.asarray(group, dtype=np.float64) for group in groups if len(group)]
+        return cls(
+            np.mean([part.mean(axis=0) for part in parts], axis=0),
+            np.mean([part.T @ part / len(part) for part in parts], axis=0),
         )
 
 
-# --- the two projections ---------------------------------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class Axes:
+    """The two directions (dim, 2) of largest variance over all snapshots, each counting the same, and the mean."""
+
+    mean: npt.NDArray[np.float64]
+    directions: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, moments: Sequence[Moments]) -> Axes:
+        """The covariance is dim × dim however many points there are, so 40,000 entities cost no more than 400."""
+        mean = np.mean([each.mean for each in moments], axis=0)
+        covariance = np.mean([each.second for each in moments], axis=0) - np.outer(mean, mean)
+        directions = np.linalg.eigh(covariance)[1][:, ::-1][:, :2]
+        if directions.shape[1] < 2:
+            directions = np.pad(directions, ((0, 0), (0, 1)))
+        # Which way a direction points is the luck of a library; the sum of its parts decides instead.
+        signs = np.where(directions.sum(axis=0) < 0, -1.0, 1.0)
+        return cls(mean, directions * signs)
+
+    def place(self, points: Floats) -> Points:
+        """(n, dim) → (n, 2)."""
+        return ((points - self.mean) @ self.directions).astype(np.float32)
+
+    def explained(self, moments: Moments) -> float:
+        """Share of a snapshot's own variance that the two directions hold; NaN where there is none."""
+        covariance = moments.second - np.outer(moments.mean, moments.mean)
+        total = float(np.trace(covariance))
+        if not total > 1e-12 * float(np.trace(moments.second)):
+            return float("nan")
+        return float(np.trace(self.directions.T @ covariance @ self.directions)) / total
 
 
-def pca(
-    groups: Sequence[npt.NDArray[np.floating]], previous: Points | None = None, trust: bool = True
-) -> Projection:
-    """The two directions of largest variance, each group counting the same.
+# --- UMAP and t-SNE --------------------------------------------------------------------------------------------
 
-    `groups` are entities, fakes of G_E, fakes of G_R, each (n, dim), possibly empty. Weighted alike, since hundreds
-    of fakes beside a hundred entities would otherwise choose the picture. `previous` are the entities' places at the
-    snapshot before, (N, 2): the picture is turned or mirrored to match, so that it does not jump between epochs.
+
+def umap(points: Floats, start: Floats, seed: int = 0) -> Points:
+    """A joint UMAP of snapshots, (E, n, dim) → (E, n, 2), that begins at `start`, the places of a PCA.
+
+    Neighbours are those within a snapshot; each point is linked to itself in the next one, which keeps the snapshots
+    in one space. The start gives the broad layout, which UMAP cannot find by itself. Fitted in this process, where it
+    holds up other threads: see `fit_aside`. Raises ValueError for fewer than `SMALLEST` points.
     """
-    points = _stack(groups)
-    weights = np.concatenate([np.full(len(group), 1.0 / len(group)) for group in groups if len(group)])
-    weights /= weights.sum()
-    centred = points - weights @ points
-    # The covariance is dim × dim however many points there are, so 40,000 entities cost no more than 400.
-    values, vectors = np.linalg.eigh((centred * weights[:, None]).T @ centred)
-    flat = centred @ vectors[:, ::-1][:, :2]
-    if flat.shape[1] < 2:
-        flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
-    total = float(values.clip(min=0).sum())
-    real = total > 1e-12 * float(weights @ (points**2).sum(axis=1))
-    explained = float(values[::-1][:2].clip(min=0).sum()) / total if real else float("nan")
-    flat = _turn(flat, flat[: len(groups[0])], previous)
-    return Projection(
-        "pca", flat.astype(np.float32), trustworthiness(points, flat) if trust else float("nan"), explained
-    )
+    snapshots, n, _ = points.shape
+    _refuse_few(n, "UMAP")
+    from scipy import sparse
+    from umap.umap_ import find_ab_params, fuzzy_simplicial_set, simplicial_set_embedding
+
+    random = np.random.RandomState(seed)
+    count = min(NEIGHBOURS, n - 1)
+    graphs = []
+    for snapshot in points:
+        neighbours, distances = _neighbours(snapshot, count)
+        graphs.append(
+            fuzzy_simplicial_set(
+                snapshot, count, random, "euclidean", knn_indices=neighbours, knn_dists=distances
+            )[0]
+        )
+    graph = sparse.block_diag(graphs, format="csr")
+    if snapshots > 1:
+        own = np.arange(n * (snapshots - 1))
+        links = sparse.coo_matrix((np.full(len(own), SAME_POINT), (own, own + n)), shape=graph.shape)
+        graph = graph + links + links.T
+    a, b = find_ab_params(1.0, MIN_DISTANCE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        flat, _ = simplicial_set_embedding(
+            None, graph.tocoo(), 2, 1.0, a, b, 1.0, 5, FIT_EPOCHS * (2 if snapshots == 1 else 1),
+            _spread(start.reshape(-1, 2), seed), random, "euclidean", {}, False, {}, False,
+        )  # fmt: skip
+    return turn(flat, start.reshape(-1, 2)).reshape(snapshots, n, 2).astype(np.float32)
 
 
-def with_trust(made: Projection, groups: Sequence[npt.NDArray[np.floating]]) -> Projection:
-    """The same picture with its trustworthiness measured; the slow half of a PCA."""
-    return replace(made, trust=trustworthiness(_stack(groups), made.points))
+def tsne(points: Floats, start: Floats, seed: int = 0) -> Points:
+    """A t-SNE of one snapshot, (1, n, dim) → (1, n, 2), that begins at `start`, the places of a PCA.
 
-
-def umap(
-    groups: Sequence[npt.NDArray[np.floating]], start: Points, rows: Rows | None = None, seed: int = 0
-) -> Projection:
-    """A joint UMAP that starts from `start`, the places of a PCA, (n, 2); `rows` fits only these points.
-
-    Fitted in this process, where it holds up other threads: see `umap_aside`.
-
-    The start gives UMAP the broad layout, which it cannot find by itself, and keeps it alike between epochs.
-    Raises ValueError for fewer than `SMALLEST_UMAP` points.
+    Raises ValueError for more than one snapshot, whose places could not be compared, or fewer than `SMALLEST` points.
     """
-    points = _stack(groups)
-    rows = np.arange(len(points)) if rows is None else rows
-    if len(rows) < SMALLEST_UMAP:
-        raise ValueError(f"{len(rows)} points are too few for UMAP, which needs {SMALLEST_UMAP}")
-    import umap as umap_learn
+    snapshots, n, _ = points.shape
+    if snapshots != 1:
+        raise ValueError("t-SNE takes one snapshot")
+    _refuse_few(n, "t-SNE")
+    from sklearn.manifold import TSNE
 
-    fit = umap_learn.UMAP(
-        n_neighbors=min(NEIGHBOURS, len(rows) - 1),
-        min_dist=MIN_DISTANCE,
-        init=_spread(start[rows], seed),
+    begin = _spread(start[0], seed)
+    fit = TSNE(
+        perplexity=min(PERPLEXITY, (n - 1) / 3),
+        init=begin / max(float(begin[:, 0].std()), 1e-9) * 1e-4,
         random_state=seed,
         n_jobs=1,
-        metric="precomputed",
     )
-    with warnings.catch_warnings():
-        # That a fit of distances cannot place other points later: it never has to.
-        warnings.filterwarnings("ignore", message=".*precomputed metric")
-        flat = fit.fit_transform(_distances()(points[rows].astype(np.float32)))
-    flat = _turn(flat, flat, start[rows])
-    placed = np.full((len(points), 2), np.nan, dtype=np.float32)
-    placed[rows] = flat
-    return Projection("umap", placed, trustworthiness(points[rows], flat), float("nan"))
+    return turn(fit.fit_transform(np.asarray(points[0], np.float32)), start[0])[None].astype(np.float32)
 
 
-@cache
-def _distances() -> Callable[[Points], npt.NDArray[np.float64]]:
-    """All distances, (n, dim) to (n, n), by UMAP's own measure of two points.
+def turn(flat: Floats, target: Floats, anchors: slice = slice(None)) -> Floats:
+    """`flat` (n, 2) turned and mirrored, never stretched, so that its anchors come nearest to `target` (Procrustes)."""
+    part, goal = flat[anchors], target[anchors]
+    left, _, right = np.linalg.svd((part - part.mean(axis=0)).T @ (goal - goal.mean(axis=0)))
+    return flat @ (left @ right)
 
-    For up to 4,096 points UMAP takes them itself, the same numbers, but by a call from Python for each pair, which
-    takes as long as all the rest of the fit.
-    """
-    import numba
-    from umap.distances import euclidean
 
-    @numba.njit
-    def distances(points: Points) -> npt.NDArray[np.float64]:
-        found = np.zeros((len(points), len(points)))
-        for i in range(len(points)):
-            for j in range(i):
-                found[i, j] = found[j, i] = euclidean(points[i], points[j])
-        return found
+def _refuse_few(n: int, method: str) -> None:
+    if n < SMALLEST:
+        raise ValueError(f"{n} points are too few for {method}, which needs {SMALLEST}")
 
-    return distances
 
+def _neighbours(points: Floats, count: int) -> tuple[npt.NDArray[np.int64], Points]:
+    """The `count` nearest of each point, itself first, and their distances; exact, (n, dim) → (n, count) each."""
+    apart = _squared(points)
+    np.fill_diagonal(apart, -1.0)
+    near = np.argpartition(apart, count - 1, axis=1)[:, :count]
+    distances = np.take_along_axis(apart, near, axis=1)
+    order = np.argsort(distances, axis=1, kind="stable")
+    distances = np.sqrt(np.take_along_axis(distances, order, axis=1).clip(min=0))
+    return np.take_along_axis(near, order, axis=1), distances.astype(np.float32)
+
+
+def _spread(start: Floats, seed: int) -> Points:
+    """PCA places as UMAP wants them: about ten wide, and no two points exactly alike."""
+    wide = np.abs(start).max()
+    noise = np.random.default_rng(seed).normal(scale=1e-3, size=start.shape)
+    return (start * (10.0 / wide if wide > 0 else 1.0) + noise).astype(np.float32)
+
+
+# --- in a process of its own -----------------------------------------------------------------------------------
 
 _PROCESS = aside.Aside(__name__)
 
 
-def umap_aside(
-    groups: Sequence[npt.NDArray[np.floating]], start: Points, rows: Rows | None = None, seed: int = 0
+def fit_aside(
+    method: Method, epochs: Sequence[int], rows: Rows, points: Floats, start: Points, seed: int = 0
 ) -> Projection:
-    """The same as `umap`, fitted by a process of its own. Raises RuntimeError, with the reason in words."""
-    answer = _PROCESS.ask(
-        start=start,
-        seed=seed,
-        **({} if rows is None else {"rows": rows}),
-        **{f"group{number}": group for number, group in enumerate(groups)},
-    )
-    return _of_arrays(answer)
+    """`umap` or `tsne` by a process of its own, with its trust. Raises RuntimeError, with the reason in words."""
+    answer = _PROCESS.ask(method=method, points=points, start=start, seed=seed)
+    unknown = np.full(len(points), np.nan)
+    return Projection(method, tuple(epochs), rows, answer["points"], answer["trust"], unknown)
 
 
 def _answer(request: aside.Arrays) -> aside.Arrays:
-    """What the process does with a request of `umap_aside`."""
-    groups = [request[name] for name in sorted(request) if name.startswith("group")]
-    return _to_arrays(umap(groups, request["start"], request.get("rows"), int(request["seed"])))
+    """What the process does with a request of `fit_aside`."""
+    points = request["points"].astype(np.float32)
+    fit = tsne if str(request["method"]) == "tsne" else umap
+    flat = fit(points, request["start"], int(request["seed"]))
+    trust = [trustworthiness(*pair) for pair in zip(points, flat, strict=True)]
+    return {"points": flat, "trust": np.array(trust)}
 
 
-def trustworthiness(points: npt.NDArray[np.floating], flat: npt.NDArray[np.floating]) -> float:
+# --- how far to trust it ---------------------------------------------------------------------------------------
+
+
+def trustworthiness(points: Floats, flat: Floats) -> float:
     """How far neighbours in `flat` (n, 2) are neighbours in `points` (n, dim); of a fixed sample when n is large.
 
     The same as `sklearn.manifold.trustworthiness` where no two distances are equal, without its import, which would
@@ -212,17 +290,17 @@ def trustworthiness(points: npt.NDArray[np.floating], flat: npt.NDArray[np.float
     return 1.0 - 2.0 * missed / (n * k * (2 * n - 3 * k - 1))
 
 
-def _squared(points: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+def _squared(points: Floats) -> npt.NDArray[np.float64]:
     """Squared distances, (n, n), infinite to itself."""
     points = np.asarray(points, dtype=np.float64)
     lengths = (points**2).sum(axis=1)
     found = lengths[:, None] + lengths - 2 * points @ points.T
     np.fill_diagonal(found, np.inf)
-    return found
+    return cast("npt.NDArray[np.float64]", found)
 
 
-def sample_rows(total: int, focus: Rows, limit: int = LARGEST_UMAP) -> Rows:
-    """Which of `total` points a UMAP fits: all up to `limit`; beyond, those of `focus` and others by chance."""
+def sample_rows(total: int, focus: Rows, limit: int = LARGEST) -> Rows:
+    """Which of `total` points are placed: all up to `limit`; beyond, those of `focus` and others by chance."""
     if total <= limit:
         return np.arange(total)
     random = np.random.default_rng(0)
@@ -231,29 +309,6 @@ def sample_rows(total: int, focus: Rows, limit: int = LARGEST_UMAP) -> Rows:
         return np.sort(random.choice(focus, limit, replace=False))
     others = np.setdiff1d(np.arange(total), focus)
     return np.sort(np.concatenate([focus, random.choice(others, limit - len(focus), replace=False)]))
-
-
-def _stack(groups: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float64]:
-    return np.concatenate([np.asarray(group, dtype=np.float64) for group in groups if len(group)])
-
-
-def _turn(
-    flat: npt.NDArray[np.floating], anchors: npt.NDArray[np.floating], target: npt.NDArray[np.floating] | None
-) -> npt.NDArray[np.floating]:
-    """`flat` turned and mirrored, never stretched, so that `anchors` come nearest to `target` (Procrustes)."""
-    if target is None:
-        # No picture before this one: the heavier half to the right and to the top, so that signs do not depend on luck.
-        signs = np.where(np.sum(anchors**3, axis=0) < 0, -1.0, 1.0)
-        return flat * signs
-    left, _, right = np.linalg.svd((anchors - anchors.mean(axis=0)).T @ (target - target.mean(axis=0)))
-    return flat @ (left @ right)
-
-
-def _spread(start: Points, seed: int) -> Points:
-    """PCA places as UMAP wants them: about ten wide, and no two points exactly alike."""
-    wide = np.abs(start).max()
-    noise = np.random.default_rng(seed).normal(scale=1e-3, size=start.shape)
-    return (start * (10.0 / wide if wide > 0 else 1.0) + noise).astype(np.float32)
 
 
 # --- on disk ---------------------------------------------------------------------------------------------------
@@ -269,49 +324,50 @@ def key_of(method: Method, *parts: bytes | str | npt.NDArray[np.generic]) -> str
 
 
 def save(folder: Path, key: str, projection: Projection) -> None:
-    """Keep a picture as `<key>.npz`, complete or not at all."""
+    """Keep a picture as `<key>.npz`, in half precision, complete or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{key}.{secrets.token_hex(4)}.tmp"
+    arrays = {
+        "method": np.array(projection.method),
+        "epochs": np.array(projection.epochs),
+        "rows": projection.rows,
+        "points": projection.points.astype(np.float16),
+        "trust": projection.trust,
+        "explained": projection.explained,
+    }
     try:
         with temporary.open("xb") as stream:
-            np.savez_compressed(stream, **_to_arrays(projection))
+            np.savez_compressed(stream, **arrays)
         temporary.replace(folder / f"{key}.npz")
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def load(folders: Sequence[Path], key: str, total: int) -> Projection | None:
-    """The kept picture of `total` points from the first folder that has it; None if there is none that can be read."""
+def load(folders: Sequence[Path], key: str, epochs: Sequence[int], rows: Rows) -> Projection | None:
+    """The kept picture of these snapshots and rows from the first folder that has it; None if none can be read."""
     for folder in folders:
         try:
             with np.load(folder / f"{key}.npz", allow_pickle=False) as arrays:
                 found = _of_arrays(arrays)
-                if found.points.shape == (total, 2):
-                    return found
         except (OSError, ValueError, KeyError, BadZipFile, EOFError):
             continue  # Missing, or cut short by a full disk: it is only a cache, and is made again.
+        if found.epochs == tuple(epochs) and np.array_equal(found.rows, rows):
+            return found
     return None
-
-
-def _to_arrays(projection: Projection) -> aside.Arrays:
-    return {
-        "method": np.array(projection.method),
-        "points": projection.points,
-        "trust": np.array(projection.trust),
-        "explained": np.array(projection.explained),
-    }
 
 
 def _of_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> Projection:
     """Raises ValueError or KeyError where they are not those of a picture."""
     method = str(arrays["method"])
-    if method not in ("umap", "pca"):
-        raise ValueError(f"{method!r} is no projection")
+    epochs, rows = tuple(arrays["epochs"].tolist()), arrays["rows"].astype(np.int64)
     points = np.asarray(arrays["points"], dtype=np.float32)
-    return Projection(
-        "umap" if method == "umap" else "pca", points, float(arrays["trust"]), float(arrays["explained"])
-    )
+    trust, explained = arrays["trust"].astype(np.float64), arrays["explained"].astype(np.float64)
+    if method not in get_args(Method):
+        raise ValueError(f"{method!r} is no projection")
+    if points.shape != (len(epochs), len(rows), 2) or not trust.shape == explained.shape == (len(epochs),):
+        raise ValueError("the arrays do not fit together")
+    return Projection(cast("Method", method), epochs, rows, points, trust, explained)
 
 
 if __name__ == "__main__":

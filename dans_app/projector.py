@@ -1,4 +1,4 @@
-"""The queue for the map's UMAPs: pictures computed in the background, the one asked for last first.
+"""The queue for the map's UMAPs and t-SNEs: computed in the background, the one asked for last first.
 
 No Streamlit here.
 """
@@ -19,7 +19,7 @@ from dans_app.projection import Projection
 
 @dataclass(frozen=True)
 class Job:
-    """A UMAP to be computed: its key names the file it is kept in."""
+    """A picture to be computed: its key names the file it is kept in."""
 
     folder: Path
     key: str
@@ -59,13 +59,14 @@ class Projector:
         with self._changed:
             self._start(after)
 
-    def submit(self, job: Job, compute: Callable[[], Projection]) -> None:
-        """Compute and keep a picture unless that is done or being done already."""
+    def submit(self, *wanted: tuple[Job, Callable[[], Projection]]) -> None:
+        """Compute and keep pictures unless that is done or being done already; the first comes first."""
         with self._changed:
-            if job == self._working or job in self._done:
-                return
-            self._waiting.pop(job, None)
-            self._waiting[job] = compute
+            for job, compute in reversed(wanted):
+                if job == self._working or job in self._done:
+                    continue
+                self._waiting.pop(job, None)
+                self._waiting[job] = compute
             while len(self._waiting) > self._limit:
                 del self._waiting[next(iter(self._waiting))]
             self._start()
@@ -116,10 +117,10 @@ class Projector:
 
     def _compile(self) -> None:
         """A first small fit: UMAP compiles its inner loops when they first run (9 s, 26 s on a fresh install)."""
-        points = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+        points = np.random.default_rng(0).normal(size=(2, 60, 4)).astype(np.float32)
         # A broken install must not end the thread: each request for a picture then says what is wrong.
         with contextlib.suppress(Exception):
-            projection.umap_aside([points], points[:, :2])
+            projection.fit_aside("umap", (0, 1), np.arange(60), points, points[:, :, :2])
         self._warm.set()
 
 

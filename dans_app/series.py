@@ -44,10 +44,15 @@ class Story:
     epoch: int = 0
     warm_up: int = 0
     best: Ranking | None = None
-    diagnostics: Diagnostics | None = None
+    diagnoses: list[Diagnostics] = field(default_factory=list)
     finished: Finished | None = None
     warnings: list[HealthWarning] = field(default_factory=list)
     active: dict[tuple[str, str | None], HealthWarning] = field(default_factory=dict)
+
+    @property
+    def diagnostics(self) -> Diagnostics | None:
+        """The newest diagnosis."""
+        return self.diagnoses[-1] if self.diagnoses else None
 
     def follow(self, run: Run) -> Story:
         """Take in the new events of `run`; starts again where a resume has cut the file shorter."""
@@ -71,7 +76,7 @@ class Story:
                 self.curve("mrr").add(event.epoch, event.mrr)
                 self.best = event if event.best else self.best
             case Diagnostics():
-                self.diagnostics = event
+                self.diagnoses.append(event)
             case Finished():
                 self.finished = event
             case HealthWarning():

@@ -6,6 +6,7 @@ Each widget is bound to the URL, so a link carries the settings; what comes in i
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import streamlit as st
@@ -109,7 +110,30 @@ def check_address(datasets: list[str]) -> None:
 
 def use_preset(name: str) -> None:
     """Set every widget to this preset; for callbacks."""
-    values = PRESETS[name]
+    _fill(PRESETS[name])
+
+
+def use_run(config: Config, dataset: str) -> dict[str, str]:
+    """Set every widget to what a run was trained with, before its page is shown; the same as a part of the URL."""
+    _fill(config.model_dump())
+    st.session_state[DATASET] = dataset
+    # A widget that was not on the screen yet does not write itself into the URL.
+    found = {DATASET: theme.DATASETS.get(dataset, dataset)}
+    for name, value in config:
+        if value != default(name):
+            written = str(value).lower() if isinstance(value, bool) else str(value)
+            found[key(name)] = _WORDS.get(name, {}).get(written, written)
+    return found
+
+
+def use_address() -> None:
+    """Set what the address does not name to its default, before the page is shown."""
+    for name in (DATASET, *map(key, Config.model_fields)):
+        if name not in st.query_params:
+            st.session_state[name] = "umls" if name == DATASET else default(name.removeprefix("set_"))
+
+
+def _fill(values: Mapping[str, Any]) -> None:
     for field in Config.model_fields:
         st.session_state[key(field)] = values.get(field, default(field))
     _forget_problem()

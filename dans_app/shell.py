@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from dans_app import loading, theme
+from dans_app import bookmarks, exports, loading, theme
+from dans_app.words import plain
 from dans_core.errors import InputError
 from dans_core.runs import Run, list_runs, recorded_runs, runs_dir
+from dans_core.shelf import about_or_nothing
 
 ROOT = Path(__file__).resolve().parents[1]
 READY = "dans_ready"
@@ -21,6 +24,12 @@ READY = "dans_ready"
 PICKED = "dans_run"
 """Session key: the id of the run that this person is looking at, kept across pages."""
 
+
+PAGE = "dans_page"
+"""Session key: the path of the page that is shown."""
+
+ARRIVED = "dans_arrived"
+"""Session key: a bookmark was just opened, so what its address does not name has its default."""
 
 _NEWEST = "dans_run_picker"
 """Session key: the key of the list of runs that is on the screen."""
@@ -58,6 +67,27 @@ def pages() -> list[st.Page]:
             url_path="triplet",
             help="The negatives of one triplet from each sampler: nearest entity, scores, and D's opinion.",
         ),
+        st.Page(
+            ROOT / "pages" / "diagnostics.py",
+            title="Diagnostics",
+            icon=":material/monitor_heart:",
+            url_path="diagnostics",
+            help="Are the generated negatives hard, diverse and false facts? Every measurement, epoch by epoch.",
+        ),
+        st.Page(
+            ROOT / "pages" / "compare.py",
+            title="Compare",
+            icon=":material/compare_arrows:",
+            url_path="compare",
+            help="Runs side by side: what differs, their curves, and whether one ranks better than luck.",
+        ),
+        st.Page(
+            ROOT / "pages" / "runs.py",
+            title="Runs",
+            icon=":material/list_alt:",
+            url_path="runs",
+            help="All runs with their results: name, compare, repeat, delete.",
+        ),
     ]
 
 
@@ -89,10 +119,20 @@ def navigate() -> None:
     """The menu, and the page that was asked for."""
     st.session_state[READY] = True
     page = st.navigation(pages(), position="top")
+    st.session_state[PAGE] = page.url_path
+    st.session_state[ARRIVED] = bookmarks.arrives()
+    if st.session_state[ARRIVED]:
+        _forget_views()
     st.set_page_config(page_title=f"{page.title} · DANS Lab")
     page.run()
     # After the first screen is on its way: the others then find what they need.
     loading.prepare()
+
+
+def _forget_views() -> None:
+    """Let the address alone say what is shown, as at the beginning of a session."""
+    for key in [key for key in st.session_state if key == PICKED or str(key).startswith("address_")]:
+        del st.session_state[key]
 
 
 def select(run_id: str) -> None:
@@ -119,16 +159,16 @@ def pick_run(label: str = "Run") -> Run | None:
     first = next((run for run in recorded if run.config.sampler == "dans"), None)
     chosen = wanted or (first.id if first else next(iter(runs)))
     select(chosen)
-    labels = {run_id: describe(run) for run_id, run in runs.items()}
+    lines = labels(runs)
     # A browser sends the value of each widget again with every tick, as it last knew it, also of one that has just
     # gone. So a list with other words or another choice is another widget, and only the newest one is listened to.
-    key = f"run_picker_{zlib.crc32(repr((chosen, labels)).encode()):x}"
+    key = f"run_picker_{zlib.crc32(repr((chosen, lines)).encode()):x}"
     st.session_state[_NEWEST] = key
     st.selectbox(
         label,
-        list(labels),
-        index=list(labels).index(chosen),
-        format_func=labels.__getitem__,
+        list(lines),
+        index=list(lines).index(chosen),
+        format_func=lines.__getitem__,
         key=key,
         on_change=_picked,
         args=(key,),
@@ -143,7 +183,10 @@ def _picked(key: str) -> None:
 
 
 def describe(run: Run) -> str:
-    """One line that tells this run from the others, such as "UMLS · ComplEx · DANS · seed 0 · 300 epochs · …"."""
+    """One line that tells this run from the others, such as "UMLS · ComplEx · DANS · seed 0 · 300 epochs · …".
+
+    The name that a person gave it stands first.
+    """
     config, status = run.config, run.status
     state = theme.STATES[status.state].lower()
     if status.state not in ("queued", "running", "finished"):
@@ -159,7 +202,18 @@ def describe(run: Run) -> str:
         state,
     ]
     mark = "Recorded · " if run.recorded else "● Live · " if status.live else ""
-    return mark + " · ".join(parts)
+    name = about_or_nothing(run).name
+    return (f"{name} · " if name else "") + mark + " · ".join(parts)
+
+
+def labels(runs: Mapping[str, Run]) -> dict[str, str]:
+    """A line for each run that no other has: the id is added where two would read the same."""
+    lines = {run_id: describe(run) for run_id, run in runs.items()}
+    all_of_them = list(lines.values())
+    return {
+        run_id: line if all_of_them.count(line) == 1 else f"{line} · {run_id}"
+        for run_id, line in lines.items()
+    }
 
 
 def dataset_name(name: str) -> str:
@@ -172,13 +226,52 @@ def begin(title: str, about: str, without: str, icon: str) -> Run | None:
 
     `without` is said, with an `icon`, where there is no run yet; then the answer is None.
     """
-    st.title(title, anchor=False)
+    bar = head(title)
     st.caption(about)
     narrow_hint("The other pages are behind the arrows at the top left.")
     run = pick_run()
+    toolbar(bar, run)
     if run is None:
         st.info(without, icon=icon)
     return run
+
+
+def head(title: str) -> DeltaGenerator:
+    """The title of a screen, and the place right of it for the `toolbar`."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(title, anchor=False, width="stretch")
+        return st.container(width="content")
+
+
+def toolbar(place: DeltaGenerator, run: Run | None) -> None:
+    """What every screen offers: to share this view, and bookmarks."""
+    with place:
+        _tools(run)
+
+
+# A fragment, so that opening a list does not draw the screen anew. Dialogs and not popovers, since one that closes
+# as a link of the menu is pressed would bring the server back to the page that is being left.
+@st.fragment
+def _tools(run: Run | None) -> None:
+    with st.container(horizontal=True, gap="xsmall"):
+        share = st.button("Share", icon=":material/share:", key="toolbar_share")
+        marks = st.button("Bookmarks", icon=":material/bookmarks:", key="toolbar_bookmarks")
+    if share:
+        _share(run)
+    if marks:
+        _bookmarks()
+
+
+@st.dialog("Share this view")
+def _share(run: Run | None) -> None:
+    with told("This run cannot be shared"):
+        exports.share(run)
+
+
+@st.dialog("Bookmarks")
+def _bookmarks() -> None:
+    known = {page.url_path: page for page in pages() if page.visibility != "hidden"}
+    bookmarks.show(known, st.session_state.get(PAGE, ""))
 
 
 @contextmanager
@@ -195,13 +288,6 @@ def narrow_hint(text: str) -> None:
     with st.container(key="narrow_hint"):
         st.html("<style>@media (min-width: 768px) { .st-key-narrow_hint { display: none; } }</style>")
         st.caption(text)
-
-
-def plain(text: str, limit: int = 80) -> str:
-    """Text of unknown origin, made safe to stand in Markdown: shortened, on one line, nothing in it means anything."""
-    line = " ".join(text.split())
-    line = line if len(line) <= limit else line[: limit - 1] + "…"
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", line)
 
 
 def _unknown(run_id: str, recorded: bool) -> str:

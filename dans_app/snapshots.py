@@ -5,8 +5,9 @@ Plain numpy on the arrays of a snapshot file; no Streamlit and no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,6 @@ Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
 _BLOCK = 512
-
-ALIKE = 0.4
-"""Below this cosine the nearest entity is nearest only because one has to be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +64,11 @@ class Frame:
     def has_fakes(self) -> bool:
         """Whether there was a GAN when the snapshot was taken."""
         return bool(len(self.fakes_e))
+
+    @cached_property
+    def median_length(self) -> float:
+        """Of an entity."""
+        return max(float(np.median(np.linalg.norm(self.entities, axis=1))), 1e-12)
 
     @property
     def groups(self) -> tuple[Floats, Floats, Floats]:
@@ -144,40 +147,42 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Negatives:
-    """Negatives of one source for the queries of one relation; all arrays have one entry a negative.
+    """Negatives of one source for the k kept queries of one relation, at E snapshots.
 
     Attributes:
         source: "G_E", "G_R" or "random".
-        heads: the head of the query each was made for.
-        rows: its row in the projection (a random negative has the row of its entity).
-        nearest, cosine: nearest entity by cosine; a random negative is its own nearest, cosine 1.
-        scale: length divided by the median length of an entity.
-        d_adv: probability "real" by D_adv, NaN without a GAN.
-        known: index into `SPLITS` of the split that holds (head, relation, nearest), -1 for no known fact.
+        rows: shape (k,), the row of each in the projection (a random negative has the row of its entity).
+        nearest, cosine: shape (E, k), nearest entity by cosine; a random negative is its own nearest, cosine 1.
+        scale: shape (E, k), length divided by the median length of an entity.
+        score: shape (E, k), decoder score for its query.
+        d_adv, aux: shape (E, k), probability "real" by D_adv and "made by G_R" by D_aux, NaN where there is none.
+        known: shape (E, k), index into `SPLITS` of the split that holds (head, relation, nearest), -1 for none.
     """
 
     source: str
-    heads: Ids
     rows: Ids
     nearest: Ids
     cosine: Floats
     scale: Floats
+    score: Floats
     d_adv: Floats
+    aux: Floats
     known: Ids
-
-    def __len__(self) -> int:
-        return len(self.heads)
 
 
 @dataclass(frozen=True, eq=False)
 class RelationView:
-    """Everything the map shows of one relation at one snapshot.
+    """Everything the map shows of one relation at E snapshots.
 
     Attributes:
         relation: id, maybe of a reciprocal.
         answers, counts: distinct true answers in train and the number of heads each answers.
         held_out: answers that only valid or test has.
-        negatives: by source, in the order G_E, G_R, random; a pathway without fakes here is left out.
+        heads: shape (k,), the heads of the kept queries.
+        asked: how many queries the relation has in train; a run may keep fewer.
+        true: shape (k,), one true answer of each kept query.
+        score_true: shape (E, k), its decoder score.
+        negatives: by source, in the order G_E, G_R, random; without a GAN the last alone.
         side: what the answers are in the data set, "tail", or "head" for a reciprocal.
     """
 
@@ -185,6 +190,10 @@ class RelationView:
     answers: Ids
     counts: Ids
     held_out: Ids
+    heads: Ids
+    asked: int
+    true: Ids
+    score_true: Floats
     negatives: dict[str, Negatives]
     side: str
 
@@ -216,64 +225,72 @@ def known_splits(kg: KnowledgeGraph, heads: Ids, relation: int, tails: Ids) -> I
     return found
 
 
-def view_of(frame: Frame, kg: KnowledgeGraph, relation: int) -> RelationView:
-    """The view of one relation (id below 2|R|). Random negatives: one entity for each head, by a fixed seed."""
+def view_of(frames: Sequence[Frame], kg: KnowledgeGraph, relation: int) -> RelationView:
+    """The view of one relation (id below 2|R|) at these snapshots, which hold the same queries."""
     train = kg.queries("train")
     train = train[train[:, 1] == relation]
-    heads = np.unique(train[:, 0])
     answers, counts = np.unique(train[:, 2], return_counts=True)
     others = np.concatenate([kg.queries(split) for split in SPLITS[1:]])
     held_out = np.setdiff1d(others[others[:, 1] == relation, 2], answers)
-    typical = max(float(np.median(np.linalg.norm(frame.entities, axis=1))), 1e-12)
-
-    def fakes(
-        source: str, chosen: Ids, conditions: Ids, points: Floats, opinions: Floats, first: int
-    ) -> Negatives:
-        nearest, cosine = nearest_entities(points[chosen], frame.entities)
-        return Negatives(
-            source,
-            conditions[chosen],
-            first + chosen,
-            nearest,
-            cosine,
-            np.linalg.norm(points[chosen], axis=1) / typical,
-            opinions[chosen],
-            known_splits(kg, conditions[chosen], relation, nearest),
-        )
-
+    last = frames[-1]
+    kept = np.flatnonzero(last.queries[:, 1] == relation)
+    heads = last.queries[kept, 0]
     negatives = {}
-    of_e = np.flatnonzero(np.isin(frame.heads_e, heads))
-    if len(of_e):
-        negatives["G_E"] = fakes(
-            "G_E", of_e, frame.heads_e, frame.fakes_e, frame.d_fakes_e, len(frame.entities)
-        )
-    of_r = np.flatnonzero(frame.queries[:, 1] == relation) if frame.has_fakes else np.zeros(0, np.int64)
-    if len(of_r):
-        first = len(frame.entities) + len(frame.fakes_e)
-        negatives["G_R"] = fakes("G_R", of_r, frame.queries[:, 0], frame.fakes_r, frame.d_fakes_r, first)
-    if len(heads):
-        drawn = np.random.default_rng([relation, 0]).integers(kg.num_entities, size=len(heads))
-        negatives["random"] = Negatives(
-            "random",
-            heads,
-            drawn,
-            drawn,
-            np.ones(len(heads), dtype=np.float32),
-            (np.linalg.norm(frame.entities[drawn], axis=1) / typical).astype(np.float32),
-            frame.d_entities[drawn],
-            known_splits(kg, heads, relation, drawn),
-        )
-    side = "head" if relation >= kg.num_relations else "tail"
-    return RelationView(relation, answers, counts, held_out, negatives, side)
+    if last.has_fakes:
+        at = np.searchsorted(last.heads_e, heads)
+        first = kg.num_entities
+        negatives["G_E"] = _negatives(
+            "G_E", frames, kg, relation, heads, first + at,
+            [(f.fakes_e[at], f.score_e[kept], f.d_fakes_e[at], f.aux_fakes_e[at]) for f in frames],
+        )  # fmt: skip
+        first += len(last.heads_e)
+        negatives["G_R"] = _negatives(
+            "G_R", frames, kg, relation, heads, first + kept,
+            [(f.fakes_r[kept], f.score_r[kept], f.d_fakes_r[kept], f.aux_fakes_r[kept]) for f in frames],
+        )  # fmt: skip
+    drawn = last.random[kept]
+    nothing = np.full(len(kept), np.nan, dtype=np.float32)
+    negatives["random"] = _negatives(
+        "random", frames, kg, relation, heads, drawn,
+        [(f.entities[drawn], f.score_random[kept], f.d_entities[drawn], nothing) for f in frames],
+    )  # fmt: skip
+    return RelationView(
+        relation,
+        answers,
+        counts,
+        held_out,
+        heads,
+        len(np.unique(train[:, 0])),
+        last.answers[kept],
+        np.stack([f.score_true[kept] for f in frames]),
+        negatives,
+        "head" if relation >= kg.num_relations else "tail",
+    )
 
 
-def neighbours(frame: Frame, entity: int, count: int = 5) -> list[tuple[int, float]]:
-    """The `count` entities nearest to this one in all dimensions, with their cosines."""
-    lengths = np.maximum(np.linalg.norm(frame.entities, axis=1), 1e-12)
-    cosines = frame.entities @ frame.entities[entity] / (lengths * lengths[entity])
-    cosines[entity] = -np.inf
-    order = np.argsort(-cosines, kind="stable")[: min(count, len(cosines) - 1)]
-    return [(int(i), float(cosines[i])) for i in order]
+def _negatives(
+    source: str,
+    frames: Sequence[Frame],
+    kg: KnowledgeGraph,
+    relation: int,
+    heads: Ids,
+    rows: Ids,
+    found: Sequence[tuple[Floats, Floats, Floats, Floats]],
+) -> Negatives:
+    """From vectors (k, dim), scores, D_adv and D_aux of each snapshot."""
+    nearest, cosine, scale = [], [], []
+    for frame, (vectors, *_) in zip(frames, found, strict=True):
+        if source == "random":
+            near, alike = rows, np.ones(len(rows), dtype=np.float32)
+        else:
+            near, alike = nearest_entities(vectors, frame.entities)
+        nearest.append(near)
+        cosine.append(alike)
+        scale.append(np.linalg.norm(vectors, axis=1) / frame.median_length)
+    ids = np.stack(nearest)
+    known = known_splits(kg, np.tile(heads, len(frames)), relation, ids.reshape(-1)).reshape(ids.shape)
+    score, d_adv, aux = (np.stack(part) for part in list(zip(*found, strict=True))[1:])
+    return Negatives(source, rows, ids, np.stack(cosine), np.stack(scale), score, d_adv, aux, known)
 
 
 # --- words -----------------------------------------------------------------------------------------------------
@@ -294,25 +311,3 @@ def share(part: int, whole: int) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """ "1 fake", "35 fakes", "1,200 fakes"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def summary(negatives: Negatives, side: str) -> str:
-    """One sentence on the negatives of one source, in Markdown; holds no names.
-
-    `side` is what they are: "tail", or "head" for those of a reciprocal relation, which are made for tails.
-    """
-    size, known = len(negatives), int((negatives.known >= 0).sum())
-    other = "tail" if side == "head" else "head"
-    facts = f"**{share(known, size)}** would be known facts" if known else "none would be a known fact"
-    if size == 1:
-        facts = f"it {'would' if known else 'would not'} be a known fact"
-    if negatives.source == "random":
-        return f"Of {count(size, 'random ' + side)}, {facts}." if size > 1 else f"One random {side}: {facts}."
-    made = f"{negatives.source} made {count(size, 'fake ' + side)} for {count(len(np.unique(negatives.heads)), other)}"
-    cosine = float(np.median(negatives.cosine))
-    alike = "" if cosine >= ALIKE else ", though far from alike"
-    if size == 1:
-        return f"{made}; by its nearest entity{alike} (cosine {cosine:.2f}), {facts}."
-    nearest = len(np.unique(negatives.nearest))
-    place = "**one and the same entity**" if nearest == 1 else f"**{nearest:,} different entities**"
-    return f"{made}; they fall nearest to {place}{alike} (typical cosine {cosine:.2f}); {facts}."

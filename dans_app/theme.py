@@ -35,6 +35,12 @@ FLOOR = Look(
     "What a ranking by how often each entity fills the slot gets, without any learning.",
 )
 
+OPINION = ["#B4478C", "#A9A3B0", "#0B9268"]
+"""Colours from "fake" by "cannot tell" to "real"."""
+
+SEQUENCE = ["#3B4C8C", "#5B6C8F", "#8E8B79", "#C2A94F", "#F2CF3C"]
+"""From low to high; lightness rises all the way, so it reads without seeing colours (after cividis)."""
+
 BY_SOURCE = {"positive": POSITIVE, "G_E": G_E, "G_R": G_R, "random": RANDOM}
 """Looks by the `source` of an inspection row."""
 

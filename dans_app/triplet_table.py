@@ -1,184 +1,301 @@
-"""The negatives of one triplet as a sentence, a strip of scores and a table."""
+"""The negatives of one triplet, source by source and run by run: as sentences, cards and a table."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
+import streamlit as st
 
-from dans_app import shell, theme
-from dans_app.map_figure import escape
-from dans_app.snapshots import count
+from dans_app import theme
+from dans_app.snapshots import count, share
+from dans_app.theme import Look
+from dans_app.words import plain
+from dans_core.datasets import SPLITS
 
 if TYPE_CHECKING:
     from dans_core.inspection import Inspection, Row
 
-SOURCES = {"G_E": "fake", "G_R": "fake", "random": "negative"}
-_MARKS = {"G_E": ":orange[◆]", "G_R": ":blue[■]", "random": ":gray[✕]"}
-_TITLES = {"positive": "Positive", "G_E": "G_E", "G_R": "G_R", "random": "Random"}
-_ROW = 62
-_LANES = np.array([0.0, 0.22, -0.22, 0.11, -0.11])
+HARDEST = 3
+"""Different names on a card."""
+
+_PATHWAYS = ("G_E", "G_R")
+_MARKS = {"diamond": ":orange[◆]", "square": ":blue[■]", "x": ":gray[✕]", "circle": ":green[●]"}
+_OTHER_MARK = ":violet[▲]"
+_OTHER_LOOK = Look("", theme.D_AUX.color, "triangle-up", "7 3")
 
 
-def verdicts(inspection: Inspection) -> list[str]:
-    """One line on each source, in Markdown: harder than the positive, harder than random, false negatives."""
-    return [
-        f"{_MARKS[source]} {sentence(source, inspection)}"
-        for source in SOURCES
-        if any(row.source == source for row in inspection.negatives)
-    ]
+@dataclass(frozen=True)
+class Shown:
+    """What one run says of one side of the triplet.
+
+    Attributes:
+        run: id of the run, empty for the chosen one; `label` tells it from the others.
+        side: what the negatives are, "tail" or "head".
+        epoch: of the weights.
+    """
+
+    run: str
+    label: str
+    side: str
+    epoch: int
+    seen: Inspection
 
 
-def sentence(source: str, inspection: Inspection) -> str:
-    """ "Of 5 fakes of G_R, 0 outscore the positive, 1 outscores every random negative, 2 are known facts (…)." """
-    rows = [row for row in inspection.negatives if row.source == source]
-    random = [row.score for row in inspection.negatives if row.source == "random"]
-    above = sum(row.score > inspection.positive.score for row in rows)
-    known = sum(row.known is not None for row in rows)
-    what = (
-        count(len(rows), "random negative")
-        if source == "random"
-        else f"{count(len(rows), 'fake')} of {source}"
+@dataclass(frozen=True)
+class Lane:
+    """The negatives of one source of one run, in the order of their draws."""
+
+    shown: Shown
+    source: str
+    rows: tuple[Row, ...]
+
+    @property
+    def positive(self) -> Row:
+        """What they stand against, scored by the same run."""
+        return self.shown.seen.positive
+
+    @property
+    def fakes(self) -> bool:
+        """Whether they are vectors made by a pathway, read by their nearest entity."""
+        return self.source in _PATHWAYS
+
+    def against(self, row: Row) -> float:
+        """Score minus the positive's."""
+        return row.score - self.positive.score
+
+
+def lanes(shown: Iterable[Shown]) -> list[Lane]:
+    """One lane for each source of each run, whatever the sources are called."""
+    found = []
+    for part in shown:
+        for source in dict.fromkeys(row.source for row in part.seen.negatives):
+            rows = tuple(row for row in part.seen.negatives if row.source == source)
+            found.append(Lane(part, source, rows))
+    return found
+
+
+def look(source: str) -> Look:
+    """How a source is drawn; one without a look of its own gets a spare one."""
+    return theme.BY_SOURCE.get(source) or Look(source, _OTHER_LOOK.color, _OTHER_LOOK.marker)
+
+
+def title(source: str) -> str:
+    """A source as it is written on screen."""
+    return "Positive" if source == "positive" else look(source).name
+
+
+def mark(source: str) -> str:
+    """The marker of a source in its colour, in Markdown."""
+    return _MARKS.get(look(source).marker, _OTHER_MARK)
+
+
+def token(lane: Lane, row: Row) -> str:
+    """What an address calls one negative, such as "G_R.3", or "some-run~head.random.1" for a head by another run."""
+    run = f"{lane.shown.run}~" if lane.shown.run else ""
+    side = "head." if lane.shown.side == "head" else ""
+    return f"{run}{side}{row.source}.{row.draw + 1}"
+
+
+def tokens(found: Iterable[Lane]) -> dict[str, tuple[Lane, Row]]:
+    """Every negative by its token."""
+    return {token(lane, row): (lane, row) for lane in found for row in lane.rows}
+
+
+def hardest(found: Sequence[Lane]) -> tuple[Lane, Row]:
+    """The negative that comes closest to its positive, or furthest beyond it; the first lane's run comes first."""
+    own = [lane for lane in found if lane.shown.run == found[0].shown.run]
+    return max(((lane, row) for lane in own for row in lane.rows), key=lambda pair: pair[0].against(pair[1]))
+
+
+# --- words -----------------------------------------------------------------------------------------------------
+
+
+def known_line(names: tuple[str, str, str], split: str | None) -> str:
+    """Whether the triplet itself is a fact, in Markdown; the names are made plain."""
+    head, relation, tail = (plain(name, 60) for name in names)
+    fact = f"a fact of **{split}**" if split else "**no known fact**; its negatives all the same"
+    return f"({head}, {relation}, {tail}) is {fact}."
+
+
+def answers_line(
+    names: tuple[str, str, str], side: str, counts: dict[str, int], is_fact: bool, num_entities: int
+) -> str:
+    """How many known answers the query has in each split, and how often a random entity is another one."""
+    head, relation, tail = (plain(name, 60) for name in names)
+    query = f"(?, {relation}, {tail})" if side == "head" else f"({head}, {relation}, ?)"
+    total = sum(counts.values())
+    if not total:
+        return f"{query} has no known {side}, so none of its negatives can be a known fact."
+    splits = ", ".join(f"{number:,} {split}" for split, number in counts.items())
+    chance = share(total - is_fact, num_entities - 1)
+    others = "another of them" if is_fact else "one of them"
+    return (
+        f"{query} has **{total:,}** known {side if total == 1 else side + 's'} ({splits}); "
+        f"a random {side} is {others} in **{chance}** of draws."
     )
-    parts = [f"**{above:,}** {'outscores' if above == 1 else 'outscore'} the positive"]
-    if source != "random" and random:
+
+
+def headline(found: Sequence[Lane]) -> str:
+    """One sentence on all negatives of one side: how many outscore their positive, and the hardest by name."""
+    above = sum(row.score > lane.positive.score for lane in found for row in lane.rows)
+    total = sum(len(lane.rows) for lane in found)
+    lane, row = max(
+        ((lane, row) for lane in found for row in lane.rows), key=lambda pair: pair[0].against(pair[1])
+    )
+    several = len({part.shown.run for part in found}) > 1
+    source = f"{title(lane.source)}, {plain(lane.shown.label, 60)}" if several else title(lane.source)
+    gap = lane.against(row)
+    which = f"{name(lane, row)} ({source}), {abs(gap):.2f} {'above' if gap > 0 else 'below'} its positive"
+    if not above:
+        return f"None of the {total:,} negatives outscores its positive; the hardest is {which}."
+    outscore = "outscores its positive" if above == 1 else "outscore their positive"
+    return f"**{above:,}** of the {total:,} negatives {outscore}; the hardest is {which}."
+
+
+def name(lane: Lane, row: Row, limit: int = 60) -> str:
+    """A negative by name, in Markdown; "≈" where it is a fake read by its nearest entity."""
+    return ("≈ " if lane.fakes else "") + plain(row.nearest, limit)
+
+
+def badge(known: str | None) -> str:
+    """The split in which a negative is a known fact, in Markdown; nothing where it is none."""
+    return f" :violet-badge[✓ {known}]" if known else ""
+
+
+def card(lane: Lane) -> list[str]:
+    """One source in a few lines of Markdown: what outscores what, known facts, and the hardest by name, each once."""
+    rows, size = lane.rows, len(lane.rows)
+    above = sum(row.score > lane.positive.score for row in rows)
+    lines = [f"**{above:,} of {size:,}** {verb(above, 'outscores', 'outscore')} the positive"]
+    random = [row.score for row in lane.shown.seen.negatives if row.source == "random"]
+    if lane.source != "random" and random:
         harder = sum(row.score > max(random) for row in rows)
-        parts.append(f"**{harder:,}** {'outscores' if harder == 1 else 'outscore'} every random negative")
-    false = "is a known fact" if known == 1 else "are known facts"
-    note = "" if not known else " (a false negative)" if known == 1 else " (false negatives)"
-    parts.append(f"**{known:,}** {false}{note}")
-    return f"Of {what}, {parts[0]}, {', '.join(parts[1:])}."
+        lines.append(f"**{harder:,}** {verb(harder, 'outscores', 'outscore')} every random negative")
+    lines.append(known_words(rows))
+    named: dict[int, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: -row.score):
+        named.setdefault(row.nearest_id, []).append(row)
+    for alike in list(named.values())[:HARDEST]:
+        first, times = alike[0], f" × {len(alike)}" if len(alike) > 1 else ""
+        lines.append(f"`{signed(lane.against(first))}` {name(lane, first, 40)}{times}{badge(first.known)}")
+    return lines
 
 
-def strip(inspection: Inspection) -> go.Figure:
-    """Scores by source, the positive's as a line through all of them; a ring marks a known fact."""
-    chart = go.Figure()
-    sources = [source for source in SOURCES if any(row.source == source for row in inspection.negatives)]
-    places = {source: len(sources) - 1 - i for i, source in enumerate(sources)}
-    for source in sources:
-        rows = [row for row in inspection.negatives if row.source == source]
-        look = theme.BY_SOURCE[source]
-        lanes = _LANES[np.arange(len(rows)) % len(_LANES)] if len(rows) > 1 else np.zeros(len(rows))
-        known = np.array([row.known is not None for row in rows])
-        chart.add_trace(
-            go.Scatter(
-                x=np.array([row.score for row in rows]),
-                y=places[source] + lanes,
-                mode="markers",
-                name=_TITLES[source],
-                marker={"symbol": look.marker, "color": look.color, "size": 10, "opacity": 0.8},
-                hovertext=[hover(row) for row in rows],
-                hovertemplate="%{hovertext}<extra></extra>",
-                customdata=[[source, row.draw, row.nearest_id] for row in rows],
-                showlegend=False,
+def signed(value: float) -> str:
+    """A difference of scores as it is read: "+0.42", "−3.10"."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def known_words(rows: Sequence[Row]) -> str:
+    """ "**2** known facts (1 train, 1 test)"."""
+    found = Counter(row.known for row in rows if row.known)
+    total = sum(found.values())
+    splits = ", ".join(f"{found[split]:,} {split}" for split in SPLITS if found[split])
+    return f"**{total:,}** known {verb(total, 'fact', 'facts')}" + (f" ({splits})" if splits else "")
+
+
+def verb(number: int, one: str, many: str) -> str:
+    """The form that goes with the number."""
+    return one if number == 1 else many
+
+
+# --- the table -------------------------------------------------------------------------------------------------
+
+
+def table(shown: Iterable[Shown]) -> tuple[pd.DataFrame, list[str]]:
+    """The positive and then every negative of each run and side as a row, and the token of each; a positive's is ""."""
+    records, names = [], []
+    for part in shown:
+        found = tokens(lanes([part]))
+        names += ["", *found]
+        for row in (part.seen.positive, *(row for _, row in found.values())):
+            records.append(
+                {
+                    "source": title(row.source),
+                    "draw": None if row.source == "positive" else row.draw + 1,
+                    "nearest entity": row.nearest,
+                    "score": row.score,
+                    "against positive": row.score - part.seen.positive.score,
+                    "known fact": row.known or "no",
+                    "cosine": row.cosine,
+                    "length": row.scale,
+                    "D_adv": row.d_adv,
+                    "D_aux": opinion(row),
+                    "side": part.side,
+                    "run": part.label,
+                }
             )
-        )
-        if known.any():
-            chart.add_trace(
-                go.Scatter(
-                    x=np.array([row.score for row in rows])[known],
-                    y=(places[source] + lanes)[known],
-                    mode="markers",
-                    name="Known fact",
-                    marker={
-                        "symbol": "circle-open",
-                        "color": theme.D_ADV.color,
-                        "size": 18,
-                        "line": {"width": 2},
-                    },
-                    hoverinfo="skip",
-                    legendgroup="known",
-                    showlegend=not any(trace.name == "Known fact" for trace in chart.data),
-                )
-            )
-    chart.add_trace(
-        go.Scatter(
-            x=np.full(2, inspection.positive.score),
-            y=np.array([-0.5, len(sources) - 0.5]),
-            mode="lines",
-            name="The positive",
-            line={"color": theme.POSITIVE.color, "width": 2.5},
-            hovertext=[hover(inspection.positive)] * 2,
-            hovertemplate="%{hovertext}<extra></extra>",
-        )
-    )
-    chart.update_layout(
-        height=_ROW * len(sources) + 92,
-        margin={"l": 4, "r": 12, "t": 8, "b": 4},
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "title": None},
-        xaxis={"title": {"text": "decoder score (higher: more believed)"}, "zeroline": False},
-        yaxis={
-            "tickvals": list(places.values()),
-            "ticktext": [_TITLES[source] for source in places],
-            "range": [-0.55, len(sources) - 0.45],
-            "showgrid": False,
-            "zeroline": False,
-            "title": None,
-        },
-        hoverlabel={"align": "left", "font": {"size": 12}},
-        hovermode="closest",
-        dragmode=False,
-    )
-    return chart
+    frame = pd.DataFrame(records)
+    return frame.astype({"draw": "Int64"}), names
 
 
-def hover(row: Row) -> str:
-    """One negative in a few lines, its names escaped."""
-    name = escape(row.nearest)
-    if row.source in ("positive", "random"):
-        lines = [f"<b>{_TITLES[row.source]}</b>: {name}"]
-    else:
-        lines = [
-            f"<b>Fake from {row.source}</b>",
-            f"nearest entity: <b>{name}</b>, cosine {row.cosine:.2f}, length × {row.scale:.2f}",
-        ]
-    lines.append(f"score {row.score:.2f}" + ("" if row.d_adv is None else f", D_adv {row.d_adv:.2f}"))
-    lines.append("not a known fact" if row.known is None else f"known fact ({row.known})")
-    return "<br>".join(lines)
+def columns(side: str) -> dict[str, Any]:
+    """How the columns of the table are headed and explained; `side` is what the negatives are."""
+    column = st.column_config
+    what = "entity" if side == "both" else side
+    return {
+        "source": column.TextColumn("Source", help="Who made it.", pinned=True),
+        "draw": column.NumberColumn("Draw", help="Counts within a source."),
+        "nearest entity": column.TextColumn(
+            f"Nearest {what}",
+            help="The nearest entity by cosine. A random negative and the positive are entities themselves.",
+        ),
+        "score": column.NumberColumn(
+            "Score", format="%.2f", help="By the decoder: the higher, the more the model believes it."
+        ),
+        "against positive": column.NumberColumn(
+            "Against positive",
+            format="%+.2f",
+            help="Score minus the positive’s. Above 0 the model prefers the negative.",
+        ),
+        "known fact": column.TextColumn(
+            "Known fact", help="The split in which it is a fact with its nearest entity: a false negative."
+        ),
+        "cosine": column.NumberColumn(
+            "Cosine", format="%.2f", help="To the nearest entity; 1 is the same direction."
+        ),
+        "length": column.NumberColumn(
+            "Length",
+            format="× %.2f",
+            help="Against the median length of an entity. The cosine does not see it.",
+        ),
+        "D_adv": column.NumberColumn(
+            "D_adv", format="%.2f", help="The probability, by D, that it is a real entity."
+        ),
+        "D_aux": column.TextColumn(
+            "D_aux", help="Which pathway D believes made this fake, and how sure it is."
+        ),
+        "side": column.TextColumn("Side", help="Which side of the triplet it takes the place of."),
+        "run": column.TextColumn("Run", help="Its sampler, and what differs from the run above."),
+    }
 
 
-def alt(inspection: Inspection) -> str:
-    """The strip of scores in words."""
-    parts = []
-    for source in SOURCES:
-        scores = [row.score for row in inspection.negatives if row.source == source]
-        if scores:
-            parts.append(f"{_TITLES[source]} from {min(scores):.1f} to {max(scores):.1f}")
-    return f"Decoder scores. The positive has {inspection.positive.score:.1f}; {'; '.join(parts)}."
-
-
-def table(inspection: Inspection) -> pd.DataFrame:
-    """The positive and then every negative as a row."""
-    return pd.DataFrame(
-        [
-            {
-                "source": _TITLES[row.source],
-                "nearest entity": row.nearest,
-                "score": row.score,
-                "against positive": row.score - inspection.positive.score,
-                "known fact": row.known or "no",
-                "cosine": row.cosine,
-                "length": row.scale,
-                "D_adv": row.d_adv,
-                "D_aux": opinion(row),
-            }
-            for row in (inspection.positive, *inspection.negatives)
-        ]
-    )
+def label(lane: Lane, row: Row, several_runs: bool, several_sides: bool) -> str:
+    """One negative in a list to choose from, in plain text."""
+    parts = [f"{title(row.source)} {row.draw + 1}", ("≈ " if lane.fakes else "") + row.nearest]
+    parts.append(signed(lane.against(row)))
+    if row.known:
+        parts.append(f"✓ {row.known}")
+    if several_sides:
+        parts.insert(0, f"Fake {lane.shown.side}" if lane.fakes else lane.shown.side.capitalize())
+    if several_runs:
+        parts.append(lane.shown.label)
+    return " · ".join(parts)
 
 
 def opinion(row: Row) -> str:
     """Which pathway D_aux thinks made a fake, and how sure it is; a dash for what no pathway made."""
-    if row.d_aux is None or row.source not in ("G_E", "G_R"):
+    if row.d_aux is None or row.source not in _PATHWAYS:
         return "–"
     guess, sure = ("G_R", row.d_aux) if row.d_aux >= 0.5 else ("G_E", 1 - row.d_aux)
     return f"{guess}, {100 * sure:.0f} %"
 
 
-def known_line(names: tuple[str, str, str], split: str | None) -> str:
-    """Whether the triplet itself is a fact, in Markdown; the names are made plain."""
-    head, relation, tail = (shell.plain(name, 60) for name in names)
-    fact = f"a fact of **{split}**" if split else "**no known fact**; its negatives all the same"
-    return f"({head}, {relation}, {tail}) is {fact}."
+def alt(shown: Sequence[Shown]) -> str:
+    """The table in words."""
+    sizes = sum(len(part.seen.negatives) for part in shown)
+    return f"{count(len(shown), 'positive')} and {count(sizes, 'negative')}, one a row, with scores and D’s opinion."

@@ -17,6 +17,9 @@ from dans_core.kg import KnowledgeGraph
 _LONGEST_NAME = 120
 """Longer names are not compared with those of the graph: finding alike ones takes time that grows with length."""
 
+LONGEST_SEARCH = 100
+"""Characters of a search for entities."""
+
 
 def relation(text: str | None, kg: KnowledgeGraph) -> tuple[int, str | None]:
     """A relation or reciprocal by name; without one, the relation with the most facts."""
@@ -38,6 +41,34 @@ def entity(text: str | None, kg: KnowledgeGraph, role: str) -> tuple[int | None,
     if place < kg.num_entities and kg.entities[place] == text:
         return place, None
     return None, f"{_none_such(kg, role, text, kg.entities)}; another is shown instead."
+
+
+def matching(text: str | None, kg: KnowledgeGraph) -> tuple[list[int], str | None]:
+    """Entities by a part of their name, or by a regular expression between slashes; in any case of letters.
+
+    By RE2, whose time grows with the length of a name alone, since an address may carry a pattern made to hang others.
+    """
+    if not text or not text.strip():
+        return [], None
+    if len(text) > LONGEST_SEARCH:
+        return [], f"A search has at most {LONGEST_SEARCH} characters; this one has {len(text):,}."
+    import pyarrow as pa
+    from pyarrow import compute
+
+    names = pa.array(kg.entities)
+    expression = len(text) > 2 and text.startswith("/") and text.endswith("/")
+    try:
+        found = (
+            compute.match_substring_regex(names, text[1:-1], ignore_case=True)
+            if expression
+            else compute.match_substring(names, text.strip(), ignore_case=True)
+        )
+    except pa.ArrowInvalid:
+        return [], f"“{shell.plain(text, 40)}” is not a regular expression that can be searched for."
+    ids = np.flatnonzero(found.to_numpy(zero_copy_only=False)).tolist()
+    if ids:
+        return ids, None
+    return [], f"No entity of {shell.plain(shell.dataset_name(kg.name))} matches “{shell.plain(text, 40)}”."
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from dans_core.batch import Batch
 from dans_core.config import Config
-from dans_core.events import Diagnostics, PathwayHealth
-from dans_core.gan import PATHWAYS
+from dans_core.events import QUANTILES, Diagnostics, PathwayHealth, Quantiles
+from dans_core.gan import PATHWAYS, Modulation
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import train_graph
 from dans_core.networks import Networks
@@ -42,27 +42,44 @@ class Fakes:
 
     by_head   (C, K, dim)  G_E, one row per distinct head
     by_query  (Q, K, dim)  G_R, one row per query
+    neutral   what the same pathways make of the same noise without FiLM, if asked for
     """
 
     by_head: Tensor
     by_query: Tensor
+    neutral: Fakes | None = None
 
 
 def draw_fakes(
-    networks: Networks, config: Config, batch: Batch, entities: Tensor, draws: int, random: torch.Generator
+    networks: Networks,
+    config: Config,
+    batch: Batch,
+    entities: Tensor,
+    draws: int,
+    random: torch.Generator,
+    neutral: bool = False,
 ) -> Fakes | None:
-    """Fakes for the conditions of a batch as the networks make them now; None without a GAN."""
+    """Fakes for the conditions of a batch as the networks make them now; None without a GAN.
+
+    Those of `neutral` have α = 1 and β = 0 for every condition; all else of the trained pathways stays, also the
+    running statistics of batch norm.
+    """
     if networks.generator is None:
         return None
     scale = noise_scale(config, entities)
     queries = networks.model.queries(entities, batch.heads, batch.relations)
-    out = []
+    unmoved = Modulation(entities.new_ones(1, config.dim), entities.new_zeros(1, config.dim))
+    out: list[Tensor] = []
+    bare: list[Tensor] = []
     with _evaluating(networks.generator):
         for name, condition in zip(PATHWAYS, (entities[batch.conditions], queries), strict=True):
             pathway = networks.generator.pathway(name)
             noise = scale * torch.randn(len(condition), draws, condition.shape[1], generator=random)
-            out.append(pathway(condition.unsqueeze(1) + noise, pathway.localise(condition)))
-    return Fakes(*out)
+            start = condition.unsqueeze(1) + noise
+            out.append(pathway(start, pathway.localise(condition)))
+            if neutral:
+                bare.append(pathway(start, [unmoved] * len(pathway.films)))
+    return Fakes(out[0], out[1], Fakes(bare[0], bare[1]) if neutral else None)
 
 
 @torch.no_grad()
@@ -78,16 +95,20 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
     drawn = draw_uniform(answer, DRAWS, kg.num_entities, random)
     by_random = model.decoder.score(queries.unsqueeze(1), entities[drawn])
     sides: dict[str, PathwayHealth] = {}
-    if fakes := draw_fakes(networks, config, batch, entities, DRAWS, random):
-        for key, made, index in (
-            ("g_e", fakes.by_head, batch.condition),
-            ("g_r", fakes.by_query, torch.arange(len(batch.heads))),
+    fakes = draw_fakes(networks, config, batch, entities, DRAWS, random, neutral=True)
+    if fakes and fakes.neutral:
+        for key, made, bare, index in (
+            ("g_e", fakes.by_head, fakes.neutral.by_head, batch.condition),
+            ("g_r", fakes.by_query, fakes.neutral.by_query, torch.arange(len(batch.heads))),
         ):
             scores = model.decoder.score(queries.unsqueeze(1), made[index])
+            hardness = scores - positive.unsqueeze(1)
             close, _ = nearest(made, entities)
+            heads, relations = _between(made, index, batch, entities, key)
+            heads_neutral, relations_neutral = _between(bare, index, batch, entities, key)
             sides[key] = PathwayHealth(
                 outscores_random=_share(scores > by_random),
-                outscores_positive=_share(scores > positive.unsqueeze(1)),
+                outscores_positive=_share(hardness > 0),
                 mean_score=float(scores.mean()),
                 mean_cosine=mean_cosine(made[:, 0]),
                 effective_rank=effective_rank(made[:, 0]),
@@ -96,6 +117,13 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
                 scale=float(made.norm(dim=-1).median() / entities.norm(dim=-1).median().clamp_min(1e-12)),
                 false_negatives=_share(known(kg, batch, close[index])),
                 conditions=len(made),
+                effective_nearest=_short(effective_number(close)),
+                scores=_quantiles(scores),
+                hardness=_quantiles(hardness),
+                between_heads=heads,
+                between_relations=relations,
+                between_heads_neutral=heads_neutral,
+                between_relations_neutral=relations_neutral,
             )
     return Diagnostics(
         epoch=epoch,
@@ -103,6 +131,10 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
         random_score=float(by_random.mean()),
         random_outscores_positive=_share(by_random > positive.unsqueeze(1)),
         random_false_negatives=_share(known(kg, batch, drawn)),
+        positive_scores=_quantiles(positive),
+        random_scores=_quantiles(by_random),
+        random_hardness=_quantiles(by_random - positive.unsqueeze(1)),
+        num_entities=kg.num_entities,
         **sides,
     )
 
@@ -210,6 +242,76 @@ def copy_spread(fakes: Tensor) -> float:
     within = (fakes - fakes.mean(1, keepdim=True)).square().sum() / (conditions * (draws - 1))
     total = (rows - rows.mean(0)).square().sum() / (len(rows) - 1)
     return float((within / total).sqrt()) if total > 0 else 0.0
+
+
+def effective_number(ids: Tensor) -> float:
+    """exp of the entropy of how often each id occurs: n where n ids occur equally often."""
+    counts = ids.flatten().bincount().double()
+    return float(torch.special.entr(counts / counts.sum()).sum().exp())
+
+
+def adaptivity(fakes: Tensor, index: Tensor, group: Tensor, entities: Tensor) -> float | None:
+    """How far the fakes for the queries of one group differ, in units of how far the entities differ.
+
+    With f_q the mean fake for query q over all noise and f̄_g that of the n_g queries of group g,
+
+        sqrt(V / V_E),   V = Σ_g Σ_q |f_q − f̄_g|² / Σ_g (n_g − 1),   V_E = Σ_i |e_i − ē|² / (N − 1).
+
+    It is 0 where all queries of a group get the same fake and 1 where their fakes differ as much as entities do.
+    Grouped by relation it says what the head changes, grouped by head what the relation changes. A mean over K draws
+    still has the noise s_q² / K, s_q² being the variance of the draws for q: that part is taken off, so the estimate of
+    V is unbiased for any K, and 0 stands for one below 0.
+
+    Parameters
+    ----------
+    fakes: shape (C, K, dim), K ≥ 2 draws for each of C conditions.
+    index: shape (Q,), the condition of each query; another one for each query of a group.
+    group: shape (Q,), the number of each query's group.
+    entities: shape (N, dim).
+
+    Returns
+    -------
+    None where no group has two queries, where all entities are one point, and where a number is not finite.
+    """
+    draws = fakes.shape[1]
+    means = fakes.mean(1)
+    noise = (fakes - means.unsqueeze(1)).square().sum((1, 2)) / (draws * (draws - 1))
+    means, noise = means[index], noise[index]
+    sizes = group.bincount()
+    centres = means.new_zeros(len(sizes), means.shape[1]).index_add_(0, group, means)
+    centres /= sizes.clamp_min(1).unsqueeze(1)
+    apart = (means - centres[group]).square().sum() - noise @ (1 - 1 / sizes[group])
+    freedom = (sizes - 1).clamp_min(0).sum()
+    return _short((apart.clamp_min(0) / freedom / entities.var(0).sum()).sqrt())
+
+
+def _between(
+    fakes: Tensor, index: Tensor, batch: Batch, entities: Tensor, key: str
+) -> tuple[float | None, float | None]:
+    """`adaptivity` between heads and between relations."""
+    heads = adaptivity(fakes, index, batch.relations, entities)
+    # All relations of a head get the same fakes from G_E, draw by draw.
+    return heads, 0.0 if key == "g_e" else adaptivity(fakes, index, batch.condition, entities)
+
+
+def _quantiles(values: Tensor) -> Quantiles | None:
+    """`QUANTILES` of all values; None where one is not finite."""
+    ordered = np.sort(values.numpy(), axis=None)
+    found = np.interp(np.array(QUANTILES) / 100 * (len(ordered) - 1), np.arange(len(ordered)), ordered)
+    if not np.isfinite(found).all():
+        return None
+    low, below, middle, above, high = (_rounded(number) for number in found)
+    return low, below, middle, above, high
+
+
+def _short(number: Tensor | float) -> float | None:
+    """Rounded for a short line of events; None for what is not finite."""
+    return _rounded(float(number)) if math.isfinite(number) else None
+
+
+def _rounded(number: float) -> float:
+    """To four significant decimals."""
+    return float(f"{number:.4g}")
 
 
 def _sample(kg: KnowledgeGraph, config: Config) -> Batch:

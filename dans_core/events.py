@@ -61,6 +61,12 @@ class Ranking(Event):
     best: bool
 
 
+QUANTILES = (5, 25, 50, 75, 95)
+"""Per cent of the values that lie below each number of `Quantiles`."""
+
+Quantiles = tuple[float, float, float, float, float]
+
+
 @dataclass(frozen=True)
 class PathwayHealth:
     """How the fakes of one pathway look (method, sections 7 and 8).
@@ -75,6 +81,13 @@ class PathwayHealth:
     scale               median length of a fake ÷ median length of an entity
     false_negatives     share whose nearest entity makes a known fact of any split
     conditions          number of different conditions looked at
+    effective_nearest   exp of the entropy of how often each entity is nearest: entities in even use
+    scores, hardness    decoder scores, and scores less that of the query's true answer
+    between_heads       how far fakes differ between the heads of a relation; 1 = as far as entities differ
+    between_relations   the same between the relations of a head; 0 for G_E, which does not know the relation
+    …_neutral           the same two of the same pathway without FiLM, that is with α = 1 and β = 0
+
+    Fields with a default are None in files of earlier versions, and where there was nothing to compare.
     """
 
     outscores_random: float
@@ -87,11 +100,22 @@ class PathwayHealth:
     scale: float
     false_negatives: float
     conditions: int
+    effective_nearest: float | None = None
+    scores: Quantiles | None = None
+    hardness: Quantiles | None = None
+    between_heads: float | None = None
+    between_relations: float | None = None
+    between_heads_neutral: float | None = None
+    between_relations_neutral: float | None = None
 
 
 @dataclass(frozen=True)
 class Diagnostics(Event):
-    """The measured state of the negatives; pathways are `None` for a run without a GAN."""
+    """The measured state of the negatives; pathways are `None` for a run without a GAN.
+
+    `positive_scores`, `random_scores` and `random_hardness` are as in `PathwayHealth`, of true answers and of random
+    negatives; `num_entities` is that of the graph. All four are None in files of earlier versions.
+    """
 
     kind: ClassVar[str] = "diagnostics"
     positive_score: float
@@ -100,6 +124,10 @@ class Diagnostics(Event):
     random_false_negatives: float
     g_e: PathwayHealth | None = None
     g_r: PathwayHealth | None = None
+    positive_scores: Quantiles | None = None
+    random_scores: Quantiles | None = None
+    random_hardness: Quantiles | None = None
+    num_entities: int | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,26 @@ _CALM = 3
 # Every D starts out guessing; it is called weak when this many checks in a row find it so.
 _WEAK = 3
 
+COLLAPSED_COSINE = 0.95
+"""Mean cosine of the fakes of different conditions above which they point one way."""
+
+COPIES = 0.02
+"""Copy spread below which the draws for one condition are copies."""
+
+EASY = 0.1
+"""Share of fakes that outscore a random negative below which they are easier than random."""
+
 _Key = tuple[str, str | None]
+
+
+def collapsed_nearest(num_entities: int, conditions: int) -> int:
+    """How many entities, or fewer, are nearest to the fakes of all conditions once a pathway has collapsed."""
+    return max(1, round(0.05 * min(num_entities, conditions)))
+
+
+def most_false_negatives(by_chance: float) -> float:
+    """The share of false negatives above which there are too many, beside the share of random negatives."""
+    return max(0.2, 2 * by_chance)
 
 
 @dataclass
@@ -99,13 +118,12 @@ def _troubles(losses: Losses, measured: Diagnostics, num_entities: int) -> Itera
 def _pathway_troubles(
     epoch: int, pathway: str, health: PathwayHealth, measured: Diagnostics, num_entities: int
 ) -> Iterator[HealthWarning]:
-    few = max(1, round(0.05 * min(num_entities, health.conditions)))
     signs = []
-    if health.mean_cosine > 0.95:
+    if health.mean_cosine > COLLAPSED_COSINE:
         signs.append(
             f"its fakes for different conditions point one way (mean cosine {health.mean_cosine:.2f})"
         )
-    if health.distinct_nearest <= few:
+    if health.distinct_nearest <= collapsed_nearest(num_entities, health.conditions):
         signs.append(
             f"{health.conditions:,} conditions share {health.distinct_nearest} of {num_entities:,} entities as "
             "the nearest to their fakes"
@@ -115,21 +133,21 @@ def _pathway_troubles(
             epoch, "collapse", pathway, f"{pathway} has collapsed: {', and '.join(signs)}.",
             "Try a longer warm-up, more noise (σ), a smaller FiLM weight (λ), or a lower learning rate of G.",
         )  # fmt: skip
-    if health.copy_spread < 0.02:
+    if health.copy_spread < COPIES:
         yield HealthWarning(
             epoch, "copies", pathway,
             f"The draws of {pathway} for one condition are copies: they spread only "
             f"{100 * health.copy_spread:.1f} % as far as all its fakes.",
             "Raise the noise (σ), also relative to the spread of the entities.",
         )  # fmt: skip
-    if health.outscores_random < 0.1:
+    if health.outscores_random < EASY:
         yield HealthWarning(
             epoch, "easier-than-random", pathway,
             f"The fakes of {pathway} are easier than random negatives: only {100 * health.outscores_random:.0f} % "
             "outscore a random entity, so they teach the base model less than one would.",
             "Give G more steps (k_G) or a higher learning rate; check the scale of the fakes.",
         )  # fmt: skip
-    if health.false_negatives > max(0.2, 2 * measured.random_false_negatives):
+    if health.false_negatives > most_false_negatives(measured.random_false_negatives):
         yield HealthWarning(
             epoch, "false-negatives", pathway,
             f"{100 * health.false_negatives:.0f} % of the fakes of {pathway} lie nearest to a known true answer "

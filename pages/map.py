@@ -1,4 +1,4 @@
-"""Screen Map: entities and generated negatives of one relation in one picture, at every snapshot of a run."""
+"""Screen Map: entities and generated negatives of one relation in one picture, over all snapshots of a run."""
 
 import math
 from typing import TypeVar
@@ -6,28 +6,23 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from dans_app import loading, map_figure, shell, snapshots, wanted
+from dans_app import exports, loading, map_data, map_view, map_words, shell, snapshots, wanted
 from dans_app.address import Address
 from dans_app.loading import Picture
-from dans_app.projection import TRUST_NEIGHBOURS, Projection
+from dans_app.projection import TRUST_NEIGHBOURS
 from dans_app.snapshots import Frame, RelationView
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run
 
 T = TypeVar("T")
 
-METHODS = {"umap": "UMAP", "pca": "PCA"}
-COLOURS = {"source": "Source", "opinion": "D’s opinion"}
-_MARKS = {"G_E": ":orange[◆]", "G_R": ":blue[■]", "random": ":gray[✕]"}
-
-FEW = 5  # up to so many true answers, a relation is said to have few
-
-_MISREAD = {
-    "umap": "**How not to misread it.** In UMAP, who is beside whom means something; the size of a cloud, the gap "
-    "between two clouds and the directions mean nothing. Look again in PCA before you believe a gap.",
-    "pca": "**How not to misread it.** PCA keeps directions and true gaps, but only two of all dimensions: points that "
-    "lie on one another here may be far apart in the others.",
-}
+KEY = "map"
+FROZEN = "map_frozen"
+SELECTED_IN_ADDRESS = 40
+COLOURS = {
+    "layer": "Layer", "hardness": "Hardness", "d_adv": "D_adv", "d_aux": "D_aux", "epoch": "Epoch, with trails"
+}  # fmt: skip
+SOURCES = {"G_E": "fake of G_E", "G_R": "fake of G_R", "random": "random negative"}
 
 
 def show() -> None:
@@ -41,14 +36,15 @@ def show() -> None:
         return
     with shell.told("This run cannot be drawn"):
         epochs = [epoch for epoch, _ in run.snapshots()]
+        frozen = st.session_state.get(FROZEN, {}).get(run.id)
         if epochs:
-            _show_map(run, loading.graph(run), epochs)
+            show_map(run, loading.graph(run), frozen or epochs)
         else:
-            _show_nothing_yet(run)
-        _watch(run, epochs)
+            show_nothing_yet(run)
+        watch(run, epochs, frozen=bool(frozen))
 
 
-def _show_nothing_yet(run: Run) -> None:
+def show_nothing_yet(run: Run) -> None:
     if run.is_live or run.status.state == "queued":
         st.info(
             "No snapshot yet: the first comes as soon as training begins, then one every "
@@ -62,52 +58,100 @@ def _show_nothing_yet(run: Run) -> None:
         )
 
 
-# --- the choices -----------------------------------------------------------------------------------------------
+@st.fragment
+def show_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
+    with shell.told("This run cannot be drawn"):
+        draw_map(run, kg, epochs)
 
 
-def _show_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
+def draw_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
+    last = loading.frame(run, epochs[-1], kg)
+    there, epochs = epochs, loading.shown_epochs(epochs, last.size, last.entities.shape[1])
     place, time = Address("map", kg.hash), Address("map", run.id, "epoch")
-    relation = _said(place, wanted.relation(place.raw("relation"), kg))
-    epoch = _said(time, wanted.epoch(time.raw("epoch"), epochs))
-    method = _said(place, wanted.one_of(place.raw("projection"), "projection", list(METHODS)))
-    colour = _said(place, wanted.one_of(place.raw("colour"), "colour", list(COLOURS)))
-    layers = _said(
-        place,
-        wanted.some_of(place.raw("layers"), "layer", list(map_figure.LAYERS), map_figure.DEFAULT_LAYERS),
+    token = f"{run.id} {kg.hash[:12]}"
+    at = map_view.state(KEY, token)
+    if at:
+        follow(place, time, at)
+    relation = said(place, wanted.relation(place.raw("relation"), kg))
+    epoch = said(time, wanted.epoch(time.raw("epoch"), there))
+    if epoch is not None:
+        # Of a long run the map holds some snapshots, and what stood there may have given way.
+        epoch = max(each for each in epochs if each <= epoch)
+    method = said(place, wanted.one_of(place.raw("projection"), "projection", list(map_data.NAMES)))
+    colour = said(place, wanted.one_of(place.raw("colour"), "colour", list(COLOURS)))
+    field = said(place, wanted.one_of(place.raw("field"), "field", ["off", "on"])) == "on"
+    layers = said(
+        place, wanted.some_of(place.raw("layers"), "layer", list(map_data.LAYERS), map_data.DEFAULT_LAYERS)
     )
-    found = _said(place, wanted.entity(place.raw("entity"), kg, "entity"))
+    found = said(place, wanted.matching(place.raw("find"), kg))
+    selection = [
+        f"{source}:{number}" for source, number in map_data.parse((time.raw("selection") or "").split(","))
+    ]
     place.keep("relation", kg.relation_name(relation))
     for address, name, value, default in (
         (time, "epoch", epoch, None),
         (place, "projection", method, "umap"),
-        (place, "colour", colour, "source"),
-        (place, "layers", ",".join(layers) or "none", ",".join(map_figure.DEFAULT_LAYERS)),
-        (place, "entity", None if found is None else kg.entities[found], None),
+        (place, "colour", colour, "layer"),
+        (place, "field", "on" if field else "off", "off"),
+        (place, "layers", ",".join(layers) or "none", ",".join(map_data.DEFAULT_LAYERS)),
+        (time, "selection", ",".join(selection[:SELECTED_IN_ADDRESS]), ""),
     ):
         address.keep(name, None if value == default else str(value))
     if place.message:
         st.warning(place.message, icon=":material/link_off:")
+    if not last.has_fakes:
+        # Kept in the address for the next run: this one has no discriminator to tell it.
+        colour, field = "layer" if colour in ("d_adv", "d_aux") else colour, False
 
-    frame = loading.frame(run, epochs[-1] if epoch is None else epoch, kg)
-    one, two, three = st.columns([5, 5, 3], vertical_alignment="top")
-    with one:
-        _relation_choice(place, kg, relation)
-    with two:
-        _epoch_choice(time, run, epochs, epoch)
-    with three:
-        _choice(place, "projection", "Projection", METHODS, method, "map_method",
-                "UMAP shows neighbourhoods, PCA shows true directions and gaps.")  # fmt: skip
-    _layer_choice(place, kg, layers, frame)
-
-    view = loading.view(run, frame.epoch, kg, relation)
-    picture = loading.picture(run, frame.epoch, kg, method, view.focus)
-    _show_words(view, frame, run)
-    _show_picture(view, frame, picture, kg, layers, colour == "opinion", found)
-    _show_beside(place, picture, view, frame, kg, colour, found, layers)
+    shown = epochs[-1] if epoch is None else epoch
+    now = epochs.index(shown)
+    view = loading.view(run, epochs, kg, relation)
+    frames = loading.frames(run, epochs, kg)
+    picture = loading.picture(run, epochs, shown, kg, method, view.focus)
+    data = map_view.payload(
+        [map_data.plate(shell.describe(run), run.id, view, frames, kg, picture.series, picture.single)],
+        token,
+        epoch=epoch,
+        layers=layers,
+        colour=colour,
+        field=field,
+        found=found,
+        selection=selection,
+        live=run.is_live,
+    )
+    above = st.container()
+    left, right = st.columns([7, 2], gap="medium")
+    # What is sent first is drawn first.
+    with left:
+        map_view.show(data, KEY)
+    with above:
+        controls(place, run, kg, epochs, relation, method, colour, field, last.has_fakes)
+        st.markdown("  \n".join(map_words.sentences(view, frames[now], now, run)))
+        if notes := map_words.notes(view):
+            st.caption(" ".join(notes))
+        # Always there, so that the map does not jump when UMAP arrives.
+        st.caption(map_words.origin(picture, method, frames[now], loading.projector().warm))
+    with right:
+        beside(run, kg, picture, shown)
+        nearest(selection, view, frames[now], kg)
     st.session_state["map_waiting"] = picture.waiting
+    chosen(run, selection, view, frames[now], now, kg)
+    tables(run, view, now, kg, data, shown)
 
 
-def _said(address: Address, answer: tuple[T, str | None]) -> T:
+def follow(place: Address, time: Address, at: dict) -> None:
+    """Into the address what the person did on the map, where the browser has told it since the last time."""
+    if st.session_state.get("map_told") == at:
+        return
+    st.session_state["map_told"] = at
+    layers = [name for name in map_data.LAYERS if name in at["layers"]]
+    time.choose("epoch", None if at["epoch"] is None else str(at["epoch"]))
+    place.choose("layers", ",".join(layers) or "none")
+    keys = [f"{source}:{number}" for source, number in map_data.parse(at["selection"])]
+    time.choose("selection", ",".join(keys) or None)
+
+
+def said(address: Address, answer: tuple[T, str | None]) -> T:
     """The value of an answer of `wanted`; its complaint is kept to be shown."""
     value, complaint = answer
     if complaint:
@@ -115,255 +159,212 @@ def _said(address: Address, answer: tuple[T, str | None]) -> T:
     return value
 
 
-def _relation_choice(place: Address, kg: KnowledgeGraph, relation: int) -> None:
-    st.session_state["map_relation"] = relation
-    st.selectbox(
-        "Relation",
-        range(2 * kg.num_relations),
-        format_func=lambda number: snapshots.relation_label(kg, number),
-        key="map_relation",
-        on_change=lambda: place.choose("relation", kg.relation_name(st.session_state["map_relation"])),
-        help="Type to search. A name with ⁻¹ is the same relation read backwards: its answers are heads, so its fakes "
-        "are fake heads.",
-    )
+# --- the choices -----------------------------------------------------------------------------------------------
 
 
-def _epoch_choice(time: Address, run: Run, epochs: list[int], epoch: int | None) -> None:
-    newest = epochs[-1]
-    if len(epochs) == 1:
-        st.text_input("Epoch", f"{newest:,}", disabled=True, help="The run has one snapshot so far.")
-        return
+def controls(
+    place: Address, run: Run, kg: KnowledgeGraph, epochs: list[int], relation: int, method: str, colour: str,
+    field: bool, has_fakes: bool,
+) -> None:  # fmt: skip
+    one, two, three = st.columns([5, 4, 4], vertical_alignment="bottom")
+    state = st.session_state
+    with one:
+        state["map_relation"] = relation
+        st.selectbox(
+            "Relation",
+            range(2 * kg.num_relations),
+            format_func=lambda number: snapshots.relation_label(kg, number),
+            key="map_relation",
+            on_change=lambda: place.choose("relation", kg.relation_name(state["map_relation"])),
+            help="Type to search. A name with ⁻¹ is the same relation read backwards: its answers are heads, so its "
+            "fakes are fake heads.",
+        )
+    with two:
+        state["map_method"] = method
+        st.segmented_control(
+            "Projection",
+            list(map_data.NAMES),
+            format_func=map_data.NAMES.__getitem__,
+            key="map_method",
+            required=True,
+            on_change=lambda: place.choose("projection", state["map_method"]),
+            help="UMAP and t-SNE show neighbourhoods, PCA true directions and gaps. UMAP and PCA hold all snapshots in "
+            "one space, so that epochs can be compared.",
+        )
+    with three:
+        state["map_colour"] = colour
+        st.selectbox(
+            "Colour by",
+            list(COLOURS) if has_fakes else ["layer", "hardness", "epoch"],
+            format_func=COLOURS.__getitem__,
+            key="map_colour",
+            on_change=lambda: place.choose("colour", state["map_colour"]),
+            help="**Hardness**: the decoder’s score of a negative minus a true answer’s of its query; above 0 the "
+            "model prefers the negative. **D_adv**: how real the discriminator thinks a point is. **D_aux**: which "
+            "pathway it believes made it. **Epoch**: the way each negative has come.",
+        )
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        state["map_find"] = place.raw("find") or ""
+        st.text_input(
+            "Find entities",
+            key="map_find",
+            placeholder="Find: part of a name, or /regular expression/",
+            label_visibility="collapsed",
+            max_chars=wanted.LONGEST_SEARCH,
+            on_change=lambda: place.choose("find", state["map_find"] or None),
+            width=330,
+        )
+        if has_fakes:
+            state["map_field"] = field
+            st.toggle(
+                "D_adv’s field",
+                key="map_field",
+                on_change=lambda: place.choose("field", "on" if state["map_field"] else None),
+                help="Behind the points, what D_adv thinks of them: a mean over the points around each place, pale "
+                "where there are few. D sees all dimensions, so the field is a summary, not its border.",
+            )
+        if run.is_live:
+            state["map_freeze"] = run.id in state.get(FROZEN, {})
+            st.toggle(
+                "Freeze",
+                key="map_freeze",
+                on_change=freeze,
+                args=(run, epochs),
+                help="Stay with the snapshots of now while the run goes on.",
+            )
 
-    def chosen() -> None:
-        picked = st.session_state["map_epoch_slider"]
-        time.choose("epoch", None if picked == newest else str(picked))
 
-    st.session_state["map_epoch_slider"] = newest if epoch is None else epoch
-    st.select_slider(
-        "Epoch" + (" · following the newest" if epoch is None and run.is_live else ""),
-        epochs,
-        format_func=lambda number: f"{number:,}",
-        key="map_epoch_slider",
-        on_change=chosen,
-        help="Snapshots of the run; 0 is before training. At its right end the slider follows a run as it trains.",
-    )
-
-
-def _choice(
-    place: Address, name: str, label: str, options: dict[str, str], value: str, key: str, words: str
-) -> None:
-    st.session_state[key] = value
-    st.segmented_control(
-        label,
-        list(options),
-        format_func=options.__getitem__,
-        key=key,
-        required=True,
-        on_change=lambda: place.choose(name, st.session_state[key]),
-        help=words,
-    )
-
-
-def _layer_choice(place: Address, kg: KnowledgeGraph, layers: list[str], frame: Frame) -> None:
-    offered = [name for name in map_figure.LAYERS if frame.has_fakes or name not in ("G_E", "G_R")]
-
-    def chosen() -> None:
-        # Layers that this run has no points for stay chosen, for the next run that has.
-        hidden = [name for name in layers if name not in offered]
-        names = [name for name in map_figure.LAYERS if name in (*st.session_state["map_layers"], *hidden)]
-        place.choose("layers", ",".join(names) or "none")
-
-    st.session_state["map_layers"] = [name for name in layers if name in offered]
-    st.pills(
-        "Layers",
-        offered,
-        selection_mode="multi",
-        format_func=map_figure.LAYERS.__getitem__,
-        key="map_layers",
-        on_change=chosen,
-        label_visibility="collapsed",
-    )
+def freeze(run: Run, epochs: list[int]) -> None:
+    st.session_state[FROZEN] = {run.id: epochs} if st.session_state["map_freeze"] else {}
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------
 
 
-def _show_words(view: RelationView, frame: Frame, run: Run) -> None:
-    lines = []
-    if frame.has_fakes and not {"G_E", "G_R"} & set(view.negatives):
-        lines.append("Neither pathway made fakes for this relation in this snapshot.")
-    elif not frame.has_fakes and run.config.sampler == "uniform":
-        lines.append(
-            "This run trains with random negatives only, so there are no fakes: shown are its entities and one random "
-            "negative for each query."
-        )
-    elif frame.has_fakes and frame.epoch <= run.config.warmup_epochs:
-        lines.append(
-            f"Warm-up lasts to epoch {run.config.warmup_epochs:,}: the GAN has learned nothing yet, and these fakes "
-            "are what it makes by chance."
-        )
-    lines += [
-        f"{_MARKS[source]} {snapshots.summary(part, view.side)}" for source, part in view.negatives.items()
-    ]
-    st.markdown("  \n".join(lines))
-    few = len(view.answers)
-    if few <= FEW:
-        st.caption(
-            f"This relation has {snapshots.count(few, 'distinct ' + view.side)} in train: a picture of a handful, "
-            "where almost any fake looks like the same few entities."
-        )
+def chosen(
+    run: Run, selection: list[str], view: RelationView, frame: Frame, now: int, kg: KnowledgeGraph
+) -> None:
+    """The selected points by name."""
+    rows = map_data.selected(selection, view, frame, now, kg)
+    if len(rows):
+        st.markdown(f"**What you selected** · {snapshots.count(len(rows), 'point')}, epoch {frame.epoch:,}")
+        show_table(rows, "map_selected", "selected-points")
+        if fact := map_data.triplet_of(selection, view):
+            head, tail = (kg.entities[number] for number in fact)
+            st.page_link(
+                next(page for page in shell.pages() if page.url_path == "triplet"),
+                label=f"Look at a triplet of {shell.plain(head, 40)}",
+                icon=":material/conversion_path:",
+                help="All negatives of this query, from each sampler, with the arithmetic of each score.",
+                query_params={
+                    "run": run.id,
+                    "head": head,
+                    "relation": kg.relation_name(view.relation),
+                    "tail": tail,
+                },
+            )
 
 
-def _show_picture(
-    view: RelationView, frame: Frame, picture: Picture, kg: KnowledgeGraph, layers: list[str], by_opinion: bool,
-    found: int | None,
-) -> None:  # fmt: skip
-    # One line is always there, so that the picture does not jump when UMAP arrives.
-    if picture.waiting is not None:
-        long = "" if loading.projector().warm else " (about 20 seconds the first time, while UMAP warms up)"
-        st.caption(f":material/progress_activity: PCA for the moment; UMAP is being computed{long}.")
-    elif picture.problem is not None:
-        st.caption(f":material/error: Shown is PCA, since UMAP failed: {shell.plain(picture.problem, 200)}")
-    else:
-        st.caption(f":material/check: {_origin(picture.shown, frame)}")
-    touch = "Mobi" in (st.context.headers.get("User-Agent") or "")
-    chart = map_figure.figure(
-        view,
-        frame,
-        picture.shown,
-        kg,
-        layers,
-        by_opinion,
-        found,
-        # A finger on the picture must scroll the page.
-        drag=False if touch else "zoom",
+def nearest(selection: list[str], view: RelationView, frame: Frame, kg: KnowledgeGraph) -> None:
+    """What lies nearest to the first selected point in all dimensions, where the picture may mislead."""
+    found = map_data.parse(selection)
+    point = map_data.vector(found[0], view, frame) if found else None
+    if point is None:
+        return
+    source, number = found[0]
+    name = shell.plain(kg.entities[number], 40)
+    what = name if source == "e" else f"the {shell.plain(SOURCES[source])} for {name}"
+    near = map_data.neighbours(point, frame, kg)
+    st.markdown(f"**Nearest in all dimensions** to {what}, by cosine:")
+    st.markdown("\n".join(f"1. {shell.plain(entity, 34)} · {cosine:.2f}" for entity, cosine in near))
+
+
+def beside(run: Run, kg: KnowledgeGraph, picture: Picture, epoch: int) -> None:
+    alone = picture.single is not None and picture.single.epochs[0] == epoch
+    made = picture.single if alone and picture.single else picture.series
+    trust = loading.trust(run, epoch, kg, made)
+    st.metric(
+        "Trustworthiness",
+        "–" if math.isnan(trust) else f"{trust:.2f}",
+        help=f"How many of a point’s {TRUST_NEIGHBOURS} neighbours in the picture are neighbours in all dimensions: "
+        "1 is all, 0.5 what chance gives. Below 0.9, do not trust who stands beside whom.",
     )
-    event = st.plotly_chart(
-        chart,
-        key="map_chart",
-        on_select="rerun",
-        selection_mode=("box", "lasso"),
-        config={"displaylogo": False, "showSendToCloud": False, "modeBarButtonsToRemove": ["autoScale2d"]},
-        alt=map_figure.alt(view, frame, picture.shown, kg, layers),
-    )
-    points = event["selection"]["points"] if event else []
-    if points:
-        _show_table(
-            map_figure.chosen_rows(points, view, picture.shown, kg), "What you selected", "map_selected"
-        )
+    explained = made.explained[made.epochs.index(epoch)]
+    held = "" if math.isnan(explained) else f" Here they hold {explained:.0%} of this epoch’s variance."
+    st.markdown(map_words.MISREAD[made.method] + held)
 
 
-def _origin(shown: Projection, frame: Frame) -> str:
-    """What the picture was made of."""
-    what = "entities and fakes" if frame.has_fakes else "entities"
-    if shown.placed < frame.size:
-        return (
-            f"{METHODS[shown.method]} of {shown.placed:,} of {frame.size:,} {what} of epoch {frame.epoch:,}, this "
-            "relation’s first; places differ between relations."
-        )
-    many = f" At most {map_figure.MOST_POINTS:,} are drawn of each kind." if frame.size > 10_000 else ""
-    return (
-        f"{METHODS[shown.method]} of all {what} of epoch {frame.epoch:,} together; places are the same for every "
-        f"relation.{many}"
-    )
-
-
-def _show_beside(
-    place: Address, picture: Picture, view: RelationView, frame: Frame, kg: KnowledgeGraph, colour: str,
-    found: int | None, layers: list[str],
-) -> None:  # fmt: skip
-    one, two, three = st.columns([2, 5, 5], gap="medium")
-    with one:
-        trust = picture.shown.trust
-        st.metric(
-            "Trustworthiness",
-            "–" if math.isnan(trust) else f"{trust:.2f}",
-            help=f"How many of a point’s {TRUST_NEIGHBOURS} neighbours in the picture are neighbours in all dimensions:"
-            " 1 is all, 0.5 what chance gives. Below 0.9, do not trust who stands beside whom.",
-        )
-        if not math.isnan(picture.shown.explained):
-            st.caption(f"Two directions hold {picture.shown.explained:.0%} of the variance.")
-    with two:
-        st.markdown(_MISREAD[picture.shown.method])
-    with three:
-        _find(place, frame, kg, found)
-        if frame.has_fakes:
-            _choice(place, "colour", "Colour", COLOURS, colour, "map_colour",
-                    "By source, or by how real D_adv believes each point to be.")  # fmt: skip
+def tables(run: Run, view: RelationView, now: int, kg: KnowledgeGraph, data: dict, epoch: int) -> None:
+    name = f"{run.id}-{kg.relation_name(view.relation)}-{epoch}"
     with st.expander(
         "The negatives as a table", icon=":material/table:", key="map_table_open", on_change="rerun"
     ) as opened:
         if opened.open:
-            _show_table(map_figure.table(view, kg, layers), None, "map_table")
-
-
-def _find(place: Address, frame: Frame, kg: KnowledgeGraph, found: int | None) -> None:
-    st.session_state["map_entity"] = found
-
-    def chosen() -> None:
-        picked = st.session_state["map_entity"]
-        place.choose("entity", None if picked is None else kg.entities[picked])
-
-    st.selectbox(
-        "Find an entity",
-        range(kg.num_entities),
-        format_func=kg.entities.__getitem__,
-        key="map_entity",
-        placeholder="Type a name to ring it on the map",
-        on_change=chosen,
+            show_table(map_data.table(view, now, kg), "map_table", f"map-{name}")
+    relation = shell.plain(kg.relation_name(view.relation), 60)
+    st.download_button(
+        "This map as a page",
+        lambda: map_view.page(
+            data, f"{kg.relation_name(view.relation)}: {shell.describe(run)}", map_words.MISREAD_PLAIN
+        ),
+        file_name=exports.file_name(f"map-{name}", "html"),
+        mime="text/html",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+        help=f"One HTML file with the map of {relation}, to play and hover in any browser. PNG: below the map.",
     )
-    if found is not None:
-        near = ", ".join(
-            f"{shell.plain(kg.entities[i], 40)} ({cosine:.2f})"
-            for i, cosine in snapshots.neighbours(frame, found)
-        )
-        st.caption(f"Nearest in all dimensions, by cosine: {near}.")
 
 
-def _show_table(rows: pd.DataFrame, title: str | None, key: str) -> None:
-    if title:
-        st.markdown(f"**{title}** · {snapshots.count(len(rows), 'point')}")
+def show_table(rows: pd.DataFrame, key: str, name: str) -> None:
+    column = st.column_config
     st.dataframe(
         rows,
         hide_index=True,
         key=key,
         height="content" if len(rows) < 9 else 340,
         column_config={
-            "source": st.column_config.TextColumn("Source", help="Who made it."),
-            "made for": st.column_config.TextColumn(
-                "Made for", help="The entity of the query it was made for."
+            "source": column.TextColumn("Source", help="Who made it."),
+            "head": column.TextColumn("Made for", help="The entity of the query it was made for."),
+            "nearest entity": column.TextColumn("Nearest entity", help="By cosine, over all entities."),
+            "score": column.NumberColumn(
+                "Score", format="%.2f", help="By the decoder: higher is more believed."
             ),
-            "nearest entity": st.column_config.TextColumn(
-                "Nearest entity", help="By cosine, over all entities."
+            "against true": column.NumberColumn(
+                "Against true",
+                format="%+.2f",
+                help="Score minus that of a true answer of the same query. Above 0 the model prefers the negative.",
             ),
-            "cosine": st.column_config.NumberColumn("Cosine", format="%.2f", help="To the nearest entity."),
-            "length": st.column_config.NumberColumn(
+            "cosine": column.NumberColumn("Cosine", format="%.2f", help="To the nearest entity."),
+            "length": column.NumberColumn(
                 "Length",
                 format="× %.2f",
                 help="Against the median length of an entity. The cosine does not see it.",
             ),
-            "D_adv": st.column_config.NumberColumn("D_adv", format="%.2f", help="Probability “real”."),
-            "known fact": st.column_config.TextColumn(
+            "D_adv": column.NumberColumn("D_adv", format="%.2f", help="Probability “real”."),
+            "D_aux": column.TextColumn("D_aux", help="Which pathway D believes made it, and how sure it is."),
+            "known fact": column.TextColumn(
                 "Known fact",
                 help="The split in which head, relation and nearest entity are a fact: a false negative.",
             ),
         },
         alt="Table of the negatives on the map.",
     )
+    exports.table(rows, name)
 
 
 # --- waiting ---------------------------------------------------------------------------------------------------
 
 
-def _watch(run: Run, epochs: list[int]) -> None:
+def watch(run: Run, epochs: list[int], frozen: bool) -> None:
     """Run the page again when UMAP arrives or a live run has a new snapshot; quiet otherwise."""
-    waiting = st.session_state.get("map_waiting") if epochs else None
-    live = run.is_live or run.status.state == "queued"
-    every = 0.7 if waiting is not None else 2.0 if live else None
+    waiting = st.session_state.get("map_waiting") or () if epochs else ()
+    live = not frozen and (run.is_live or run.status.state == "queued")
+    every = 0.7 if waiting else 2.0 if live else None
 
     @st.fragment(run_every=every)
     def tick() -> None:
-        ready = waiting is not None and not loading.projector().busy(waiting)
+        ready = any(not loading.projector().busy(job) for job in waiting)
         ended = live and not run.is_live and run.status.state != "queued"
         if ready or ended or (live and [epoch for epoch, _ in run.snapshots()] != epochs):
             st.rerun()

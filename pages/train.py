@@ -37,6 +37,10 @@ def start_twin(run: Run) -> None:
         say(error)
 
 
+def compare(run: Run, twin: Run) -> None:
+    st.switch_page("pages/compare.py", query_params={"runs": f"{run.id},{twin.id}"})
+
+
 def resume(run: Run) -> None:
     try:
         run.request() if run.is_live else jobs.pool().resume(run)
@@ -62,6 +66,8 @@ def controls() -> None:
     """The side bar: settings of a new run, what it will take, and the button that starts it."""
     known = [info for info in datasets.available() if not info.problem]
     names = [info.name for info in known]
+    if st.session_state.get(shell.ARRIVED):
+        settings.use_address()
     settings.check_address(names)
     with st.sidebar:
         st.subheader("New run", anchor=False)
@@ -216,6 +222,7 @@ def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
         st.toggle("Show the twin in the curves", key=TWIN)
         st.markdown(live.comparison(run, twin, runs))
         st.caption(live.five_seeds(run.config, run.meta.source, runs))
+        act("Compare them", ":material/compare_arrows:", compare, run, twin, kind="tertiary")
 
 
 @dataclass
@@ -290,19 +297,17 @@ def show(run: Run) -> None:
             watch(run, twin, every, under_way, pace)
 
     ticking()
-    with st.expander("Repeat this run in a terminal", icon=":material/terminal:"):
-        st.code(live.command(run), language="bash", wrap_lines=True)
-        st.caption("The same data, seed and settings give the same numbers.")
 
 
 shell.guard()
 controls()
-st.title("Train", anchor=False)
+bar = shell.head("Train")
 st.caption("What the base model, the generator and the discriminator do to each other, epoch by epoch.")
 shell.narrow_hint("Settings and pages are behind the arrows at the top left.")
 if problem := st.session_state.pop("train_problem", None):
     st.error(f"{shell.plain(problem[:1].upper() + problem[1:], 300)}.", icon=":material/error:")
 chosen = shell.pick_run()
+shell.toolbar(bar, chosen)
 if chosen is None:
     with st.container(border=True):
         st.subheader("Nothing has been trained here yet", anchor=False)

@@ -1,281 +1,303 @@
-"""Screen Triplet: the negatives of one chosen triplet, from each pathway and from random sampling."""
+"""Screen Triplet: the negatives of one chosen triplet, from every source and beside other runs, down to the numbers."""
 
 import numpy as np
 import streamlit as st
 
-from dans_app import inspecting, loading, shell, snapshots, triplet_table, wanted
-from dans_app.address import Address
+from dans_app import (
+    beside,
+    exports,
+    inspecting,
+    loading,
+    shell,
+    snapshots,
+    triplet_asked,
+    triplet_details,
+    triplet_strip,
+    triplet_table,
+)
+from dans_app.triplet_asked import Asked
+from dans_app.triplet_table import Lane, Shown
 from dans_app.wanted import Triplet
-from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run
 
-DRAWS = {"5": "5", "20": "20", "50": "50"}
-SIDES = {"tail": "Fake tails", "head": "Fake heads"}
-RANDOM_SIDES = {"tail": "Random tails", "head": "Random heads"}
+FAKE_SIDES = {"tail": "Fake tails", "head": "Fake heads", "both": "Both"}
+RANDOM_SIDES = {"tail": "Random tails", "head": "Random heads", "both": "Both"}
 WEIGHTS = {"best": "Best epoch", "last": "Last epoch"}
 CHECK = "✓ "
+MOST_CARDS = 4  # beside one another
 
 
 def show() -> None:
     run = shell.begin(
         "Triplet",
-        "One triplet and what stands against it: the fakes of both pathways beside random negatives, all scored.",
+        "One triplet and what stands against it: the negatives of every source and of other runs, all scored.",
         "There is no run yet. Start one on the Train page; its negatives can be looked at here.",
         ":material/conversion_path:",
     )
     if run is None:
         return
     with shell.told("This run cannot be inspected"):
-        kg = loading.graph(run)
+        complaint = st.empty()
+        asked = triplet_asked.checked(run, loading.graph(run))
         weights = inspecting.checkpoints(run)
-        place = Address("triplet", kg.hash)
-        triplet = chosen_triplet(place, kg)
-        draws, which, seed = chosen_options(place, weights)
-        if place.message:
-            st.warning(place.message, icon=":material/link_off:")
-        choices(place, kg, triplet)
-        options(place, kg, draws, which, weights, fakes=run.config.sampler == "dans")
+        choose_triplet(asked)
+        choose_options(asked, len(weights) > 1)
+        choose_runs(asked)
         if weights:
-            inspected(run, kg, triplet, int(draws), which, seed)
+            show_negatives(asked)
         else:
-            nothing_yet(run)
-
-
-# --- what the address asks for ---------------------------------------------------------------------------------
-
-
-def chosen_triplet(place: Address, kg: KnowledgeGraph) -> Triplet:
-    triplet, problems = wanted.triplet(
-        *(place.raw(name) for name in ("head", "relation", "tail", "side")), kg
-    )
-    if problems:
-        place.complain(problems[0])
-    remember(place, kg, triplet)
-    return triplet
-
-
-def chosen_options(place: Address, weights: list) -> tuple[str, str, int]:
-    draws, problem = wanted.one_of(place.raw("draws"), "draws", list(DRAWS))
-    which, other = wanted.one_of(place.raw("weights"), "weights", list(WEIGHTS))
-    if problem or other:
-        place.complain(problem or other)
-    place.keep("draws", None if draws == "5" else draws)
-    place.keep("weights", None if which == "best" else which)
-    return (
-        draws,
-        which if which in weights or not weights else weights[0],
-        st.session_state.get("triplet_seed", 0),
-    )
-
-
-def remember(place: Address, kg: KnowledgeGraph, triplet: Triplet, by_person: bool = False) -> None:
-    """The triplet into the URL, by names."""
-    put = place.choose if by_person else place.keep
-    put("head", kg.entities[triplet.head])
-    put("relation", kg.relations[triplet.relation])
-    put("tail", kg.entities[triplet.tail])
-    put("side", None if triplet.side == "tail" else triplet.side)
+            show_nothing_yet(run)
+        if asked.place.message:
+            complaint.warning(asked.place.message, icon=":material/link_off:")
 
 
 # --- the choices -----------------------------------------------------------------------------------------------
 
 
-def choices(place: Address, kg: KnowledgeGraph, triplet: Triplet) -> None:
-    known = known_tails(kg, triplet)
-    relations = known_relations(kg, triplet.head)
-    state = st.session_state
-    state["triplet_head"], state["triplet_relation"], state["triplet_tail"] = (
-        triplet.head,
-        triplet.relation,
-        triplet.tail,
-    )
+def choose_triplet(asked: Asked) -> None:
+    kg, triplet, state = asked.kg, asked.triplet, st.session_state
+    known = triplet_asked.known_tails(kg, triplet.head, triplet.relation)
+    relations = triplet_asked.known_relations(kg, triplet.head)
+    for name in ("head", "relation", "tail"):
+        state[f"triplet_{name}"] = getattr(triplet, name)
 
     def changed() -> None:
-        picked = Triplet(
-            state["triplet_head"], state["triplet_relation"], state["triplet_tail"], triplet.side
-        )
-        remember(place, kg, picked, by_person=True)
+        picked = (state[f"triplet_{name}"] for name in ("head", "relation", "tail"))
+        triplet_asked.remember(asked.place, kg, Triplet(*picked, triplet.side), by_person=True)
+
+    def tail_label(number: int) -> str:
+        split = known.get(number)
+        return f"{CHECK}{kg.entities[number]} · {split}" if split else kg.entities[number]
 
     one, two, three = st.columns(3)
-    with one:
-        st.selectbox(
-            "Head",
-            range(kg.num_entities),
-            format_func=kg.entities.__getitem__,
-            key="triplet_head",
-            on_change=changed,
-            help="Type to search.",
-        )
-    with two:
-        others = [number for number in range(kg.num_relations) if number not in relations]
-        st.selectbox(
-            "Relation",
-            [*relations, *others],
-            format_func=lambda number: CHECK * (number in relations) + kg.relations[number],
-            key="triplet_relation",
-            on_change=changed,
-            help="Those with ✓ have a known fact with this head, and stand first.",
-        )
-    with three:
-        others = [number for number in range(kg.num_entities) if number not in known]
-        st.selectbox(
-            "Tail",
-            [*known, *others],
-            format_func=lambda number: CHECK * (number in known) + kg.entities[number],
-            key="triplet_tail",
-            on_change=changed,
-            help="Those with ✓ are known answers of head and relation, and stand first.",
-        )
+    one.selectbox(
+        "Head",
+        range(kg.num_entities),
+        format_func=kg.entities.__getitem__,
+        key="triplet_head",
+        on_change=changed,
+        help="Type to search.",
+    )
+    two.selectbox(
+        "Relation",
+        [*relations, *(number for number in range(kg.num_relations) if number not in relations)],
+        format_func=lambda number: CHECK * (number in relations) + kg.relations[number],
+        key="triplet_relation",
+        on_change=changed,
+        help="Those with ✓ have a known fact with this head, and stand first.",
+    )
+    three.selectbox(
+        "Tail",
+        [*known, *(number for number in range(kg.num_entities) if number not in known)],
+        format_func=tail_label,
+        key="triplet_tail",
+        on_change=changed,
+        help="Those with ✓ are known answers of head and relation, each with the split that holds the fact, and "
+        "stand first.",
+    )
 
 
-def known_tails(kg: KnowledgeGraph, triplet: Triplet) -> dict[int, None]:
-    answers = kg.answers(triplet.head, triplet.relation)
-    return dict.fromkeys(sorted({int(i) for ids in answers.values() for i in ids}))
+def choose_options(asked: Asked, both_weights: bool) -> None:
+    fakes = asked.run.config.sampler == "dans"
 
+    def again() -> None:
+        asked.place.choose("draw", str(asked.draw % triplet_asked.MOST_DRAWS + 1))
 
-def known_relations(kg: KnowledgeGraph, head: int) -> dict[int, None]:
-    facts = np.concatenate([kg.array(split) for split in ("train", "valid", "test")])
-    return dict.fromkeys(np.unique(facts[facts[:, 0] == head, 1]).tolist())
-
-
-def options(place: Address, kg: KnowledgeGraph, draws: str, which: str, weights: list, fakes: bool) -> None:
-    def pick_random() -> None:
-        facts = kg.array("test") if len(kg.array("test")) else kg.array("train")
+    def random_triplet() -> None:
+        facts = asked.kg.array("test") if len(asked.kg.array("test")) else asked.kg.array("train")
         fact = facts[np.random.default_rng().integers(len(facts))]
-        remember(place, kg, Triplet(*map(int, fact), place.raw("side") or "tail"), by_person=True)
-
-    def draw_again() -> None:
-        st.session_state["triplet_seed"] = st.session_state.get("triplet_seed", 0) + 1
+        found = Triplet(*map(int, fact), asked.triplet.side)
+        triplet_asked.remember(asked.place, asked.kg, found, by_person=True)
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         choice(
-            place,
+            asked,
             "side",
             "Replace",
-            SIDES if fakes else RANDOM_SIDES,
-            place.raw("side") or "tail",
+            FAKE_SIDES if fakes else RANDOM_SIDES,
+            asked.side,
             "Fake heads are made as fake tails of the reciprocal relation: (t, r⁻¹, ?)."
             if fakes
             else "Which side of the triplet a random entity takes the place of.",
         )
         choice(
-            place,
+            asked,
             "draws",
             "From each source",
-            DRAWS,
-            draws,
+            {number: number for number in triplet_asked.DRAWS},
+            str(asked.draws),
             "Negatives drawn from G_E, from G_R and at random." if fakes else "Negatives drawn at random.",
         )
-        if len(weights) > 1:
-            choice(
-                place, "weights", "Weights", WEIGHTS, which, "Best epoch: where the valid MRR was highest."
-            )
+        if both_weights:
+            words = "Best epoch: where the valid MRR was highest."
+            choice(asked, "weights", "Weights", WEIGHTS, asked.weights_of(asked.run), words)
         st.button(
-            "Draw again", icon=":material/casino:", on_click=draw_again, help="The same triplet, other noise."
+            "Draw again",
+            icon=":material/casino:",
+            on_click=again,
+            help="The same triplet, other noise and other random entities.",
         )
-        st.button("Random test triplet", icon=":material/shuffle:", on_click=pick_random)
+        st.button("Random test triplet", icon=":material/shuffle:", on_click=random_triplet)
 
 
-def choice(place: Address, name: str, label: str, known: dict[str, str], value: str, words: str) -> None:
+def choice(asked: Asked, name: str, label: str, known: dict[str, str], value: str, words: str) -> None:
     key = f"triplet_{name}"
     default = next(iter(known))
     st.session_state[key] = value
+
+    def changed() -> None:
+        picked = st.session_state[key]
+        # The negative that was chosen may not be among the next ones.
+        asked.own.choose("negative", None)
+        asked.place.choose(name, None if picked == default else picked)
+
     st.segmented_control(
         label,
         list(known),
         format_func=known.__getitem__,
         key=key,
         required=True,
-        on_change=lambda: place.choose(
-            name, None if st.session_state[key] == default else st.session_state[key]
-        ),
+        on_change=changed,
         help=words,
+    )
+
+
+def choose_runs(asked: Asked) -> None:
+    if not asked.known_runs:
+        return
+    labels = beside.labels(asked.run, list(asked.known_runs.values()))
+    st.session_state["triplet_with"] = asked.beside
+
+    def changed() -> None:
+        picked = st.session_state["triplet_with"]
+        asked.own.choose("negative", None)
+        asked.own.choose("with", beside.address(picked, asked.run, asked.known_runs))
+
+    st.multiselect(
+        "Beside other runs",
+        list(asked.known_runs),
+        format_func=lambda run_id: " · ".join(dict.fromkeys((labels[run_id], run_id))),
+        key="triplet_with",
+        max_selections=beside.MOST,
+        on_change=changed,
+        placeholder="None; choose runs on the same data",
+        help="Their negatives of the same triplet, by their own weights. A run without a name is called by its "
+        "sampler and the settings that differ from those of the run above.",
     )
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------
 
 
-def inspected(run: Run, kg: KnowledgeGraph, triplet: Triplet, draws: int, which: str, seed: int) -> None:
-    query = triplet.query(kg)
-    seen, epoch = inspecting.inspect(run, kg, which, query, draws, seed)
-    names = (kg.entities[triplet.head], kg.relations[triplet.relation], kg.entities[triplet.tail])
-    lines = [triplet_table.known_line(names, kg.split_of(triplet.head, triplet.relation, triplet.tail))]
-    lines += triplet_table.verdicts(seen)
-    if run.config.sampler == "uniform":
+def show_negatives(asked: Asked) -> None:
+    shown, problems = triplet_asked.negatives(asked)
+    for problem in problems:
+        st.warning(problem, icon=":material/compare_arrows:")
+    show_facts(asked, shown[0])
+    for column, side in zip(st.columns(len(asked.sides), gap="large"), asked.sides, strict=True):
+        with column:
+            show_side(asked, side, triplet_table.lanes(part for part in shown if part.side == side))
+    st.caption(
+        "Numbers are scores minus the positive’s, by the same run: compare signs and order between runs, not "
+        "distances. ≈ is the entity nearest to a fake. :violet-badge[✓ train] marks a negative that is a known "
+        "fact of that split: a false negative."
+    )
+    show_table(asked, shown)
+    triplet_details.show_arithmetic(asked, triplet_table.lanes(shown))
+    triplet_details.show_paths(asked)
+
+
+def show_facts(asked: Asked, own: Shown) -> None:
+    config, triplet = asked.run.config, asked.triplet
+    split = asked.kg.split_of(triplet.head, triplet.relation, triplet.tail)
+    lines = [triplet_table.known_line(asked.names, split)]
+    if config.sampler == "uniform":
         lines.append("This run trains with random negatives only, so there are no fakes.")
-    elif epoch <= run.config.warmup_epochs:
+    elif config.sampler == "dans" and own.epoch <= config.warmup_epochs:
         lines.append(
-            f"The weights are of epoch {epoch:,}, and warm-up lasts to {run.config.warmup_epochs:,}: the GAN has "
+            f"The weights are of epoch {own.epoch:,}, and warm-up lasts to {config.warmup_epochs:,}: the GAN has "
             "learned nothing yet, and its fakes are chance."
         )
     st.markdown("  \n".join(lines))
-    st.plotly_chart(
-        triplet_table.strip(seen),
-        key="triplet_strip",
-        config={"displayModeBar": False, "showSendToCloud": False},
-        alt=triplet_table.alt(seen),
+
+
+def show_side(asked: Asked, side: str, lanes: list[Lane]) -> None:
+    kg = asked.kg
+    head, relation, answer = asked.query(side)
+    counts = {split: len(ids) for split, ids in kg.answers(head, relation).items()}
+    is_fact = kg.split_of(head, relation, answer) is not None
+    if asked.side == "both":
+        st.subheader(triplet_details.OTHERS[side], anchor=False)
+    st.markdown(
+        triplet_table.answers_line(asked.names, side, counts, is_fact, kg.num_entities)
+        + "  \n"
+        + triplet_table.headline(lanes)
     )
-    rows = triplet_table.table(seen)
+    exports.chart(
+        triplet_strip.strip(lanes),
+        key=f"triplet_strip_{side}",
+        alt=triplet_strip.alt(lanes),
+        name=f"scores of negative {side}s {asked.run.id}",
+    )
+    rows = -(-len(lanes) // (MOST_CARDS // len(asked.sides)))
+    wide = -(-len(lanes) // rows)
+    for start in range(0, len(lanes), wide):
+        for column, lane in zip(st.columns(wide, gap="small"), lanes[start : start + wide], strict=False):
+            with column:
+                show_card(lane)
+
+
+def show_card(lane: Lane) -> None:
+    run = f"Run {shell.plain(lane.shown.run, 64)}" if lane.shown.run else "The run chosen above"
+    heading = f"{triplet_table.mark(lane.source)} **{shell.plain(triplet_table.title(lane.source), 40)}**"
+    with st.container(border=True, height="stretch", gap="xxsmall"):
+        st.markdown(
+            f"{heading} · {shell.plain(lane.shown.label, 60)}",
+            help=f"{run}, weights of epoch {lane.shown.epoch:,}.",
+        )
+        st.markdown("  \n".join(triplet_table.card(lane)))
+
+
+def show_table(asked: Asked, shown: list[Shown]) -> None:
+    rows, names = triplet_table.table(shown)
+    several_runs = len({part.run for part in shown}) > 1
+    hidden = {"side": len(asked.sides) == 1, "run": not several_runs}
+    hidden |= dict.fromkeys(("D_adv", "D_aux"), rows["D_adv"].isna().all())
+    chosen, state = asked.own.raw("negative"), st.session_state
+    state["triplet_rows"] = {"selection": {"rows": [names.index(chosen)] if chosen in names else []}}
+
+    def picked() -> None:
+        found = state["triplet_rows"]["selection"]["rows"]
+        asked.own.choose("negative", names[found[0]] or None if found else None)
+
     st.dataframe(
-        rows if run.config.sampler == "dans" else rows.drop(columns=["D_adv", "D_aux"]),
+        rows,
         hide_index=True,
-        height="content" if len(rows) < 20 else 560,
-        column_config=columns("head" if triplet.side == "head" else "tail"),
-        alt="The positive and its negatives, one a row.",
+        height="content" if len(rows) < 17 else 430,
+        placeholder="–",
+        column_order=[name for name in rows if not hidden.get(name)],
+        column_config=triplet_table.columns(asked.side),
+        key="triplet_rows",
+        on_select=picked,
+        selection_mode="single-row",
+        alt=triplet_table.alt(shown),
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Download these negatives",
-            rows.to_csv(index=False),
-            file_name=f"negatives-{run.id}.csv",
+            exports.csv(rows),
+            file_name=f"negatives-{asked.run.id}.csv",
             mime="text/csv",
             icon=":material/download:",
             on_click="ignore",
         )
         st.caption(
-            f"Weights of epoch {epoch:,}, draw {seed + 1}. A fake is a vector, read by its nearest entity; "
-            "a small cosine means it is like none."
+            f"Weights of epoch {shown[0].epoch:,}, draw {asked.draw:,}. A fake is a vector, read by its nearest "
+            "entity; a small cosine means it is like none. Choose a row to open the arithmetic of its score."
         )
 
 
-def columns(side: str) -> dict:
-    column = st.column_config
-    return {
-        "source": column.TextColumn("Source", help="Who made it.", pinned=True),
-        "nearest entity": column.TextColumn(
-            f"Nearest {side}",
-            help="The nearest entity by cosine. A random negative and the positive are entities themselves.",
-        ),
-        "score": column.NumberColumn(
-            "Score", format="%.2f", help="By the decoder: the higher, the more the model believes it."
-        ),
-        "against positive": column.NumberColumn(
-            "Against positive",
-            format="%+.2f",
-            help="Score minus the positive’s. Above 0 the model prefers the negative.",
-        ),
-        "known fact": column.TextColumn(
-            "Known fact", help="The split in which it is a fact with its nearest entity: a false negative."
-        ),
-        "cosine": column.NumberColumn(
-            "Cosine", format="%.2f", help="To the nearest entity; 1 is the same direction."
-        ),
-        "length": column.NumberColumn(
-            "Length",
-            format="× %.2f",
-            help="Against the median length of an entity. The cosine does not see it.",
-        ),
-        "D_adv": column.NumberColumn(
-            "D_adv", format="%.2f", help="The probability, by D, that it is a real entity."
-        ),
-        "D_aux": column.TextColumn(
-            "D_aux", help="Which pathway D believes made this fake, and how sure it is."
-        ),
-    }
-
-
-def nothing_yet(run: Run) -> None:
+def show_nothing_yet(run: Run) -> None:
     live = run.is_live or run.status.state == "queued"
     if not live:
         st.info(

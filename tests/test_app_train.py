@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from dans_app import curves, graph, jobs, live, settings, shell, theme
 from dans_app.series import Curve, Story, thin
+from dans_core import export
 from dans_core import runs as core_runs
 from dans_core.config import PRESETS, Config, parse
 from dans_core.errors import InputError
@@ -119,7 +120,9 @@ def test_the_first_screen_paints_without_what_is_slow_to_import(tmp_path):
 
 def test_no_screen_brings_torch_or_umap_into_the_server(tmp_path):
     found = imported_by(
-        "for page, done in (('map', 'plotly_chart'), ('triplet', 'plotly_chart'), ('train', 'bidi_component')):\n"
+        "screens = {'map': 'bidi_component', 'triplet': 'plotly_chart', 'diagnostics': 'plotly_chart',\n"
+        "           'compare': 'bidi_component', 'runs': 'dataframe', 'train': 'bidi_component'}\n"
+        "for page, done in screens.items():\n"
         "    app = AppTest.from_file(f'pages/{page}.py', default_timeout=60)\n"
         "    app.session_state['dans_ready'] = True\n"
         "    app.run()\n"
@@ -466,7 +469,7 @@ def test_the_floor_of_another_data_set_is_not_shown():
 )
 def test_the_command_repeats_the_run(tmp_path, config):
     run = make_run(tmp_path / "runs", "r", config.with_values(epochs=min(config.epochs, 60)))
-    words = shlex.split(live.command(run))
+    words = shlex.split(export.command(run))
     assert words[:4] == ["python", "-m", "dans_core", "train"]
     values = {}
     rest = iter(words[4:])
@@ -602,3 +605,11 @@ def test_a_run_with_damaged_events_gets_one_sentence(tmp_path):
 def test_a_data_set_may_be_written_in_the_address_as_on_screen():
     app = screen(dataset="Nations")
     assert not [warning for warning in app.warning if "The address" in warning.value]
+
+
+def test_runs_that_read_alike_can_each_be_chosen(tmp_path):
+    for name in ("first", "second"):
+        make_run(tmp_path / "runs", name, Config(epochs=4, seed=7))
+    app = screen(run="second")
+    lines = app.selectbox[next(i for i, box in enumerate(app.selectbox) if box.label == "Run")].options
+    assert len(set(lines)) == len(lines) and any("second" in line for line in lines)

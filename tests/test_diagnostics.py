@@ -10,11 +10,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dans_core import Config, Trainer, inspect_triplet, load_weights
-from dans_core.diagnostics import copy_spread, effective_rank, mean_cosine, measure, nearest
-from dans_core.events import Diagnostics, Losses, PathwayHealth, to_dict
+from dans_core.diagnostics import (
+    adaptivity,
+    copy_spread,
+    effective_number,
+    effective_rank,
+    mean_cosine,
+    measure,
+    nearest,
+)
+from dans_core.events import QUANTILES, Diagnostics, Losses, PathwayHealth, to_dict
 from dans_core.health import Watch
+from dans_core.kg import KnowledgeGraph
+from dans_core.model import train_graph
 from dans_core.records import read_events
 
 
@@ -47,6 +59,173 @@ def test_copy_spread_is_the_share_of_the_spread_within_a_condition():
     assert copy_spread(centres.expand(-1, 5, -1)) == pytest.approx(0.0, abs=1e-6)
     assert copy_spread(noise) == pytest.approx(1.0, abs=0.03)
     assert copy_spread(centres + noise) == pytest.approx(math.sqrt(0.5), abs=0.03)
+
+
+def test_effective_number_counts_ids_in_even_use():
+    assert effective_number(torch.tensor([[4, 4], [9, 9]])) == pytest.approx(2.0)
+    assert effective_number(torch.zeros(7, dtype=torch.long)) == pytest.approx(1.0)
+    shares = [0.5, 0.25, 0.25]
+    uneven = math.exp(-sum(share * math.log(share) for share in shares))
+    assert effective_number(torch.tensor([3, 3, 8, 1])) == pytest.approx(uneven)
+
+
+def slow_adaptivity(fakes, group, entities) -> float:
+    """As the docstring defines it, one condition at a time, with the noise taken off group by group."""
+    apart = freedom = 0.0
+    for one in set(group.tolist()):
+        members = [fakes[i].double() for i in range(len(group)) if int(group[i]) == one]
+        means = [draws.mean(0) for draws in members]
+        centre = sum(means) / len(means)
+        apart += sum(float((mean - centre).square().sum()) for mean in means)
+        for draws in members:
+            variance = sum(float((draw - draws.mean(0)).square().sum()) for draw in draws) / (len(draws) - 1)
+            apart -= (1 - 1 / len(members)) * variance / len(draws)
+        freedom += len(members) - 1
+    centre = entities.double().mean(0)
+    of_entities = sum(float((e.double() - centre).square().sum()) for e in entities) / (len(entities) - 1)
+    return math.sqrt(max(0.0, apart) / freedom / of_entities)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    groups=st.lists(st.integers(0, 6), min_size=2, max_size=25),
+    draws=st.integers(2, 5),
+    noise=st.floats(0, 3),
+)
+def test_adaptivity_equals_its_definition(seed, groups, draws, noise):
+    source = torch.Generator().manual_seed(seed)
+    fakes = torch.randn(len(groups), 1, 4, generator=source) + noise * torch.randn(
+        len(groups), draws, 4, generator=source
+    )
+    entities, group = torch.randn(11, 4, generator=source), torch.tensor(groups)
+    found = adaptivity(fakes, torch.arange(len(groups)), group, entities)
+    if len(set(groups)) == len(groups):
+        assert found is None, "no group has two conditions"
+    else:
+        assert found == pytest.approx(slow_adaptivity(fakes, group, entities), rel=1e-3, abs=1e-3)
+
+
+def test_adaptivity_is_0_for_one_fake_and_1_for_fakes_that_differ_like_entities():
+    entities = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
+    every, together = torch.arange(50), torch.zeros(50, dtype=torch.long)
+    assert adaptivity(entities[:1].expand(50, 3, 6), every, together, entities) == pytest.approx(0, abs=1e-5)
+    assert adaptivity(entities.unsqueeze(1).expand(-1, 3, -1), every, together, entities) == pytest.approx(1)
+    half = (0.5 * entities + 7).unsqueeze(1).expand(-1, 3, -1)
+    assert adaptivity(half, every, together, entities) == pytest.approx(0.5)
+    assert adaptivity(half, every, together, entities[:1].repeat(9, 1)) is None
+    assert adaptivity(half * math.inf, every, together, entities) is None
+
+
+def test_noise_alone_does_not_look_like_adaptivity():
+    source = torch.Generator().manual_seed(0)
+    entities = torch.randn(100, 20, generator=source)
+    group = torch.arange(300) % 10
+    centres = torch.randn(300, 1, 20, generator=source)
+    for draws in (2, 5):
+        noise = 3 * torch.randn(300, draws, 20, generator=source)
+        uncorrected = 3 / math.sqrt(draws)
+        assert adaptivity(noise, torch.arange(300), group, entities) < 0.2 * uncorrected
+        found = adaptivity(centres + noise, torch.arange(300), group, entities)
+        assert found == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("film", [True, False])
+def test_measured_adaptivity_is_that_of_many_draws_with_film_and_without(nations, film):
+    """The pathways written out layer by layer; without FiLM no α and no β."""
+    trainer = trained(nations, epochs=30, lr_g=1e-2, sigma=0.2)
+    found = measure(trainer.networks, nations, trainer.config, 30)
+    queries = torch.from_numpy(np.unique(nations.queries("train")[:, :2], axis=0))
+    model, generator = trainer.model, trainer.networks.generator
+    source = torch.Generator().manual_seed(1)
+
+    def fakes(pathway, condition):
+        """The mean over 1,000 draws for each condition."""
+        x = condition.unsqueeze(1) + 0.2 * torch.randn(len(condition), 1000, 8, generator=source)
+        for linear, local, norm in zip(pathway.linears, pathway.films, pathway.norms, strict=True):
+            y = x @ linear.weight.T + linear.bias
+            if film:
+                y = (1 + local.alpha(condition)).unsqueeze(1) * y + local.beta(condition).unsqueeze(1)
+            deviation = (norm.running_var + norm.eps).sqrt()
+            y = (y - norm.running_mean) / deviation * norm.weight + norm.bias
+            x = torch.where(y > 0, y, 0.2 * y)
+        return (x @ pathway.output.weight.T + pathway.output.bias).mean(1)
+
+    with torch.no_grad():
+        entities = model.encode(train_graph(nations).plan())
+        by_head = fakes(generator.entity, entities)[queries[:, 0]]
+        by_query = fakes(generator.relation, model.queries(entities, queries[:, 0], queries[:, 1]))
+        suffix = "" if film else "_neutral"
+        for name, made in (("g_e", by_head), ("g_r", by_query)):
+            for kind, group in (("heads", queries[:, 1]), ("relations", queries[:, 0])):
+                expected = slow_adaptivity(made.unsqueeze(1).expand(-1, 2, -1), group, entities)
+                measured = getattr(getattr(found, name), f"between_{kind}{suffix}")
+                assert measured == pytest.approx(expected, rel=0.1, abs=0.01)
+                assert (measured == 0) == (name == "g_e" and kind == "relations")
+
+
+def test_quantiles_agree_with_the_shares_and_means_beside_them(nations):
+    trainer = trained(nations, epochs=20)
+    found = measure(trainer.networks, nations, trainer.config, 20)
+    pairs = [
+        (found.positive_scores, found.positive_score),
+        (found.random_scores, found.random_score),
+        (found.g_e.scores, found.g_e.mean_score),
+        (found.g_r.scores, found.g_r.mean_score),
+    ]
+    for quantiles, mean in pairs:
+        assert list(quantiles) == sorted(quantiles) and quantiles[0] < mean < quantiles[-1]
+    for hardness, above in (
+        (found.random_hardness, found.random_outscores_positive),
+        (found.g_e.hardness, found.g_e.outscores_positive),
+        (found.g_r.hardness, found.g_r.outscores_positive),
+    ):
+        assert list(hardness) == sorted(hardness)
+        for percent, value in zip(QUANTILES, hardness, strict=True):
+            # As many lie above 0 as above a quantile that is 0.
+            assert above <= 1 - percent / 100 + 0.01 if value < 0 else above >= 1 - percent / 100 - 0.01
+    for side in (found.g_e, found.g_r):
+        assert 1 <= side.effective_nearest <= side.distinct_nearest
+    assert found.num_entities == nations.num_entities
+
+
+def test_positive_quantiles_are_those_of_all_pairs_where_every_query_has_one_answer(tmp_path):
+    (tmp_path / "facts.tsv").write_text("".join(f"a{i}\tlikes\ta{(7 * i + 1) % 40}\n" for i in range(40)))
+    graph = KnowledgeGraph.load(tmp_path / "facts.tsv")
+    trainer = trained(graph, sampler="uniform")
+    found = measure(trainer.networks, graph, trainer.config, 4)
+    with torch.no_grad():
+        entities = trainer.model.encode(train_graph(graph).plan())
+        scores = sorted(
+            float(trainer.model.decoder.score(trainer.model.queries(entities, h, r), entities[t]))
+            for h, r, t in torch.from_numpy(graph.queries("train")).unsqueeze(-1)
+        )
+    for percent, value in zip(QUANTILES, found.positive_scores, strict=True):
+        place = percent / 100 * (len(scores) - 1)
+        low, high = scores[math.floor(place)], scores[math.ceil(place)]
+        assert value == pytest.approx(low + (place % 1) * (high - low), rel=1e-3)
+
+
+def test_new_numbers_are_short_in_the_file(nations):
+    trainer = trained(nations)
+    event = to_dict(measure(trainer.networks, nations, trainer.config, 4))
+    for side in (event["g_e"], event["g_r"]):
+        for name in ("effective_nearest", "between_heads", "between_relations_neutral"):
+            assert side[name] == float(f"{side[name]:.4g}")
+        assert all(value == float(f"{value:.4g}") for value in side["scores"] + side["hardness"])
+
+
+def test_events_of_an_earlier_version_can_be_read():
+    line = (
+        b'{"event": "diagnostics", "epoch": 3, "positive_score": 1.0, "random_score": -9.0, '
+        b'"random_outscores_positive": 0.02, "random_false_negatives": 0.05, "g_e": null, "g_r": '
+        b'{"outscores_random": 0.3, "outscores_positive": 0.1, "mean_score": -1.0, "mean_cosine": 0.5, '
+        b'"effective_rank": 2.0, "copy_spread": 0.1, "distinct_nearest": 37, "scale": 0.7, "false_negatives": 0.07, '
+        b'"conditions": 1560}}\n'
+    )
+    (event,) = read_events(Path("events.jsonl"), line, 0)
+    assert event.g_r.distinct_nearest == 37
+    assert event.g_r.hardness is event.g_r.between_heads is event.positive_scores is None
 
 
 def test_nearest_is_by_cosine_and_ignores_length():

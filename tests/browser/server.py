@@ -16,6 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-headless-shell") or shutil.which("google-chrome")
 )
+DRAWN = (
+    "svg.plot path.line, canvas.canvas[aria-label], .js-plotly-plot .points path, [data-testid=stDataFrame]"
+)
+"""What a screen has once it shows something."""
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

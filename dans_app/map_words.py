@@ -1,0 +1,113 @@
+"""What the map says in words: what the negatives of a relation are like, and what the picture was made of."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dans_app import map_data, shell
+from dans_app.loading import Picture
+from dans_app.snapshots import Frame, Negatives, RelationView, count, share
+from dans_core.runs import Run
+
+MARKS = {"G_E": ":orange[◆]", "G_R": ":blue[■]", "random": ":gray[✕]"}
+ALIKE = 0.4
+"""Below this cosine the nearest entity is nearest only because one has to be."""
+
+FEW = 5
+"""Up to so many true answers, a relation is said to have few."""
+
+MISREAD = {
+    "umap": "**How not to misread it.** In UMAP, who is beside whom means something; the size of a cloud, the gap "
+    "between two clouds and the directions mean nothing. Look again in PCA before you believe a gap.",
+    "tsne": "**How not to misread it.** t-SNE shows who is beside whom; sizes, gaps and directions mean nothing. Each "
+    "epoch is fitted alone, so places cannot be compared between epochs: use UMAP or PCA for that.",
+    "pca": "**How not to misread it.** PCA keeps directions and true gaps, but only two of all dimensions: points that "
+    "lie on one another here may be far apart in the others.",
+}
+
+MISREAD_PLAIN = (
+    "Entities and generated negatives of one relation. Who is beside whom means something; in UMAP and t-SNE, sizes of "
+    "clouds, gaps and directions mean nothing."
+)
+
+
+def sentences(view: RelationView, frame: Frame, now: int, run: Run) -> list[str]:
+    """What there is to know of the negatives at one snapshot (by its position), in Markdown."""
+    lines = []
+    if not len(view.heads):
+        lines.append("This run kept no query of this relation in its snapshots, so no negatives are shown.")
+    elif not frame.has_fakes and run.config.sampler == "uniform":
+        lines.append(
+            "This run trains with random negatives only, so there are no fakes: shown are its entities and one random "
+            "negative for each query."
+        )
+    elif frame.has_fakes and frame.epoch <= run.config.warmup_epochs:
+        lines.append(
+            f"Warm-up lasts to epoch {run.config.warmup_epochs:,}: the GAN has learned nothing yet, and these fakes "
+            "are what it makes by chance."
+        )
+    if len(view.heads):
+        lines += [f"{MARKS[source]} {summary(part, view, now)}" for source, part in view.negatives.items()]
+    return lines
+
+
+def notes(view: RelationView) -> list[str]:
+    """Why this picture may be less than it seems."""
+    found = []
+    if len(view.answers) <= FEW:
+        found.append(
+            f"This relation has {count(len(view.answers), 'distinct ' + view.side)} in train: a picture of a "
+            "handful, where almost any fake looks like the same few entities."
+        )
+    if 0 < len(view.heads) < view.asked:
+        found.append(
+            f"The run kept {len(view.heads):,} of the relation’s {view.asked:,} queries in its snapshots."
+        )
+    return found
+
+
+def origin(picture: Picture, method: str, frame: Frame, warm: bool) -> str:
+    """What the picture was made of, and what is still to come; `warm` says that UMAP is ready to work."""
+    name = map_data.NAMES[method]
+    if picture.problem is not None:
+        return f":material/error: Shown is PCA, since {name} failed: {shell.plain(picture.problem, 200)}"
+    if picture.waiting and picture.single is None:
+        long = "" if warm else " (about 20 seconds the first time, while UMAP warms up)"
+        return f":material/progress_activity: PCA for the moment; {name} is being computed{long}."
+    if picture.waiting:
+        return (
+            f":material/progress_activity: {name} of epoch {frame.epoch:,} alone for the moment; all snapshots "
+            "together are being computed, some seconds more. Other epochs show PCA until then."
+        )
+    if picture.single is not None:
+        why = "t-SNE places each epoch by itself"
+        why = why if method == "tsne" else "While a run trains, UMAP fits the epoch shown"
+        return f":material/check: {why}; other epochs show PCA until they are chosen."
+    what = "entities and fakes" if frame.has_fakes else "entities"
+    placed = len(picture.series.rows)
+    many = f" {placed:,} of {frame.size:,} points, this relation’s first." if placed < frame.size else ""
+    return (
+        f":material/check: {map_data.NAMES[picture.series.method]} of all {what} of "
+        f"{count(len(picture.series.epochs), 'snapshot')} together: places can be compared between "
+        f"relations and epochs.{many}"
+    )
+
+
+def summary(negatives: Negatives, view: RelationView, at: int) -> str:
+    """One sentence on the negatives of one source at a snapshot (by its position), in Markdown; holds no names."""
+    nearest, known = negatives.nearest[at], int((negatives.known[at] >= 0).sum())
+    size, side = len(nearest), view.side
+    other = "tail" if side == "head" else "head"
+    facts = f"**{share(known, size)}** would be known facts" if known else "none would be a known fact"
+    if size == 1:
+        facts = f"it {'would' if known else 'would not'} be a known fact"
+    if negatives.source == "random":
+        return f"Of {count(size, 'random ' + side)}, {facts}." if size > 1 else f"One random {side}: {facts}."
+    made = f"{negatives.source} made {count(size, 'fake ' + side)} for {count(len(np.unique(view.heads)), other)}"
+    cosine = float(np.median(negatives.cosine[at]))
+    alike = "" if cosine >= ALIKE else ", though far from alike"
+    if size == 1:
+        return f"{made}; by its nearest entity{alike} (cosine {cosine:.2f}), {facts}."
+    places = len(np.unique(nearest))
+    place = "**one and the same entity**" if places == 1 else f"**{places:,} different entities**"
+    return f"{made}; they fall nearest to {place}{alike} (typical cosine {cosine:.2f}); {facts}."

@@ -1,0 +1,19 @@
+"""Text of unknown origin made safe to show."""
+
+from __future__ import annotations
+
+import re
+
+
+def plain(text: str, limit: int = 80) -> str:
+    """Text of unknown origin, made safe to stand in Markdown: shortened, on one line, nothing in it means anything."""
+    line = " ".join(text.split())
+    line = line if len(line) <= limit else line[: limit - 1] + "…"
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", line)
+
+
+def escape(name: str, limit: int = 48) -> str:
+    """The same for Plotly, which renders some HTML in labels and hover text; it knows few entities, so quotes stay."""
+    line = " ".join(name.split())
+    line = line if len(line) <= limit else line[: limit - 1] + "…"
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,100 @@
+"""The Compare screen in a real browser: deep link, the way from Train, a live run on shared axes, phones."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dans_core import KnowledgeGraph
+from dans_core.events import Losses
+from dans_core.writer import RunWriter
+from tests import small_run
+
+pytestmark = pytest.mark.browser
+
+PAIR = "umls-complex-dans,umls-complex-uniform"
+VERDICT = re.compile(r"B (ranks (higher|lower) than|and) A")
+
+
+def fits(page) -> bool:
+    """Whether nothing makes the page scroll sideways."""
+    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+
+
+def curve(page, title: str):
+    """The picture of the panel with this title."""
+    return (
+        page.locator("section.panel").filter(has=page.get_by_role("heading", name=title)).locator("svg.plot")
+    )
+
+
+def test_the_recorded_pair_is_compared_by_deep_link(page, serve):
+    server = serve()
+    page.goto(f"{server.url}/compare?runs={PAIR}")
+    page.get_by_text(VERDICT).wait_for()
+    assert page.title() == "Compare · DANS Lab"
+    assert page.get_by_role("link", name="Train").first.is_visible()
+    page.get_by_text("B differs from A in Negatives alone.").wait_for()
+    page.get_by_text("One run of each: the seed’s luck is not in this interval.").wait_for()
+    label = curve(page, "Ranking, valid split").get_attribute("aria-label")
+    assert re.search(r"A 0\.\d+ at epoch 300, B 0\.\d+ at epoch 300; popularity floor", label)
+    assert curve(page, "Base model loss").locator("path.line").count() == 2
+    assert curve(page, "D_aux").locator("path.line").count() == 1
+    page.locator(".js-plotly-plot .points path").last.wait_for(state="attached")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").first.click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert lines[1].startswith("Negatives,DANS,Uniform,")
+
+    page.get_by_role("radio", name="Test").or_(
+        page.get_by_role("button", name="Test", exact=True)
+    ).first.click()
+    page.get_by_text("Over the 661 triplets of test").wait_for()
+    page.wait_for_url(re.compile("split=test"))
+    page.reload()
+    page.get_by_text("Over the 661 triplets of test").wait_for()
+    page.get_by_text("The relations as a table").click()
+    page.get_by_test_id("stDataFrame").nth(2).wait_for()
+
+    page.set_viewport_size({"width": 400, "height": 850})
+    page.locator(".js-plotly-plot").last.wait_for()
+    page.wait_for_timeout(1_000)
+    assert fits(page)
+    for chart in page.locator(".js-plotly-plot, section.panel").all():
+        box = chart.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 400
+    assert page.locator("[data-testid=stException], [data-testid=stAlert]").count() == 0
+
+
+def test_train_leads_to_its_twin_and_a_live_run_grows_on_the_shared_axes(page, serve, runs):
+    nations = KnowledgeGraph.load("nations")
+    small_run.drawn(runs, nations, "nations", "twin", gan=False)
+    live = small_run.drawn(runs, nations, "nations", "live", epochs=())
+    with RunWriter.reopen(live.path) as writer:
+        writer.write_status("running", epoch=1)
+        writer.append(Losses(epoch=1, base=0.9, warm_up=True, seconds=0.1))
+        page.goto(f"{serve().url}/train?run=live")
+        page.get_by_role("button", name="Compare them").click()
+        page.wait_for_url(re.compile("/compare.*runs=live"))
+        base = curve(page, "Base model loss")
+        base.wait_for()
+        base.evaluate("node => { node.watched = true }")
+        box = base.bounding_box()
+        page.mouse.move(box["x"] + 60, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 200, box["y"] + 60, steps=4)
+        page.mouse.up()
+        page.get_by_text(re.compile("Zoomed to epochs")).wait_for()
+        for epoch in (2, 3):
+            writer.append(Losses(epoch=epoch, base=0.9 / epoch, warm_up=False, seconds=0.1))
+            writer.write_status("running", epoch=epoch)
+            page.locator(f"svg.plot[aria-label*='A {0.9 / epoch:.3f} at epoch {epoch}']").wait_for()
+        assert base.evaluate("node => node.watched && node.isConnected"), "the chart was mounted anew"
+        assert page.get_by_text(re.compile("Zoomed to epochs")).is_visible()
+        writer.write_status("finished", epoch=10)
+    page.get_by_text(re.compile("A.*DANS.*finished")).first.wait_for()
+    # Runs of this test kept no weights, which is said of each.
+    assert page.get_by_text(re.compile("cannot be ranked")).count() == 2
+    assert page.locator("[data-testid=stException]").count() == 0

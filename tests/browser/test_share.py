@@ -1,0 +1,122 @@
+"""Sharing a view in a real browser: its address, its files, and bookmarks that another browser opens."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from dans_app import bookmarks
+from tests import small_run
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "<img src=x onerror=alert(1)> **b** [x](javascript:y)"
+
+
+@pytest.fixture
+def server(runs: Path, serve):
+    """A fresh server with one small finished run."""
+    small_run.trained(runs, "small")
+    return serve()
+
+
+def settle(page) -> None:
+    """Wait until the screen stands."""
+    page.get_by_role("button", name="Share").wait_for()
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+
+
+def bookmark(page, name: str) -> None:
+    """Open the list of bookmarks and add this view; the list stays open."""
+    page.get_by_role("button", name="Bookmarks").click()
+    page.get_by_role("textbox", name="Name of this view").fill(name)
+    page.get_by_role("button", name="Bookmark this view").click()
+    page.get_by_text(f"Added “{name}”.").wait_for()
+
+
+def relation(page) -> str:
+    """The relation that the map shows."""
+    return page.get_by_role("combobox", name=re.compile("^Relation")).input_value()
+
+
+def test_a_bookmark_of_a_map_opens_in_another_browser(server, page, browser):
+    page.on("dialog", lambda dialog: pytest.fail("a script of a name ran"))
+    page.goto(f"{server.url}/map?run=small&relation=embassy&projection=pca&epoch=3")
+    settle(page)
+    assert relation(page) == "embassy"
+    bookmark(page, HOSTILE)
+    link = page.get_by_role("link", name="onerror")
+    address = link.get_attribute("href")
+    page.keyboard.press("Escape")
+
+    other = browser.new_context(viewport={"width": 400, "height": 850})
+    phone = other.new_page()
+    phone.set_default_timeout(60_000)
+    phone.goto(f"{server.url}/{address.lstrip('/')}")
+    settle(phone)
+    assert relation(phone) == "embassy" and "epoch=3" in phone.url and f"{bookmarks.TICKET}=" not in phone.url
+    assert phone.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+
+    # There it is another view of the same page that the bookmark takes back, whole, in the same session.
+    phone.goto(f"{server.url}/map?run=small&relation=treaties&layers=true")
+    settle(phone)
+    phone.get_by_role("button", name="Bookmarks").click()
+    phone.get_by_role("link", name="onerror").click()
+    phone.wait_for_url(re.compile("relation=embassy"))
+    settle(phone)
+    assert relation(phone) == "embassy" and "layers=" not in phone.url and "epoch=3" in phone.url
+    assert phone.get_by_role("dialog").count() == 0
+    other.close()
+
+
+def test_a_bookmark_leads_from_one_screen_to_another(server, page):
+    page.goto(f"{server.url}/triplet?run=small&head=brazil&relation=embassy&tail=china")
+    settle(page)
+    bookmark(page, "brazil")
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Train").first.click()
+    page.get_by_role("button", name="Start training").wait_for()
+    settle(page)
+    page.get_by_role("spinbutton", name="Epochs").fill("77")
+    page.get_by_role("spinbutton", name="Epochs").press("Tab")
+    page.wait_for_url(re.compile("epochs=77"))
+    page.get_by_role("button", name="Bookmarks").click()
+    page.get_by_role("link", name="brazil").click()
+    page.get_by_text("(brazil, embassy, china) is").wait_for()
+    assert "epochs" not in page.url
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert "Traceback" not in server.log()
+
+
+def test_address_and_files_of_a_view(server, page):
+    page.goto(f"{server.url}/triplet?run=small&head=brazil&relation=embassy&tail=china")
+    settle(page)
+    page.get_by_role("button", name="Share").click()
+    dialog = page.get_by_role("dialog")
+    code = dialog.locator("[data-testid=stCode]")
+    code.first.wait_for()
+    assert code.first.inner_text().strip() == page.url
+    assert code.nth(1).inner_text().startswith("python -m dans_core train --dataset nations")
+
+    def downloaded(name: str) -> bytes:
+        with page.expect_download() as download:
+            dialog.get_by_role("button", name=name).click()
+        stem, ending = name.split(".")
+        assert download.value.suggested_filename == f"{stem}-small.{ending}"
+        return Path(download.value.path()).read_bytes()
+
+    rows = list(csv.DictReader(downloaded("negatives.csv").decode().splitlines()))
+    assert {row["source"] for row in rows} == {"G_E", "G_R", "random"} and {row["epoch"] for row in rows} == {
+        "6"
+    }
+    assert {row["name"] for row in csv.DictReader(downloaded("metrics.csv").decode().splitlines())} > {
+        "losses.base"
+    }
+    assert json.loads(downloaded("config.json"))["config"]["epochs"] == 6
+    assert downloaded("embeddings.zip").startswith(b"PK")
+    assert page.url == code.first.inner_text().strip(), "a download moved the screen"
+    assert "Traceback" not in server.log()

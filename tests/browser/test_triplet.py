@@ -1,0 +1,120 @@
+"""The Triplet screen in a real browser: deep links, runs side by side, the arithmetic of a clicked row, phones."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import small_run
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E"
+BRAZIL = "head=brazil&relation=embassy&tail=china"
+
+
+@pytest.fixture
+def server(runs: Path, serve):
+    """A fresh server with a small run and its twin."""
+    small_run.trained(runs, "small")
+    small_run.trained(runs, "twin", sampler="uniform")
+    return serve()
+
+
+def chart(page, number: int = 0):
+    found = page.locator(".js-plotly-plot").nth(number)
+    found.locator(".scatterlayer .point, .barlayer .point").first.wait_for(state="attached")
+    return found
+
+
+def is_calm(page) -> None:
+    """No dialog, no error box, no stray element of a name."""
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert page.locator("img[src=x]").count() == 0
+
+
+def fits(page) -> bool:
+    """Whether nothing makes the page scroll sideways."""
+    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+
+
+def strip(page) -> str:
+    """What the strip of scores says of itself."""
+    return page.locator("[aria-label^='Scores of negative']").first.get_attribute("aria-label")
+
+
+def test_a_deep_link_on_a_fresh_server_shows_the_run_beside_its_twin(server, page):
+    page.goto(f"{server.url}/triplet?run=small&{BRAZIL}&side=head")
+    chart(page)
+    assert page.get_by_role("heading", name="Triplet").is_visible()
+    assert page.get_by_role("link", name="Map").is_visible()
+    page.get_by_text("(brazil, embassy, china) is").wait_for()
+    page.get_by_text(re.compile("of the 20 negatives outscore|None of the 20 negatives")).wait_for()
+    assert "G_R from" in strip(page) and "Random of Uniform from" in strip(page)
+    ticks = page.locator(".js-plotly-plot .yaxislayer-above text, .js-plotly-plot .ytick text")
+    assert "RandomUniform" in "".join(ticks.all_text_contents())
+
+    page.get_by_role("button", name="Clear all").click()
+    page.wait_for_url(re.compile("with=none"))
+    page.get_by_text(re.compile("of the 15 negatives outscore|None of the 15 negatives")).wait_for()
+    page.get_by_role("button", name="Random test triplet").click()
+    page.get_by_text("is a fact of test").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download these negatives").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert lines[0].startswith("source,draw,nearest entity,score") and len(lines) == 17
+    is_calm(page)
+
+
+def test_a_clicked_row_opens_the_arithmetic_of_its_score(server, page):
+    page.goto(f"{server.url}/triplet?run=small&with=none&{BRAZIL}")
+    chart(page)
+    assert page.locator(".katex").count() == 0, "closed, it computes nothing"
+    table = page.get_by_test_id("stDataFrame").first
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    # The box before the fourth row: after the head and the positive comes G_E's first draw.
+    page.mouse.click(box["x"] + 15, box["y"] + 35 * 4 + 17)
+    page.wait_for_url(re.compile(r"negative=G_E\.3"))
+    page.locator(".katex").first.wait_for()
+    terms = page.locator("[aria-label^='Terms of two scores']").first
+    terms.wait_for()
+    said = terms.get_attribute("aria-label")
+    assert re.search(r"over 8 coordinates.* for G_E 3\. The sums end at -?[\d.]+ and -?[\d.]+\.$", said)
+    is_calm(page)
+
+    # The address alone opens it again, for whoever it is shared with.
+    page.reload()
+    page.locator(".katex").first.wait_for()
+    assert page.locator("[aria-label^='Terms of two scores']").first.get_attribute("aria-label") == said
+    page.get_by_text("How the negatives of this query moved").click()
+    page.get_by_text("Every snapshot keeps one true tail of this query").wait_for()
+    page.locator("[aria-label^='Scores over the snapshots']").first.wait_for()
+    is_calm(page)
+
+
+def test_a_hostile_address_gets_one_sentence(server, page):
+    dialogs = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    parts = (f"head={HOSTILE}", "relation=..%2F..", "tail=%00", f"side={HOSTILE}", "draws=1e9", "draw=-1")
+    page.goto(f"{server.url}/triplet?run=small&{'&'.join(parts)}&with={HOSTILE}&negative={HOSTILE}")
+    chart(page)
+    page.locator("[data-testid=stAlert]").first.wait_for()
+    assert page.locator("[data-testid=stAlert]").count() == 1
+    assert re.search("the address asks for|has no", page.locator("[data-testid=stAlert]").inner_text(), re.I)
+    assert not dialogs
+    is_calm(page)
+
+
+def test_it_fits_on_a_phone(server, page):
+    page.set_viewport_size({"width": 400, "height": 850})
+    page.goto(f"{server.url}/triplet?run=small&{BRAZIL}&side=both&negative=head.G_R.1")
+    page.get_by_text("How the negatives of this query moved").click()
+    page.locator("[aria-label^='Scores over the snapshots']").nth(1).wait_for(state="attached")
+    for number in range(5):
+        box = chart(page, number).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 400
+    assert fits(page)
+    is_calm(page)
