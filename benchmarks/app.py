@@ -165,8 +165,8 @@ def _switches(bench: Bench, tell: Tell) -> None:
 
 def _map(bench: Bench, tell: Tell) -> None:
     from dans_app import projection
-    from dans_app.snapshots import Frame
     from dans_core import KnowledgeGraph
+    from dans_core.frames import Frame
     from dans_core.runs import open_run
 
     page = bench.page

@@ -6,6 +6,8 @@ one sentence. A page reads with `raw`, checks, and writes what it really shows w
 
 from __future__ import annotations
 
+import secrets
+
 import streamlit as st
 
 
@@ -24,7 +26,7 @@ class Address:
             for name, value in memory.get("values", {}).items():
                 if st.query_params.get(name) == value:
                     del st.query_params[name]
-            memory = {"scope": scope, "values": {}}
+            memory = {"scope": scope, "values": {}, "visit": secrets.token_hex(4)}
             st.session_state[self._slot] = memory
             self.forgive()
         self._memory = memory
@@ -64,6 +66,11 @@ class Address:
     def forgive(self) -> None:
         """Take the sentence away."""
         st.session_state.pop(self._message_slot, None)
+
+    @property
+    def visit(self) -> str:
+        """Another one each time that the address alone says what is shown, such as when a bookmark is opened."""
+        return self._memory["visit"]
 
     @property
     def message(self) -> str | None:

@@ -309,7 +309,7 @@ function draw(state) {
 
 let begun = false
 
-// The map's drawing library takes a browser a second to start: better at rest than at the first click on Map.
+// The charts of other screens need a library that takes a browser a second to start: better at rest than at a click.
 function startAhead(script) {
   if (begun || !script) return
   begun = true

@@ -65,7 +65,7 @@ def show(data: dict[str, Any], key: str = "curves") -> None:
 
 @st.cache_resource(show_spinner=False)
 def _plotly() -> str:
-    """Where Streamlit serves the script that draws the map, for the browser to start ahead; "" if it is not found."""
+    """Where Streamlit serves the script that draws charts, for the browser to start ahead; "" if it is not found."""
     scripts = Path(st.__file__).parent / "static" / "static" / "js"
     found = sorted(scripts.glob("PlotlyChart.*.js"))
     base = st.get_option("server.baseUrlPath").strip("/")

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from threadpoolctl import threadpool_limits
 
 from dans_app import inspecting, projection, snapshots
 from dans_app.projection import Method, Projection
 from dans_app.projector import Job, Projector
-from dans_app.snapshots import Frame, RelationView
+from dans_app.snapshots import RelationView
 from dans_core.errors import InputError
+from dans_core.frames import Frame
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run, runs_dir
 
@@ -56,6 +58,8 @@ class Picture:
 @st.cache_resource(show_spinner=False)
 def prepare() -> None:
     """Have ready, before long, what the other screens need. Returns at once; calling it again does nothing."""
+    # While a run trains, numpy's second thread waits for a core that is taken: a PCA takes 3 ms with one, 145 with two.
+    threadpool_limits(1)
     threading.Thread(target=_prepare, args=(projector(),), name="prepare", daemon=True).start()
 
 

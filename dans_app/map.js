@@ -168,7 +168,6 @@ function go(state, position, glide = true) {
   state.previous = state.position
   state.position = position
   state.following = position === state.epochs.length - 1
-  state.hover = null
   rest(state)
   const moves = glide && !still() && state.plates.every((plate) => !alone(state, plate))
   state.glide = moves ? 0 : 1
@@ -315,12 +314,14 @@ function listen(state, box) {
     state.down = state.lasso = null
     draw(state)
   }
-  canvas.onpointerleave = () => {
+  const leave = () => {
     if (state.down || !state.hover) return
     state.hover = null
     draw(state)
   }
-  canvas.onblur = canvas.onpointerleave
+  // A finger leaves as soon as it is lifted, and then one reads.
+  canvas.onpointerleave = (event) => event.pointerType === "touch" || leave()
+  canvas.onblur = leave
   canvas.ondblclick = (event) => zoomBy(state, event.shiftKey ? 0.5 : 2, box, ...at(event))
   // The wheel scrolls the page; with Ctrl (and by a pinch on a touch pad) it zooms.
   canvas.addEventListener("wheel", (event) => {
@@ -423,8 +424,11 @@ function take(state, data) {
   for (const plate of state.plates) plate.view.range = range
   state.looks = Object.fromEntries(data.layerNames.map((layer) => [layer.id, layer]))
   state.epochs = [...new Set(state.plates.flatMap((plate) => plate.epochs))].sort((a, b) => a - b)
-  if (before && !first && before[0].view.relation !== state.plates[0].view.relation)
-    state.selected = new Set([...state.selected].filter((key) => key.startsWith("e:")))
+  if (before && !first && before[0].view.relation !== state.plates[0].view.relation) {
+    const kept = [...state.selected].filter((key) => key.startsWith("e:"))
+    if (kept.length < state.selected.size) rest(state)
+    state.selected = new Set(kept)
+  }
   if (first) {
     state.zoom = { x: 0, y: 0, k: 1 }
     state.layers = new Set(data.layers)
@@ -445,7 +449,6 @@ function take(state, data) {
     state.previous = Math.min(state.previous ?? 0, last)
     state.glide = 1
   }
-  state.hover = null
   while (state.boxes.length > state.plates.length) state.boxes.pop().holder.remove()
   while (state.boxes.length < state.plates.length) {
     const holder = element(state.grid, "div", "plate")

@@ -13,9 +13,10 @@ import pandas as pd
 
 from dans_app import theme
 from dans_app.projection import Projection
-from dans_app.snapshots import Frame, Ids, RelationView
+from dans_app.snapshots import RelationView
 from dans_app.theme import Look
 from dans_core.datasets import SPLITS
+from dans_core.frames import Frame, Ids
 from dans_core.kg import KnowledgeGraph
 
 ANSWERS, HELD_OUT, BACKGROUND = "true", "held-out", "others"
@@ -215,13 +216,16 @@ def selected(
     rows = table(view, at, kg, {source: np.array(found) for source, found in only.items()})
     if not entities:
         return rows
-    splits = {True: "true answer", False: "entity"}
-    own = set(view.answers.tolist())
+    kinds = dict.fromkeys(view.held_out.tolist(), "answer in valid or test")
+    kinds |= dict.fromkeys(view.answers.tolist(), "true answer")
     added = pd.DataFrame(
         {
-            "source": [splits[entity in own] for entity in entities],
+            "source": [kinds.get(entity, "entity") for entity in entities],
+            "head": "–",
             "nearest entity": [kg.entities[entity] for entity in entities],
             "D_adv": frame.d_entities[entities].astype(float),
+            "D_aux": "–",
+            "known fact": "–",
         }
     )
     return pd.concat([rows, added], ignore_index=True) if len(rows) else added.reindex(columns=_COLUMNS)

@@ -231,6 +231,12 @@ function drawPlate(state, plate, box, pen = null) {
     pen.setLineDash([])
   }
   if (state.hover && state.hover.box === box) {
+    // The point that was pointed at may have moved, or may be gone.
+    const { layer, members } = state.hover.mark
+    const mark = box.marks.find((each) => each.layer === layer && each.members.some((m) => m.key === members[0].key))
+    state.hover = mark ? { box, mark } : null
+  }
+  if (state.hover && state.hover.box === box) {
     const { x, y, size } = state.hover.mark
     pen.beginPath()
     pen.arc(x, y, size + 5, 0, 2 * Math.PI)

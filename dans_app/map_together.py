@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from dans_app import projection
 from dans_app.projection import Axes, Floats, Moments, Projection
-from dans_app.snapshots import Frame
+from dans_core.frames import Frame
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,8 @@ import numpy as np
 
 from dans_app import map_data, shell
 from dans_app.loading import Picture
-from dans_app.snapshots import Frame, Negatives, RelationView, count, share
+from dans_app.snapshots import Negatives, RelationView, count, share
+from dans_core.frames import Frame
 from dans_core.runs import Run
 
 MARKS = {"G_E": ":orange[◆]", "G_R": ":blue[■]", "random": ":gray[✕]"}

@@ -5,144 +5,14 @@ Plain numpy on the arrays of a snapshot file; no Streamlit and no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dans_core.datasets import RECIPROCAL, SPLITS
+from dans_core.frames import Floats, Frame, Ids, known_splits, nearest_entities
 from dans_core.kg import KnowledgeGraph
-
-Floats = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int64]
-
-_BLOCK = 512
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One snapshot in memory, floats in float32, read-only. N entities, Q queries, C distinct heads.
-
-    Attributes:
-        epoch: finished epochs when it was taken.
-        entities: shape (N, dim).
-        queries: shape (Q, 2), head and relation (reciprocals too).
-        answers, random: shape (Q,), one true answer and one random entity of each query.
-        score_true, score_random: shape (Q,), their decoder scores.
-        heads_e, fakes_e: shape (C,) and (C, dim), the head of each fake of G_E and the fake; empty without a GAN.
-        fakes_r: shape (Q, dim), one of each query; empty without a GAN.
-        score_e, score_r: shape (Q,), decoder scores of the fakes for each query; empty without a GAN.
-        d_entities, d_fakes_e, d_fakes_r: probability "real" by D_adv, shape (N,), (C,), (Q,); NaN without a GAN.
-        aux_fakes_e, aux_fakes_r: probability "made by G_R" by D_aux, shape (C,), (Q,).
-        spread_e, spread_r: copy spread of each pathway, 0 = all draws for a condition are copies; NaN without a GAN.
-    """
-
-    epoch: int
-    entities: Floats
-    queries: Ids
-    answers: Ids
-    random: Ids
-    score_true: Floats
-    score_random: Floats
-    heads_e: Ids
-    fakes_e: Floats
-    fakes_r: Floats
-    score_e: Floats
-    score_r: Floats
-    d_entities: Floats
-    d_fakes_e: Floats
-    d_fakes_r: Floats
-    aux_fakes_e: Floats
-    aux_fakes_r: Floats
-    spread_e: float
-    spread_r: float
-
-    @property
-    def has_fakes(self) -> bool:
-        """Whether there was a GAN when the snapshot was taken."""
-        return bool(len(self.fakes_e))
-
-    @cached_property
-    def median_length(self) -> float:
-        """Of an entity."""
-        return max(float(np.median(np.linalg.norm(self.entities, axis=1))), 1e-12)
-
-    @property
-    def groups(self) -> tuple[Floats, Floats, Floats]:
-        """Entities, fakes of G_E, fakes of G_R: the order of the rows of a projection."""
-        return self.entities, self.fakes_e, self.fakes_r
-
-    @property
-    def size(self) -> int:
-        """Number of points: N + C + Q."""
-        return sum(len(group) for group in self.groups)
-
-    @classmethod
-    def of(
-        cls, arrays: Mapping[str, npt.NDArray[np.generic]], num_entities: int, num_relations: int
-    ) -> Frame:
-        """Check the arrays of a snapshot file against the graph.
-
-        Raises ValueError in words when the file is not a snapshot of a run on this graph.
-        """
-        if "entities" not in arrays or arrays["entities"].ndim != 2:
-            raise ValueError("the snapshot holds no entity embeddings")
-        if "queries" not in arrays:
-            raise ValueError("the snapshot holds no queries: it was kept by an earlier version")
-        if len(arrays["entities"]) != num_entities:
-            raise ValueError(
-                f"the snapshot holds {len(arrays['entities']):,} entities and the data set {num_entities:,}: "
-                "it is not the same data"
-            )
-        dim, q = arrays["entities"].shape[1], len(arrays["queries"])
-        gan = "fakes_r" in arrays
-        c = len(arrays["heads_e"]) if "heads_e" in arrays else 0
-        made = q if gan else 0
-        ids: dict[str, tuple[tuple[int, ...], int]] = {
-            "queries": ((q, 2), 0),
-            "answers": ((q,), num_entities),
-            "random": ((q,), num_entities),
-            "heads_e": ((c,), num_entities),
-        }
-        floats = {
-            "entities": (num_entities, dim),
-            "score_true": (q,),
-            "score_random": (q,),
-            "fakes_e": (c, dim),
-            "fakes_r": (made, dim),
-            "score_e": (made,),
-            "score_r": (made,),
-            "d_entities": (num_entities,),
-            "d_fakes_e": (c,),
-            "d_fakes_r": (made,),
-            "aux_fakes_e": (c,),
-            "aux_fakes_r": (made,),
-        }
-        ready: dict[str, npt.NDArray[Any]] = {}
-        for name, shape in floats.items():
-            array = arrays.get(name, np.full(shape, np.nan))
-            if array.shape != shape:
-                raise ValueError(f"the snapshot's {name} do not match their conditions")
-            ready[name] = np.ascontiguousarray(array, dtype=np.float32)
-        for name, (shape, limit) in ids.items():
-            array = np.ascontiguousarray(arrays.get(name, np.zeros(shape)), dtype=np.int64)
-            if array.shape != shape:
-                raise ValueError(f"the snapshot's {name} do not match their conditions")
-            limits = np.array([num_entities, 2 * num_relations]) if name == "queries" else limit
-            if array.size and (array.min() < 0 or (array >= limits).any()):
-                raise ValueError("the snapshot names entities or relations that the data set does not have")
-            ready[name] = array
-        for array in ready.values():
-            array.setflags(write=False)
-        return cls(
-            epoch=int(arrays.get("epoch", np.array(0))),
-            spread_e=float(arrays.get("spread_e", np.array(np.nan))),
-            spread_r=float(arrays.get("spread_r", np.array(np.nan))),
-            **ready,
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,28 +71,6 @@ class RelationView:
     def focus(self) -> Ids:
         """Rows of the projection that this view draws in the foreground."""
         return np.concatenate([self.answers, self.held_out, *(part.rows for part in self.negatives.values())])
-
-
-def nearest_entities(points: Floats, entities: Floats) -> tuple[Ids, Floats]:
-    """The nearest entity of each point by cosine, and that cosine; (n, dim) and (N, dim) → (n,) and (n,)."""
-    directions = entities / np.maximum(np.linalg.norm(entities, axis=1, keepdims=True), 1e-12)
-    nearest = np.zeros(len(points), dtype=np.int64)
-    cosine = np.zeros(len(points), dtype=np.float32)
-    for start in range(0, len(points), _BLOCK):
-        block = points[start : start + _BLOCK]
-        cosines = block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-12) @ directions.T
-        best = cosines.argmax(axis=1)
-        nearest[start : start + _BLOCK] = best
-        cosine[start : start + _BLOCK] = cosines[np.arange(len(best)), best]
-    return nearest, cosine
-
-
-def known_splits(kg: KnowledgeGraph, heads: Ids, relation: int, tails: Ids) -> Ids:
-    """Which split holds each (head, relation, tail): 0 train, 1 valid, 2 test, -1 none."""
-    found = np.full(len(heads), -1, dtype=np.int64)
-    for number in reversed(range(len(SPLITS))):
-        found[kg.known_in(SPLITS[number]).contains(heads, relation, tails)] = number
-    return found
 
 
 def view_of(frames: Sequence[Frame], kg: KnowledgeGraph, relation: int) -> RelationView:

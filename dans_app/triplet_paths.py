@@ -12,11 +12,11 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from dans_app import loading, snapshots, theme
-from dans_app.snapshots import Frame
+from dans_app import loading, theme
 from dans_app.triplet_table import look, title
 from dans_app.words import escape
 from dans_core.errors import InputError
+from dans_core.frames import Floats, Frame, nearest_entities
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run
 
@@ -84,8 +84,8 @@ def moments(frame: Frame, kg: KnowledgeGraph, head: int, relation: int) -> tuple
     def of_entity(source: str, entity: int, score: float) -> Moment:
         return moment(source, entity, 1.0, score, float(frame.d_entities[entity]), np.nan)
 
-    def of_fake(source: str, fake: snapshots.Floats, score: float, d_adv: float, d_aux: float) -> Moment:
-        nearest, cosine = snapshots.nearest_entities(fake[None], frame.entities)
+    def of_fake(source: str, fake: Floats, score: float, d_adv: float, d_aux: float) -> Moment:
+        nearest, cosine = nearest_entities(fake[None], frame.entities)
         return moment(source, int(nearest[0]), float(cosine[0]), score, d_adv, d_aux)
 
     def moment(source: str, nearest: int, cosine: float, score: float, d_adv: float, d_aux: float) -> Moment:

@@ -14,19 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dans_core.config import Config
 from dans_core.datasets import SPLITS
 from dans_core.errors import InputError
 from dans_core.events import Event, HealthWarning, Ranking, Snapshot, to_dict
+from dans_core.frames import Floats, Frame, Ids, known_splits, nearest_entities
 from dans_core.kg import KnowledgeGraph
 from dans_core.records import Stored, replace, to_json
-from dans_core.runs import Arrays, Run
+from dans_core.runs import Run
 from dans_core.spreadsheet import csv_bytes
 
-Floats = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int64]
 Row = tuple[Any, ...]
 
 METRIC_COLUMNS = ("epoch", "name", "value")
@@ -207,7 +205,7 @@ def about(run: Run, kept: Kept | None) -> str:
     if kept is None:
         return text + "\nThe run has kept no snapshot, so there are no negatives and no embeddings.\n"
     held = ["entities (N, dim)", "entity_names", "relation_names, reciprocals last"]
-    if "relations" in kept.arrays:
+    if len(kept.frame.relations):
         held.insert(1, "relations (2R, dim)")
     return text + _ABOUT_SNAPSHOT.format(epoch=kept.epoch, embeddings=", ".join(held))
 
@@ -226,20 +224,15 @@ def _numbers(place: str, value: Any) -> Iterator[tuple[str, float]]:
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """A snapshot: how many epochs were done, its graph, and its arrays as `diagnostics.snapshot_arrays` names them.
+    """A snapshot and its graph."""
 
-    Floats are in float32; what the snapshot does not hold is NaN, fakes without a GAN are none, and "relations" may
-    be missing.
-    """
-
-    epoch: int
+    frame: Frame
     kg: KnowledgeGraph
-    arrays: Mapping[str, Any]
 
-    @classmethod
-    def of(cls, epoch: int, arrays: Arrays, kg: KnowledgeGraph) -> Kept:
-        """Check the arrays of a snapshot file. Raises InputError where they are not of this graph."""
-        return cls(epoch, kg, _checked(epoch, arrays, kg))
+    @property
+    def epoch(self) -> int:
+        """How many epochs were done."""
+        return self.frame.epoch
 
 
 def newest_snapshot(run: Run) -> Kept | None:
@@ -247,8 +240,11 @@ def newest_snapshot(run: Run) -> Kept | None:
     found = run.snapshots()
     if not found:
         return None
-    epoch = found[-1][0]
-    return Kept.of(epoch, run.load_snapshot(epoch), run.load_kg())
+    kg, epoch = run.load_kg(), found[-1][0]
+    try:
+        return Kept(Frame.of(run.load_snapshot(epoch), kg.num_entities, kg.num_relations), kg)
+    except InputError as error:
+        raise InputError(f"run {run.id}, epoch {epoch}: {error}") from None
 
 
 def negatives(kept: Kept) -> Iterator[Row]:
@@ -256,73 +252,47 @@ def negatives(kept: Kept) -> Iterator[Row]:
 
     What is not known, such as D's opinion without a GAN, is None.
     """
-    kg, arrays = kept.kg, kept.arrays
-    entities, queries = arrays["entities"], arrays["queries"]
-    heads, relations = queries.T
-    drawn = arrays["random"]
-    lengths = np.linalg.norm(entities, axis=1)
-    typical = max(float(np.median(lengths)), 1e-12)
-    known_in = [kg.known_in(split) for split in SPLITS]
+    kg, frame = kept.kg, kept.frame
+    heads, relations = frame.queries.T
+    lengths = np.linalg.norm(frame.entities, axis=1)
     relation_names = [kg.relation_name(number) for number in range(2 * kg.num_relations)]
 
-    def rows(
-        source: str, which: Ids, nearest: Ids, cosine: Floats, length: Floats, *opinions: Floats
-    ) -> Iterator[Row]:
-        """One a query; `which` are the queries, all else is one a query of these."""
-        split_of = np.full(len(which), -1)
-        for number in reversed(range(len(SPLITS))):
-            split_of[known_in[number].contains(heads[which], relations[which], nearest)] = number
+    def rows(source: str, nearest: Ids, cosine: Floats, length: Floats, *opinions: Floats) -> Iterator[Row]:
+        """One a query."""
+        splits = known_splits(kg, heads, relations, nearest)
         score, d_adv, d_aux = opinions
-        numbers = zip(cosine, length / typical, score, arrays["score_true"][which], d_adv, d_aux, strict=True)
-        for query, near, values, split in zip(which, nearest, numbers, split_of, strict=True):
+        numbers = zip(
+            cosine, length / frame.median_length, score, frame.score_true, d_adv, d_aux, strict=True
+        )
+        for query, (near, values, split) in enumerate(zip(nearest, numbers, splits, strict=True)):
             yield (
-                kept.epoch,
+                frame.epoch,
                 source,
                 kg.entities[heads[query]],
                 relation_names[relations[query]],
-                kg.entities[arrays["answers"][query]],
+                kg.entities[frame.answers[query]],
                 kg.entities[near],
                 *(None if np.isnan(value) else float(f"{value:.6g}") for value in values),
                 SPLITS[split] if split >= 0 else None,
             )
 
-    every = np.arange(len(queries))
-    if len(arrays["heads_e"]):
-        place = np.full(kg.num_entities, -1)
-        place[arrays["heads_e"]] = np.arange(len(arrays["heads_e"]))
-        of_e = np.flatnonzero(place[heads] >= 0)
-        condition = place[heads[of_e]]
-        nearest, cosine = nearest_entities(arrays["fakes_e"], entities)
-        length = np.linalg.norm(arrays["fakes_e"], axis=1)
-        said = (arrays["score_e"][of_e], arrays["d_fakes_e"][condition], arrays["aux_fakes_e"][condition])
-        yield from rows("G_E", of_e, nearest[condition], cosine[condition], length[condition], *said)
-        nearest, cosine = nearest_entities(arrays["fakes_r"], entities)
-        said = (arrays["score_r"], arrays["d_fakes_r"], arrays["aux_fakes_r"])
-        yield from rows("G_R", every, nearest, cosine, np.linalg.norm(arrays["fakes_r"], axis=1), *said)
-    ones, nothing = np.ones(len(every), np.float32), np.full(len(every), np.nan, np.float32)
-    said = (arrays["score_random"], arrays["d_entities"][drawn], nothing)
-    yield from rows("random", every, drawn, ones, lengths[drawn], *said)
+    if frame.has_fakes:
+        at = np.searchsorted(frame.heads_e, heads)
+        nearest, cosine = nearest_entities(frame.fakes_e, frame.entities)
+        length = np.linalg.norm(frame.fakes_e, axis=1)
+        said = (frame.score_e, frame.d_fakes_e[at], frame.aux_fakes_e[at])
+        yield from rows("G_E", nearest[at], cosine[at], length[at], *said)
+        nearest, cosine = nearest_entities(frame.fakes_r, frame.entities)
+        said = (frame.score_r, frame.d_fakes_r, frame.aux_fakes_r)
+        yield from rows("G_R", nearest, cosine, np.linalg.norm(frame.fakes_r, axis=1), *said)
+    drawn, ones = frame.random, np.ones(len(heads), np.float32)
+    said = (frame.score_random, frame.d_entities[drawn], np.full(len(heads), np.nan, np.float32))
+    yield from rows("random", drawn, ones, lengths[drawn], *said)
 
 
 def negatives_csv(kept: Kept) -> bytes:
     """`negatives` as CSV."""
     return csv_bytes(NEGATIVE_COLUMNS, negatives(kept))
-
-
-def nearest_entities(points: Floats, entities: Floats, cells: int = 1 << 24) -> tuple[Ids, Floats]:
-    """The nearest entity of each point by cosine, and that cosine; (n, dim) and (N, dim) → (n,) and (n,).
-
-    Of entities alike in cosine it is the first. At most `cells` cosines are in memory at once.
-    """
-    directions = entities / np.maximum(np.linalg.norm(entities, axis=1, keepdims=True), 1e-12)
-    nearest, cosine = np.zeros(len(points), np.int64), np.zeros(len(points), np.float32)
-    size = max(1, cells // len(entities))
-    for start in range(0, len(points), size):
-        block = points[start : start + size]
-        cosines = block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-12) @ directions.T
-        nearest[start : start + size] = cosines.argmax(axis=1)
-        cosine[start : start + size] = cosines.max(axis=1)
-    return nearest, cosine
 
 
 def embeddings_npz(kept: Kept) -> bytes:
@@ -335,14 +305,15 @@ def embeddings_npz(kept: Kept) -> bytes:
         epoch=np.asarray(kept.epoch),
         entity_names=np.asarray(kg.entities),
         relation_names=np.asarray([kg.relation_name(number) for number in range(2 * kg.num_relations)]),
-        **{name: kept.arrays[name] for name in ("entities", "relations") if name in kept.arrays},
+        entities=kept.frame.entities,
+        **({"relations": kept.frame.relations} if len(kept.frame.relations) else {}),
     )
     return stream.getvalue()
 
 
 def vectors_tsv(kept: Kept) -> bytes:
     """The entity embeddings for the Embedding Projector: a line each, tabs between numbers, no heading."""
-    entities = kept.arrays["entities"]
+    entities = kept.frame.entities
     # Five digits tell any two numbers in half precision apart.
     line = "\t".join(["%.5g"] * entities.shape[1]) + "\n"
     return "".join(line % tuple(row) for row in entities.tolist()).encode()
@@ -364,40 +335,3 @@ def projector_zip(kept: Kept) -> bytes:
         archive.writestr("vectors.tsv", vectors_tsv(kept))
         archive.writestr("metadata.tsv", metadata_tsv(kept.kg))
     return stream.getvalue()
-
-
-def _checked(epoch: int, arrays: Arrays, kg: KnowledgeGraph) -> dict[str, Any]:
-    for name in ("entities", "queries", "answers", "random"):
-        if name not in arrays:
-            raise InputError(f"the snapshot of epoch {epoch} has no {name}: an earlier version kept it")
-    n, q = kg.num_entities, arrays["queries"].shape[0] if arrays["queries"].ndim else 0
-    c = len(np.atleast_1d(arrays.get("heads_e", np.zeros(0))))
-    fakes, dim = q if c else 0, arrays["entities"].shape[-1:]
-    ids = {"queries": (q, 2), "answers": (q,), "random": (q,), "heads_e": (c,)}
-    floats: dict[str, tuple[int, ...]] = {
-        "entities": (n, *dim),
-        "score_true": (q,),
-        "score_random": (q,),
-        "fakes_e": (c, *dim),
-        "fakes_r": (fakes, *dim),
-        "score_e": (fakes,),
-        "score_r": (fakes,),
-        "d_entities": (n,),
-        "d_fakes_e": (c,),
-        "d_fakes_r": (fakes,),
-        "aux_fakes_e": (c,),
-        "aux_fakes_r": (fakes,),
-    }
-    if "relations" in arrays:
-        floats["relations"] = (2 * kg.num_relations, *arrays["relations"].shape[1:])
-    ready: dict[str, Any] = {}
-    for name, shape in (ids | floats).items():
-        array = arrays.get(name, np.zeros(shape, np.int64) if name in ids else np.full(shape, np.nan))
-        if array.shape != shape or array.dtype.kind not in ("iu" if name in ids else "f"):
-            raise InputError(f"the snapshot of epoch {epoch} does not fit the data set: its {name} differ")
-        ready[name] = array.astype(np.int64 if name in ids else np.float32)
-    limits = {"queries": np.array([n, 2 * kg.num_relations]), "answers": n, "random": n, "heads_e": n}
-    for name, limit in limits.items():
-        if (ready[name] < 0).any() or (ready[name] >= limit).any():
-            raise InputError(f"the snapshot of epoch {epoch} names {name} that the data set does not have")
-    return ready

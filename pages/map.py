@@ -10,7 +10,8 @@ from dans_app import exports, loading, map_data, map_view, map_words, shell, sna
 from dans_app.address import Address
 from dans_app.loading import Picture
 from dans_app.projection import TRUST_NEIGHBOURS
-from dans_app.snapshots import Frame, RelationView
+from dans_app.snapshots import RelationView
+from dans_core.frames import Frame
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run
 
@@ -68,7 +69,7 @@ def draw_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
     last = loading.frame(run, epochs[-1], kg)
     there, epochs = epochs, loading.shown_epochs(epochs, last.size, last.entities.shape[1])
     place, time = Address("map", kg.hash), Address("map", run.id, "epoch")
-    token = f"{run.id} {kg.hash[:12]}"
+    token = f"{run.id} {kg.hash[:12]} {time.visit}"
     at = map_view.state(KEY, token)
     if at:
         follow(place, time, at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from dans_core import KnowledgeGraph
 
@@ -12,6 +13,8 @@ from dans_core import KnowledgeGraph
 @pytest.fixture(autouse=True, scope="session")
 def one_thread_at_first():
     torch.set_num_threads(1)
+    # As in the server, so that what is timed does not wait for a second core.
+    threadpool_limits(1)
 
 
 @pytest.fixture(autouse=True)

@@ -228,6 +228,20 @@ def test_a_link_opens_the_same_view(run):
     assert not app.warning and {name: asked(app, name) for name in link} == link
 
 
+def test_a_bookmark_that_is_opened_begins_the_map_anew(run):
+    app = told(screen(run=run.id, projection="pca"), epoch=0, layers=["true"])
+    before = data(app)
+    assert data(app.run())["token"] == before["token"]
+    # What the list of bookmarks does: the session forgets, and the address alone counts.
+    for key in ("address_map_", "address_map_epoch"):
+        del app.session_state[key]
+    app.query_params["layers"] = "G_E"
+    del app.query_params["epoch"]
+    app.run()
+    assert data(app)["token"] != before["token"]
+    assert (data(app)["epoch"], data(app)["layers"]) == (None, ["G_E"])
+
+
 def test_the_selection_in_the_url_has_an_end(run):
     app = told(screen(run=run.id, projection="pca"), selection=[f"e:{i}" for i in range(2_000)])
     assert len(asked(app, "selection")) < 500

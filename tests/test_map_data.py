@@ -1,6 +1,7 @@
 """What the map draws: views of snapshots, their packing for the browser, tables, and the page that is saved."""
 
 import base64
+import dataclasses
 import json
 from html.parser import HTMLParser
 
@@ -12,8 +13,8 @@ from hypothesis import strategies as some
 
 from dans_app import map_data, map_view, snapshots
 from dans_app.projection import Projection
-from dans_app.snapshots import Frame
 from dans_core import KnowledgeGraph
+from dans_core.frames import Frame
 from tests import small_run
 from tests.conftest import random_graph
 
@@ -125,8 +126,8 @@ def test_of_a_run_that_kept_some_queries_only_those_are_shown(nations):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a: a.pop("entities"), "no entity embeddings"),
-        (lambda a: a.update(entities=a["entities"][0]), "no entity embeddings"),
+        (lambda a: a.pop("entities"), "entities"),
+        (lambda a: a.update(entities=a["entities"][0]), "entities"),
         (lambda a: a.pop("queries"), "earlier version"),
         (lambda a: a.update(entities=a["entities"][1:]), "not the same data"),
         (lambda a: a.update(heads_e=a["heads_e"][1:]), "fakes_e do not match"),
@@ -275,6 +276,9 @@ def test_selected_points_become_rows_with_their_names(nations, frames):
     assert rows["nearest entity"][0] == nations.entities[view.negatives["G_R"].nearest[1, 2]]
     assert rows["nearest entity"][2] == nations.entities[3]
     assert rows["source"][2] == ("true answer" if 3 in view.answers else "entity")
+    view = dataclasses.replace(view, answers=np.array([2]), held_out=np.array([5]))
+    kinds = map_data.selected(["e:2", "e:5", "e:6"], view, frames[1], 1, nations)["source"].tolist()
+    assert kinds == ["true answer", "answer in valid or test", "entity"]
     assert list(map_data.selected(["e:3"], view, frames[1], 1, nations).columns) == map_data._COLUMNS
     assert map_data.selected([], view, frames[1], 1, nations).empty
     plain = frame_of(nations, 5, gan=False)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dans_app.map_together import together
-from dans_app.snapshots import Frame
+from dans_core.frames import Frame
 from tests import small_run
 
 

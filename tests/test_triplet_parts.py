@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from dans_app import arithmetic, triplet_paths, triplet_strip, triplet_table
-from dans_app.snapshots import Frame
 from dans_app.triplet_table import Shown, lanes
+from dans_core.frames import Frame
 from dans_core.inspection import Arithmetic, Inspection, Row
 from tests import small_run
 

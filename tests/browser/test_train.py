@@ -158,12 +158,12 @@ def test_a_phone_shows_the_curves_without_scrolling_sideways(browser, serve, run
     assert wide <= 0
 
 
-def test_the_map_is_started_ahead_once(page, serve):
-    """The script that draws it takes a browser a second to start, which a visit of the map need not wait for."""
+def test_charts_are_started_ahead_once(page, serve):
+    """The script that draws it takes a browser a second to start, which a visit of Triplet need not wait for."""
     fetched: list[str] = []
     page.on("request", lambda request: fetched.append(request.url) if "PlotlyChart" in request.url else None)
     with page.expect_request(lambda request: "PlotlyChart" in request.url):
         page.goto(serve().url)
-    page.get_by_role("link", name="Map").click()
+    page.get_by_role("link", name="Triplet").click()
     page.locator(".js-plotly-plot").first.wait_for()
     assert len(fetched) == 1

@@ -1,0 +1,179 @@
+"""One snapshot of a run in memory, checked against its graph, and how its fakes are read by their nearest entities.
+
+Plain numpy, without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dans_core.datasets import SPLITS
+from dans_core.errors import InputError
+from dans_core.kg import KnowledgeGraph
+
+Floats = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
+_CELLS = 1 << 24
+"""Cosines in memory at once, 64 MiB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One snapshot in memory, floats in float32, read-only. N entities, Q queries, C distinct heads.
+
+    Attributes:
+        epoch: finished epochs when it was taken.
+        entities: shape (N, dim).
+        relations: shape (2|R|, dim of relations), (0, 0) where the file holds none.
+        queries: shape (Q, 2), head and relation (reciprocals too).
+        answers, random: shape (Q,), one true answer and one random entity of each query.
+        score_true, score_random: shape (Q,), their decoder scores.
+        heads_e, fakes_e: shape (C,) and (C, dim), the heads of the queries, ascending, and a fake of G_E for each;
+            empty without a GAN.
+        fakes_r: shape (Q, dim), one of each query; empty without a GAN.
+        score_e, score_r: shape (Q,), decoder scores of the fakes for each query; empty without a GAN.
+        d_entities, d_fakes_e, d_fakes_r: probability "real" by D_adv, shape (N,), (C,), (Q,); NaN without a GAN.
+        aux_fakes_e, aux_fakes_r: probability "made by G_R" by D_aux, shape (C,), (Q,).
+        spread_e, spread_r: copy spread of each pathway, 0 = all draws for a condition are copies; NaN without a GAN.
+    """
+
+    epoch: int
+    entities: Floats
+    relations: Floats
+    queries: Ids
+    answers: Ids
+    random: Ids
+    score_true: Floats
+    score_random: Floats
+    heads_e: Ids
+    fakes_e: Floats
+    fakes_r: Floats
+    score_e: Floats
+    score_r: Floats
+    d_entities: Floats
+    d_fakes_e: Floats
+    d_fakes_r: Floats
+    aux_fakes_e: Floats
+    aux_fakes_r: Floats
+    spread_e: float
+    spread_r: float
+
+    @property
+    def has_fakes(self) -> bool:
+        """Whether there was a GAN when the snapshot was taken."""
+        return bool(len(self.fakes_e))
+
+    @cached_property
+    def median_length(self) -> float:
+        """Of an entity."""
+        return max(float(np.median(np.linalg.norm(self.entities, axis=1))), 1e-12)
+
+    @property
+    def groups(self) -> tuple[Floats, Floats, Floats]:
+        """Entities, fakes of G_E, fakes of G_R: the order of the rows of a projection."""
+        return self.entities, self.fakes_e, self.fakes_r
+
+    @property
+    def size(self) -> int:
+        """Number of points: N + C + Q."""
+        return sum(len(group) for group in self.groups)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, npt.NDArray[Any]], num_entities: int, num_relations: int) -> Frame:
+        """Check the arrays of a snapshot file, named as in `diagnostics.snapshot_arrays`, against the graph.
+
+        What the file does not hold is NaN, and fakes without a GAN are none.
+
+        Raises:
+            InputError: in words, when it is not a snapshot of a run on this graph.
+        """
+        for name in ("entities", "queries", "answers", "random"):
+            if name not in arrays:
+                raise InputError(f"the snapshot holds no {name}: an earlier version kept it")
+        n, dim = num_entities, arrays["entities"].shape[-1:]
+        if len(np.atleast_1d(arrays["entities"])) != n:
+            raise InputError(
+                f"the snapshot holds {len(np.atleast_1d(arrays['entities'])):,} entities and the data set {n:,}: it is "
+                "not the same data"
+            )
+        q = len(np.atleast_1d(arrays["queries"]))
+        c = len(np.atleast_1d(arrays.get("heads_e", np.zeros(0))))
+        made = q if c else 0
+        ids: dict[str, tuple[tuple[int, ...], Any]] = {
+            "queries": ((q, 2), np.array([n, 2 * num_relations])),
+            "answers": ((q,), n),
+            "random": ((q,), n),
+            "heads_e": ((c,), n),
+        }
+        floats: dict[str, tuple[int, ...]] = {
+            "entities": (n, *dim),
+            "relations": (2 * num_relations, *arrays["relations"].shape[1:])
+            if "relations" in arrays
+            else (0, 0),
+            "score_true": (q,),
+            "score_random": (q,),
+            "fakes_e": (c, *dim),
+            "fakes_r": (made, *dim),
+            "score_e": (made,),
+            "score_r": (made,),
+            "d_entities": (n,),
+            "d_fakes_e": (c,),
+            "d_fakes_r": (made,),
+            "aux_fakes_e": (c,),
+            "aux_fakes_r": (made,),
+        }
+        ready: dict[str, npt.NDArray[Any]] = {}
+        for name, shape in floats.items():
+            array = arrays.get(name, np.full(shape, np.nan))
+            if array.shape != shape or len(shape) != array.ndim or array.dtype.kind != "f":
+                raise InputError(f"the snapshot's {name} do not match the data set or its queries")
+            ready[name] = np.ascontiguousarray(array, dtype=np.float32)
+        for name, (shape, limit) in ids.items():
+            array = arrays.get(name, np.zeros(shape, np.int64))
+            if array.shape != shape or array.dtype.kind not in "iu":
+                raise InputError(f"the snapshot's {name} do not match the data set or its queries")
+            if (array < 0).any() or (array >= limit).any():
+                raise InputError(f"the snapshot names {name} that the data set does not have")
+            ready[name] = np.ascontiguousarray(array, dtype=np.int64)
+        heads = ready["heads_e"]
+        if c and not ((np.diff(heads) > 0).all() and np.isin(ready["queries"][:, 0], heads).all()):
+            raise InputError("the snapshot's heads_e do not match the data set or its queries")
+        for array in ready.values():
+            array.setflags(write=False)
+        return cls(
+            epoch=int(arrays.get("epoch", np.array(0))),
+            spread_e=float(arrays.get("spread_e", np.array(np.nan))),
+            spread_r=float(arrays.get("spread_r", np.array(np.nan))),
+            **ready,
+        )
+
+
+def nearest_entities(points: Floats, entities: Floats, cells: int = _CELLS) -> tuple[Ids, Floats]:
+    """The nearest entity of each point by cosine, and that cosine; (n, dim) and (N, dim) → (n,) and (n,).
+
+    Of entities alike in cosine it is the first. At most `cells` cosines are in memory at once.
+    """
+    directions = entities / np.maximum(np.linalg.norm(entities, axis=1, keepdims=True), 1e-12)
+    nearest, cosine = np.zeros(len(points), np.int64), np.zeros(len(points), np.float32)
+    size = max(1, cells // len(entities))
+    for start in range(0, len(points), size):
+        block = points[start : start + size]
+        cosines = block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-12) @ directions.T
+        nearest[start : start + size] = cosines.argmax(axis=1)
+        cosine[start : start + size] = cosines.max(axis=1)
+    return nearest, cosine
+
+
+def known_splits(kg: KnowledgeGraph, heads: Ids, relations: Ids | int, tails: Ids) -> Ids:
+    """Which split holds each (head, relation, tail): 0 train, 1 valid, 2 test, -1 none."""
+    found = np.full(len(heads), -1, dtype=np.int64)
+    for number in reversed(range(len(SPLITS))):
+        found[kg.known_in(SPLITS[number]).contains(heads, relations, tails)] = number
+    return found
