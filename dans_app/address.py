@@ -7,8 +7,12 @@ one sentence. A page reads with `raw`, checks, and writes what it really shows w
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import streamlit as st
+
+T = TypeVar("T")
 
 
 class Address:
@@ -62,6 +66,46 @@ class Address:
     def complain(self, message: str) -> None:
         """One sentence about the address, shown until the person chooses something; the first one stands."""
         st.session_state.setdefault(self._message_slot, message)
+
+    def said(self, answer: tuple[T, str | None]) -> T:
+        """The value of an answer of `wanted`; its complaint, if any, is kept to be shown."""
+        value, problem = answer
+        if problem:
+            self.complain(problem)
+        return value
+
+    def segmented(
+        self,
+        name: str,
+        label: str,
+        known: Mapping[str, str],
+        value: str,
+        about: str,
+        also: Callable[[], object] | None = None,
+    ) -> None:
+        """A row of buttons whose choice stands in the URL under `name`, unless it is the first of `known`.
+
+        `known` are values with their words, `about` the help; `also` is done before a choice is kept.
+        """
+        key = f"{self._page}_{name}"
+        default = next(iter(known))
+        st.session_state[key] = value
+
+        def changed() -> None:
+            if also:
+                also()
+            picked = st.session_state[key]
+            self.choose(name, None if picked == default else picked)
+
+        st.segmented_control(
+            label,
+            list(known),
+            format_func=known.__getitem__,
+            key=key,
+            required=True,
+            on_change=changed,
+            help=about,
+        )
 
     def forgive(self) -> None:
         """Take the sentence away."""

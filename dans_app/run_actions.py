@@ -118,12 +118,16 @@ def _buttons(entry: Entry) -> None:
 
 
 def _delete_button(entries: Sequence[Entry]) -> None:
+    recorded = any(entry.recorded for entry in entries)
     st.button(
         "Delete",
         icon=":material/delete:",
+        disabled=recorded,
         on_click=attempt,
         args=(_delete, [entry.id for entry in entries]),
-        help="Moves to the trash. It can be undone.",
+        help="A recorded run came with the app and cannot be deleted."
+        if recorded
+        else "Moves to the trash. It can be undone.",
     )
 
 

@@ -72,7 +72,7 @@ def pages() -> list[st.Page]:
             title="Diagnostics",
             icon=":material/monitor_heart:",
             url_path="diagnostics",
-            help="Are the generated negatives hard, diverse and false facts? Every measurement, epoch by epoch.",
+            help="Are the generated negatives hard, diverse and really false? Every measurement, epoch by epoch.",
         ),
         st.Page(
             ROOT / "pages" / "compare.py",

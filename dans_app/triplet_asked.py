@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -18,8 +17,6 @@ from dans_core.datasets import SPLITS
 from dans_core.errors import InputError
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run
-
-T = TypeVar("T")
 
 SIDES = ("tail", "head", "both")
 DRAWS = ("5", "20", "50")
@@ -80,23 +77,17 @@ def checked(run: Run, kg: KnowledgeGraph) -> Asked:
     place, own = Address("triplet", kg.hash), Address("triplet", run.id, "run")
     known_runs = beside.others(run, kg)
 
-    def said(answer: tuple[T, str | None]) -> T:
-        value, problem = answer
-        if problem:
-            place.complain(problem)
-        return value
-
-    side = said(wanted.one_of(place.raw("side"), "side", SIDES))
+    side = place.said(wanted.one_of(place.raw("side"), "side", SIDES))
     triplet, problems = wanted.triplet(
         *(place.raw(name) for name in ("head", "relation", "tail")), None if side == "both" else side, kg
     )
     if problems:
         place.complain(problems[0])
     side = side if side == "both" else triplet.side
-    draws = said(wanted.one_of(place.raw("draws"), "draws", DRAWS))
-    which = said(wanted.one_of(place.raw("weights"), "weights", WEIGHTS))
-    draw = said(draw_number(place.raw("draw")))
-    compared = said(beside.wanted(own.raw("with"), run, kg, known_runs))
+    draws = place.said(wanted.one_of(place.raw("draws"), "draws", DRAWS))
+    which = place.said(wanted.one_of(place.raw("weights"), "weights", WEIGHTS))
+    draw = place.said(draw_number(place.raw("draw")))
+    compared = place.said(beside.wanted(own.raw("with"), run, kg, known_runs))
     remember(place, kg, triplet)
     place.keep("side", None if side == "tail" else side)
     place.keep("draws", None if draws == DRAWS[0] else draws)

@@ -145,30 +145,13 @@ def choices(place: Address, runs: Runs, options: Options) -> None:
     st.subheader("Does one rank better?", anchor=False)
     weights = {name: WEIGHTS[name] for name in comparing.weights_of(runs.values())}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        choice(place, "split", "Ranked on", SPLITS, options.split, ON_TEST)
-        choice(place, "metric", "Measure", ranking.NAMES, options.metric, METRIC_HELP)
+        place.segmented("split", "Ranked on", SPLITS, options.split, ON_TEST)
+        place.segmented("metric", "Measure", ranking.NAMES, options.metric, METRIC_HELP)
         if len(weights) > 1:
             words = "Best epoch: where the valid MRR was highest."
-            choice(place, "weights", "Weights", weights, options.weights, words)
+            place.segmented("weights", "Weights", weights, options.weights, words)
     if options.split == "test":
         st.caption(ON_TEST)
-
-
-def choice(place: Address, name: str, label: str, known: dict[str, str], value: str, words: str) -> None:
-    key = f"compare_{name}"
-    default = next(iter(known))
-    st.session_state[key] = value
-    st.segmented_control(
-        label,
-        list(known),
-        format_func=known.__getitem__,
-        key=key,
-        required=True,
-        on_change=lambda: place.choose(
-            name, None if st.session_state[key] == default else st.session_state[key]
-        ),
-        help=words,
-    )
 
 
 def data_sets(runs: Runs) -> Graphs:
@@ -355,7 +338,9 @@ def relations(place: Address, ranks: Ranks, graphs: Graphs, options: Options) ->
     if problem:
         st.warning(problem, icon=":material/link_off:")
     if len(others) > 1:
-        choice(place, "other", "A beside", others, other, "The run whose relations stand beside those of A.")
+        place.segmented(
+            "other", "A beside", others, other, "The run whose relations stand beside those of A."
+        )
     letters, metric = ("A", other), options.metric
     rows = ranking.relations({each: ranks[each] for each in letters}, graphs["A"], options.split, metric)
     st.caption(ranking.about_relations(rows, letters, options.split, metric))

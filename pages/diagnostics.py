@@ -54,7 +54,7 @@ class View:
 def show() -> None:
     run = shell.begin(
         "Diagnostics",
-        "Are the generated negatives hard, diverse and false facts? Measured as the run trains.",
+        "Are the generated negatives hard, diverse and really false? Measured as the run trains.",
         "There is no run yet. Start one on the Train page; its negatives are measured as it trains.",
         ":material/monitor_heart:",
     )

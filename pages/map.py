@@ -1,7 +1,6 @@
 """Screen Map: entities and generated negatives of one relation in one picture, over all snapshots of a run."""
 
 import math
-from typing import TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -14,8 +13,6 @@ from dans_app.snapshots import RelationView
 from dans_core.frames import Frame
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run
-
-T = TypeVar("T")
 
 KEY = "map"
 FROZEN = "map_frozen"
@@ -73,18 +70,18 @@ def draw_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
     at = map_view.state(KEY, token)
     if at:
         follow(place, time, at)
-    relation = said(place, wanted.relation(place.raw("relation"), kg))
-    epoch = said(time, wanted.epoch(time.raw("epoch"), there))
+    relation = place.said(wanted.relation(place.raw("relation"), kg))
+    epoch = time.said(wanted.epoch(time.raw("epoch"), there))
     if epoch is not None:
         # Of a long run the map holds some snapshots, and what stood there may have given way.
         epoch = max(each for each in epochs if each <= epoch)
-    method = said(place, wanted.one_of(place.raw("projection"), "projection", list(map_data.NAMES)))
-    colour = said(place, wanted.one_of(place.raw("colour"), "colour", list(COLOURS)))
-    field = said(place, wanted.one_of(place.raw("field"), "field", ["off", "on"])) == "on"
-    layers = said(
-        place, wanted.some_of(place.raw("layers"), "layer", list(map_data.LAYERS), map_data.DEFAULT_LAYERS)
+    method = place.said(wanted.one_of(place.raw("projection"), "projection", list(map_data.NAMES)))
+    colour = place.said(wanted.one_of(place.raw("colour"), "colour", list(COLOURS)))
+    field = place.said(wanted.one_of(place.raw("field"), "field", ["off", "on"])) == "on"
+    layers = place.said(
+        wanted.some_of(place.raw("layers"), "layer", list(map_data.LAYERS), map_data.DEFAULT_LAYERS)
     )
-    found = said(place, wanted.matching(place.raw("find"), kg))
+    found = place.said(wanted.matching(place.raw("find"), kg))
     selection = [
         f"{source}:{number}" for source, number in map_data.parse((time.raw("selection") or "").split(","))
     ]
@@ -152,14 +149,6 @@ def follow(place: Address, time: Address, at: dict) -> None:
     time.choose("selection", ",".join(keys) or None)
 
 
-def said(address: Address, answer: tuple[T, str | None]) -> T:
-    """The value of an answer of `wanted`; its complaint is kept to be shown."""
-    value, complaint = answer
-    if complaint:
-        address.complain(complaint)
-    return value
-
-
 # --- the choices -----------------------------------------------------------------------------------------------
 
 
@@ -181,16 +170,13 @@ def controls(
             "fakes are fake heads.",
         )
     with two:
-        state["map_method"] = method
-        st.segmented_control(
+        place.segmented(
+            "projection",
             "Projection",
-            list(map_data.NAMES),
-            format_func=map_data.NAMES.__getitem__,
-            key="map_method",
-            required=True,
-            on_change=lambda: place.choose("projection", state["map_method"]),
-            help="UMAP and t-SNE show neighbourhoods, PCA true directions and gaps. UMAP and PCA hold all snapshots in "
-            "one space, so that epochs can be compared.",
+            map_data.NAMES,
+            method,
+            "UMAP and t-SNE show neighbourhoods, PCA true directions and gaps. UMAP and PCA hold all snapshots in one "
+            "space, so that epochs can be compared.",
         )
     with three:
         state["map_colour"] = colour

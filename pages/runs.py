@@ -28,7 +28,10 @@ TABLE = "runs_table"
 def show() -> None:
     bar = shell.head("Runs")
     shell.toolbar(bar, None)
-    st.caption("Every run in the runs folder, and the recorded ones. Select runs to do something with them.")
+    st.caption(
+        "Every run in the runs folder, and the recorded ones. Select runs to do something with them.",
+        help="On the keyboard: Tab into the table, arrows to a run, Shift and Space to select it.",
+    )
     shell.narrow_hint("The other pages are behind the arrows at the top left.")
     if problem := st.session_state.pop(PROBLEM, None):
         st.error(f"{shell.plain(problem[:1].upper() + problem[1:], 400)}.", icon=":material/error:")

@@ -1,5 +1,7 @@
 """Screen Triplet: the negatives of one chosen triplet, from every source and beside other runs, down to the numbers."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -110,8 +112,9 @@ def choose_options(asked: Asked, both_weights: bool) -> None:
         triplet_asked.remember(asked.place, asked.kg, found, by_person=True)
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        choice(
-            asked,
+        # The negative that was chosen may not be among the next ones.
+        forget = partial(asked.own.choose, "negative", None)
+        asked.place.segmented(
             "side",
             "Replace",
             FAKE_SIDES if fakes else RANDOM_SIDES,
@@ -119,18 +122,19 @@ def choose_options(asked: Asked, both_weights: bool) -> None:
             "Fake heads are made as fake tails of the reciprocal relation: (t, r⁻¹, ?)."
             if fakes
             else "Which side of the triplet a random entity takes the place of.",
+            forget,
         )
-        choice(
-            asked,
+        asked.place.segmented(
             "draws",
             "From each source",
             {number: number for number in triplet_asked.DRAWS},
             str(asked.draws),
             "Negatives drawn from G_E, from G_R and at random." if fakes else "Negatives drawn at random.",
+            forget,
         )
         if both_weights:
             words = "Best epoch: where the valid MRR was highest."
-            choice(asked, "weights", "Weights", WEIGHTS, asked.weights_of(asked.run), words)
+            asked.place.segmented("weights", "Weights", WEIGHTS, asked.weights_of(asked.run), words, forget)
         st.button(
             "Draw again",
             icon=":material/casino:",
@@ -138,28 +142,6 @@ def choose_options(asked: Asked, both_weights: bool) -> None:
             help="The same triplet, other noise and other random entities.",
         )
         st.button("Random test triplet", icon=":material/shuffle:", on_click=random_triplet)
-
-
-def choice(asked: Asked, name: str, label: str, known: dict[str, str], value: str, words: str) -> None:
-    key = f"triplet_{name}"
-    default = next(iter(known))
-    st.session_state[key] = value
-
-    def changed() -> None:
-        picked = st.session_state[key]
-        # The negative that was chosen may not be among the next ones.
-        asked.own.choose("negative", None)
-        asked.place.choose(name, None if picked == default else picked)
-
-    st.segmented_control(
-        label,
-        list(known),
-        format_func=known.__getitem__,
-        key=key,
-        required=True,
-        on_change=changed,
-        help=words,
-    )
 
 
 def choose_runs(asked: Asked) -> None:

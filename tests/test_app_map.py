@@ -577,8 +577,8 @@ def test_other_screens_fit_and_pack_nothing(run, monkeypatch):
 def test_a_picture_in_memory_is_not_made_again_by_any_click(run, monkeypatch):
     app = screen(run=run.id, projection="pca")
     made = counted(monkeypatch, Axes, "of")
-    for key, value in (("map_relation", 4), ("map_colour", "hardness"), ("map_method", "umap")):
-        kind = app.segmented_control if key == "map_method" else app.selectbox
+    for key, value in (("map_relation", 4), ("map_colour", "hardness"), ("map_projection", "umap")):
+        kind = app.segmented_control if key == "map_projection" else app.selectbox
         kind(key=key).set_value(value).run()
     told(app, epoch=0)
     assert not made
