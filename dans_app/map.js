@@ -77,9 +77,7 @@ function legend(state) {
     const swatch = element(button, "canvas", "swatch", { "aria-hidden": "true", width: 28, height: 28 })
     const pen = swatch.getContext("2d")
     pen.scale(2, 2)
-    // Where colour tells something else, a layer is known by its shape alone.
-    const own = data.colour === "layer" || (!source && data.colour !== "d_adv")
-    paint(pen, layer.marker, 7, 7, layer.id === "others" ? 2.5 : 4.2, own ? layer.color : state.looks.others.color, "transparent")
+    paint(pen, layer.marker, 7, 7, layer.id === "others" ? 2.5 : 4.2, legendColour(state, layer), "transparent")
     const text = element(button, "span")
     text.textContent = state.plates.length === 1 ? `${layer.name} (${count.toLocaleString("en")})` : layer.name
     button.onclick = () => {
@@ -92,19 +90,33 @@ function legend(state) {
   }
 }
 
-function colourBar(state) {
-  const { data, bar } = state
+// The colour scale in use: its name, stops and what stands at its ends; null where layers alone have colours.
+function scaleInUse(state) {
+  const { data, epochs } = state
   const name = data.colour === "layer" ? (data.field ? "d_adv" : null) : data.colour
-  bar.toggleAttribute("hidden", !name)
-  if (!name) return
-  const scale = data.scales[name]
-  const range = state.plates[0].view.range
-  const ends = { hardness: range.hardness.map(two), d_adv: range.opinion.map(two), d_aux: ["G_E", "G_R"], epoch: [state.epochs[0], state.epochs[state.epochs.length - 1]] }[name]
+  if (!name) return null
+  const { range } = state.plates[0].view
+  const ends = { hardness: range.hardness.map(two), d_adv: range.opinion.map(two), d_aux: ["G_E", "G_R"], epoch: [epochs[0], epochs[epochs.length - 1]] }[name]
+  return { ...data.scales[name], ends: ends.map(String) }
+}
+
+function colourBar(state) {
+  const { bar } = state
+  const scale = scaleInUse(state)
+  bar.toggleAttribute("hidden", !scale)
+  if (!scale) return
   bar.replaceChildren()
   put(element(bar, "span"), scale.name)
-  put(element(bar, "b"), String(ends[0]))
+  put(element(bar, "b"), scale.ends[0])
   element(bar, "i").style.background = `linear-gradient(to right, ${scale.stops.join(",")})`
-  put(element(bar, "b"), String(ends[1]))
+  put(element(bar, "b"), scale.ends[1])
+}
+
+// Where colour tells something else, a layer is known by its shape alone.
+function legendColour(state, layer) {
+  const { colour } = state.data
+  const own = colour === "layer" || (colour !== "d_adv" && ["true", "held-out", "others"].includes(layer.id))
+  return own ? layer.color : state.looks.others.color
 }
 
 function draw(state) {
@@ -129,6 +141,7 @@ function draw(state) {
   const epoch = state.epochs[state.position]
   state.slider.max = state.epochs.length - 1
   state.slider.value = state.position
+  state.slider.style.setProperty("--share", `${(100 * state.position) / Math.max(1, state.epochs.length - 1)}%`)
   state.slider.disabled = state.play.disabled = state.epochs.length < 2
   state.slider.setAttribute("aria-valuetext", `epoch ${epoch.toLocaleString("en")}`)
   put(state.now, `epoch ${epoch.toLocaleString("en")}${state.data.live && state.following ? ", following the run" : ""}`)
@@ -362,7 +375,8 @@ function listen(state, box) {
 // A picture with its title and legend, made by the browser.
 function savePicture(state) {
   const gap = 16
-  const head = 64
+  const scale = scaleInUse(state)
+  const head = scale ? 104 : 84
   const width = state.boxes.reduce((sum, box) => sum + box.width + gap, gap)
   const height = Math.max(...state.boxes.map((box) => box.height)) + head + gap
   const canvas = document.createElement("canvas")
@@ -380,15 +394,26 @@ function savePicture(state) {
     pen.save()
     pen.fillStyle = ink
     pen.font = `600 14px ${style.fontFamily}`
-    pen.fillText(`${plate.title} · ${plate.view.relation} · ${state.boxes[i].note.textContent}`, left, 24)
+    pen.fillText(plate.title, left, 24, state.boxes[i].width)
     let x = left
     pen.font = `12px ${style.fontFamily}`
+    pen.fillText(`${plate.view.relation} · ${state.boxes[i].note.textContent}`, left, 44, state.boxes[i].width)
     for (const layer of state.data.layerNames) {
       if (!state.layers.has(layer.id) || (["G_E", "G_R"].includes(layer.id) && !plate.view.sources[layer.id])) continue
-      paint(pen, layer.marker, x + 6, 44, layer.id === "others" ? 2.5 : 4.5, layer.color, "transparent")
+      paint(pen, layer.marker, x + 6, 64, layer.id === "others" ? 2.5 : 4.5, legendColour(state, layer), "transparent")
       pen.fillStyle = ink
-      pen.fillText(layer.name, x + 16, 48)
+      pen.fillText(layer.name, x + 16, 68)
       x += 30 + pen.measureText(layer.name).width
+    }
+    if (scale) {
+      const text = `${scale.name}  ${scale.ends[0]}`
+      const start = left + pen.measureText(text).width + 8
+      const colours = pen.createLinearGradient(start, 0, start + 120, 0)
+      scale.stops.forEach((stop, at) => colours.addColorStop(at / (scale.stops.length - 1), stop))
+      pen.fillText(text, left, 90)
+      pen.fillText(scale.ends[1], start + 128, 90)
+      pen.fillStyle = colours
+      pen.fillRect(start, 82, 120, 8)
     }
     pen.translate(left, head)
     pen.beginPath()

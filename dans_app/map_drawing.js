@@ -37,6 +37,11 @@ function paint(pen, shape, x, y, size, colour, lines) {
   pen.stroke()
 }
 
+function isPale(colour) {
+  const parts = colour.startsWith("#") ? [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)) : colour.match(/\d+/g).map(Number)
+  return 0.3 * parts[0] + 0.59 * parts[1] + 0.11 * parts[2] > 150
+}
+
 // Gather points that could not be told apart on the screen.
 function stacks(points) {
   const cells = new Map()
@@ -186,7 +191,7 @@ function drawPlate(state, plate, box, pen = null) {
         pen.stroke()
       }
       if (many > 2 && name !== "random") {
-        pen.fillStyle = "#fff"
+        pen.fillStyle = isPale(colour) ? "#1e2530" : "#fff"
         pen.font = `600 ${many > 99 ? 8 : 9.5}px ${style.fontFamily}`
         pen.textAlign = "center"
         pen.textBaseline = "middle"
@@ -195,10 +200,17 @@ function drawPlate(state, plate, box, pen = null) {
       box.marks.push({ layer: name, ...stack, size })
     }
   }
+  const written = []
   const words = (text, x, y, strong) => {
     pen.font = `${strong ? 650 : 400} 12px ${style.fontFamily}`
     pen.textAlign = x > box.width - 120 ? "right" : x < 60 ? "left" : "center"
     pen.textBaseline = "bottom"
+    // Above what is written there already, as long as it stays near its point.
+    const half = pen.measureText(text).width / 2 + 3
+    const middle = x + { right: -half, left: half, center: 0 }[pen.textAlign]
+    const taken = (at) => written.some((other) => Math.abs(other.y - at) < 13 && Math.abs(other.middle - middle) < other.half + half)
+    for (let tries = 0; tries < 6 && taken(y); tries++) y -= 13
+    written.push({ middle, half, y })
     pen.lineWidth = 3.5
     pen.strokeStyle = paper
     pen.lineJoin = "round"

@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dans_app import bookmarks, exports, loading, theme
 from dans_app.words import plain
 from dans_core.errors import InputError
-from dans_core.runs import Run, list_runs, recorded_runs, runs_dir
+from dans_core.runs import Run, recorded_runs, runs_dir, scan_runs
 from dans_core.shelf import about_or_nothing
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -149,10 +149,13 @@ def pick_run(label: str = "Run") -> Run | None:
     address. An id that is unknown or not an id at all gets one sentence, and the recorded run is shown instead.
     """
     recorded = recorded_runs()
-    runs = {run.id: run for run in [*list_runs(runs_dir()), *recorded]}
+    listing = scan_runs(runs_dir())
+    runs = {run.id: run for run in [*listing.runs, *recorded]}
     wanted = st.session_state.get(PICKED) or st.query_params.get("run")
     if wanted and wanted not in runs:
-        st.warning(_unknown(wanted, bool(recorded)), icon=":material/link_off:")
+        st.warning(
+            _unknown(wanted, bool(recorded), listing.unreadable.get(wanted)), icon=":material/link_off:"
+        )
         wanted = None
     if not runs:
         return None
@@ -290,8 +293,10 @@ def narrow_hint(text: str) -> None:
         st.caption(text)
 
 
-def _unknown(run_id: str, recorded: bool) -> str:
+def _unknown(run_id: str, recorded: bool, damage: str | None) -> str:
     instead = "the recorded run is shown instead" if recorded else "choose one below, or start one"
+    if damage is not None:
+        return f"Run “{plain(run_id)}” cannot be read ({plain(damage, 200)}); {instead}."
     if re.fullmatch(r"[a-z0-9-]{1,64}", run_id):
         return f"There is no run “{plain(run_id)}” on this machine; {instead}."
     return f"The address asks for something that is not the name of a run; {instead}."

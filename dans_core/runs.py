@@ -283,8 +283,8 @@ class Run:
         except FileNotFoundError:
             raise InputError(f"run {self.id} has no snapshot of epoch {epoch}") from None
         # A damaged archive fails in many ways, deep inside zipfile and numpy.
-        except Exception as error:
-            raise InputError(f"{path} is not a snapshot ({error})") from None
+        except Exception:
+            raise InputError(f"{path} is not a snapshot, or is damaged") from None
 
     def load_kg(self) -> KnowledgeGraph:
         """The data set the run was trained on, read again and compared."""
