@@ -140,6 +140,7 @@ function drawPlate(state, plate, box, pen = null) {
   const grey = state.looks.others.color
   box.marks = []
   box.outside = 0
+  let marked = 0
   if (state.data.field) drawField(state, plate, box, pen)
   if (state.layers.has("others")) {
     pen.fillStyle = grey
@@ -184,6 +185,7 @@ function drawPlate(state, plate, box, pen = null) {
       paint(pen, look.marker, stack.x, stack.y, size, colour, paper)
       pen.globalAlpha = 1
       if (chosen) {
+        marked += stack.members.filter((m) => state.selected.has(m.key)).length
         pen.beginPath()
         pen.arc(stack.x, stack.y, size + 4, 0, 2 * Math.PI)
         pen.strokeStyle = ink
@@ -201,6 +203,7 @@ function drawPlate(state, plate, box, pen = null) {
     }
   }
   const written = []
+  box.canvas.dataset.marked = marked
   const words = (text, x, y, strong) => {
     pen.font = `${strong ? 650 : 400} 12px ${style.fontFamily}`
     pen.textAlign = x > box.width - 120 ? "right" : x < 60 ? "left" : "center"

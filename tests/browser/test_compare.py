@@ -98,3 +98,26 @@ def test_train_leads_to_its_twin_and_a_live_run_grows_on_the_shared_axes(page, s
     # Runs of this test kept no weights, which is said of each.
     assert page.get_by_text(re.compile("cannot be ranked")).count() == 2
     assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_maps_side_by_side_share_epoch_and_selection(page, serve):
+    """An entity that is selected on one map is marked on the other; the two are of one space."""
+    server = serve()
+    page.goto(f"{server.url}/compare?runs={PAIR}&relation=affects")
+    page.get_by_text("Maps side by side").click()
+    left, right = page.locator("canvas.canvas").nth(0), page.locator("canvas.canvas").nth(1)
+    right.wait_for()
+    page.get_by_text(re.compile(r"the entities of A account for .* of the others’: B \d+%")).wait_for()
+    assert "Map of affects at epoch 300, PCA" in left.get_attribute("aria-label")
+    for layer in ("G_E fakes", "G_R fakes", "Random", "All else"):
+        page.get_by_role("button", name=layer).click()
+    left.focus()
+    left.press("ArrowDown")
+    left.press("Enter")
+    page.get_by_text("1 point selected").wait_for()
+    assert left.get_attribute("data-marked") == right.get_attribute("data-marked") == "1"
+    left.press("ArrowLeft")
+    assert "epoch 275" in left.get_attribute("aria-label")
+    # The twin kept fewer snapshots: the last one before.
+    assert "epoch 200" in right.get_attribute("aria-label")
+    assert left.get_attribute("data-marked") == right.get_attribute("data-marked") == "1"
