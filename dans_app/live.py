@@ -97,9 +97,9 @@ def sentence(status: Status, config: Config, wish: str = "") -> str:
         case "failed":
             return f"Failed at {place}: {plain(status.reason, 300)}."
         case _:
-            return (
-                f"{status.epochs:,} epochs in {jobs.seconds_in_words(status.seconds).removeprefix('about ')}."
-            )
+            seconds = status.seconds
+            took = f"{max(1, round(seconds))} s" if seconds < 90 else jobs.seconds_in_words(seconds)
+            return f"{status.epochs:,} epochs in {took}."
 
 
 def result(story: Story, floor: float | None) -> str:

@@ -46,8 +46,10 @@ function build(state) {
   })
   tool("in", "+", "Zoom in", () => zoomBy(state, 1.5))
   tool("out", "−", "Zoom out", () => zoomBy(state, 1 / 1.5))
-  tool("fit", "Fit", "Show the whole picture again", () => {
+  tool("fit", "Fit", "The whole picture; once more: the points of this epoch alone", () => {
+    const whole = state.zoom.x === 0 && state.zoom.y === 0 && state.zoom.k === 1
     state.zoom = { x: 0, y: 0, k: 1 }
+    if (whole) fitEpoch(state)
     draw(state)
   })
   tool("clear", "Clear", "Select nothing", () => select(state, []))
@@ -246,6 +248,21 @@ function zoomBy(state, factor, box = state.boxes[0], x = null, y = null) {
     state.zoom.y -= (y - box.height / 2) * (1 / before - 1 / after)
   }
   draw(state)
+}
+
+// Zoom to what is drawn of the chosen relation at this epoch.
+function fitEpoch(state) {
+  draw(state)
+  const [box] = state.boxes
+  const marks = box.marks.filter((mark) => mark.layer !== "others")
+  if (!marks.length) return
+  const ends = (axis) => [Math.min(...marks.map((m) => m[axis])), Math.max(...marks.map((m) => m[axis]))]
+  const [[left, right], [top, bottom]] = [ends("x"), ends("y")]
+  const size = scale(state, state.plates[0], box)
+  state.zoom.x = ((left + right) / 2 - box.width / 2) / size
+  state.zoom.y = (box.height / 2 - (top + bottom) / 2) / size
+  const edge = 60
+  state.zoom.k = Math.min(20, (box.width - edge) / Math.max(right - left, 1), (box.height - edge) / Math.max(bottom - top, 1))
 }
 
 function markAt(box, x, y) {

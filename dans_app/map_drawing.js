@@ -105,7 +105,7 @@ function drawTrails(state, plate, box, pen) {
       let [x, y] = locate(state, plate, box, point, 0)
       for (let frame = 1; frame <= last; frame++) {
         const [nx, ny] = locate(state, plate, box, point, frame)
-        pen.strokeStyle = colourOf(state, plate, source, i, frame)
+        pen.strokeStyle = colourOf(state, plate, source, [i], frame)
         pen.globalAlpha = 0.55
         pen.lineWidth = 1.2
         pen.beginPath()
@@ -179,7 +179,7 @@ function drawPlate(state, plate, box, pen = null) {
       const first = stack.members[0]
       const many = stack.members.length
       const size = SIZES[name] + (name === "random" ? Math.min(many - 1, 4) * 0.6 : Math.min(2 * Math.sqrt(many - 1), 12))
-      const colour = source ? colourOf(state, plate, source, first.i, frame) ?? grey : entityColour(state, plate, first.point, frame, look.color)
+      const colour = source ? colourOf(state, plate, source, stack.members.map((m) => m.i), frame) ?? grey : entityColour(state, plate, first.point, frame, look.color)
       const chosen = stack.members.some((m) => state.selected.has(m.key))
       pen.globalAlpha = state.selected.size && !chosen ? 0.28 : 0.9
       paint(pen, look.marker, stack.x, stack.y, size, colour, paper)

@@ -119,16 +119,19 @@ function share(value, [low, high]) {
   return (value - low) / (high - low)
 }
 
-// The colour of a negative, or null where this colouring says nothing of it.
-function colourOf(state, plate, source, i, frame) {
+// The colour of negatives of a source that are drawn as one, by their mean; null where this colouring says nothing.
+function colourOf(state, plate, source, members, frame) {
   const { colour, scales } = state.data
-  const at = frame * plate.view.k + i
-  const pick = (name, value, range) => (Number.isFinite(value) ? mix(scales[name].stops, share(value, range)) : null)
-  if (colour === "hardness") return pick(colour, source.score[at] - plate.view.trueScore[at], plate.view.range.hardness)
-  if (colour === "d_adv") return pick(colour, source.d[at], plate.view.range.opinion)
-  if (colour === "d_aux") return pick(colour, source.aux[at], [0, 1])
-  if (colour === "epoch") return pick(colour, frame, [0, Math.max(1, plate.epochs.length - 1)])
-  return state.looks[source.source].color
+  const { view } = plate
+  if (colour === "layer") return state.looks[source.source].color
+  const [value, range] = {
+    hardness: [(at) => source.score[at] - view.trueScore[at], view.range.hardness],
+    d_adv: [(at) => source.d[at], view.range.opinion],
+    d_aux: [(at) => source.aux[at], [0, 1]],
+    epoch: [() => frame, [0, Math.max(1, plate.epochs.length - 1)]],
+  }[colour]
+  const mean = members.reduce((sum, i) => sum + value(frame * view.k + i), 0) / members.length
+  return Number.isFinite(mean) ? mix(scales[colour].stops, share(mean, range)) : null
 }
 
 function entityColour(state, plate, point, frame, own) {

@@ -67,14 +67,18 @@ def notes(view: RelationView) -> list[str]:
     return found
 
 
-def origin(picture: Picture, method: str, frame: Frame, warm: bool) -> str:
-    """What the picture was made of, and what is still to come; `warm` says that UMAP is ready to work."""
+def origin(picture: Picture, method: str, frame: Frame, warm: bool, live: bool) -> str:
+    """What the picture was made of, and what is still to come.
+
+    `warm` says that UMAP is ready to work, `live` that the run goes on meanwhile.
+    """
     name = map_data.NAMES[method]
     if picture.problem is not None:
         return f":material/error: Shown is PCA, since {name} failed: {shell.plain(picture.problem, 200)}"
     if picture.waiting and picture.single is None:
         long = "" if warm else " (about 20 seconds the first time, while UMAP warms up)"
-        return f":material/progress_activity: PCA for the moment; {name} is being computed{long}."
+        soon = "; a run that is quicker than that shows it at its end, or frozen" if live else ""
+        return f":material/progress_activity: PCA for the moment; {name} is being computed{long}{soon}."
     if picture.waiting:
         return (
             f":material/progress_activity: {name} of epoch {frame.epoch:,} alone for the moment; all snapshots "

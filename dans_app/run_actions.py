@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dans_app import jobs, live, run_list, settings, shell
+from dans_app import comparing, jobs, live, run_list, settings, shell
 from dans_core import datasets, export, shelf, trash
 from dans_core.errors import InputError
 from dans_core.shelf import Entry
@@ -170,7 +170,8 @@ def _several(entries: Sequence[Entry]) -> None:
             "Compare",
             icon=":material/compare_arrows:",
             type="primary",
-            help="What differs, and who ranks better.",
+            disabled=len(entries) > comparing.MOST,
+            help=f"What differs, and who ranks better; at most {comparing.MOST} runs.",
         ):
             _leave("Compare", runs=",".join(entry.id for entry in entries))
         _delete_button(entries)

@@ -9,6 +9,8 @@ def plain(text: str, limit: int = 80) -> str:
     """Text of unknown origin, made safe to stand in Markdown: shortened, on one line, nothing in it means anything."""
     line = " ".join(text.split())
     line = line if len(line) <= limit else line[: limit - 1] + "…"
+    # Streamlit draws icons for these where it finds them in the text, escaped or not; a word joiner keeps them apart.
+    line = re.sub(r":(?=material|streamlit)", ":\u2060", line)
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", line)
 
 

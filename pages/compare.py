@@ -93,7 +93,7 @@ def settings(runs: Runs) -> None:
         )
         exports.table(table, "Settings that differ")
     rest = comparing.alike(runs)
-    label = f"All other {len(rest)} settings are the same"
+    label = f"All {'other ' if len(table) else ''}{len(rest)} settings are the same"
     with st.expander(label, icon=":material/equal:", key="compare_alike_open", on_change="rerun") as alike:
         if alike.open:
             st.dataframe(

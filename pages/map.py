@@ -17,6 +17,7 @@ from dans_core.runs import Run
 KEY = "map"
 FROZEN = "map_frozen"
 SELECTED_IN_ADDRESS = 40
+LARGE = 200_000  # points of all snapshots, from which on reading them takes a moment
 COLOURS = {
     "layer": "Layer", "hardness": "Hardness", "d_adv": "D_adv", "d_aux": "D_aux", "epoch": "Epoch, with trails"
 }  # fmt: skip
@@ -65,6 +66,10 @@ def show_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
 def draw_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
     last = loading.frame(run, epochs[-1], kg)
     there, epochs = epochs, loading.shown_epochs(epochs, last.size, last.entities.shape[1])
+    # Always there, since another number of elements above the map would begin it anew.
+    busy = st.empty()
+    if last.size * len(epochs) > LARGE:
+        busy.caption(f":material/progress_activity: Reading {snapshots.count(len(epochs), 'snapshot')} …")
     place, time = Address("map", kg.hash), Address("map", run.id, "epoch")
     token = f"{run.id} {kg.hash[:12]} {time.visit}"
     at = map_view.state(KEY, token)
@@ -122,19 +127,18 @@ def draw_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
     # What is sent first is drawn first.
     with left:
         map_view.show(data, KEY)
+        made = map_words.origin(picture, method, frames[now], loading.projector().warm, data["live"])
+        st.caption(" ".join([made, *map_words.notes(view)]))
     with above:
         controls(place, run, kg, epochs, relation, method, colour, field, last.has_fakes)
         st.markdown("  \n".join(map_words.sentences(view, frames[now], now, run)))
-        if notes := map_words.notes(view):
-            st.caption(" ".join(notes))
-        # Always there, so that the map does not jump when UMAP arrives.
-        st.caption(map_words.origin(picture, method, frames[now], loading.projector().warm))
     with right:
         beside(run, kg, picture, shown)
         nearest(selection, view, frames[now], kg)
     st.session_state["map_waiting"] = picture.waiting
     chosen(run, selection, view, frames[now], now, kg)
     tables(run, view, now, kg, data, shown)
+    busy.empty()
 
 
 def follow(place: Address, time: Address, at: dict) -> None:

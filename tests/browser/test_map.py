@@ -409,7 +409,7 @@ def test_everything_is_reached_and_done_by_keyboard(server, page):
     whole = "\n".join(reached)
     for name in (
         "Relation", "UMAP", "Colour by", "Find entities", "D_adv’s field", "True answers", "All else", "Map of embassy",
-        "Play", "Epoch", "Draw around points", "Zoom in", "Zoom out", "Show the whole picture", "Save this picture",
+        "Play", "Epoch", "Draw around points", "Zoom in", "Zoom out", "The whole picture", "Save this picture",
         "The negatives as a table", "This map as a page",
     ):  # fmt: skip
         assert name in whole, name
