@@ -613,3 +613,11 @@ def test_runs_that_read_alike_can_each_be_chosen(tmp_path):
     app = screen(run="second")
     lines = app.selectbox[next(i for i, box in enumerate(app.selectbox) if box.label == "Run")].options
     assert len(set(lines)) == len(lines) and any("second" in line for line in lines)
+
+
+def test_a_name_draws_no_icon_and_means_nothing_in_markdown():
+    from dans_app.words import plain
+
+    assert ":material" not in plain(":material/home: :streamlit:").replace("\\", "")
+    assert plain("*a* [b](c) <i>") == r"\*a\* \[b\]\(c\) \<i\>"
+    assert plain("x" * 100, limit=10) == "x" * 9 + "…"
