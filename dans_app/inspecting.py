@@ -6,6 +6,7 @@ It holds torch, whose import alone would hold up every click on the server for s
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -113,6 +114,9 @@ class _Loaded:
 
 def _answer(request: aside.Arrays) -> aside.Arrays:
     if not request:
+        # Torch comes with them, and takes seconds.
+        for module in ("inspection", "networks", "ranking"):
+            importlib.import_module(f"dans_core.{module}")
         return {}
     stamp = tuple(request["stamp"].tolist())
     loaded = _load(str(request["path"]), str(request["which"]), stamp, str(request["hash"]))

@@ -23,7 +23,7 @@ def _component() -> Any:
 
 def _script() -> str:
     """One module, since a component of a page has no others to import."""
-    return "\n".join(_text(name) for name in ("map_scene.js", "map_drawing.js", "map.js"))
+    return "\n".join(_text(name) for name in ("map_scene.js", "map_drawing.js", "map_legend.js", "map.js"))
 
 
 def _text(name: str) -> str:
