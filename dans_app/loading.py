@@ -37,7 +37,7 @@ MOST_NUMBERS = 64_000_000
 """Numbers of all its snapshots held in memory for a map, 4 bytes each."""
 
 _PICTURES = 64
-"""Pictures by PCA kept in memory, of all runs; one of UMLS with 13 snapshots takes 200 kB."""
+"""Pictures kept in memory, of all runs; one of UMLS with 13 snapshots takes 200 kB."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,11 @@ class _Fit:
     def found(self) -> Projection | str | None:
         """The picture, or why it cannot be made, or None while it is not there."""
         job = self.job
-        return projector().result(job) or projection.load(_folders(self.run), job.key, self.epochs, self.rows)
+        if done := projector().result(job) or _memory().get(job.key):
+            return done
+        if kept := projection.load(_folders(self.run), job.key, self.epochs, self.rows):
+            _keep(job.key, kept)
+        return kept
 
     def compute(self) -> Projection:
         points = np.stack([_stacked(each, self.rows) for each in self.shown])
@@ -226,10 +230,15 @@ def _pca(
             np.full(len(epochs), np.nan),
             np.array([axes.explained(each) for each in moments]),
         )
-        memory[key] = kept
-        while len(memory) > _PICTURES:
-            memory.pop(next(iter(memory)), None)
+        _keep(key, kept)
     return kept
+
+
+def _keep(key: str, made: Projection) -> None:
+    memory = _memory()
+    memory[key] = made
+    while len(memory) > _PICTURES:
+        memory.pop(next(iter(memory)), None)
 
 
 @st.cache_resource(show_spinner=False)
