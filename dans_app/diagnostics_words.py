@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from dans_app import theme
 from dans_app.snapshots import count, share
-from dans_core.events import QUANTILES, Diagnostics, HealthWarning, PathwayHealth
+from dans_core.config import Config
+from dans_core.events import QUANTILES, Diagnostics, HealthWarning, PathwayHealth, SampledHealth
 from dans_core.health import COLLAPSED_COSINE, COPIES, EASY, collapsed_nearest, most_false_negatives
 
-MARKS = {"G_E": ":orange[◆]", "G_R": ":blue[■]", "random": ":gray[✕]"}
+MARKS = {"G_E": ":orange[◆]", "G_R": ":blue[■]", "sampler": ":yellow[★]", "random": ":gray[✕]"}
 
 TROUBLES = {
     "collapse": "Collapse",
@@ -40,9 +42,17 @@ def pathways(found: Diagnostics) -> dict[str, PathwayHealth]:
 # --- verdicts --------------------------------------------------------------------------------------------------
 
 
-def verdicts(found: Diagnostics) -> list[str]:
-    """One sentence in Markdown for each pathway; without a GAN one on the random negatives."""
+def verdicts(found: Diagnostics, sampler: str = "uniform") -> list[str]:
+    """A sentence or two in Markdown for each pathway; without a GAN on the sampler's own negatives, or random ones."""
     known = percent(found.random_false_negatives)
+    if found.sampled is not None:
+        own = found.sampled
+        return [
+            f"{MARKS['sampler']} **{theme.own_negatives(sampler).name}**: its negatives are {_hardness(own)} and "
+            f"outscore the positive in {percent(own.outscores_positive)} of cases (random: "
+            f"{percent(found.random_outscores_positive)}). {percent(own.false_negatives)} are known facts, "
+            f"{_false_negatives(own, found)} ({known}){_consequence(own, found)}."
+        ]
     if not (by_name := pathways(found)):
         return [
             f"{MARKS['random']} **Random negatives** outscore the positive in "
@@ -57,7 +67,25 @@ def verdicts(found: Diagnostics) -> list[str]:
     ]
 
 
-def _hardness(health: PathwayHealth) -> str:
+def before(found: Diagnostics, config: Config) -> list[str]:
+    """What to know before the verdict: that the sampler had not begun, or that random negatives stand for its own."""
+    if config.sampler == "one-vs-all":
+        return ["To this run every other entity is a negative; random ones stand for them here."]
+    if not config.waits or found.epoch > config.warmup_epochs:
+        return []
+    lasts = f"Warm-up lasts to epoch {config.warmup_epochs:,}:"
+    if config.sampler == "dans":
+        return [f"{lasts} the GAN has learned nothing yet, and its fakes are chance."]
+    name = theme.own_negatives(config.sampler).name
+    return [f"{lasts} random negatives are trained on, and those below are what {name} would choose."]
+
+
+def _consequence(own: SampledHealth, found: Diagnostics) -> str:
+    too_many = own.false_negatives > most_false_negatives(found.random_false_negatives)
+    return ": the model is taught that so many true facts are false" if too_many else ""
+
+
+def _hardness(health: PathwayHealth | SampledHealth) -> str:
     rate = health.outscores_random
     if rate < EASY:
         words = "**much easier than random negatives**"
@@ -91,7 +119,7 @@ def _copies(health: PathwayHealth) -> str:
     return f"the draws for one condition differ{little}"
 
 
-def _false_negatives(health: PathwayHealth, found: Diagnostics) -> str:
+def _false_negatives(health: PathwayHealth | SampledHealth, found: Diagnostics) -> str:
     rate, chance = health.false_negatives, found.random_false_negatives
     if rate > most_false_negatives(chance):
         return "**far more than random negatives**"
@@ -116,14 +144,15 @@ def _adaptivity(name: str, health: PathwayHealth) -> Iterator[str]:
         "between heads": (health.between_heads, health.between_heads_neutral),
         "between relations": (health.between_relations, health.between_relations_neutral),
     }
-    known = {words: pair for words, pair in spread.items() if None not in pair}
+    known = {words: pair for words, pair in spread.items() if pair[0] is not None}
     if name == "G_E":
         known.pop("between relations", None)
     if known:
         now = " and ".join(f"{words} {with_film:.2g} times" for words, (with_film, _) in known.items())
         yield f"its fakes differ {now} as much as entities do."
-        parts = [_without(words, *pair) for words, pair in known.items()]
-        yield f"Without FiLM, they would differ {' and '.join(parts)}."
+        parts = [_without(words, *pair) for words, pair in known.items() if pair[1] is not None]
+        if parts:
+            yield f"Without FiLM, they would differ {' and '.join(parts)}."
         if name == "G_E":
             yield "It does not know the relation, so all relations of a head get the same fakes."
 
@@ -192,13 +221,21 @@ def title(warning: HealthWarning) -> str:
 
 @dataclass(frozen=True)
 class Measure:
-    """One row of the table: how a figure is read from a pathway, of random negatives and of positives."""
+    """One row of the table: how a figure is read from a pathway, of random negatives and of positives.
+
+    `of_own` reads it from the negatives that a sampler without a GAN chooses.
+    """
 
     name: str
     of_pathway: Callable[[PathwayHealth], float | None]
     of_random: Callable[[Diagnostics], float | None] = lambda found: None
     of_positive: Callable[[Diagnostics], float | None] = lambda found: None
     form: Callable[[float], str] = "{:.2f}".format
+    of_own: Callable[[SampledHealth], float | None] = lambda own: None
+
+    def read(self, side: PathwayHealth | SampledHealth) -> float | None:
+        """The figure of a pathway, or of a sampler's own negatives."""
+        return self.of_own(side) if isinstance(side, SampledHealth) else self.of_pathway(side)
 
 
 def _at(values: Sequence[float] | None, place: int) -> float | None:
@@ -214,24 +251,32 @@ def _whole(number: float) -> str:
 
 
 MEASURES = [
-    Measure("outscores a random negative", lambda side: side.outscores_random, form=percent),
+    Measure(
+        "outscores a random negative",
+        lambda side: side.outscores_random,
+        form=percent,
+        of_own=lambda own: own.outscores_random,
+    ),
     Measure(
         "outscores the positive",
         lambda side: side.outscores_positive,
         lambda found: found.random_outscores_positive,
         form=percent,
+        of_own=lambda own: own.outscores_positive,
     ),
     Measure(
         "nearest entity is a known fact",
         lambda side: side.false_negatives,
         lambda found: found.random_false_negatives,
         form=percent,
+        of_own=lambda own: own.false_negatives,
     ),
     Measure(
         "score, mean",
         lambda side: side.mean_score,
         lambda found: found.random_score,
         lambda found: found.positive_score,
+        of_own=lambda own: own.mean_score,
     ),
     *(
         Measure(
@@ -239,6 +284,7 @@ MEASURES = [
             lambda side, place=place: _at(side.scores, place),
             lambda found, place=place: _at(found.random_scores, place),
             lambda found, place=place: _at(found.positive_scores, place),
+            of_own=lambda own, place=place: _at(own.scores, place),
         )
         for place, below in enumerate(QUANTILES)
     ),
@@ -248,6 +294,7 @@ MEASURES = [
             lambda side, place=place: _at(side.hardness, place),
             lambda found, place=place: _at(found.random_hardness, place),
             form="{:+.2f}".format,
+            of_own=lambda own, place=place: _at(own.hardness, place),
         )
         for place, below in enumerate(QUANTILES)
     ),
@@ -265,13 +312,19 @@ MEASURES = [
 ]
 
 
-def table(found: Diagnostics) -> pd.DataFrame:
+def _sides(found: Diagnostics, sampler: str) -> dict[str, PathwayHealth | SampledHealth]:
+    """The negatives that are not random: of each pathway by its name, or of the sampler by its title."""
+    own = {} if found.sampled is None else {theme.own_negatives(sampler).name: found.sampled}
+    return {**pathways(found), **own}
+
+
+def table(found: Diagnostics, sampler: str = "uniform") -> pd.DataFrame:
     """All figures of one diagnosis as numbers: a row each, with a column for each source that the run has."""
-    sides = pathways(found)
+    sides = _sides(found, sampler)
     rows = [
         {
             "figure": measure.name,
-            **{name: measure.of_pathway(side) for name, side in sides.items()},
+            **{name: measure.read(side) for name, side in sides.items()},
             "random": measure.of_random(found),
             "positive": measure.of_positive(found),
         }
@@ -293,13 +346,13 @@ def shown(rows: pd.DataFrame) -> pd.DataFrame:
     return text
 
 
-def history(diagnoses: Sequence[Diagnostics]) -> pd.DataFrame:
+def history(diagnoses: Sequence[Diagnostics], sampler: str = "uniform") -> pd.DataFrame:
     """All figures of all diagnoses as numbers: a row for each epoch and source, a column for each figure."""
     rows = []
     for found in diagnoses:
-        sides = pathways(found)
+        sides = _sides(found, sampler)
         sources = {
-            **{name: [measure.of_pathway(side) for measure in MEASURES] for name, side in sides.items()},
+            **{name: [measure.read(side) for measure in MEASURES] for name, side in sides.items()},
             "random": [measure.of_random(found) for measure in MEASURES],
             "positive": [measure.of_positive(found) for measure in MEASURES],
         }

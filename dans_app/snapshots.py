@@ -52,7 +52,7 @@ class RelationView:
         asked: how many queries the relation has in train; a run may keep fewer.
         true: shape (k,), one true answer of each kept query.
         score_true: shape (E, k), its decoder score.
-        negatives: by source, in the order G_E, G_R, random; without a GAN the last alone.
+        negatives: by source, in the order G_E, G_R, random; of the pathways those that the run has.
         side: what the answers are in the data set, "tail", or "head" for a reciprocal.
     """
 
@@ -84,14 +84,15 @@ def view_of(frames: Sequence[Frame], kg: KnowledgeGraph, relation: int) -> Relat
     kept = np.flatnonzero(last.queries[:, 1] == relation)
     heads = last.queries[kept, 0]
     negatives = {}
-    if last.has_fakes:
+    first = kg.num_entities
+    if "G_E" in last.pathways:
         at = np.searchsorted(last.heads_e, heads)
-        first = kg.num_entities
         negatives["G_E"] = _negatives(
             "G_E", frames, kg, relation, heads, first + at,
             [(f.fakes_e[at], f.score_e[kept], f.d_fakes_e[at], f.aux_fakes_e[at]) for f in frames],
         )  # fmt: skip
         first += len(last.heads_e)
+    if "G_R" in last.pathways:
         negatives["G_R"] = _negatives(
             "G_R", frames, kg, relation, heads, first + kept,
             [(f.fakes_r[kept], f.score_r[kept], f.d_fakes_r[kept], f.aux_fakes_r[kept]) for f in frames],

@@ -6,7 +6,12 @@ No meaning is carried by colour alone: lines differ in dash, points in marker sh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from dans_core.names import DATASETS as DATASETS
+from dans_core.names import DECODERS as DECODERS
+from dans_core.names import SAMPLERS as SAMPLERS
+from dans_core.names import SAMPLERS_ABOUT as SAMPLERS_ABOUT
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ POSITIVE = Look("Real entities", "#0B9268", "circle", about="Embeddings of the e
 G_E = Look("G_E", "#D4601B", "diamond", about="Entity-wise pathway: makes fakes from the head entity alone.")
 G_R = Look("G_R", "#3A7BD5", "square", "7 3", "Relation-wise pathway: makes fakes from head and relation.")
 RANDOM = Look("Random", "#838A96", "x", "2 3", "Entities drawn at random.")
+SAMPLER = Look("Sampler", "#AD8200", "star", "10 3 2 3", "Entities that the run's own sampler chooses.")
 BASE = Look("Base model", "#0B9268", "circle", about="The embedding model that is being trained.")
 D_ADV = Look("D_adv", "#B4478C", "triangle-up", about="Head of the discriminator: real entity or fake?")
 D_AUX = Look("D_aux", "#7D66CF", "triangle-down", "7 3", "Head of the discriminator: which pathway made it?")
@@ -41,18 +47,8 @@ OPINION = ["#B4478C", "#A9A3B0", "#0B9268"]
 SEQUENCE = ["#3B4C8C", "#5B6C8F", "#8E8B79", "#C2A94F", "#F2CF3C"]
 """From low to high; lightness rises all the way, so it reads without seeing colours (after cividis)."""
 
-BY_SOURCE = {"positive": POSITIVE, "G_E": G_E, "G_R": G_R, "random": RANDOM}
+BY_SOURCE = {"positive": POSITIVE, "G_E": G_E, "G_R": G_R, "sampler": SAMPLER, "random": RANDOM}
 """Looks by the `source` of an inspection row."""
-
-DECODERS = {"distmult": "DistMult", "complex": "ComplEx", "rotate": "RotatE"}
-SAMPLERS = {"dans": "DANS", "uniform": "Uniform"}
-DATASETS = {
-    "umls": "UMLS",
-    "kinships": "Kinships",
-    "nations": "Nations",
-    "wn18rr": "WN18RR",
-    "nell-995": "NELL-995",
-}
 
 STATES = {
     "queued": "Waiting to start",
@@ -63,6 +59,11 @@ STATES = {
     "failed": "Failed",
     "interrupted": "Interrupted",
 }
+
+
+def own_negatives(sampler: str) -> Look:
+    """How the negatives of a sampler other than DANS are drawn, by its title."""
+    return replace(SAMPLER, name=SAMPLERS.get(sampler, SAMPLER.name))
 
 
 def rgba(color: str, alpha: float) -> str:

@@ -38,7 +38,8 @@ class Moment:
         source: "positive", "random", "G_E" or "G_R".
         nearest: id of the nearest entity by cosine, or of the entity itself; `cosine` to it.
         score: the decoder's score for the query.
-        d_adv, d_aux: probability "real" and "made by G_R" by D; NaN without a GAN, d_aux of an entity too.
+        d_adv, d_aux: probability "real" and "made by G_R" by D; NaN without a GAN, d_aux of an entity and without
+            D_aux too.
         known: the split in which query and nearest entity are a fact, or None.
     """
 
@@ -76,7 +77,7 @@ def kept(frame: Frame, head: int, relation: int) -> tuple[int, int, int] | None:
 
 
 def moments(frame: Frame, kg: KnowledgeGraph, head: int, relation: int) -> tuple[Moment, ...]:
-    """What one snapshot keeps of a query: the positive, the random entity, and a fake of each pathway."""
+    """What one snapshot keeps of a query: the positive, a fake of each pathway that there is, the random entity."""
     place = place_of(frame, head, relation)
     if place is None:
         return ()
@@ -93,15 +94,13 @@ def moments(frame: Frame, kg: KnowledgeGraph, head: int, relation: int) -> tuple
         return Moment(frame.epoch, source, nearest, cosine, float(score), float(d_adv), float(d_aux), known)
 
     found = [of_entity("positive", int(frame.answers[place]), frame.score_true[place])]
-    if frame.has_fakes:
-        of_head = np.flatnonzero(frame.heads_e == head)
-        if len(of_head):
-            e = int(of_head[0])
-            found.append(
-                of_fake(
-                    "G_E", frame.fakes_e[e], frame.score_e[place], frame.d_fakes_e[e], frame.aux_fakes_e[e]
-                )
-            )
+    of_head = np.flatnonzero(frame.heads_e == head)
+    if len(of_head):
+        e = int(of_head[0])
+        found.append(
+            of_fake("G_E", frame.fakes_e[e], frame.score_e[place], frame.d_fakes_e[e], frame.aux_fakes_e[e])
+        )
+    if "G_R" in frame.pathways:
         found.append(
             of_fake(
                 "G_R",

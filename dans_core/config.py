@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dans_core.errors import InputError
 
+# Samplers by what they read.
+_FILTERED = ("dans", "uniform", "popularity", "bernoulli", "self-adversarial", "kbgan")
+_WAITING = ("dans", "kbgan")
+_DRAWING = (*_FILTERED, "nscaching", "mcns", "sans", "cake-style", "smile-style")
 
-def _setting(default: Any, title: str, why: str, group: str, unit: str = "", **bounds: Any) -> Any:
-    return Field(
-        default, title=title, description=why, json_schema_extra={"group": group, "unit": unit}, **bounds
-    )
+
+def _setting(
+    default: Any,
+    title: str,
+    why: str,
+    group: str,
+    unit: str = "",
+    samplers: Sequence[str] = (),
+    **bounds: Any,
+) -> Any:
+    """A field; `samplers` are those whose runs it matters to, empty for all."""
+    extra: dict[str, Any] = {"group": group, "unit": unit, "samplers": list(samplers)}
+    return Field(default, title=title, description=why, json_schema_extra=extra, **bounds)
 
 
 class Config(BaseModel):
@@ -21,7 +35,8 @@ class Config(BaseModel):
 
     The defaults are a recipe that trains well on small graphs; `PRESETS["paper"]` holds the numbers of
     the paper and its released code. A `Config` cannot be changed; use `with_values` for a changed copy.
-    Each field's title, reason, group and unit are in `Config.model_fields`, and the screens read them there.
+    Each field's title, reason, group and unit are in `Config.model_fields`, and the screens read them there;
+    `matters` says which samplers use it.
 
     Raises
     ------
@@ -37,12 +52,16 @@ class Config(BaseModel):
         "How a triplet is scored. DistMult cannot tell head from tail; ComplEx and RotatE can.",
         "model",
     )
-    sampler: Literal["dans", "uniform"] = _setting(
+    sampler: Literal[
+        "dans", "uniform", "popularity", "bernoulli", "self-adversarial", "nscaching", "kbgan", "mcns", "sans",
+        "cake-style", "smile-style", "one-vs-all",
+    ] = _setting(
         "dans",
         "Negatives",
-        "Where negatives come from: the GAN plus random ones (DANS), or random entities only (uniform).",
+        "Where negatives come from: a GAN plus random ones (DANS), random entities only (uniform), or one of the "
+        "methods that DANS is compared with.",
         "model",
-    )
+    )  # fmt: skip
     epochs: int = _setting(
         300, "Epochs", "Rounds over all training triplets. UMLS levels off near 300.", "training", "epochs",
         ge=1, le=100_000,
@@ -82,11 +101,58 @@ class Config(BaseModel):
     negatives: int = _setting(
         20, "Negatives per query (N_s)",
         "With DANS a quarter comes from G_E, a quarter from G_R and the rest is random.", "negatives",
-        "negatives", ge=1, le=1000,
+        "negatives", samplers=_DRAWING, ge=1, le=1000,
+    )  # fmt: skip
+    filter_known: bool = _setting(
+        False, "Redraw known facts",
+        "A random negative that is a fact of train is drawn again. For uniform, popularity, bernoulli and "
+        "self-adversarial, for the random part of DANS and for the warm-up of KBGAN.",
+        "negatives", samplers=_FILTERED,
+    )  # fmt: skip
+    popularity_power: float = _setting(
+        0.75, "Power of popularity",
+        "The popularity sampler draws an entity in proportion to its number of facts to this power; 0 is uniform.",
+        "negatives", "", samplers=("popularity",), ge=0.0, le=4.0,
+    )  # fmt: skip
+    temperature: float = _setting(
+        1.0, "Temperature",
+        "How sharply self-adversarial negatives are weighted by their scores; near zero all weigh the same.",
+        "negatives", "", samplers=("self-adversarial",), gt=0.0, le=100.0,
+    )  # fmt: skip
+    cache_size: int = _setting(
+        30, "Cache", "Entities that NSCaching keeps for each query, to draw its negatives from.", "negatives",
+        "entities", samplers=("nscaching",), ge=1, le=1000,
+    )  # fmt: skip
+    cache_fresh: int = _setting(
+        30, "Fresh candidates", "Random entities that compete for a place in NSCaching's cache in each step.",
+        "negatives", "entities", samplers=("nscaching",), ge=1, le=1000,
+    )  # fmt: skip
+    candidates: int = _setting(
+        20, "Candidates", "Random entities from which KBGAN's generator chooses each negative.", "negatives",
+        "entities", samplers=("kbgan",), ge=2, le=1000,
+    )  # fmt: skip
+    generator_dim: int = _setting(
+        50, "Generator size", "Numbers per entity in KBGAN's generator, a small DistMult of its own.",
+        "negatives", "numbers", samplers=("kbgan",), ge=2, le=2048, multiple_of=2,
+    )  # fmt: skip
+    burn_in: int = _setting(
+        10, "Burn-in", "Steps that each chain of MCNS takes before its first negative.", "negatives", "steps",
+        samplers=("mcns",), ge=0, le=1000,
+    )  # fmt: skip
+    hops: int = _setting(
+        2, "Hops", "How far from the kept entity SANS looks, and how far a chain of MCNS may step.", "negatives",
+        "edges", samplers=("sans", "mcns"), ge=1, le=4,
+    )  # fmt: skip
+    walks: int = _setting(
+        1000, "Walks",
+        "Random walks from each entity whose ends are SANS's negatives; 0 takes the whole neighbourhood evenly.",
+        "negatives", "walks", samplers=("sans",), ge=0, le=100_000,
     )  # fmt: skip
     loss: Literal["bce", "softmax"] = _setting(
         "bce", "Base loss",
-        "bce judges each triplet alone; softmax makes the answer compete with its negatives.", "training",
+        "bce judges each triplet alone; softmax makes the answer compete with its negatives. Unless set, one-vs-all "
+        "uses softmax.",
+        "training",
     )  # fmt: skip
     lr: float = _setting(
         1e-2, "Learning rate, base", "Step size of the embedding model. Too high jumps, too low crawls.",
@@ -107,50 +173,73 @@ class Config(BaseModel):
 
     warmup_epochs: int = _setting(
         50, "Warm-up",
-        "Epochs of random negatives before the GAN starts, so that it has something to imitate. "
+        "Epochs of random negatives before the GAN starts, so that it has something to imitate (KBGAN waits too). "
         "Unless set, at most half the epochs.",
-        "GAN", "epochs", ge=0, le=100_000,
+        "GAN", "epochs", samplers=_WAITING, ge=0, le=100_000,
     )  # fmt: skip
     lr_g: float = _setting(
-        5e-4, "Learning rate, G", "Step size of both pathways. Much faster than D, they outrun it and drift off.",
-        "GAN", "", gt=0.0, le=1.0,
+        5e-4, "Learning rate, G",
+        "Step size of both pathways, or of KBGAN's generator. Pathways much faster than D outrun it and drift off.",
+        "GAN", "", samplers=_WAITING, gt=0.0, le=1.0,
     )  # fmt: skip
     lr_d: float = _setting(
         5e-4, "Learning rate, D", "Step size of the discriminator. Too fast a D leaves G nothing to learn.",
-        "GAN", "", gt=0.0, le=1.0,
+        "GAN", "", samplers=("dans",), gt=0.0, le=1.0,
     )  # fmt: skip
     k_g: int = _setting(
-        1, "G steps (k_G)", "Updates of each pathway per step of the base model.", "GAN", "steps", ge=0, le=100,
+        1, "G steps (k_G)", "Updates of each pathway per step of the base model.", "GAN", "steps",
+        samplers=("dans",), ge=0, le=100,
     )  # fmt: skip
     k_d: int = _setting(
         1, "D steps (k_D)", "Updates of the discriminator per step of the base model.", "GAN", "steps",
-        ge=0, le=100,
+        samplers=("dans",), ge=0, le=100,
+    )  # fmt: skip
+    pathways: Literal["both", "G_E", "G_R"] = _setting(
+        "both", "Pathways",
+        "One pathway alone makes as many fakes as both would; D_aux then has nothing to tell apart and is off.",
+        "GAN", samplers=("dans",),
+    )  # fmt: skip
+    film: Literal["trained", "frozen", "none"] = _setting(
+        "trained", "FiLM",
+        "Whether each condition's own version of the generator is learned, stays as it began, or does not exist.",
+        "GAN", samplers=("dans",),
+    )  # fmt: skip
+    conditional_d: bool = _setting(
+        False, "D sees the query",
+        "Gives D the query beside the entity, so that it can judge whether the two fit. Not in the paper.", "GAN",
+        samplers=("dans",),
+    )  # fmt: skip
+    random_negatives: bool = _setting(
+        True, "Random part", "Off: all negatives of DANS are generated, half of them by each pathway.", "GAN",
+        samplers=("dans",),
     )  # fmt: skip
     sigma: float = _setting(
         0.5, "Noise (σ)",
         "Spread of the noise around each condition. Near zero, all fakes of a condition are copies.", "GAN",
-        "", ge=0.0, le=100.0,
+        "", samplers=("dans",), ge=0.0, le=100.0,
     )  # fmt: skip
     sigma_relative: bool = _setting(
         False, "Noise relative to spread", "Measure σ in standard deviations of the entity embeddings.", "GAN",
+        samplers=("dans",),
     )  # fmt: skip
     film_weight: float = _setting(
         1e-4, "FiLM weight (λ)", "How strongly each condition's generator is held to the global one.", "GAN",
-        "", ge=0.0, le=100.0,
+        "", samplers=("dans",), ge=0.0, le=100.0,
     )  # fmt: skip
     aux_weight: float = _setting(
-        0.5, "Pathway loss, D (w_aux)", "How much D cares which pathway made a fake.", "GAN", "", ge=0.0,
-        le=100.0,
+        0.5, "Pathway loss, D (w_aux)",
+        "How much D cares which pathway made a fake; 0 is a D without D_aux.", "GAN", "",
+        samplers=("dans",), ge=0.0, le=100.0,
     )  # fmt: skip
     aux_weight_g: float = _setting(
         0.0, "Pathway loss, G", "Rewards each pathway for being told apart, as in AC-GAN. The paper has none.",
-        "GAN", "", ge=0.0, le=100.0,
+        "GAN", "", samplers=("dans",), ge=0.0, le=100.0,
     )  # fmt: skip
     condition_chunk: int = _setting(
         8192, "Conditions a pass",
         "G makes fakes for this many conditions at a time, and batch norm measures their spread. Small graphs are "
         "one pass; more conditions a pass need more memory.",
-        "GAN", "conditions", ge=3, le=1_000_000,
+        "GAN", "conditions", samplers=("dans",), ge=3, le=1_000_000,
     )  # fmt: skip
 
     eval_every: int = _setting(
@@ -170,7 +259,9 @@ class Config(BaseModel):
     def _fit_together(self) -> Config:
         if "warmup_epochs" not in self.model_fields_set:
             object.__setattr__(self, "warmup_epochs", min(self.warmup_epochs, self.epochs // 2))
-        if self.sampler == "dans" and self.warmup_epochs >= self.epochs:
+        if "loss" not in self.model_fields_set and self.sampler == "one-vs-all":
+            object.__setattr__(self, "loss", "softmax")
+        if self.waits and self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"warmup_epochs = {self.warmup_epochs} must be below epochs = {self.epochs}, "
                 "or the GAN never starts"
@@ -179,6 +270,11 @@ class Config(BaseModel):
             raise ValueError(
                 f"negatives = {self.negatives} must be at least 4 with sampler = dans, which makes a quarter of them "
                 "by each pathway"
+            )
+        if self.aux_weight_g > 0 and (self.aux_weight == 0 or self.pathways != "both"):
+            raise ValueError(
+                "aux_weight_g must be 0 without a D_aux to tell the pathways apart, that is with aux_weight = 0 or one "
+                "pathway"
             )
         if self.message_split == 1 and not self.score_message_edges:
             raise ValueError(
@@ -197,9 +293,23 @@ class Config(BaseModel):
         return parse(self.model_dump(exclude_unset=True) | values)
 
     @property
-    def per_pathway(self) -> int:
-        """Negatives per query from each pathway: N_s // 4 (method, section 5)."""
-        return self.negatives // 4 if self.sampler == "dans" else 0
+    def waits(self) -> bool:
+        """Whether random negatives stand in for the sampler during the first `warmup_epochs`."""
+        return self.sampler in _WAITING
+
+    @property
+    def fakes(self) -> dict[str, int]:
+        """Generated negatives per query by pathway; the rest of N_s is random (method, section 5).
+
+        A quarter of N_s each, N_s // 4, or half each without random ones; a pathway that is alone makes the
+        fakes of both.
+        """
+        if self.sampler != "dans":
+            return {}
+        generated = 2 * (self.negatives // 4) if self.random_negatives else self.negatives
+        if self.pathways == "both":
+            return {"G_E": generated - generated // 2, "G_R": generated // 2}
+        return {self.pathways: generated}
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -218,7 +328,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "diagnose_every": 50,
         "snapshot_every": 500,
     },
+    "released-faults": {"pathways": "G_R", "film": "frozen", "aux_weight": 0.0},
 }
+
+
+def matters(name: str, sampler: str) -> bool:
+    """Whether the setting changes anything in a run with this sampler."""
+    extra: Any = Config.model_fields[name].json_schema_extra
+    return not extra["samplers"] or sampler in extra["samplers"]
 
 
 def parse(values: dict[str, Any]) -> Config:
@@ -242,14 +359,19 @@ def explain(error: ValidationError) -> str:
         return str(first["ctx"]["error"]) if "ctx" in first else first["msg"]
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(name, Config.model_fields, n=1)
-        hint = (
-            f"; did you mean {close[0]!r}?"
-            if close
-            else "; the settings are " + ", ".join(Config.model_fields)
-        )
+        every = "; the settings are " + ", ".join(Config.model_fields)
+        hint = did_you_mean(name, Config.model_fields) or every
         return f"there is no setting {name!r}{hint}"
-    return f"{name} = {first['input']!r}: {_expected(name)}"
+    choices = get_args(Config.model_fields[name].annotation)
+    return f"{name} = {first['input']!r}: {_expected(name)}{did_you_mean(first['input'], choices)}"
+
+
+def did_you_mean(asked: Any, choices: Iterable[str]) -> str:
+    """What to add to a complaint: the choice that is most like what was asked, or "" where none is."""
+    # Case and the kind of dash are no reason to be lost.
+    alike = {choice.lower().replace("_", "-"): choice for choice in choices}
+    close = difflib.get_close_matches(str(asked)[:100].lower().replace("_", "-"), alike, n=1)
+    return f"; did you mean {alike[close[0]]!r}?" if close else ""
 
 
 def _expected(name: str) -> str:

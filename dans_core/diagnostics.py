@@ -17,11 +17,11 @@ from torch.nn import functional as F
 
 from dans_core.batch import Batch
 from dans_core.config import Config
-from dans_core.events import QUANTILES, Diagnostics, PathwayHealth, Quantiles
-from dans_core.gan import PATHWAYS, Modulation
+from dans_core.events import QUANTILES, Diagnostics, PathwayHealth, Quantiles, SampledHealth
+from dans_core.gan import Discriminator
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import train_graph
-from dans_core.networks import Networks
+from dans_core.networks import Networks, borrowed
 from dans_core.products import linear
 from dans_core.samplers.dans import noise_scale
 from dans_core.samplers.uniform import draw_uniform
@@ -32,22 +32,24 @@ if TYPE_CHECKING:
 # Draws per condition that the figures are taken over, and the most conditions looked at.
 DRAWS = 5
 _MAX_CONDITIONS = 2_000
+# Queries for which a conditional D is asked about an entity.
+_ASKED = 64
 # Cosines kept in memory at once: 64 MiB of float32.
 _MAX_COSINES = 1 << 24
 
 
 @dataclass(frozen=True)
 class Fakes:
-    """Fakes of both pathways in evaluation mode; K draws of each.
+    """Fakes of one pathway in evaluation mode, K draws for each of C conditions.
 
-    by_head   (C, K, dim)  G_E, one row per distinct head
-    by_query  (Q, K, dim)  G_R, one row per query
-    neutral   what the same pathways make of the same noise without FiLM, if asked for
+    made     (C, K, dim)
+    row      (Q,)  the condition of each query of the batch: for G_E its head, for G_R itself
+    neutral  what the same pathway makes of the same noise without FiLM, if asked for and if it has one
     """
 
-    by_head: Tensor
-    by_query: Tensor
-    neutral: Fakes | None = None
+    made: Tensor
+    row: Tensor
+    neutral: Tensor | None
 
 
 def draw_fakes(
@@ -58,28 +60,29 @@ def draw_fakes(
     draws: int,
     random: torch.Generator,
     neutral: bool = False,
-) -> Fakes | None:
-    """Fakes for the conditions of a batch as the networks make them now; None without a GAN.
+) -> dict[str, Fakes]:
+    """Fakes for the conditions of a batch by pathway, as the networks make them now; empty without a GAN.
 
     Those of `neutral` have α = 1 and β = 0 for every condition; all else of the trained pathways stays, also the
     running statistics of batch norm.
     """
     if networks.generator is None:
-        return None
+        return {}
     scale = noise_scale(config, entities)
     queries = networks.model.queries(entities, batch.heads, batch.relations)
-    unmoved = Modulation(entities.new_ones(1, config.dim), entities.new_zeros(1, config.dim))
-    out: list[Tensor] = []
-    bare: list[Tensor] = []
+    conditions = {
+        "G_E": (entities[batch.conditions], batch.condition),
+        "G_R": (queries, torch.arange(len(queries))),
+    }
+    found = {}
     with _evaluating(networks.generator):
-        for name, condition in zip(PATHWAYS, (entities[batch.conditions], queries), strict=True):
-            pathway = networks.generator.pathway(name)
+        for name, pathway in networks.generator.pathways.items():
+            condition, row = conditions[name]
             noise = scale * torch.randn(len(condition), draws, condition.shape[1], generator=random)
             start = condition.unsqueeze(1) + noise
-            out.append(pathway(start, pathway.localise(condition)))
-            if neutral:
-                bare.append(pathway(start, [unmoved] * len(pathway.films)))
-    return Fakes(out[0], out[1], Fakes(bare[0], bare[1]) if neutral else None)
+            local = pathway.localise(condition)
+            found[name] = Fakes(pathway(start, local), row, pathway(start, []) if neutral and local else None)
+    return found
 
 
 @torch.no_grad()
@@ -90,41 +93,51 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
     model = networks.model
     entities = model.encode(train_graph(kg).plan())
     queries = model.queries(entities, batch.heads, batch.relations)
-    answer = _one_answer(batch, random)
+    pair = _one_pair(batch, random)
+    answer = batch.answer[pair]
     positive = model.decoder.score(queries, entities[answer])
     drawn = draw_uniform(answer, DRAWS, kg.num_entities, random)
     by_random = model.decoder.score(queries.unsqueeze(1), entities[drawn])
     sides: dict[str, PathwayHealth] = {}
-    fakes = draw_fakes(networks, config, batch, entities, DRAWS, random, neutral=True)
-    if fakes and fakes.neutral:
-        for key, made, bare, index in (
-            ("g_e", fakes.by_head, fakes.neutral.by_head, batch.condition),
-            ("g_r", fakes.by_query, fakes.neutral.by_query, torch.arange(len(batch.heads))),
-        ):
-            scores = model.decoder.score(queries.unsqueeze(1), made[index])
-            hardness = scores - positive.unsqueeze(1)
-            close, _ = nearest(made, entities)
-            heads, relations = _between(made, index, batch, entities, key)
-            heads_neutral, relations_neutral = _between(bare, index, batch, entities, key)
-            sides[key] = PathwayHealth(
-                outscores_random=_share(scores > by_random),
-                outscores_positive=_share(hardness > 0),
-                mean_score=float(scores.mean()),
-                mean_cosine=mean_cosine(made[:, 0]),
-                effective_rank=effective_rank(made[:, 0]),
-                copy_spread=copy_spread(made),
-                distinct_nearest=len(close.unique()),
-                scale=float(made.norm(dim=-1).median() / entities.norm(dim=-1).median().clamp_min(1e-12)),
-                false_negatives=_share(known(kg, batch, close[index])),
-                conditions=len(made),
-                effective_nearest=_short(effective_number(close)),
-                scores=_quantiles(scores),
-                hardness=_quantiles(hardness),
-                between_heads=heads,
-                between_relations=relations,
-                between_heads_neutral=heads_neutral,
-                between_relations_neutral=relations_neutral,
-            )
+    for name, fakes in draw_fakes(networks, config, batch, entities, DRAWS, random, neutral=True).items():
+        made = fakes.made
+        scores = model.decoder.score(queries.unsqueeze(1), made[fakes.row])
+        hardness = scores - positive.unsqueeze(1)
+        close, _ = nearest(made, entities)
+        heads, relations = _between(name, made, fakes.row, batch, entities)
+        heads_neutral, relations_neutral = _between(name, fakes.neutral, fakes.row, batch, entities)
+        sides[name.lower()] = PathwayHealth(
+            outscores_random=_share(scores > by_random),
+            outscores_positive=_share(hardness > 0),
+            mean_score=float(scores.mean()),
+            mean_cosine=mean_cosine(made[:, 0]),
+            effective_rank=effective_rank(made[:, 0]),
+            copy_spread=copy_spread(made),
+            distinct_nearest=len(close.unique()),
+            scale=float(made.norm(dim=-1).median() / entities.norm(dim=-1).median().clamp_min(1e-12)),
+            false_negatives=_share(known(kg, batch, close[fakes.row])),
+            conditions=len(made),
+            effective_nearest=_short(effective_number(close)),
+            scores=_quantiles(scores),
+            hardness=_quantiles(hardness),
+            between_heads=heads,
+            between_relations=relations,
+            between_heads_neutral=heads_neutral,
+            between_relations_neutral=relations_neutral,
+        )
+    sampled = None
+    ids = _drawn_ids(networks, batch, pair, entities, queries, random)
+    if ids is not None:
+        scores = model.decoder.score(queries.unsqueeze(1), entities[ids])
+        hardness = scores - positive.unsqueeze(1)
+        sampled = SampledHealth(
+            outscores_random=_share(scores > by_random[:, : ids.shape[1]]),
+            outscores_positive=_share(hardness > 0),
+            mean_score=float(scores.mean()),
+            false_negatives=_share(known(kg, batch, ids)),
+            scores=_quantiles(scores),
+            hardness=_quantiles(hardness),
+        )
     return Diagnostics(
         epoch=epoch,
         positive_score=float(positive.mean()),
@@ -135,6 +148,7 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
         random_scores=_quantiles(by_random),
         random_hardness=_quantiles(by_random - positive.unsqueeze(1)),
         num_entities=kg.num_entities,
+        sampled=sampled,
         **sides,
     )
 
@@ -147,11 +161,16 @@ def snapshot_arrays(
 
     epoch (), entities (N, d) and relations (2|R|, d_r) in half precision; of each of Q queries the head and relation
     queries (Q, 2), one true answer answers (Q,) and one random entity random (Q,) as ids, and the decoder's scores of
-    the two, score_true and score_random (Q,). With a GAN also one fake per condition: the heads heads_e (C,) and the
-    fakes fakes_e (C, d), fakes_r (Q, d), their scores for each query score_e, score_r (Q,); the probabilities of
-    being real d_entities (N,), d_fakes_e (C,), d_fakes_r (Q,) by D_adv; those of being made by G_R, aux_fakes_e and
-    aux_fakes_r, by D_aux; and the copy spreads spread_e, spread_r. Queries, answers, random entities and the noise are
-    the same in every snapshot of a run, so what moves between epochs are the model and the generator.
+    the two, score_true and score_random (Q,). Queries, answers, random entities and the noise are the same in every
+    snapshot of a run, so what moves between epochs are the model and the generator.
+
+    With a GAN also one fake per condition: the heads heads_e (C,) and the fakes fakes_e (C, d), fakes_r (Q, d), their
+    scores for each query score_e, score_r (Q,); the probabilities of being real d_entities (N,), d_fakes_e (C,),
+    d_fakes_r (Q,) by D_adv; those of being made by G_R, aux_fakes_e and aux_fakes_r, by D_aux, where it exists; and
+    the copy spreads spread_e, spread_r. Of a pathway that does not exist there is none of them.
+
+    A conditional D judges a fake of G_R for its own query. A fake of G_E gets the mean over the queries of its head,
+    and an entity the mean over at most 64 of the queries, evenly chosen.
     """
     random = _random(config, 0)
     batch = _sample(kg, config)
@@ -159,7 +178,7 @@ def snapshot_arrays(
     entities = model.encode(train_graph(kg).plan())
     fakes = draw_fakes(networks, config, batch, entities, DRAWS, random)
     queries = model.queries(entities, batch.heads, batch.relations)
-    answer = _one_answer(batch, random)
+    answer = batch.answer[_one_pair(batch, random)]
     drawn = draw_uniform(answer, 1, kg.num_entities, random)[:, 0]
     arrays = {
         "epoch": np.asarray(epoch),
@@ -171,26 +190,72 @@ def snapshot_arrays(
         "score_true": _half(model.decoder.score(queries, entities[answer])),
         "score_random": _half(model.decoder.score(queries, entities[drawn])),
     }
-    if fakes is None or networks.discriminator is None:
+    if networks.discriminator is None:
         return arrays
-    first_e, first_r = fakes.by_head[:, 0], fakes.by_query[:, 0]
-    real, aux = zip(
-        *(networks.discriminator(vectors) for vectors in (entities, first_e, first_r)), strict=True
-    )
-    return arrays | {
-        "heads_e": batch.conditions.numpy().astype(np.int32),
-        "fakes_e": _half(first_e),
-        "fakes_r": _half(first_r),
-        "score_e": _half(model.decoder.score(queries, first_e[batch.condition])),
-        "score_r": _half(model.decoder.score(queries, first_r)),
-        "d_entities": _half(real[0].sigmoid()),
-        "d_fakes_e": _half(real[1].sigmoid()),
-        "d_fakes_r": _half(real[2].sigmoid()),
-        "aux_fakes_e": _half(aux[1].sigmoid()),
-        "aux_fakes_r": _half(aux[2].sigmoid()),
-        "spread_e": np.asarray(copy_spread(fakes.by_head), np.float32),
-        "spread_r": np.asarray(copy_spread(fakes.by_query), np.float32),
-    }
+    arrays["d_entities"] = _half(_realness(networks.discriminator, entities, queries))
+    if "G_E" in fakes:
+        arrays["heads_e"] = batch.conditions.numpy().astype(np.int32)
+    for name, side in fakes.items():
+        key, first = name[-1].lower(), side.made[:, 0]
+        adv, aux = _opinions(networks.discriminator, first, side.row, queries)
+        arrays[f"fakes_{key}"] = _half(first)
+        arrays[f"score_{key}"] = _half(model.decoder.score(queries, first[side.row]))
+        arrays[f"d_fakes_{key}"] = _half(adv)
+        arrays[f"spread_{key}"] = np.asarray(copy_spread(side.made), np.float32)
+        if aux is not None:
+            arrays[f"aux_fakes_{key}"] = _half(aux)
+    return arrays
+
+
+def _drawn_ids(
+    networks: Networks,
+    batch: Batch,
+    pair: Tensor,
+    entities: Tensor,
+    queries: Tensor,
+    random: torch.Generator,
+) -> Tensor | None:
+    """Entities (Q, K ≤ `DRAWS`) that the run's sampler gives the chosen pairs (Q,), each as often as it weighs.
+
+    None for a sampler that makes no choice, and for DANS and random negatives.
+    """
+    if networks.sampler is None:
+        return None
+    given = borrowed(networks.sampler, random).negatives(batch, entities, queries)
+    if given.ids is None:
+        return None
+    ids = given.ids[pair]
+    if given.weights is None:
+        return ids[:, :DRAWS]
+    # Counted as often as it weighs, a negative needs no weight in what follows.
+    return ids.gather(1, given.weights[pair].multinomial(DRAWS, replacement=True, generator=random))
+
+
+def _realness(discriminator: Discriminator, entities: Tensor, queries: Tensor) -> Tensor:
+    """The probability (N,) of being real; of a conditional D the mean over some of the queries."""
+    if not discriminator.conditional:
+        return discriminator(entities)[0].sigmoid()
+    chosen = torch.linspace(0, len(queries) - 1, min(_ASKED, len(queries))).round().long()
+    # One query at a time: all together would be many times the entities.
+    total = torch.zeros(len(entities))
+    for query in queries[chosen]:
+        total += discriminator(entities, query)[0].sigmoid()
+    return total / len(chosen)
+
+
+def _opinions(
+    discriminator: Discriminator, fakes: Tensor, row: Tensor, queries: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Probabilities "real" and "made by G_R", (C,) each, of fakes (C, dim) of which row (Q,) is for each query."""
+    adv, aux = discriminator(fakes[row], queries) if discriminator.conditional else discriminator(fakes)
+
+    def each(logits: Tensor) -> Tensor:
+        shares = logits.sigmoid()
+        if not discriminator.conditional:
+            return shares
+        return shares.new_zeros(len(fakes)).index_add_(0, row, shares) / row.bincount()
+
+    return each(adv), None if aux is None else each(aux)
 
 
 def nearest(fakes: Tensor, entities: Tensor) -> tuple[Tensor, Tensor]:
@@ -286,12 +351,14 @@ def adaptivity(fakes: Tensor, index: Tensor, group: Tensor, entities: Tensor) ->
 
 
 def _between(
-    fakes: Tensor, index: Tensor, batch: Batch, entities: Tensor, key: str
+    pathway: str, fakes: Tensor | None, index: Tensor, batch: Batch, entities: Tensor
 ) -> tuple[float | None, float | None]:
     """`adaptivity` between heads and between relations."""
+    if fakes is None:
+        return None, None
     heads = adaptivity(fakes, index, batch.relations, entities)
     # All relations of a head get the same fakes from G_E, draw by draw.
-    return heads, 0.0 if key == "g_e" else adaptivity(fakes, index, batch.condition, entities)
+    return heads, 0.0 if pathway == "G_E" else adaptivity(fakes, index, batch.condition, entities)
 
 
 def _quantiles(values: Tensor) -> Quantiles | None:
@@ -324,12 +391,12 @@ def _sample(kg: KnowledgeGraph, config: Config) -> Batch:
     return Batch.of_triplets(triplets[chosen[: _MAX_CONDITIONS // 2]], kg.num_relations)
 
 
-def _one_answer(batch: Batch, random: torch.Generator) -> Tensor:
-    """One true answer per query, each of its pairs being equally likely; shape (Q,)."""
+def _one_pair(batch: Batch, random: torch.Generator) -> Tensor:
+    """The position of one pair per query, each of its pairs being equally likely; shape (Q,)."""
     order = torch.argsort(batch.query, stable=True)
     starts = batch.counts.cumsum(0) - batch.counts
     offset = (torch.rand(len(starts), generator=random) * batch.counts).long()
-    return batch.answer[order[starts + offset]]
+    return order[starts + offset]
 
 
 def _random(config: Config, epoch: int) -> torch.Generator:

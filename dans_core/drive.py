@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dans_core.config import Config
+from dans_core.errors import InputError
 from dans_core.events import Losses, Ranking, Snapshot
 from dans_core.runs import State
 from dans_core.training import Diverged, Stage, Trainer
@@ -79,6 +80,8 @@ def drive(
     except Diverged as error:
         if session.best_is_due:
             session.save_best()
+        session.show("failed", str(error))
+    except InputError as error:
         session.show("failed", str(error))
     except Exception as error:
         writer.log(traceback.format_exc())

@@ -29,6 +29,9 @@ class Losses(Event):
     guesses has ln 2 ≈ 0.693 in both. `d_real`, `d_fake_e`, `d_fake_r` are the mean probabilities D_adv gives to
     real answers and to the fakes of each pathway; `aux_accuracy` is how often D_aux names the pathway.
     `seconds` is the time this epoch took, `warm_up` whether the GAN was still waiting.
+
+    Fields of a part that the settings leave out are None: a pathway, D_aux, a FiLM that is not trained. A pathway
+    that is alone has the other half of `d_adv`.
     """
 
     kind: ClassVar[str] = "losses"
@@ -110,9 +113,25 @@ class PathwayHealth:
 
 
 @dataclass(frozen=True)
-class Diagnostics(Event):
-    """The measured state of the negatives; pathways are `None` for a run without a GAN.
+class SampledHealth:
+    """How the negatives of a sampler without a GAN look: entities, each counted as often as it weighs.
 
+    The fields are those of `PathwayHealth`, with "negative" for "fake".
+    """
+
+    outscores_random: float
+    outscores_positive: float
+    mean_score: float
+    false_negatives: float
+    scores: Quantiles | None = None
+    hardness: Quantiles | None = None
+
+
+@dataclass(frozen=True)
+class Diagnostics(Event):
+    """The measured state of the negatives; pathways that a run does not have are `None`.
+
+    `sampled` are the negatives of a run whose sampler is neither DANS nor uniform, and None where everyone is one.
     `positive_scores`, `random_scores` and `random_hardness` are as in `PathwayHealth`, of true answers and of random
     negatives; `num_entities` is that of the graph. All four are None in files of earlier versions.
     """
@@ -128,6 +147,7 @@ class Diagnostics(Event):
     random_scores: Quantiles | None = None
     random_hardness: Quantiles | None = None
     num_entities: int | None = None
+    sampled: SampledHealth | None = None
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ _ABOUT_SNAPSHOT = """negatives.csv   of the snapshot of epoch {epoch:,}: for eac
     score           by the decoder: the higher, the more the model believes it
     positive score  the score of the answer
     D_adv           probability of being real, by the discriminator; empty without a GAN
-    D_aux           probability of being made by G_R, by the discriminator
+    D_aux           probability of being made by G_R, by the discriminator; empty without D_aux
     known fact      the split that holds (head, relation, nearest entity), which makes it a false negative
 embeddings.npz  of the same epoch: {embeddings}
 entities.tsv    the entity embeddings, one a line, for projector.tensorflow.org (Load, step 1)
@@ -142,10 +142,14 @@ def export(run: Run, folder: Path) -> Exported:
 
 def command(run: Run) -> str:
     """The line that repeats the run in a terminal."""
-    config = run.config
+    return command_of(run.config, run.meta.source)
+
+
+def command_of(config: Config, source: str) -> str:
+    """The line that trains with these settings on the data set that `source` names."""
     given = ["decoder", "sampler", "epochs", "seed"]
     plain_config = Config(**{name: getattr(config, name) for name in given})
-    words = ["python", "-m", "dans_core", "train", "--dataset", run.meta.source]
+    words = ["python", "-m", "dans_core", "train", "--dataset", source]
     for name in given:
         words += [f"--{name}", str(getattr(config, name))]
     for name in Config.model_fields:
@@ -276,12 +280,13 @@ def negatives(kept: Kept) -> Iterator[Row]:
                 SPLITS[split] if split >= 0 else None,
             )
 
-    if frame.has_fakes:
+    if "G_E" in frame.pathways:
         at = np.searchsorted(frame.heads_e, heads)
         nearest, cosine = nearest_entities(frame.fakes_e, frame.entities)
         length = np.linalg.norm(frame.fakes_e, axis=1)
         said = (frame.score_e, frame.d_fakes_e[at], frame.aux_fakes_e[at])
         yield from rows("G_E", nearest[at], cosine[at], length[at], *said)
+    if "G_R" in frame.pathways:
         nearest, cosine = nearest_entities(frame.fakes_r, frame.entities)
         said = (frame.score_r, frame.d_fakes_r, frame.aux_fakes_r)
         yield from rows("G_R", nearest, cosine, np.linalg.norm(frame.fakes_r, axis=1), *said)

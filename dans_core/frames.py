@@ -36,12 +36,13 @@ class Frame:
         answers, random: shape (Q,), one true answer and one random entity of each query.
         score_true, score_random: shape (Q,), their decoder scores.
         heads_e, fakes_e: shape (C,) and (C, dim), the heads of the queries, ascending, and a fake of G_E for each;
-            empty without a GAN.
-        fakes_r: shape (Q, dim), one of each query; empty without a GAN.
-        score_e, score_r: shape (Q,), decoder scores of the fakes for each query; empty without a GAN.
-        d_entities, d_fakes_e, d_fakes_r: probability "real" by D_adv, shape (N,), (C,), (Q,); NaN without a GAN.
-        aux_fakes_e, aux_fakes_r: probability "made by G_R" by D_aux, shape (C,), (Q,).
-        spread_e, spread_r: copy spread of each pathway, 0 = all draws for a condition are copies; NaN without a GAN.
+            empty without G_E.
+        fakes_r: shape (Q, dim), one of each query; empty without G_R.
+        score_e, score_r: shape (Q,), decoder scores of the fakes for each query; empty without the pathway.
+        d_entities, d_fakes_e, d_fakes_r: probability "real" by D_adv, shape (N,), (C,), (Q,); d_entities is NaN without
+            a GAN.
+        aux_fakes_e, aux_fakes_r: probability "made by G_R" by D_aux, shape (C,), (Q,); NaN without D_aux.
+        spread_e, spread_r: copy spread of each pathway, 0 = all draws for a condition are copies; NaN without it.
     """
 
     epoch: int
@@ -66,9 +67,20 @@ class Frame:
     spread_r: float
 
     @property
+    def pathways(self) -> tuple[str, ...]:
+        """The pathways that made fakes, "G_E" before "G_R"; none without a GAN."""
+        both = (("G_E", self.fakes_e), ("G_R", self.fakes_r))
+        return tuple(name for name, fakes in both if len(fakes))
+
+    @property
     def has_fakes(self) -> bool:
         """Whether there was a GAN when the snapshot was taken."""
-        return bool(len(self.fakes_e))
+        return bool(self.pathways)
+
+    @property
+    def has_aux(self) -> bool:
+        """Whether D_aux has said which pathway made the fakes."""
+        return any(len(aux) and not np.isnan(aux).all() for aux in (self.aux_fakes_e, self.aux_fakes_r))
 
     @cached_property
     def median_length(self) -> float:
@@ -89,7 +101,7 @@ class Frame:
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]], num_entities: int, num_relations: int) -> Frame:
         """Check the arrays of a snapshot file, named as in `diagnostics.snapshot_arrays`, against the graph.
 
-        What the file does not hold is NaN, and fakes without a GAN are none.
+        What the file does not hold is NaN, and fakes of a pathway that did not exist are none.
 
         Raises:
             InputError: in words, when it is not a snapshot of a run on this graph.
@@ -105,7 +117,7 @@ class Frame:
             )
         q = len(np.atleast_1d(arrays["queries"]))
         c = len(np.atleast_1d(arrays.get("heads_e", np.zeros(0))))
-        made = q if c else 0
+        made_e, made_r = q if c else 0, q if "fakes_r" in arrays else 0
         ids: dict[str, tuple[tuple[int, ...], Any]] = {
             "queries": ((q, 2), np.array([n, 2 * num_relations])),
             "answers": ((q,), n),
@@ -120,14 +132,14 @@ class Frame:
             "score_true": (q,),
             "score_random": (q,),
             "fakes_e": (c, *dim),
-            "fakes_r": (made, *dim),
-            "score_e": (made,),
-            "score_r": (made,),
+            "fakes_r": (made_r, *dim),
+            "score_e": (made_e,),
+            "score_r": (made_r,),
             "d_entities": (n,),
             "d_fakes_e": (c,),
-            "d_fakes_r": (made,),
+            "d_fakes_r": (made_r,),
             "aux_fakes_e": (c,),
-            "aux_fakes_r": (made,),
+            "aux_fakes_r": (made_r,),
         }
         ready: dict[str, npt.NDArray[Any]] = {}
         for name, shape in floats.items():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dans_core.config import Config
 from dans_core.products import Linear
 
 SLOPE = 0.2
@@ -60,18 +61,20 @@ class Pathway(nn.Module):
 
         x⁰ = c + σ ε,   x^{l+1} = LeakyReLU(BN(α^l ∘ (W^l x^l + b^l) + β^l)),   ẽ = linear(x^L)
 
-    G_E is this class on e_h, G_R is this class on e_h ⊗ e_r.
+    G_E is this class on e_h, G_R is this class on e_h ⊗ e_r. `film` is that of `Config`: frozen ones stay as they
+    began, and with "none" there are no α and β.
     """
 
-    def __init__(self, dim: int, layers: int = 2) -> None:
+    def __init__(self, dim: int, layers: int = 2, film: str = "trained") -> None:
         super().__init__()
         self.linears = nn.ModuleList(Linear(dim, dim) for _ in range(layers))
-        self.films = nn.ModuleList(FiLM(dim) for _ in range(layers))
+        self.films = nn.ModuleList(FiLM(dim) for _ in range(0 if film == "none" else layers))
+        self.films.requires_grad_(film == "trained")
         self.norms = nn.ModuleList(nn.BatchNorm1d(dim) for _ in range(layers))
         self.output = Linear(dim, dim)
 
     def localise(self, condition: Tensor) -> list[Modulation]:
-        """α and β of every layer for conditions (C, dim)."""
+        """α and β of every layer for conditions (C, dim); none without FiLM."""
         return [film(condition) for film in self.films]
 
     def forward(self, start: Tensor, local: list[Modulation]) -> Tensor:
@@ -80,16 +83,18 @@ class Pathway(nn.Module):
         Parameters
         ----------
         start: x⁰, shape (C, K, dim): K draws per condition.
-        local: what `localise` says of the C conditions.
+        local: what `localise` says of the C conditions; empty for α = 1 and β = 0.
 
         Returns
         -------
         fakes, shape (C, K, dim).
         """
         x = start.flatten(0, 1)
-        for linear, norm, (alpha, beta) in zip(self.linears, self.norms, local, strict=True):
-            y = linear(x).view_as(start)
-            x = torch.addcmul(beta.unsqueeze(1), alpha.unsqueeze(1), y).flatten(0, 1)
+        for place, (linear, norm) in enumerate(zip(self.linears, self.norms, strict=True)):
+            x = linear(x)
+            if local:
+                alpha, beta = local[place]
+                x = torch.addcmul(beta.unsqueeze(1), alpha.unsqueeze(1), x.view_as(start)).flatten(0, 1)
             x = F.leaky_relu_(_normed(norm, x), SLOPE)
         out: Tensor = self.output(x)
         return out.view_as(start)
@@ -106,36 +111,48 @@ def _normed(norm: nn.Module, rows: Tensor) -> Tensor:
 
 
 class Generator(nn.Module):
-    """The two-way generator: `entity` is G_E, `relation` is G_R."""
+    """The two-way generator: `entity` is G_E, `relation` is G_R; where one is alone, the other is None."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__()
-        self.entity = Pathway(dim)
-        self.relation = Pathway(dim)
+        self.entity = None if config.pathways == "G_R" else Pathway(config.dim, film=config.film)
+        self.relation = None if config.pathways == "G_E" else Pathway(config.dim, film=config.film)
 
-    def pathway(self, name: str) -> Pathway:
-        """The pathway named "G_E" or "G_R"."""
-        return {"G_E": self.entity, "G_R": self.relation}[name]
+    @property
+    def pathways(self) -> dict[str, Pathway]:
+        """Those that exist, by name, G_E first."""
+        both = zip(PATHWAYS, (self.entity, self.relation), strict=True)
+        return {name: pathway for name, pathway in both if pathway is not None}
 
 
 class Discriminator(nn.Module):
     """A shared trunk on an entity vector and two heads of one logit each (method, section 4).
 
-    D_adv: real or fake. D_aux: which pathway made this fake (0 = G_E, 1 = G_R).
+    D_adv: real or fake. D_aux: which pathway made this fake (0 = G_E, 1 = G_R); it does not exist where there is one
+    pathway only, or where its loss has no weight. With `conditional_d` the trunk sees the query beside the vector.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__()
+        self.conditional = config.conditional_d
         self.trunk = nn.Sequential(
-            Linear(dim, 50),
+            Linear(2 * config.dim if self.conditional else config.dim, 50),
             nn.LeakyReLU(SLOPE, inplace=True),
             Linear(50, 32),
             nn.LeakyReLU(SLOPE, inplace=True),
         )
         self.adv = Linear(32, 1)
-        self.aux = Linear(32, 1)
+        cares = config.aux_weight > 0 or config.aux_weight_g > 0
+        self.aux = Linear(32, 1) if config.pathways == "both" and cares else None
 
-    def forward(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """(…, dim) → logits of D_adv (high = real) and D_aux (high = G_R), (…) each."""
+    def forward(self, vectors: Tensor, queries: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """(…, dim) → logits of D_adv (high = real) and, if it exists, D_aux (high = G_R), (…) each.
+
+        `queries` broadcast to the vectors; a conditional D needs them, another one does not look at them.
+        """
+        if self.conditional:
+            assert queries is not None, "a conditional D judges a vector for a query"
+            vectors = torch.cat([vectors, queries.expand_as(vectors)], dim=-1)
         hidden = self.trunk(vectors)
-        return self.adv(hidden).squeeze(-1), self.aux(hidden).squeeze(-1)
+        adv: Tensor = self.adv(hidden).squeeze(-1)
+        return adv, None if self.aux is None else self.aux(hidden).squeeze(-1)

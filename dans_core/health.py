@@ -91,12 +91,16 @@ class Watch:
 
 def _troubles(losses: Losses, measured: Diagnostics, num_entities: int) -> Iterator[HealthWarning]:
     epoch = measured.epoch
-    for pathway, health in (("G_E", measured.g_e), ("G_R", measured.g_r)):
+    for pathway, health, film in (
+        ("G_E", measured.g_e, losses.film_e),
+        ("G_R", measured.g_r, losses.film_r),
+    ):
         if health is not None:
-            yield from _pathway_troubles(epoch, pathway, health, measured, num_entities)
-    if losses.d_real is None or losses.d_fake_e is None or losses.d_fake_r is None:
+            yield from _pathway_troubles(epoch, pathway, health, measured, num_entities, film is not None)
+    fakes = [share for share in (losses.d_fake_e, losses.d_fake_r) if share is not None]
+    if losses.d_real is None or not fakes:
         return
-    gap = losses.d_real - (losses.d_fake_e + losses.d_fake_r) / 2
+    gap = losses.d_real - sum(fakes) / len(fakes)
     if gap > 0.9:
         yield HealthWarning(
             epoch, "d-too-strong", None,
@@ -116,7 +120,12 @@ def _troubles(losses: Losses, measured: Diagnostics, num_entities: int) -> Itera
 
 
 def _pathway_troubles(
-    epoch: int, pathway: str, health: PathwayHealth, measured: Diagnostics, num_entities: int
+    epoch: int,
+    pathway: str,
+    health: PathwayHealth,
+    measured: Diagnostics,
+    num_entities: int,
+    trains_film: bool,
 ) -> Iterator[HealthWarning]:
     signs = []
     if health.mean_cosine > COLLAPSED_COSINE:
@@ -131,7 +140,8 @@ def _pathway_troubles(
     if signs:
         yield HealthWarning(
             epoch, "collapse", pathway, f"{pathway} has collapsed: {', and '.join(signs)}.",
-            "Try a longer warm-up, more noise (σ), a smaller FiLM weight (λ), or a lower learning rate of G.",
+            f"Try a longer warm-up, more noise (σ), {'a smaller FiLM weight (λ), ' if trains_film else ''}or a lower "
+            "learning rate of G.",
         )  # fmt: skip
     if health.copy_spread < COPIES:
         yield HealthWarning(

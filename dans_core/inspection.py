@@ -17,7 +17,7 @@ from dans_core.diagnostics import draw_fakes, nearest
 from dans_core.errors import InputError
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import train_graph
-from dans_core.networks import Networks
+from dans_core.networks import Networks, borrowed
 from dans_core.samplers.uniform import draw_uniform
 
 Numbers = npt.NDArray[np.generic]
@@ -27,12 +27,14 @@ Numbers = npt.NDArray[np.generic]
 class Row:
     """One candidate tail of the inspected query.
 
-    source   "positive", "G_E", "G_R" or "random"; `draw` counts from 0 within a source
+    source   "positive", "G_E", "G_R", "sampler" (neither DANS nor uniform) or "random"; `draw` counts from 0 within one
     nearest  name of the nearest entity by cosine, or the entity itself; `cosine` to it
     scale    its length ÷ the median length of an entity: cosine hides it
     score    the decoder's score; the positive's is the one to compare with
-    d_adv    D's probability that it is real; d_aux D's probability that G_R made it; None without a GAN
+    d_adv    D's probability that it is real; d_aux D's probability that G_R made it; None without a GAN, d_aux also
+             without D_aux
     known    the split in which (h, r, nearest) is a fact, or None
+    weight   by a sampler that weighs its negatives, 1 on the mean; None by others
     """
 
     source: str
@@ -45,11 +47,15 @@ class Row:
     d_adv: float | None
     d_aux: float | None
     known: str | None
+    weight: float | None = None
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """The positive and its negatives, source by source: G_E's draws, then G_R's, then random ones."""
+    """The positive and its negatives, source by source: those of the run's sampler, then random ones.
+
+    Of DANS they are G_E's draws, then G_R's, of the pathways that it has.
+    """
 
     positive: Row
     negatives: tuple[Row, ...]
@@ -70,6 +76,16 @@ class Arithmetic:
     negative: Numbers
     positive_terms: npt.NDArray[np.float64]
     negative_terms: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The draws of one source: vectors (K, dim) and, where they are entities, ids (K,) and maybe weights (K,)."""
+
+    source: str
+    vectors: Tensor
+    ids: Tensor | None = None
+    weights: Tensor | None = None
 
 
 @torch.no_grad()
@@ -103,7 +119,8 @@ def inspect_triplet(
     query = model.queries(entities, batch.heads, batch.relations)[0]
     median = entities.norm(dim=1).median().clamp_min(1e-12)
 
-    def rows(source: str, vectors: Tensor, ids: Tensor | None) -> list[Row]:
+    def rows(drawn: _Drawn) -> list[Row]:
+        vectors, ids = drawn.vectors, drawn.ids
         if ids is None:
             ids, cosines = nearest(vectors, entities)
         else:
@@ -111,10 +128,11 @@ def inspect_triplet(
         scores = model.decoder.score(query, vectors)
         adv = aux = None
         if networks.discriminator is not None:
-            adv, aux = (logits.sigmoid().tolist() for logits in networks.discriminator(vectors))
+            opinions = networks.discriminator(vectors, query)
+            adv, aux = (None if logits is None else logits.sigmoid().tolist() for logits in opinions)
         return [
             Row(
-                source=source,
+                source=drawn.source,
                 draw=i,
                 nearest=kg.entities[entity],
                 nearest_id=entity,
@@ -124,13 +142,15 @@ def inspect_triplet(
                 d_adv=adv[i] if adv else None,
                 d_aux=aux[i] if aux else None,
                 known=kg.split_of(head, relation, entity),
+                weight=None if drawn.weights is None else float(drawn.weights[i]),
             )
             for i, entity in enumerate(ids.tolist())
         ]
 
-    drawn = _sources(networks, config, batch, entities, draws, seed)
-    negatives = [row for source in drawn for row in rows(*source)]
-    return Inspection(rows("positive", entities[batch.answer], batch.answer)[0], tuple(negatives))
+    sources = _sources(networks, config, batch, entities, draws, seed)
+    negatives = [row for drawn in sources for row in rows(drawn)]
+    positive = _Drawn("positive", entities[batch.answer], batch.answer)
+    return Inspection(rows(positive)[0], tuple(negatives))
 
 
 @torch.no_grad()
@@ -156,12 +176,12 @@ def explain_score(
     if entities is None:
         entities = encode(networks, kg)
     model = networks.model
-    for name, vectors, _ in _sources(networks, config, _single(head, relation, tail), entities, draws, seed):
-        if name == source and 0 <= draw < len(vectors):
+    for drawn in _sources(networks, config, _single(head, relation, tail), entities, draws, seed):
+        if drawn.source == source and 0 <= draw < len(drawn.vectors):
             break
     else:
         raise InputError(f"there is no draw {draw + 1} of {source} among {draws} of each source")
-    h, t, fake = (vector.double() for vector in (entities[head], entities[tail], vectors[draw]))
+    h, t, fake = (vector.double() for vector in (entities[head], entities[tail], drawn.vectors[draw]))
     r = model.relation[relation].double()
     decoder = model.decoder
     parts = (*decoder.coordinates(h, r, t), decoder.coordinates(h, r, fake)[2])
@@ -171,13 +191,19 @@ def explain_score(
 
 def _sources(
     networks: Networks, config: Config, batch: Batch, entities: Tensor, draws: int, seed: int
-) -> Iterator[tuple[str, Tensor, Tensor | None]]:
-    """The name of each source with its vectors (draws, dim) and, where they are entities, their ids (draws,)."""
-    if fakes := draw_fakes(networks, config, batch, entities, draws, _random(seed, 2)):
-        yield "G_E", fakes.by_head[0], None
-        yield "G_R", fakes.by_query[0], None
+) -> Iterator[_Drawn]:
+    """The negatives of each source, at most `draws` of each."""
+    for name, fakes in draw_fakes(networks, config, batch, entities, draws, _random(seed, 2)).items():
+        yield _Drawn(name, fakes.made[0])
+    if networks.sampler is not None:
+        queries = networks.model.queries(entities, batch.heads, batch.relations)
+        given = borrowed(networks.sampler, _random(seed, 4)).negatives(batch, entities, queries)
+        if given.ids is not None:
+            chosen, weights = given.ids[0, :draws], given.weights
+            weights = None if weights is None else weights[0, :draws]
+            yield _Drawn("sampler", F.embedding(chosen, entities), chosen, weights)
     ids = draw_uniform(batch.answer, draws, len(entities), _random(seed, 3))[0]
-    yield "random", F.embedding(ids, entities), ids
+    yield _Drawn("random", F.embedding(ids, entities), ids)
 
 
 def _random(seed: int, purpose: int) -> torch.Generator:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from dans_core.batch import Batch
 from dans_core.decoders import Decoder
 from dans_core.samplers import Negatives
+from dans_core.scores import Scores
 
-# All queries are scored against all entities up to this many scores (64 MiB of float32) …
-_TABLE = 1 << 24
-# … unless few of those are asked for: a score of a chosen pair costs about as much as so many of a table.
-_CHOSEN_COST = 8
+# Scores against all entities are made this many at a time; with their gradients they are below 64 MiB of float32.
+_BLOCK = 1 << 22
 
 
 def base_loss(
@@ -21,15 +23,18 @@ def base_loss(
 ) -> Tensor:
     """The base loss, without the L2 term: the mean over all pairs × (1 + N_s) terms (method, section 2).
 
-    Every distinct query is scored once; a query's fakes count once for each of its pairs.
+    Every distinct query is scored once; a query's fakes count once for each of its pairs. Where everyone is a negative,
+    N_s is N − 1.
 
     Parameters
     ----------
     kind: "bce" judges every candidate alone, "softmax" an answer against its own negatives.
     entities, queries: (N, dim) and (Q, dim), with their history.
     """
+    if negatives.everyone:
+        return _against_all(decoder, kind, batch, entities, queries)
     per_pair = 1 + (0 if negatives.ids is None else negatives.ids.shape[1])
-    scores = _Scores(decoder, batch, entities, queries, per_pair)
+    scores = Scores(decoder, entities, queries, batch.query, per_pair)
     positive = scores.of(batch.answer.unsqueeze(1)).squeeze(1)
     by_vector = None
     if negatives.vectors is not None:
@@ -47,7 +52,7 @@ def base_loss(
 
 
 def _softmax_loss(
-    batch: Batch, positive: Tensor, scores: _Scores, by_vector: Tensor | None, negatives: Negatives
+    batch: Batch, positive: Tensor, scores: Scores, by_vector: Tensor | None, negatives: Negatives
 ) -> Tensor:
     """Cross-entropy of each answer against its own negatives."""
     parts = [positive.unsqueeze(1)]
@@ -59,32 +64,45 @@ def _softmax_loss(
     return (torch.logsumexp(torch.cat(parts, dim=1), dim=1) - positive).mean()
 
 
-class _Scores:
-    """Scores of a batch's pairs with chosen entities, looked up in a table of all of them where that pays."""
+def _against_all(decoder: Decoder, kind: str, batch: Batch, entities: Tensor, queries: Tensor) -> Tensor:
+    """The base loss of each answer against every other entity, each query scored once in blocks of bounded memory.
 
-    def __init__(
-        self, decoder: Decoder, batch: Batch, entities: Tensor, queries: Tensor, per_pair: int
-    ) -> None:
-        self._decoder, self._batch, self._entities, self._queries = decoder, batch, entities, queries
-        cells = len(queries) * len(entities)
-        self._table: Tensor | None = None
-        if cells <= min(_TABLE, _CHOSEN_COST * per_pair * len(batch.answer)):
-            self._table = decoder.score_all(queries, entities).flatten()
+    Cross-entropy is logsumexp over the row of a query − s for each pair of score s. Binary cross-entropy comes to the
+    same form: softplus(−s) = softplus(s) − s makes it Σ softplus over the whole row − s.
+    """
+    positive = decoder.score_chosen(queries, entities, batch.query, batch.answer.unsqueeze(1))
+    counts = batch.counts.to(queries.dtype)
+    # `apply` of a torch Function has no types.
+    rows: Tensor = _SumOverRows.apply(decoder, kind, counts, queries, entities)  # type: ignore[no-untyped-call]
+    terms = len(batch.answer) * (1 if kind == "softmax" else len(entities))
+    return (rows - positive.sum()) / terms
 
-    def of(self, ids: Tensor) -> Tensor:
-        """Scores (P, K) of each pair's query with its ids (P, K)."""
-        if self._table is None:
-            return self._decoder.score_chosen(self._queries, self._entities, self._batch.query, ids)
-        return self._table.gather(0, self._cells(ids)).view_as(ids)
 
-    def sum_of_softplus(self, ids: Tensor, weights: Tensor | None) -> Tensor:
-        """Σ weight · softplus(score), a scalar; each cell of a table is visited once, however often it was drawn."""
-        if self._table is None:
-            losses = F.softplus(self.of(ids))
-            return (losses if weights is None else weights * losses).sum()
-        each = self._table.new_ones(()).expand(ids.numel()) if weights is None else weights.flatten()
-        tally = torch.zeros_like(self._table).scatter_add_(0, self._cells(ids), each)
-        return tally @ F.softplus(self._table)
+class _SumOverRows(torch.autograd.Function):
+    """Σ_q counts_q · logsumexp or Σ softplus of q's scores against all entities; its gradient is made along with it."""
 
-    def _cells(self, ids: Tensor) -> Tensor:
-        return ((self._batch.query * len(self._entities)).unsqueeze(1) + ids).flatten()
+    @staticmethod
+    def forward(
+        ctx: Any, decoder: Decoder, kind: str, counts: Tensor, queries: Tensor, entities: Tensor
+    ) -> Tensor:
+        total = queries.new_zeros(())
+        grad_queries, grad_entities = torch.empty_like(queries), torch.zeros_like(entities)
+        e = entities.detach().requires_grad_()
+        rows = max(1, _BLOCK // len(entities))
+        for part in (slice(start, start + rows) for start in range(0, len(queries), rows)):
+            q = queries[part].detach().requires_grad_()
+            with torch.enable_grad():
+                scores = decoder.score_all(q, e)
+                row = torch.logsumexp(scores, dim=1) if kind == "softmax" else F.softplus(scores).sum(1)
+                value = counts[part] @ row
+            total += value.detach()
+            grad_queries[part], of_entities = torch.autograd.grad(value, (q, e))
+            grad_entities += of_entities
+        ctx.save_for_backward(grad_queries, grad_entities)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, None, Tensor, Tensor]:
+        grad_queries, grad_entities = ctx.saved_tensors
+        return None, None, None, grads[0] * grad_queries, grads[0] * grad_entities

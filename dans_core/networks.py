@@ -1,10 +1,15 @@
-"""What a checkpoint holds: the base model and, for DANS, its generator and discriminator."""
+"""What a checkpoint holds: the base model, DANS's generator and discriminator, and what other samplers learned."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 
 from dans_core.config import Config
@@ -12,15 +17,28 @@ from dans_core.errors import InputError
 from dans_core.gan import Discriminator, Generator
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import Model
+from dans_core.samplers import Sampler, Sources, TrainFacts
+from dans_core.samplers.catalogue import SAMPLERS
+
+_RANDOM_SOURCES = ("order", "split", "dropout", "negatives", "noise")
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The trained parts of a run; `generator` and `discriminator` are None without a GAN."""
+    """The trained parts of a run; `generator` and `discriminator` are None without a GAN.
+
+    `make_sampler` gives the sampler of a run whose negatives are neither of these nor uniform, as far as it learned.
+    """
 
     model: Model
     generator: Generator | None = None
     discriminator: Discriminator | None = None
+    make_sampler: Callable[[], Sampler] | None = None
+
+    @cached_property
+    def sampler(self) -> Sampler | None:
+        """What `make_sampler` gives, made when first asked for, since some take long; to be used through `borrowed`."""
+        return self.make_sampler() if self.make_sampler else None
 
     def state_dict(self) -> dict[str, Any]:
         """Weights of all parts, by part."""
@@ -36,6 +54,27 @@ class Networks:
         return {name: part for name, part in parts.items() if part is not None}
 
 
+def random_sources(seed: int) -> tuple[dict[str, torch.Generator], int]:
+    """The sources of random numbers of a run as they are at its start, by purpose, and a seed for its first weights."""
+    *seeds, weights = np.random.SeedSequence(seed).generate_state(len(_RANDOM_SOURCES) + 1)
+    sources = {
+        name: torch.Generator().manual_seed(int(each))
+        for name, each in zip(_RANDOM_SOURCES, seeds, strict=True)
+    }
+    return sources, int(weights)
+
+
+def borrowed(sampler: Sampler, random: torch.Generator) -> Sampler:
+    """A sampler that draws as this one would, by other random numbers, and leaves this one as it is."""
+    sources = Sources(random, random)
+    if not sampler.state_dict():
+        taken = copy.copy(sampler)
+        taken.random = sources
+        return taken
+    shared = (sampler.config, sampler.facts, sampler.decoder)
+    return copy.deepcopy(sampler, {id(part): part for part in shared} | {id(sampler.random): sources})
+
+
 def load_weights(state: dict[str, Any], kg: KnowledgeGraph, config: Config) -> Networks:
     """The networks of a checkpoint, ready for inspection (batch norm in evaluation mode).
 
@@ -49,14 +88,37 @@ def load_weights(state: dict[str, Any], kg: KnowledgeGraph, config: Config) -> N
     with torch.random.fork_rng(devices=[]):
         networks = Networks(Model(kg.num_entities, kg.num_relations, config))
         if config.sampler == "dans":
-            networks = Networks(networks.model, Generator(config.dim), Discriminator(config.dim))
-    try:
+            networks = Networks(networks.model, Generator(config), Discriminator(config))
+        elif config.sampler != "uniform" and "sampler" in state:
+            learned = state["sampler"]
+            networks = Networks(
+                networks.model, make_sampler=lambda: _load_sampler(learned, kg, config, networks.model)
+            )
+    with _fitting(kg):
         networks.load_state_dict(state["networks"])
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise InputError(
-            f"the checkpoint does not fit data set {kg.name!r} and its settings: {error}"
-        ) from None
     for part in (networks.model, networks.generator, networks.discriminator):
         if part is not None:
             part.eval().requires_grad_(False)
     return networks
+
+
+def _load_sampler(state: dict[str, Any], kg: KnowledgeGraph, config: Config, model: Model) -> Sampler:
+    """The sampler of a run as far as it learned; what it drew when it was made, it draws again."""
+    sources, seed = random_sources(config.seed)
+    with torch.random.fork_rng(devices=[]), _fitting(kg):
+        torch.manual_seed(seed)
+        random = Sources(sources["negatives"], sources["noise"])
+        sampler = SAMPLERS[config.sampler](config, TrainFacts(kg), model.decoder, random)
+        sampler.load_state_dict(state)
+    return sampler
+
+
+@contextmanager
+def _fitting(kg: KnowledgeGraph) -> Iterator[None]:
+    """InputError for weights of another shape."""
+    try:
+        yield
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the checkpoint does not fit data set {kg.name!r} and its settings: {error}"
+        ) from None

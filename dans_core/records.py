@@ -75,7 +75,8 @@ class Status(Record):
 class Meta(Record):
     """Which data set, seed and versions a run used, and when it was created (ISO 8601, UTC).
 
-    `source` is what `KnowledgeGraph.load` takes, `hash` the identity of what it must then find.
+    `source` is what `KnowledgeGraph.load` takes, `hash` the identity of what it must then find. `study` is the name of
+    the study that the run belongs to.
     """
 
     dataset: str
@@ -84,6 +85,7 @@ class Meta(Record):
     seed: int
     created: str
     versions: dict[str, str]
+    study: str | None = None
 
     @field_validator("created")
     @classmethod

@@ -83,7 +83,12 @@ QUEUE_GRACE = 30.0
 _PROBE_PATIENCE = 0.03
 """Seconds a reader looks again, since another reader may be looking; not needed while the status is fresh."""
 
-_RUN_ID = re.compile(r"[a-z0-9-]{1,64}")
+LONGEST_ID = 64
+_RUN_ID = re.compile(rf"[a-z0-9-]{{1,{LONGEST_ID}}}")
+
+STUDIES = "studies"
+"""The folder among the runs that holds studies, and so the name that no run can have."""
+
 SNAPSHOT = re.compile(r"[0-9]{6}\.npz")
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -126,6 +131,8 @@ def runs_dir() -> Path:
 
 def run_id_error(run_id: str) -> str | None:
     """What is wrong with a run id, in one sentence, or None."""
+    if run_id == STUDIES:
+        return f"{STUDIES!r} is the folder of the studies; choose another name for a run"
     if _RUN_ID.fullmatch(run_id):
         return None
     shown = run_id if len(run_id) <= 80 else run_id[:80] + "…"
@@ -160,7 +167,7 @@ class Run:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The name of its folder."""
         return self.path.resolve().name
@@ -182,7 +189,8 @@ class Run:
     @cached_property
     def meta(self) -> Meta:
         """Data set, seed, versions and time of creation; they never change."""
-        return Meta(**self._stored.model_dump(exclude={"config"}))
+        stored = self._stored
+        return Meta.model_construct(**{name: getattr(stored, name) for name in Meta.model_fields})
 
     @cached_property
     def _stored(self) -> Stored:
@@ -340,7 +348,9 @@ def scan_runs(root: str | os.PathLike[str] | None = None) -> Listing:
     folder = runs_dir() if root is None else Path(root)
     listing = Listing()
     try:
-        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        entries = sorted(
+            entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name != STUDIES
+        )
         inside = folder.resolve()
     except FileNotFoundError:
         return listing
@@ -395,15 +405,34 @@ def open_run(run: str | os.PathLike[str], paths: bool = False) -> Run:
     return _readable(Run(path))
 
 
+def twin_config(config: Config) -> Config:
+    """The same settings with uniform negatives; those of uniform negatives with DANS.
+
+    What follows from the sampler where it is not set stays as it is, such as the softmax of one-vs-all.
+
+    Raises InputError where DANS cannot be trained with these settings.
+    """
+    other = "dans" if config.sampler == "uniform" else "uniform"
+    return config.with_values(sampler=other, loss=config.loss, warmup_epochs=config.warmup_epochs)
+
+
 def find_twin(run: Run, runs: list[Run]) -> Run | None:
-    """The newest of `runs` with the same data and settings but another sampler, or None."""
-    settings = run.config.model_dump(exclude={"sampler"})
+    """The newest of `runs` on the same data that trains as `twin_config` would, or None.
+
+    Settings that the twin's sampler does not read may be anything.
+    """
+    try:
+        wanted = twin_config(run.config)
+    except InputError:
+        return None
+    names = {name for name in Config.model_fields if config_module.matters(name, wanted.sampler)}
+    settings = wanted.model_dump(include=names)
     twins = [
         other
         for other in runs
         if other.meta.hash == run.meta.hash
-        and other.config.sampler != run.config.sampler
-        and other.config.model_dump(exclude={"sampler"}) == settings
+        and other.config.sampler == wanted.sampler
+        and other.config.model_dump(include=names) == settings
     ]
     return max(twins, key=lambda twin: twin.meta.created, default=None)
 
@@ -412,7 +441,8 @@ def _inside(root: Path, run_id: str) -> Run:
     """The run of an id directly in `root`, which is resolved."""
     if problem := run_id_error(run_id):
         raise InputError(problem)
-    if (root / run_id).resolve() != root / run_id:
+    # As the root is resolved, only its last part could lead elsewhere.
+    if (root / run_id).is_symlink():
         raise InputError(f"run {run_id} leads out of {root}")
     return Run(root / run_id)
 

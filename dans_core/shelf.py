@@ -158,7 +158,11 @@ class Shelf:
         known = {entry.id for entry in look.entries}
         try:
             with os.scandir(folder) as entries:
-                found = [each for each in entries if not each.name.startswith(".") and each.is_dir()]
+                found = [
+                    each
+                    for each in entries
+                    if not each.name.startswith(".") and each.name != runs.STUDIES and each.is_dir()
+                ]
         except FileNotFoundError:
             return
         except OSError as error:

@@ -24,23 +24,25 @@ from dans_core.health import Watch
 from dans_core.kg import KnowledgeGraph
 from dans_core.loss import base_loss
 from dans_core.model import Model, train_graph
-from dans_core.networks import Networks
+from dans_core.networks import Networks, random_sources
 from dans_core.ranking import evaluate
 from dans_core.records import read_events
-from dans_core.samplers import Sampler
+from dans_core.samplers import Sources, TrainFacts
+from dans_core.samplers.catalogue import SAMPLERS
 from dans_core.samplers.dans import Dans
 from dans_core.samplers.uniform import Uniform
-
-_RANDOM_SOURCES = ("order", "split", "dropout", "negatives", "noise")
 
 
 class Diverged(RuntimeError):
     """A loss was not a number; the run cannot go on."""
 
+    BEGINNING = "diverged at epoch "
+    """How the reason of a run that diverged begins in its status."""
+
     def __init__(self, epoch: int, part: str) -> None:
         self.epoch = epoch
         super().__init__(
-            f"diverged at epoch {epoch}: {part} has numbers beyond all bounds; a lower learning rate may help"
+            f"{self.BEGINNING}{epoch}: {part} has numbers beyond all bounds; a lower learning rate may help"
         )
 
 
@@ -90,9 +92,10 @@ class _Sums:
 class Trainer:
     """Trains on a knowledge graph; advance it with `step()`, or iterate over its events.
 
-    One iteration is encode → k_G × (G_E, G_R) → k_D × D → base (method, section 5). The random numbers of
-    order, message split, dropout, negatives and noise come from generators of its own, so several trainers
-    in a process, rankings in between, or other users of torch's global state change nothing.
+    One iteration is encode → k_G × (G_E, G_R) → k_D × D → base (method, section 5), without a pathway that the
+    settings leave out. The random numbers of order, message split, dropout, negatives and noise come from
+    generators of its own, so several trainers in a process, rankings in between, or other users of torch's
+    global state change nothing.
 
     Iteration may be left and taken up again anywhere; `state_dict()` may be taken after any stage.
 
@@ -113,22 +116,20 @@ class Trainer:
         if kg.num_entities < 2:
             raise InputError(f"{kg.name} has one entity only, so no triplet can have a negative")
         self.kg, self.config = kg, config
-        seeds = np.random.SeedSequence(config.seed).generate_state(len(_RANDOM_SOURCES) + 1)
-        self._random = {
-            name: torch.Generator().manual_seed(int(seed))
-            for name, seed in zip(_RANDOM_SOURCES, seeds, strict=False)
-        }
+        self._random, seed = random_sources(config.seed)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(seeds[-1]))
+            torch.manual_seed(seed)
             self.model = Model(kg.num_entities, kg.num_relations, config)
-            self._uniform = Uniform(config.negatives, kg.num_entities, self._random["negatives"])
-            self._dans: Dans | None = None
-            if config.sampler == "dans":
-                self._dans = Dans(config, kg.num_entities, self._random["noise"], self._random["negatives"])
+            given = config, TrainFacts(kg), self.model.decoder
+            sources = Sources(self._random["negatives"], self._random["noise"])
+            self._sampler = SAMPLERS[config.sampler](*given, sources)
+            self._stand_in = Uniform(*given, sources)
+            self._dans = self._sampler if isinstance(self._sampler, Dans) else None
         self.networks = Networks(
             self.model,
             self._dans.generator if self._dans else None,
             self._dans.discriminator if self._dans else None,
+            None if config.sampler in ("dans", "uniform") else lambda: self._sampler,
         )
         self._optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
         self._graph = train_graph(kg)
@@ -157,15 +158,15 @@ class Trainer:
 
     @property
     def warming_up(self) -> bool:
-        """Whether the current epoch uses random negatives only although the sampler is DANS."""
-        return self._dans is not None and self.epoch < self.config.warmup_epochs
+        """Whether random negatives stand in for the sampler in the current epoch."""
+        return self.config.waits and self.epoch < self.config.warmup_epochs
 
     @property
     def stages(self) -> tuple[str, ...]:
         """The stages of an iteration of the current epoch, in order."""
         if self._dans is None or self.warming_up:
             return ("encode", "base")
-        game = ("G_E", "G_R") * self.config.k_g + ("D",) * self.config.k_d
+        game = tuple(self._dans.generator.pathways) * self.config.k_g + ("D",) * self.config.k_d
         return ("encode", *game, "base")
 
     @property
@@ -277,7 +278,10 @@ class Trainer:
     def _base(self) -> dict[str, float]:
         """One update of the base model on positives and negatives, fakes being constants."""
         step = self._step_state()
-        sampler: Sampler = self._uniform if self._dans is None or self.warming_up else self._dans
+        sampler = self._sampler
+        if self.warming_up:
+            sampler.rehearse(step.batch)
+            sampler = self._stand_in
         negatives = sampler.negatives(step.batch, *step.constants)
         loss = base_loss(
             self.model.decoder, self.config.loss, step.batch, step.entities, step.queries, negatives
@@ -338,6 +342,7 @@ class Trainer:
             self.best_mrr, self.best_epoch = result.mrr, self.epoch
             self.best_state = {
                 "networks": copy.deepcopy(self.networks.state_dict()),
+                "sampler": {} if self._dans else copy.deepcopy(self._sampler.state_dict()),
                 "epoch": self.epoch,
                 "mrr": result.mrr,
             }
@@ -358,12 +363,10 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on with the same numbers: tensors and plain values only."""
-        optimizers = {"base": self._optimizer.state_dict()}
-        if self._dans:
-            optimizers |= {name: o.state_dict() for name, o in self._dans.optimizers.items()}
         return {
             "networks": self.networks.state_dict(),
-            "optimizers": optimizers,
+            "optimizer": self._optimizer.state_dict(),
+            "sampler": self._sampler.state_dict(),
             "random": {name: source.get_state() for name, source in self._random.items()},
             "at_encode": dict(self._at_encode) if self._next else {},
             "order": self._order,
@@ -385,11 +388,18 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a run where `state_dict` left it; the graph and the settings must be the same."""
+        """Take up a run where `state_dict` left it; the graph and the settings must be the same.
+
+        Raises InputError where an earlier version of the program wrote it.
+        """
+        if "sampler" not in state:
+            raise InputError(
+                "its last.pt is of an earlier version, so the run can be looked at but not go on; "
+                "a new run with its settings can be started"
+            )
         self.networks.load_state_dict(state["networks"])
-        optimizers = {"base": self._optimizer} | (self._dans.optimizers if self._dans else {})
-        for name, optimizer in optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._sampler.load_state_dict(state["sampler"])
         for name, source in self._random.items():
             source.set_state(state["random"][name])
         self._at_encode = dict(state["at_encode"])
@@ -413,5 +423,6 @@ class Trainer:
 
 
 def _finite(measured: Diagnostics) -> bool:
-    parts = [asdict(measured), *(asdict(side) for side in (measured.g_e, measured.g_r) if side is not None)]
+    sides = (measured.g_e, measured.g_r, measured.sampled)
+    parts = [asdict(measured), *(asdict(side) for side in sides if side is not None)]
     return all(bool(np.isfinite(x)) for part in parts for x in part.values() if isinstance(x, float))

@@ -89,10 +89,12 @@ class RunWriter:
         kg_name: str,
         kg_hash: str,
         source: str | os.PathLike[str],
+        study: str | None = None,
     ) -> RunWriter:
         """A new run, queued, with its lock held.
 
-        `source` is what `KnowledgeGraph.load` was given; a path is kept as an absolute one.
+        `source` is what `KnowledgeGraph.load` was given; a path is kept as an absolute one. `study` is the name of the
+        study that it belongs to.
 
         Raises:
             InputError: a bad id, a run that exists, or a folder that cannot be made.
@@ -117,7 +119,8 @@ class RunWriter:
             hash=kg_hash,
             seed=config.seed,
             created=datetime.now(UTC).isoformat(timespec="microseconds"),
-            versions=_versions(),
+            versions=versions(),
+            study=study,
         )
         writer = cls(path, config, meta, _acquire(path))
         try:
@@ -323,5 +326,6 @@ def _acquire(path: Path) -> filelock.BaseFileLock:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of Python and of what numbers depend on, by name."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in _VERSIONS}

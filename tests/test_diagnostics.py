@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
@@ -327,6 +328,74 @@ def test_half_precision_weights_are_accepted(nations):
     assert torch.allclose(networks.model.entity, trainer.model.entity, atol=1e-1)
 
 
+OTHERS = [
+    "popularity",
+    "bernoulli",
+    "self-adversarial",
+    "nscaching",
+    "kbgan",
+    "mcns",
+    "sans",
+    "cake-style",
+    "smile-style",
+]
+
+
+@pytest.mark.parametrize("sampler", OTHERS)
+def test_negatives_of_every_other_sampler_are_measured(nations, sampler):
+    trainer = trained(nations, sampler=sampler, negatives=8)
+    found = measure(trainer.networks, nations, trainer.config, 4)
+    assert found == measure(trainer.networks, nations, trainer.config, 4)
+    sampled = found.sampled
+    assert found.g_e is found.g_r is None
+    assert list(sampled.scores) == sorted(sampled.scores)
+    assert sampled.scores[0] < sampled.mean_score < sampled.scores[-1]
+    for percent, value in zip(QUANTILES, sampled.hardness, strict=True):
+        above = sampled.outscores_positive
+        assert above <= 1 - percent / 100 + 0.01 if value < 0 else above >= 1 - percent / 100 - 0.01
+
+
+def test_sampled_negatives_that_are_uniform_look_like_random_ones(umls):
+    found = trained(umls, sampler="popularity", popularity_power=0.0)
+    found = measure(found.networks, umls, found.config, 4)
+    sampled = found.sampled
+    assert sampled.outscores_random == pytest.approx(0.5, abs=0.02)
+    assert sampled.outscores_positive == pytest.approx(found.random_outscores_positive, abs=0.02)
+    assert sampled.false_negatives == pytest.approx(found.random_false_negatives, abs=0.02)
+    assert sampled.mean_score == pytest.approx(found.random_score, abs=0.2)
+
+
+def test_sampled_negatives_count_as_often_as_they_weigh(nations):
+    """With a temperature near zero all weigh the same, with a high one the hardest alone counts."""
+    trainer = trained(nations, sampler="self-adversarial", epochs=30)
+    mild, sharp = (
+        measure(
+            dataclasses.replace(
+                trainer.networks, make_sampler=lambda config=config: sampler_of(trainer, config)
+            ),
+            nations,
+            config,
+            4,
+        )
+        for config in (trainer.config.with_values(temperature=value) for value in (1e-6, 100.0))
+    )
+    assert mild.sampled.outscores_random == pytest.approx(0.5, abs=0.03)
+    assert sharp.sampled.outscores_random > 0.9
+    assert sharp.sampled.mean_score > mild.sampled.mean_score
+
+
+def sampler_of(trainer: Trainer, config: Config):
+    made = copy.copy(trainer.networks.sampler)
+    made.config = config
+    return made
+
+
+@pytest.mark.parametrize("sampler", ["dans", "uniform", "one-vs-all"])
+def test_where_the_sampler_chooses_no_entities_there_is_nothing_to_measure(nations, sampler):
+    trainer = trained(nations, sampler=sampler)
+    assert measure(trainer.networks, nations, trainer.config, 4).sampled is None
+
+
 HEALTHY = PathwayHealth(0.5, 0.1, -3.0, 0.2, 20.0, 0.4, 60, 1.0, 0.1, 1560)
 CALM = Losses(epoch=1, base=0.1, warm_up=False, seconds=0.0, d_real=0.7, d_fake_e=0.4, d_fake_r=0.4)
 
@@ -358,6 +427,21 @@ def test_each_trouble_of_a_pathway_is_named_once_and_ends_when_it_stays_away(tro
     assert watch.check(CALM, figures(6)) == watch.check(CALM, figures(7)) == []
     (ended,) = watch.check(CALM, figures(8))
     assert (ended.code, ended.pathway, ended.active, ended.epoch) == (code, "G_R", False, 8)
+
+
+def test_a_watch_of_one_pathway_sees_d_by_its_fakes():
+    alone = dataclasses.replace(CALM, d_real=0.99, d_fake_e=None, d_fake_r=0.01)
+    measured = dataclasses.replace(figures(1), g_e=None)
+    (warning,) = Watch(135).check(alone, measured)
+    assert warning.code == "d-too-strong" and "0.01 for fakes" in warning.message
+
+
+def test_the_weight_of_film_is_advised_where_it_acts():
+    trouble = figures(1, mean_cosine=0.97)
+    advice = [
+        Watch(135).check(dataclasses.replace(CALM, film_r=film), trouble)[0].advice for film in (None, 0.1)
+    ]
+    assert ["FiLM" in words for words in advice] == [False, True]
 
 
 @pytest.mark.parametrize(

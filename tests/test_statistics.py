@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dans_core.ranking import Metrics
-from dans_core.statistics import METRICS, holm, paired
+from dans_core.statistics import METRICS, crossed, holm, paired
 
 
 def ranks(n: int, seed: int, sides: int = 2) -> np.ndarray:
@@ -159,6 +159,170 @@ def test_the_same_numbers_differ_by_nothing(pair):
 def test_what_is_no_pair_of_numbers_is_refused(a, b):
     with pytest.raises(ValueError, match=r"pairs of numbers|not finite"):
         paired(a, b)
+
+
+# --- over seeds and triplets
+
+
+def layout(
+    seeds: int, triplets: int, sd_seeds: float, sd_triplets: float, sd_rest: float, random
+) -> np.ndarray:
+    """Differences with a part of each seed, a part of each triplet and a rest, shape (seeds, triplets)."""
+    return (
+        random.normal(0, sd_seeds, (seeds, 1))
+        + random.normal(0, sd_triplets, (1, triplets))
+        + random.normal(0, sd_rest, (seeds, triplets))
+    )
+
+
+def against_nothing(differences: np.ndarray):
+    return crossed(np.zeros_like(differences), differences)
+
+
+REGIMES = {
+    "only seeds": (0.01, 0.0, 0.0),
+    "only triplets": (0.0, 0.3, 0.0),
+    "only the rest": (0.0, 0.0, 0.3),
+    "triplets and rest": (0.0, 0.3, 0.3),
+    "seeds and rest": (0.01, 0.0, 0.3),
+    "as measured": (0.005, 0.3, 0.3),
+    "all alike": (0.012, 0.3, 0.3),
+    "few triplets differ": (0.01, 0.1, 0.1),
+}
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("regime", REGIMES)
+def test_intervals_over_seeds_and_triplets_hold_the_truth(regime, seeds):
+    """Nothing is true here but the chance differences, so an interval without 0 is a false alarm."""
+    random = np.random.default_rng([seeds, *regime.encode()])
+    found = [against_nothing(layout(seeds, 600, *REGIMES[regime], random)) for _ in range(800)]
+    covered = np.mean([each.low <= 0 <= each.high for each in found])
+    alarms = np.mean([each.p < 0.05 for each in found])
+    assert covered >= 0.93 and alarms <= 0.065
+    assert covered == pytest.approx(1 - alarms)
+
+
+def test_a_difference_that_is_there_is_found():
+    random = np.random.default_rng(20)
+    found = [against_nothing(0.04 + layout(5, 600, 0.005, 0.3, 0.3, random)) for _ in range(400)]
+    assert np.mean([each.p < 0.05 for each in found]) > 0.7
+
+
+def test_skewed_differences_are_covered_too():
+    """Most triplets keep their rank and few move far, as when two models differ by hits at 1."""
+    random = np.random.default_rng(21)
+    held = 0
+    for _ in range(800):
+        share = random.beta(0.2, 1.8, (1, 600))
+        moved = random.random((5, 600)) < share
+        found = against_nothing(moved * 1.0)
+        held += found.low <= 0.1 <= found.high
+    assert held >= 0.93 * 800
+
+
+def bootstrap(differences: np.ndarray, draws: int, random) -> np.ndarray:
+    """Means of the table of S − 1 drawn seeds and n − 1 drawn triplets, written as a loop."""
+    seeds, triplets = differences.shape
+    found = []
+    for _ in range(draws):
+        rows, columns = random.integers(seeds, size=seeds - 1), random.integers(triplets, size=triplets - 1)
+        found.append(differences[rows][:, columns].mean())
+    return np.array(found)
+
+
+def test_the_variances_are_those_of_the_two_way_bootstrap():
+    random = np.random.default_rng(22)
+    differences = layout(6, 40, 0.1, 0.5, 0.3, random)
+    drawn = bootstrap(differences, 20_000, random)
+    rows, columns = differences.mean(1), differences.mean(0)
+    of_seeds, of_triplets = rows.var(ddof=1) / 6, columns.var(ddof=1) / 40
+    rest = differences - rows[:, None] - columns + differences.mean()
+    once = (rest**2).sum() / (5 * 39) / 240
+    assert drawn.var() == pytest.approx(of_seeds + of_triplets + once, rel=0.05)
+    found = against_nothing(differences)
+    t = stats.t.ppf(0.975, [5, 39]) ** 2
+    assert found.mean == pytest.approx(differences.mean())
+    assert found.high - found.mean == pytest.approx(math.sqrt(t @ [of_seeds, of_triplets - once]))
+    assert (found.count, found.seeds) == (40, 6)
+
+
+def test_where_only_seeds_differ_it_is_the_paired_t_test():
+    random = np.random.default_rng(23)
+    by_seed = random.normal(0.3, 1, 5)
+    found = against_nothing(np.repeat(by_seed[:, None], 70, axis=1))
+    expected = stats.ttest_1samp(by_seed, 0)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval()))
+
+
+def test_one_seed_speaks_of_the_triplets_alone():
+    random = np.random.default_rng(24)
+    a, b = random.normal(size=(2, 1, 50, 2))
+    found, expected = crossed(a, b), stats.ttest_rel(b[0].mean(1), a[0].mean(1))
+    assert found.seeds == 1 and found.p == pytest.approx(expected.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval()))
+
+
+def test_where_only_triplets_differ_it_is_the_t_test_over_them_whatever_the_seeds():
+    random = np.random.default_rng(25)
+    by_triplet = random.normal(0.1, 1, 80)
+    found, expected = against_nothing(np.tile(by_triplet, (4, 1))), stats.ttest_1samp(by_triplet, 0)
+    assert found.p == pytest.approx(expected.pvalue)
+
+
+def test_a_single_number_says_nothing_and_equal_ones_say_all():
+    one = crossed([[0.0]], [[0.2]])
+    assert (one.mean, one.low, one.high, one.p) == (0.2, -math.inf, math.inf, 1.0)
+    same = crossed(np.zeros((3, 4)), np.zeros((3, 4)))
+    assert (same.mean, same.low, same.high, same.p) == (0, 0, 0, 1)
+    sure = crossed(np.zeros((3, 4)), np.ones((3, 4)))
+    assert sure.p < 1e-20 and sure.low == sure.high == 1
+
+
+shapes = st.tuples(st.integers(1, 6), st.integers(2, 30), st.integers(1, 2))
+
+
+@settings(max_examples=60)
+@given(shapes, st.integers(0, 2**32 - 1))
+def test_what_leaves_a_crossed_comparison_as_it_is(shape, seed):
+    random = np.random.default_rng(seed)
+    a, b = random.normal(size=(2, *shape)) + random.normal(size=(2, shape[0], 1, 1))
+    found = crossed(a, b)
+    back = crossed(b, a)
+    assert (back.mean, back.low, back.high, back.p) == (-found.mean, -found.high, -found.low, found.p)
+    close = pytest.approx((found.mean, found.low, found.high, found.p), rel=1e-6, abs=1e-9)
+    shuffled = random.permutation(shape[1]), random.permutation(shape[0])
+    others = [
+        crossed(a + 3.7, b + 3.7),
+        crossed(a[:, shuffled[0]], b[:, shuffled[0]]),
+        crossed(a[shuffled[1]], b[shuffled[1]]),
+        crossed(a[..., ::-1], b[..., ::-1]),
+        crossed(a.mean(2), b.mean(2)),
+    ]
+    for other in others:
+        assert (other.mean, other.low, other.high, other.p) == close
+    moved = crossed(a, b + 0.5)
+    assert (moved.mean, moved.low, moved.high) == pytest.approx(
+        (found.mean + 0.5, found.low + 0.5, found.high + 0.5)
+    )
+    assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+    assert found.low <= found.mean <= found.high and 0 < found.p <= 1
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (np.zeros((0, 3)), np.zeros((0, 3))),
+        (np.zeros((3, 0)), np.zeros((3, 0))),
+        (np.zeros((2, 3)), np.zeros((3, 3))),
+        (np.zeros(3), np.zeros(3)),
+        (np.zeros((2, 2)), np.full((2, 2), math.nan)),
+    ],
+)
+def test_what_is_no_layout_of_pairs_is_refused(a, b):
+    with pytest.raises(ValueError, match=r"pairs of numbers|not finite"):
+        crossed(a, b)
 
 
 # --- several comparisons

@@ -205,7 +205,7 @@ def slow_base_loss(model, config, entities, pairs, ids, fakes) -> torch.Tensor:
 @pytest.mark.parametrize("table", [True, False])
 def test_base_loss_equals_the_slow_one(decoder, table, monkeypatch):
     """Scoring distinct queries once, from a table or in blocks, changes neither value nor gradient."""
-    monkeypatch.setattr("dans_core.loss._TABLE", 1 << 24 if table else 0)
+    monkeypatch.setattr("dans_core.scores._TABLE", 1 << 24 if table else 0)
     monkeypatch.setattr("dans_core.decoders._CACHED", 200)
     graph = random_graph(2)
     trainer = Trainer(graph, small(decoder=decoder, warmup_epochs=0))
@@ -356,13 +356,13 @@ def test_numbers_beyond_all_bounds_are_a_divergence(nations):
 
 @pytest.mark.parametrize("table", [True, False])
 def test_weights_of_negatives_count_in_both_losses(table, monkeypatch):
-    monkeypatch.setattr("dans_core.loss._TABLE", 1 << 24 if table else 0)
+    monkeypatch.setattr("dans_core.scores._TABLE", 1 << 24 if table else 0)
     graph = random_graph(2)
     for loss in ("bce", "softmax"):
         trainer = Trainer(graph, small(loss=loss, sampler="uniform"))
         trainer.step()
         step = trainer._step_state()
-        ids = trainer._uniform.negatives(step.batch, *step.constants).ids
+        ids = trainer._stand_in.negatives(step.batch, *step.constants).ids
         weights = torch.rand(ids.shape, generator=torch.Generator().manual_seed(0)) + 0.1
         weights = weights / weights.mean(1, keepdim=True)
         model, e = trainer.model, step.entities
@@ -416,9 +416,9 @@ def test_conditions_in_passes_add_up_to_one_update(pathway, chunk):
     given, counts = (
         (entities[batch.conditions], batch.condition_counts) if pathway == "G_E" else (queries, batch.counts)
     )
-    generator = copy.deepcopy(players.generator.pathway(pathway))
+    generator = copy.deepcopy(players.generator.pathways[pathway])
     noise_source = torch.Generator()
-    noise_source.set_state(players.noise_source.get_state())
+    noise_source.set_state(players.random.noise.get_state())
     passes = -(-len(given) // chunk)
     loss = torch.zeros(())
     for first in range(passes):
@@ -437,7 +437,7 @@ def test_conditions_in_passes_add_up_to_one_update(pathway, chunk):
     expected = torch.autograd.grad(loss, list(generator.parameters()))
     values = players.update_generator(pathway, batch, entities, queries)
     assert values[f"g_{pathway[-1].lower()}"] == pytest.approx(loss.item(), rel=1e-4)
-    for parameter, gradient in zip(players.generator.pathway(pathway).parameters(), expected, strict=True):
+    for parameter, gradient in zip(players.generator.pathways[pathway].parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-6)
     fakes = players.make_fakes(pathway, batch, entities, queries, draws=2)
     assert fakes.shape == (len(given), 2, config.dim) and bool(fakes.isfinite().all())

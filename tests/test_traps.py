@@ -8,12 +8,13 @@ import math
 import pytest
 import torch
 
-from dans_core import Config, Trainer
+from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.batch import Batch
+from dans_core.decoders import DECODERS
 from dans_core.events import Losses
 from dans_core.gan import Discriminator, Pathway
 from dans_core.loss import base_loss
-from dans_core.samplers import Negatives
+from dans_core.samplers import Negatives, Sources, TrainFacts
 from dans_core.samplers.dans import Dans
 from tests.conftest import random_graph
 
@@ -22,10 +23,10 @@ def small(**values) -> Config:
     return Config(**{"dim": 8, "epochs": 4, "warmup_epochs": 0, "negatives": 8, **values})
 
 
-def game(config: Config, num_entities: int = 12) -> Dans:
+def game(graph: KnowledgeGraph, config: Config) -> Dans:
     torch.manual_seed(0)
     source = torch.Generator().manual_seed(0)
-    return Dans(config, num_entities, source, source)
+    return Dans(config, TrainFacts(graph), DECODERS[config.decoder], Sources(source, source))
 
 
 def vectors(batch: Batch, num_entities: int = 12, dim: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
@@ -61,7 +62,7 @@ def test_the_auxiliary_loss_starts_at_ln_2_and_learns_what_can_be_told_apart():
     graph = random_graph(0)
     batch = Batch.of_triplets(graph.train, graph.num_relations)
     entities, queries = vectors(batch)
-    players = game(small(lr_d=1e-2))
+    players = game(graph, small(lr_d=1e-2))
     assert players.update_discriminator(batch, entities, queries)["d_aux"] == pytest.approx(
         math.log(2), abs=0.05
     )
@@ -81,8 +82,8 @@ def test_the_auxiliary_loss_starts_at_ln_2_and_learns_what_can_be_told_apart():
 
 def test_the_auxiliary_loss_stays_at_ln_2_for_identical_pathways():
     """Trap 2, the other way: what cannot be told apart must not be."""
-    players = game(small())
     graph = random_graph(0, n=200)
+    players = game(graph, small())
     batch = Batch.of_triplets(graph.train, graph.num_relations)
     entities, queries = vectors(batch)
     same = lambda start, local: torch.randn_like(start)  # noqa: E731
@@ -101,7 +102,7 @@ def test_both_pathways_reach_the_base_loss(pathway):
     entities, queries = vectors(batch)
     losses = []
     for factor in (1.0, 3.0):
-        players = game(small())
+        players = game(graph, small())
         output = getattr(players.generator, pathway).output
         with torch.no_grad():
             output.weight *= factor
@@ -154,7 +155,7 @@ def test_the_game_never_moves_the_base_model():
 
 def test_heads_of_the_discriminator_are_not_stacked_linear_layers():
     """Trap 6: linear layers without an activation between them are one linear layer."""
-    discriminator = Discriminator(8)
+    discriminator = Discriminator(small())
     kinds = [type(layer) for layer in discriminator.trunk] + [type(discriminator.adv)]
     linear = torch.nn.Linear
     assert all(not (issubclass(a, linear) and issubclass(b, linear)) for a, b in itertools.pairwise(kinds))
@@ -165,14 +166,17 @@ def test_heads_of_the_discriminator_are_not_stacked_linear_layers():
     assert not torch.allclose(doubled - zero, 2 * (adv - zero), atol=1e-4)
 
 
-def test_evaluating_never_changes_training(nations):
+@pytest.mark.parametrize("sampler", ["dans", "kbgan", "nscaching", "mcns", "sans"])
+def test_evaluating_never_changes_training(nations, sampler):
     """Trap 7: the released code resets its seeds after each evaluation, so the same batches repeat."""
 
     def losses(**values):
         trainer = Trainer(nations, small(epochs=9, warmup_epochs=3, batch_size=500, **values))
         return [(e.base, e.g_e, e.g_r, e.d_adv, e.d_aux) for e in trainer if isinstance(e, Losses)]
 
-    often, rarely = (losses(eval_every=n, diagnose_every=n, snapshot_every=n) for n in (1, 9))
+    often, rarely = (
+        losses(eval_every=n, diagnose_every=n, snapshot_every=n, sampler=sampler) for n in (1, 9)
+    )
     assert often == rarely
 
 

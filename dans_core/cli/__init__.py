@@ -11,7 +11,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from dans_core.cli import data, export, look, shelf, train
+from dans_core.cli import data, export, look, report, shelf, study, train
 from dans_core.errors import InputError
 
 app = typer.Typer(
@@ -28,6 +28,8 @@ app.command()(look.inspect)
 app.command()(data.datasets)
 app.command()(export.export)
 app.command()(shelf.runs)
+app.command()(report.report)
+app.command()(study.study)
 
 
 def main(arguments: list[str] | None = None) -> int:

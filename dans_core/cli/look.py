@@ -93,7 +93,8 @@ def inspect(
         relation = (relation + kg.num_relations) % (2 * kg.num_relations)
     fact = kg.split_of(head, relation, tail)
     networks, epoch = _networks(found, kg, which)
-    warm_up = found.config.warmup_epochs if found.config.sampler == "dans" else -1
+    warm_up = found.config.warmup_epochs if found.config.waits else -1
+    sampler = found.config.sampler
     from dans_core.inspection import inspect_triplet
 
     seen = inspect_triplet(networks, kg, found.config, head, relation, tail, draws)
@@ -105,36 +106,54 @@ def inspect(
         return
     if fact is None:
         print(f"({', '.join(triplet)}) is no known fact of {kg.name}; its negatives all the same:")
-    columns = [("from", False), (f"nearest {side}", False)]
-    columns += [(heading, True) for heading in ("cosine", "length", "score", "D real", "D G_R")]
-    columns += [("fact", False)]
-    shown = [_cells(row, tail) for row in (seen.positive, *seen.negatives)]
     if epoch <= warm_up:
+        who = (
+            "the GAN had not begun to learn" if sampler == "dans" else "random negatives stood in for its own"
+        )
         print(
-            f"These weights are of epoch {epoch}, within the warm-up of {warm_up}: the GAN had not begun to learn."
+            f"These weights are of epoch {epoch}, within the warm-up of {warm_up}: {who}."
             + (" Try --checkpoint last." if which == "best" else "")
         )
+    if sampler == "one-vs-all":
+        print("The run takes every other entity as a negative; random ones stand for them here.")
     title = f"{' — '.join(triplet)}: negatives for the {side}, {which} weights, epoch {epoch}"
-    print_table(title, columns, shown)
-    print(
-        "cosine: to the nearest entity. length: 1 is the median entity. D real, D G_R: the probability D gives to"
-    )
-    print(
-        "being real, and to being made by G_R. A negative whose nearest entity makes a known fact is a false one."
-    )
+    _print_negatives(title, [seen.positive, *seen.negatives], side, tail, sampler)
 
 
-def _cells(row: Row, answer: int) -> list[str]:
-    """One row of the table for people."""
-    known = "no"
+def _print_negatives(title: str, rows: list[Row], side: str, answer: int, sampler: str) -> None:
+    """The table for people, and what its columns mean; those that no row has anything for are left out."""
+    columns: list[tuple[str, list[str]]] = [
+        ("from", [sampler if row.source == "sampler" else row.source for row in rows]),
+        (f"nearest {side}", [row.nearest for row in rows]),
+        ("cosine", [number(row.cosine) for row in rows]),
+        ("length", [number(row.scale) for row in rows]),
+        ("score", [number(row.score) for row in rows]),
+        ("D real", [number(row.d_adv) for row in rows]),
+        ("D G_R", [number(row.d_aux) for row in rows]),
+        ("weight", [number(row.weight) for row in rows]),
+        ("fact", [_fact(row, answer) for row in rows]),
+    ]
+    shown = {name: cells for name, cells in columns if set(cells) != {number(None)}}
+    words = ("from", f"nearest {side}", "fact")
+    cells = [list(row) for row in zip(*shown.values(), strict=True)]
+    print_table(title, [(name, name not in words) for name in shown], cells)
+    about = {
+        "cosine": "cosine: to the nearest entity. length: 1 is the median entity.",
+        "D real": "D real: the probability D gives to being real.",
+        "D G_R": "D G_R: the probability D gives to being made by G_R.",
+        "weight": "weight: how much the sampler makes a negative count; 1 is the mean.",
+        "fact": "A negative whose nearest entity makes a known fact is a false one.",
+    }
+    print("\n".join(text for name, text in about.items() if name in shown))
+
+
+def _fact(row: Row, answer: int) -> str:
+    """Whether it makes a known fact, for people."""
     if row.source == "positive":
-        known = row.known or "no"
-    elif row.nearest_id == answer:
-        known = f"false negative ({row.known}, the answer)" if row.known else "no (the answer)"
-    elif row.known:
-        known = f"false negative ({row.known})"
-    values = (row.cosine, row.scale, row.score, row.d_adv, row.d_aux)
-    return [row.source, row.nearest, *map(number, values), known]
+        return row.known or "no"
+    if row.nearest_id == answer:
+        return f"false negative ({row.known}, the answer)" if row.known else "no (the answer)"
+    return f"false negative ({row.known})" if row.known else "no"
 
 
 def _which(checkpoint: str) -> Which:

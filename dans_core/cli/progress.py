@@ -79,9 +79,10 @@ class _Words:
             parts.append(f"base {number(losses.base)}")
             if losses.warm_up:
                 parts.append("warm-up")
-            elif losses.g_e is not None or losses.d_adv is not None:
-                parts.append(f"L_G E {number(losses.g_e)} R {number(losses.g_r)}")
-                parts.append(f"L_D adv {number(losses.d_adv)} aux {number(losses.d_aux)}")
+            else:
+                # Those of parts that the settings leave out are missing.
+                parts += _together("L_G", E=losses.g_e, R=losses.g_r)
+                parts += _together("L_D", adv=losses.d_adv, aux=losses.d_aux)
         if self.ranking is not None:
             parts.append(f"valid MRR {number(self.ranking.mrr)} (best {number(self.trainer.best_mrr)})")
         return "  ".join(parts)
@@ -96,6 +97,12 @@ class _Words:
             return "stopping"
         left = self.writer.status.eta_seconds
         return "" if left is None or left < 1 or self.trainer.finished else f"about {duration(left)} left"
+
+
+def _together(title: str, **losses: float | None) -> list[str]:
+    """ "L_G E 0.693 R 0.693" of the losses that there are, as a list of one; empty for none."""
+    found = [f"{name} {number(loss)}" for name, loss in losses.items() if loss is not None]
+    return [" ".join([title, *found])] if found else []
 
 
 def _warning(event: HealthWarning) -> str:

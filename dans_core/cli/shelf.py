@@ -10,13 +10,15 @@ from dans_core.cli.output import counted, number, print_json, print_table
 from dans_core.shelf import DiskUse, Entry, Shelf, clean
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
+Studies = Annotated[bool, typer.Option("--studies", help="List the runs of studies, too, which are many.")]
 
 
-def runs(json: Json = False) -> None:
+def runs(json: Json = False, studies: Studies = False) -> None:
     """All runs of the runs folder and the recorded ones, newest first: state, settings, best valid MRR, disk."""
     shelf = Shelf()
     look, disk = shelf.look(), DiskUse()
-    found = [(entry, disk.of(entry.run.path)) for entry in look.entries]
+    listed = [entry for entry in look.entries if studies or entry.run.meta.study is None]
+    found = [(entry, disk.of(entry.run.path)) for entry in listed]
     unreadable = {clean(name): clean(reason) for name, reason in look.unreadable.items()}
     if json:
         rows = [_record(entry, size) for entry, size in found]
@@ -31,6 +33,8 @@ def runs(json: Json = False) -> None:
         columns,
         [_cells(*each) for each in found],
     )
+    if hidden := len(look.entries) - len(listed):
+        print(f"{counted(hidden, 'run')} of studies not listed; --studies lists them, too")
     for name, reason in unreadable.items():
         print(f"{name}: cannot be read: {reason}")
 
@@ -46,6 +50,7 @@ def _record(entry: Entry, size: int) -> dict[str, Any]:
         "live": status.live,
         "reason": status.reason,
         "dataset": meta.dataset,
+        "study": meta.study,
         "decoder": config.decoder,
         "sampler": config.sampler,
         "seed": config.seed,

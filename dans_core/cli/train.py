@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from dans_core.cli.output import duration, number
-from dans_core.config import PRESETS, Config, parse
+from dans_core.config import PRESETS, Config, did_you_mean, parse
 from dans_core.errors import InputError
 from dans_core.runs import Run, new_id, open_run, run_id_error, runs_dir, source_that_lasts
 from dans_core.writer import RunWriter
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 COMMAND = "python -m dans_core"
 
 
-def _setting(name: str, metavar: str = "TEXT") -> Any:
+def _setting(name: str, metavar: str = "NAME") -> Any:
     """An option for a setting: its help is the setting's own, and its value is checked with all the others."""
     info = Config.model_fields[name]
-    return typer.Option(metavar=metavar, help=str(info.description), show_default=str(info.default))
+    choices = get_args(info.annotation)
+    one_of = f" One of {', '.join(choices)}." if choices else ""
+    return typer.Option(metavar=metavar, help=f"{info.description}{one_of}", show_default=str(info.default))
 
 
 def train(
@@ -37,8 +39,8 @@ def train(
             show_default="umls",
         ),
     ] = None,
-    decoder: Annotated[str | None, _setting("decoder", "distmult|complex|rotate")] = None,
-    sampler: Annotated[str | None, _setting("sampler", "dans|uniform")] = None,
+    decoder: Annotated[str | None, _setting("decoder")] = None,
+    sampler: Annotated[str | None, _setting("sampler")] = None,
     epochs: Annotated[str | None, _setting("epochs", "INTEGER")] = None,
     seed: Annotated[str | None, _setting("seed", "INTEGER")] = None,
     preset: Annotated[
@@ -87,7 +89,9 @@ def train(
 def _settings(preset: str | None, named: dict[str, str], pairs: list[str]) -> dict[str, Any]:
     """The settings that were given, not yet checked."""
     if preset is not None and preset not in PRESETS:
-        raise InputError(f"preset = {preset!r}: must be one of {', '.join(PRESETS)}")
+        raise InputError(
+            f"preset = {preset!r}: must be one of {', '.join(PRESETS)}{did_you_mean(preset, PRESETS)}"
+        )
     given: dict[str, Any] = dict(named)
     for pair in pairs:
         name, equals, value = pair.partition("=")

@@ -6,31 +6,98 @@ query is a tail query of the reciprocal relation), so a negative is always anoth
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from dans_core.batch import Batch
+from dans_core.config import Config
+from dans_core.decoders import Decoder
+from dans_core.kg import Ids, KnowledgeGraph, KnownAnswers
 
 
 @dataclass(frozen=True)
 class Negatives:
     """The negatives of a batch of P pairs with Q distinct queries.
 
-    ids      (P, K)      entity ids, drawn for each pair, or None
-    vectors  (Q, V, dim) embeddings shared by all pairs of a query, detached, or None
-    weights  (P, K)      of the ids, summing to K per pair, detached; None means 1 each
+    ids       (P, K)      entity ids, drawn for each pair, or None
+    vectors   (Q, V, dim) embeddings shared by all pairs of a query, detached, or None
+    weights   (P, K)      of the ids, with mean 1 over the batch, detached; None means 1 each
+    everyone  every entity but the pair's own answer is a negative of the pair; then the others are None
     """
 
     ids: Tensor | None = None
     vectors: Tensor | None = None
     weights: Tensor | None = None
+    everyone: bool = False
 
 
-class Sampler(Protocol):
-    """Gives the negatives of a batch."""
+class TrainFacts:
+    """All that a sampler may know of a graph: the facts of train, and no others.
 
+    Attributes
+    ----------
+    entities: names by id. num_entities, num_relations: N and |R|, without the reciprocals.
+    queries: (2n, 3) int64 array; the rows (h, r, t), then their reciprocals (t, r + |R|, h).
+    known: index of the answers of each query in train.
+    """
+
+    def __init__(self, kg: KnowledgeGraph) -> None:
+        self.entities = kg.entities
+        self.num_entities, self.num_relations = kg.num_entities, kg.num_relations
+        self.queries: Ids = kg.queries("train")
+        self.known: KnownAnswers = kg.known_in("train")
+
+    @cached_property
+    def distinct_queries(self) -> Tensor:
+        """(U,) h · 2|R| + r of each distinct query, ascending: what `row_of` finds."""
+        return torch.from_numpy(self.queries[:, 0] * 2 * self.num_relations + self.queries[:, 1]).unique()
+
+    def row_of(self, heads: Tensor, relations: Tensor) -> tuple[Tensor, Tensor]:
+        """Position of each query (h, r), shape (Q,) each, among the distinct ones of train, and whether it is there."""
+        keys = heads * (2 * self.num_relations) + relations
+        rows = torch.searchsorted(self.distinct_queries, keys).clamp_max(len(self.distinct_queries) - 1)
+        return rows, self.distinct_queries[rows] == keys
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a sampler takes its random numbers from; the trainer keeps their states."""
+
+    negatives: torch.Generator
+    noise: torch.Generator
+
+
+class Sampler(ABC):
+    """Gives the negatives of a batch.
+
+    All are made as `Kind(config, facts, decoder, random)`. Weights of networks of its own are drawn from torch's
+    global source when it is made, which the trainer seeds; all later numbers come from `random`.
+    """
+
+    def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
+        self.config, self.facts, self.decoder, self.random = config, facts, decoder, random
+
+    @abstractmethod
     def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
-        """The negatives for the current vectors: entities (N, dim) and queries (Q, dim), both detached."""
-        ...
+        """The negatives for the current vectors: entities (N, dim) and queries (Q, dim), both detached.
+
+        Called once in each step of the base model; what the sampler learns or remembers moves here too. The batch may
+        ask queries that train does not have, as inspection does.
+        """
+
+    def rehearse(self, batch: Batch) -> None:  # noqa: B027 - most samplers have nothing to rehearse
+        """A step of the warm-up, in which random negatives stand in for a sampler that waits (`Config.waits`)."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it learned or remembers, as tensors and plain values; empty where it starts anew at each batch."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` gave."""
+        if state:
+            raise ValueError(f"{type(self).__name__} remembers nothing, but was given {', '.join(state)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,111 +12,137 @@ from torch.nn import functional as F
 
 from dans_core.batch import Batch
 from dans_core.config import Config
+from dans_core.decoders import Decoder
 from dans_core.gan import Discriminator, Generator, Modulation
-from dans_core.samplers import Negatives
-from dans_core.samplers.uniform import draw_uniform
+from dans_core.samplers import Negatives, Sampler, Sources, TrainFacts
+from dans_core.samplers.uniform import draw_others
 
 
-class Dans:
-    """Half of N_s from the generator (a quarter each pathway, N_s // 4), the rest uniform.
+class Dans(Sampler):
+    """Half of N_s from the generator (a quarter each pathway, N_s // 4), the rest uniform, unless set otherwise.
 
     Fakes are made once per distinct condition: G_E once per head entity, G_R once per query. Losses
     weigh every condition by the number of pairs it stands for; batch norm counts each once. All
     vectors that come in are detached, so the game never moves the base model.
+
+    A conditional D judges every vector for a query: an answer for its own, a fake of G_R for its own, and a fake of
+    G_E for each query of its head, one term of the loss each.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        num_entities: int,
-        noise: torch.Generator,
-        negatives: torch.Generator,
-    ) -> None:
-        self.config, self.num_entities = config, num_entities
-        self.noise_source, self.id_source = noise, negatives
-        self.generator, self.discriminator = Generator(config.dim), Discriminator(config.dim)
+    def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
+        super().__init__(config, facts, decoder, random)
+        self.generator, self.discriminator = Generator(config), Discriminator(config)
         self._localised: dict[str, tuple[Tensor, list[list[Modulation]]]] = {}
-        betas = (0.5, 0.999)
+        players: list[tuple[str, torch.nn.Module, float]] = [
+            (name, player, config.lr_g) for name, player in self.generator.pathways.items()
+        ]
+        players.append(("D", self.discriminator, config.lr_d))
         self.optimizers = {
-            name: torch.optim.Adam(players.parameters(), lr=lr, betas=betas, fused=True)
-            for name, players, lr in (
-                ("G_E", self.generator.entity, config.lr_g),
-                ("G_R", self.generator.relation, config.lr_g),
-                ("D", self.discriminator, config.lr_d),
-            )
+            name: torch.optim.Adam(_trained(player), lr=lr, betas=(0.5, 0.999), fused=True)
+            for name, player, lr in players
         }
 
     def update_generator(
         self, pathway: str, batch: Batch, entities: Tensor, queries: Tensor
     ) -> dict[str, float]:
-        """One step of G_E or G_R: L_G = BCE(D_adv(G(c)), 1) + λ · FiLM (+ w · L_aux, as in AC-GAN)."""
-        player = self.generator.pathway(pathway)
-        parameters = list(player.parameters())
-        conditions, counts = _conditions(pathway, batch, entities, queries)
-        weights = counts / counts.sum()
+        """One step of G_E or G_R: L_G = BCE(D_adv(G(c)), 1) + λ · FiLM (+ w · L_aux, as in AC-GAN).
+
+        A FiLM that is not trained has no regulariser, and tells none.
+        """
+        player = self.generator.pathways[pathway]
+        parameters = _trained(player)
+        conditions = _conditions(pathway, batch, entities, queries)
+        pairs = batch.counts.sum()
         scale = noise_scale(self.config, entities)
         total, penalty = 0.0, 0.0
         gradients: tuple[Tensor, ...] = ()
         for part in self._parts(len(conditions)):
             local = player.localise(conditions[part])
             fakes = player(self._start(conditions[part], 1, scale), local).squeeze(1)
+            case = self._case(pathway, batch, queries, fakes, part)
             # D is the referee here, not a player: none of its gradients are computed.
             with _frozen(self.discriminator):
-                adv, aux = self.discriminator(fakes)
-            film = torch.stack([layer.penalty() for layer in local]).sum() * (len(fakes) / len(conditions))
-            loss = weights[part] @ F.softplus(-adv) + self.config.film_weight * film
-            if self.config.aux_weight_g > 0:
-                loss = loss + self.config.aux_weight_g * (weights[part] @ _pathway_loss(aux, pathway))
+                adv, aux = self.discriminator(case.vectors, case.queries)
+            weights = case.counts / pairs
+            loss = weights @ F.softplus(-adv)
+            if self.config.film == "trained":
+                film = torch.stack([layer.penalty() for layer in local]).sum()
+                film = film * (len(fakes) / len(conditions))
+                loss = loss + self.config.film_weight * film
+                penalty += float(film.detach())
+            if aux is not None and self.config.aux_weight_g > 0:
+                loss = loss + self.config.aux_weight_g * (weights @ _pathway_loss(aux, pathway))
             of_part = torch.autograd.grad(loss, parameters)
             gradients = tuple(torch._foreach_add(gradients, of_part)) if gradients else of_part
-            total, penalty = total + float(loss.detach()), penalty + float(film.detach())
+            total += float(loss.detach())
         self._descend(pathway, parameters, gradients)
         self._localised.pop(pathway, None)
         side = pathway[-1].lower()
-        return {f"g_{side}": total, f"film_{side}": penalty}
+        return {f"g_{side}": total} | ({f"film_{side}": penalty} if self.config.film == "trained" else {})
 
     def update_discriminator(self, batch: Batch, entities: Tensor, queries: Tensor) -> dict[str, float]:
-        """One step of D: L_adv = ½ real + ¼ G_E + ¼ G_R, plus w_aux · L_aux over the fakes."""
-        fakes_e = self.make_fakes("G_E", batch, entities, queries, draws=1).squeeze(1)
-        fakes_r = self.make_fakes("G_R", batch, entities, queries, draws=1).squeeze(1)
-        counts = (batch.answer_counts, batch.condition_counts, batch.counts)
-        adv, aux = self.discriminator(torch.cat([entities[batch.answers], fakes_e, fakes_r]))
-        sizes = [len(c) for c in counts]
-        real_adv, e_adv, r_adv = adv.split(sizes)
-        _, e_aux, r_aux = aux.split(sizes)
-        w_real, w_e, w_r = (c / c.sum() for c in counts)
-        l_adv = (
-            0.5 * (w_real @ F.softplus(-real_adv))
-            + 0.25 * (w_e @ F.softplus(e_adv))
-            + 0.25 * (w_r @ F.softplus(r_adv))
+        """One step of D: L_adv = ½ real + ¼ G_E + ¼ G_R, plus w_aux · L_aux over the fakes.
+
+        A pathway that is alone has the whole other half, and leaves D_aux nothing to tell.
+        """
+        names = list(self.generator.pathways)
+        cases = [self._real(batch, entities, queries)]
+        for name in names:
+            fakes = self.make_fakes(name, batch, entities, queries, draws=1).squeeze(1)
+            cases.append(self._case(name, batch, queries, fakes))
+        asked = [case.queries for case in cases if case.queries is not None]
+        adv, aux = self.discriminator(
+            torch.cat([case.vectors for case in cases]), torch.cat(asked) if asked else None
         )
-        l_aux = 0.5 * (w_e @ _pathway_loss(e_aux, "G_E")) + 0.5 * (w_r @ _pathway_loss(r_aux, "G_R"))
-        parameters = list(self.discriminator.parameters())
-        self._descend(
-            "D", parameters, torch.autograd.grad(l_adv + self.config.aux_weight * l_aux, parameters)
-        )
+        sizes = [len(case.counts) for case in cases]
+        pairs = batch.counts.sum()
+        w_real, *w_fakes = (case.counts / pairs for case in cases)
+        real, *fake = adv.split(sizes)
+        l_adv = 0.5 * (w_real @ F.softplus(-real))
+        for weights, logits in zip(w_fakes, fake, strict=True):
+            l_adv = l_adv + 0.5 / len(names) * (weights @ F.softplus(logits))
+        loss, told = l_adv, {"d_adv": l_adv.detach()}
+        if aux is not None:
+            (w_e, w_r), (_, e_aux, r_aux) = w_fakes, aux.split(sizes)
+            l_aux = 0.5 * (w_e @ _pathway_loss(e_aux, "G_E")) + 0.5 * (w_r @ _pathway_loss(r_aux, "G_R"))
+            loss = loss + self.config.aux_weight * l_aux
+            told["d_aux"] = l_aux.detach()
+            told["aux_accuracy"] = 0.5 * (w_e @ (e_aux < 0).float()) + 0.5 * (w_r @ (r_aux > 0).float())
+        parameters = _trained(self.discriminator)
+        self._descend("D", parameters, torch.autograd.grad(loss, parameters))
         with torch.no_grad():
-            named_right = 0.5 * (w_e @ (e_aux < 0).float()) + 0.5 * (w_r @ (r_aux > 0).float())
-            return {
-                "d_adv": float(l_adv.detach()),
-                "d_aux": float(l_aux.detach()),
-                "d_real": float(w_real @ real_adv.sigmoid()),
-                "d_fake_e": float(w_e @ e_adv.sigmoid()),
-                "d_fake_r": float(w_r @ r_adv.sigmoid()),
-                "aux_accuracy": float(named_right),
-            }
+            told["d_real"] = w_real @ real.sigmoid()
+            for name, weights, logits in zip(names, w_fakes, fake, strict=True):
+                told[f"d_fake_{name[-1].lower()}"] = weights @ logits.sigmoid()
+        return {name: float(value) for name, value in told.items()}
 
     def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
-        """N_s // 4 fakes of each pathway for every query, constants to the base loss, the rest uniform."""
-        k = self.config.per_pathway
-        ids = draw_uniform(batch.answer, self.config.negatives - 2 * k, self.num_entities, self.id_source)
-        vectors = queries.new_empty(len(queries), 2 * k, queries.shape[1])
-        fakes_e = self.make_fakes("G_E", batch, entities, queries, k)
-        vectors[:, :k] = F.embedding(batch.condition, fakes_e.flatten(1)).view(-1, *fakes_e.shape[1:])
-        self.make_fakes("G_R", batch, entities, queries, k, out=vectors[:, k:])
+        """The fakes of each pathway for every query, constants to the base loss, and random entities."""
+        shares = self.config.fakes
+        generated = sum(shares.values())
+        ids = None
+        if self.config.random_negatives:
+            rest = self.config.negatives - generated
+            ids = draw_others(batch, rest, self.facts, self.random.negatives, self.config.filter_known)
+        vectors = queries.new_empty(len(queries), generated, queries.shape[1])
+        for name, out in zip(shares, vectors.split(list(shares.values()), dim=1), strict=True):
+            if name == "G_R":
+                self.make_fakes(name, batch, entities, queries, shares[name], out=out)
+            else:
+                fakes = self.make_fakes(name, batch, entities, queries, shares[name])
+                out[:] = F.embedding(batch.condition, fakes.flatten(1)).view_as(out)
         # Nobody asks again before the next encoding, and on a large graph they are large.
         self._localised.clear()
         return Negatives(ids=ids, vectors=vectors)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The optimizers; the weights of the players are kept with those of the model."""
+        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` gave."""
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state[name])
 
     @torch.no_grad()
     def make_fakes(
@@ -131,8 +158,8 @@ class Dans:
 
         α and β are kept until the pathway's next update or the next encoding, since D and base want the same.
         """
-        player = self.generator.pathway(pathway)
-        conditions, _ = _conditions(pathway, batch, entities, queries)
+        player = self.generator.pathways[pathway]
+        conditions = _conditions(pathway, batch, entities, queries)
         parts = self._parts(len(conditions))
         of, localised = self._localised.get(pathway, (None, []))
         if of is not entities:
@@ -145,6 +172,26 @@ class Dans:
             out[part] = player(self._start(conditions[part], draws, scale), local)
         return out
 
+    def _real(self, batch: Batch, entities: Tensor, queries: Tensor) -> _Case:
+        """The true answers before D; a conditional D sees each pair."""
+        if self.discriminator.conditional:
+            asked = F.embedding(batch.query, queries)
+            return _Case(F.embedding(batch.answer, entities), asked, torch.ones_like(batch.answer))
+        return _Case(entities[batch.answers], None, batch.answer_counts)
+
+    def _case(
+        self, pathway: str, batch: Batch, queries: Tensor, fakes: Tensor, part: slice = slice(0, None, 1)
+    ) -> _Case:
+        """Fakes (n, dim) for a part of a pathway's conditions before D."""
+        if not self.discriminator.conditional:
+            counts = batch.condition_counts if pathway == "G_E" else batch.counts
+            return _Case(fakes, None, counts[part])
+        if pathway == "G_R":
+            return _Case(fakes, queries[part], batch.counts[part])
+        rows = (batch.condition % part.step == part.start).nonzero().squeeze(1)
+        of_head = F.embedding(batch.condition[rows] // part.step, fakes)
+        return _Case(of_head, F.embedding(rows, queries), batch.counts[rows])
+
     def _parts(self, conditions: int) -> list[slice]:
         """The conditions of one pass each; interleaved, so that every pass sees all kinds of them."""
         passes = -(-conditions // self.config.condition_chunk)
@@ -152,7 +199,7 @@ class Dans:
 
     def _start(self, conditions: Tensor, draws: int, scale: float) -> Tensor:
         """x⁰ = c + σ ε, shape (C, draws, dim)."""
-        noise = torch.randn(len(conditions), draws, conditions.shape[1], generator=self.noise_source)
+        noise = torch.randn(len(conditions), draws, conditions.shape[1], generator=self.random.noise)
         return noise.mul_(scale).add_(conditions.unsqueeze(1))
 
     def _descend(
@@ -164,11 +211,21 @@ class Dans:
         self.optimizers[player].step()
 
 
-def _conditions(pathway: str, batch: Batch, entities: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
-    """The distinct conditions of a pathway (C, dim), and how many pairs each stands for (C,)."""
-    if pathway == "G_E":
-        return F.embedding(batch.conditions, entities), batch.condition_counts
-    return queries, batch.counts
+class _Case(NamedTuple):
+    """What D judges: vectors (n, dim), the queries (n, dim) it sees beside them, and how many pairs each counts for."""
+
+    vectors: Tensor
+    queries: Tensor | None
+    counts: Tensor
+
+
+def _conditions(pathway: str, batch: Batch, entities: Tensor, queries: Tensor) -> Tensor:
+    """The distinct conditions of a pathway, (C, dim)."""
+    return F.embedding(batch.conditions, entities) if pathway == "G_E" else queries
+
+
+def _trained(player: torch.nn.Module) -> list[torch.nn.Parameter]:
+    return [parameter for parameter in player.parameters() if parameter.requires_grad]
 
 
 @contextmanager

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import torch
 from torch import Tensor
 
 from dans_core.batch import Batch
-from dans_core.samplers import Negatives
+from dans_core.samplers import Negatives, Sampler, TrainFacts
+from dans_core.samplers.outside import Outside
+
+_outside: WeakKeyDictionary[TrainFacts, Outside] = WeakKeyDictionary()
 
 
 def draw_uniform(answer: Tensor, k: int, num_entities: int, generator: torch.Generator) -> Tensor:
@@ -15,12 +20,31 @@ def draw_uniform(answer: Tensor, k: int, num_entities: int, generator: torch.Gen
     return ids + (ids >= answer.unsqueeze(1))
 
 
-class Uniform:
-    """The baseline, Rand in the paper: `k` uniform negatives a pair. Other true answers may be drawn."""
+def draw_others(
+    batch: Batch, k: int, facts: TrainFacts, generator: torch.Generator, filter_known: bool
+) -> Tensor:
+    """(P, k) ids, uniform over all entities but the pair's own answer; `filter_known` leaves out all known answers.
 
-    def __init__(self, k: int, num_entities: int, generator: torch.Generator) -> None:
-        self.k, self.num_entities, self.generator = k, num_entities, generator
+    Known are the facts of train; a query that train does not have has none. Where every other entity is a known
+    answer of the query, all of them are drawn from as without the filter.
+    """
+    ids = draw_uniform(batch.answer, k, facts.num_entities, generator)
+    if not filter_known:
+        return ids
+    if facts not in _outside:
+        _outside[facts] = Outside(facts, torch.ones(facts.num_entities, dtype=torch.long))
+    return _outside[facts].redraw(ids, batch, facts, generator)[0]
+
+
+class Uniform(Sampler):
+    """The baseline, Rand in the paper: N_s uniform negatives a pair. Other true answers may be drawn, unless filtered.
+
+    Costs P · K random numbers a step, and what `Outside` says with the filter.
+    """
 
     def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
-        """`k` fresh ids for every pair."""
-        return Negatives(ids=draw_uniform(batch.answer, self.k, self.num_entities, self.generator))
+        """N_s fresh ids for every pair."""
+        config = self.config
+        return Negatives(
+            ids=draw_others(batch, config.negatives, self.facts, self.random.negatives, config.filter_known)
+        )

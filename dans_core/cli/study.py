@@ -1,0 +1,206 @@
+"""The command `study`: train every run of a study file that is not there yet, and tell how far it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from dans_core.cli.output import counted, duration, number, print_json
+from dans_core.errors import InputError
+from dans_core.study.plan import read_plan
+
+if TYPE_CHECKING:
+    from dans_core.study.conduct import Conduct
+    from dans_core.study.crew import Crew
+    from dans_core.study.folder import RunRecord
+
+_COMMAND = "python -m dans_core"
+
+
+def study(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE.toml", help="A study file, or the name of a shipped one.")
+    ],
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="INTEGER", help="Runs at a time, each a process of one thread.", show_default="one a core"
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help='Run on this Ray cluster instead, such as "auto" or HOST:6379.'),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each run.")] = False,
+) -> int:
+    """Train all runs of a study. Ctrl-C stops it, and the same command goes on with it; pressed twice, at once."""
+    if workers is not None and not 1 <= workers <= 1024:
+        raise InputError(f"--workers {workers}: must be a whole number, at least 1 and at most 1024")
+    if workers is not None and ray is not None:
+        raise InputError(
+            "--workers is for processes of this machine; a Ray cluster knows its own, so leave it out"
+        )
+    plan = read_plan(file)
+    from dans_core.process import StopFlag
+    from dans_core.study.conduct import conducting
+
+    stop = StopFlag()
+    with conducting(plan) as conduct, _crew(workers, ray) as crew:
+        stop.install()
+        stop.told = crew.stop
+        teller = _Json(conduct) if json else _Words(conduct, crew)
+        try:
+            return _conduct(conduct, crew, stop, teller)
+        except KeyboardInterrupt:
+            crew.stop()
+            return 130
+
+
+def _crew(workers: int | None, ray: str | None) -> Crew:
+    if ray is not None:
+        from dans_core.study.on_ray import RayCluster
+
+        return RayCluster(ray)
+    from dans_core.study.crew import Processes
+
+    return Processes(workers or os.cpu_count() or 1)
+
+
+def _conduct(conduct: Conduct, crew: Crew, stop: Any, teller: _Words | _Json) -> int:
+    teller.begin()
+    if conduct.todo:
+        try:
+            estimate = conduct.estimate(crew, teller.timed)
+        except InputError:
+            if stop.asked:
+                return 130
+            raise
+        teller.estimated(estimate, crew)
+        if conduct.study.about.estimate is None:
+            conduct.note(estimate=round(estimate, 1), workers=crew.words)
+        begun = time.monotonic()
+        for news in conduct.run(crew):
+            teller.news(news, crew)
+        took = time.monotonic() - begun
+        teller.end(estimate, took)
+    else:
+        teller.end(None, None)
+    for error in conduct.errors.values():
+        print(f"error: {error}", file=sys.stderr)
+    if stop.asked and len(conduct.records) < len(conduct.plan.jobs):
+        return 130
+    return 1 if conduct.errors else 0
+
+
+class _Words:
+    """Tells a person: what is asked, the estimate, then a bar in a terminal or a line a run elsewhere."""
+
+    def __init__(self, conduct: Conduct, crew: Crew) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self.conduct = conduct
+        self.console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}", markup=False), console=self.console,
+            disable=not self.console.is_terminal, transient=True,
+        )  # fmt: skip
+        self.task = self.bar.add_task("", left="", visible=False)
+        self.left, self.left_at = 0.0, 0.0
+        self.said = time.monotonic()
+
+    def begin(self) -> None:
+        conduct = self.conduct
+        plan, done = conduct.plan, len(conduct.records)
+        self.say(f"{plan.title}: {plan.question}" if plan.question else plan.title)
+        cells = len(plan.jobs) // len(plan.seeds)
+        self.say(
+            f"{conduct.kg.name}: {counted(len(plan.jobs), 'run')}, {counted(cells, 'setting')} × "
+            f"{counted(len(plan.seeds), 'seed')}" + (f"; {done:,} are done already" if done else "")
+        )
+
+    def timed(self, done: int, of: int) -> None:
+        if of:
+            self.bar.start()
+            self.bar.update(
+                self.task, description="timing each kind of run", completed=done, total=of, visible=True
+            )
+
+    def estimated(self, seconds: float, crew: Crew) -> None:
+        self.bar.stop()
+        self.say(f"this takes about {duration(seconds)} with {crew.words}, if nothing else is busy here")
+        self.bar.start()
+        self.bar.update(
+            self.task, description=self.conduct.plan.name, visible=True, total=len(self.conduct.plan.jobs),
+            completed=len(self.conduct.records),
+        )  # fmt: skip
+        self.left, self.left_at = seconds, time.monotonic()
+
+    def news(self, news: RunRecord | str | None, crew: Crew) -> None:
+        now = time.monotonic()
+        if news is not None:
+            self.left, self.left_at = self.conduct.left(crew.size), now
+        left = max(1.0, self.left - (now - self.left_at))
+        done, of = len(self.conduct.records), len(self.conduct.plan.jobs)
+        self.bar.update(self.task, completed=done, left=f"about {duration(left)} left")
+        if isinstance(news, str):
+            self.say(f"failed: {news}")
+        elif news is not None and (not self.console.is_terminal or news.state == "failed"):
+            how = f"test MRR {number(news.test.get('mrr'))}" if news.state == "finished" else news.reason
+            self.say(f"{done}/{of}  {news.run}  {how}  {duration(news.seconds)}  about {duration(left)} left")
+
+    def end(self, estimate: float | None, took: float | None) -> None:
+        self.bar.stop()
+        conduct = self.conduct
+        done, of = len(conduct.records), len(conduct.plan.jobs)
+        diverged = sum(record.state == "failed" for record in conduct.records.values())
+        words = f"{done:,} of {of:,} runs are done" + (f", {diverged:,} of them diverged" if diverged else "")
+        if took is not None and estimate is not None:
+            words += f"; this took {duration(took)}" + (
+                f", estimated {duration(estimate)}" if done == of else ""
+            )
+        self.say(words)
+        name = conduct.plan.name
+        if done < of:
+            self.say("the same command goes on with it")
+        self.say(f"study: {conduct.study.path}")
+        self.say(f"next: {_COMMAND} report {name}")
+
+    def say(self, text: str) -> None:
+        self.console.print(text, soft_wrap=True)
+
+
+class _Json:
+    """Tells a machine: the plan, the estimate, each run, the end, one JSON object a line."""
+
+    def __init__(self, conduct: Conduct) -> None:
+        self.conduct = conduct
+
+    def begin(self) -> None:
+        plan = self.conduct.plan
+        print_json({"study": plan.name, "runs": len(plan.jobs), "done": len(self.conduct.records)})
+
+    def timed(self, done: int, of: int) -> None:
+        pass
+
+    def estimated(self, seconds: float, crew: Crew) -> None:
+        print_json({"estimate_seconds": round(seconds, 1), "workers": crew.words})
+
+    def news(self, news: RunRecord | str | None, crew: Crew) -> None:
+        if isinstance(news, str):
+            print_json({"error": news})
+        elif news is not None:
+            fields = {"run", "state", "reason", "seconds", "valid", "test", "best_epoch"}
+            left = round(self.conduct.left(crew.size), 1)
+            print_json(news.model_dump(include=fields) | {"seconds_left": left})
+
+    def end(self, estimate: float | None, took: float | None) -> None:
+        done = len(self.conduct.records)
+        print_json(
+            {"done": done, "took_seconds": took and round(took, 1), "folder": str(self.conduct.study.path)}
+        )

@@ -1,0 +1,31 @@
+"""Self-adversarial negatives: uniform ones, of which those that the model believes count more."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from dans_core.batch import Batch
+from dans_core.samplers import Negatives
+from dans_core.samplers.uniform import Uniform
+from dans_core.scores import Scores
+
+
+class SelfAdversarial(Uniform):
+    """Weights K · softmax(T · score) over the K uniform negatives of a pair (Sun et al., RotatE, ICLR 2019,
+    https://arxiv.org/abs/1902.10197; DeepGraphLearning/KnowledgeGraphEmbedding).
+
+    T is the temperature, an inverse one: 0 would weigh all alike. No gradient flows through the weights, as in the
+    source. There the negatives of a pair together weigh as much as its positive; here they weigh as much as K uniform
+    ones, so that samplers differ in their negatives only.
+
+    A step scores the negatives once more, without gradient: one table of Q · N scores on small graphs, else P · K
+    scores of chosen pairs.
+    """
+
+    def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
+        """N_s fresh ids for every pair, weighted by the scores of the current vectors."""
+        ids = super().negatives(batch, entities, queries).ids
+        assert ids is not None, "uniform negatives are entities"
+        k = ids.shape[1]
+        scores = Scores(self.decoder, entities.detach(), queries.detach(), batch.query, k).of(ids)
+        return Negatives(ids=ids, weights=k * (self.config.temperature * scores).softmax(1))

@@ -1,0 +1,52 @@
+"""Scores of queries with chosen entities, looked up in a table of all of them where that pays."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dans_core.decoders import Decoder
+
+# All queries are scored against all entities up to this many scores (64 MiB of float32) …
+_TABLE = 1 << 24
+# … unless few of those are asked for: a score of a chosen pair costs about as much as so many of a table.
+_CHOSEN_COST = 8
+
+
+class Scores:
+    """Scores of Q queries with entities of each row's own choice; a row is a pair of a batch, or a query.
+
+    Parameters
+    ----------
+    entities, queries: (N, dim) and (Q, dim), with their history where a gradient is wanted.
+    rows: (P,) the query of each row, as a position in `queries`: `batch.query`, or 0 … Q − 1.
+    per_row: about how many scores of each row will be asked for, all together.
+    """
+
+    def __init__(
+        self, decoder: Decoder, entities: Tensor, queries: Tensor, rows: Tensor, per_row: int
+    ) -> None:
+        self._decoder, self._entities, self._queries, self._rows = decoder, entities, queries, rows
+        cells = len(queries) * len(entities)
+        self._table: Tensor | None = None
+        if cells <= min(_TABLE, _CHOSEN_COST * per_row * len(rows)):
+            self._table = decoder.score_all(queries, entities).flatten()
+
+    def of(self, ids: Tensor) -> Tensor:
+        """Scores (P, K) of each row's query with its ids (P, K)."""
+        if self._table is None:
+            return self._decoder.score_chosen(self._queries, self._entities, self._rows, ids)
+        return self._table.gather(0, self._cells(ids)).view_as(ids)
+
+    def sum_of_softplus(self, ids: Tensor, weights: Tensor | None) -> Tensor:
+        """Σ weight · softplus(score), a scalar; each cell of a table is visited once, however often it was drawn."""
+        if self._table is None:
+            losses = F.softplus(self.of(ids))
+            return (losses if weights is None else weights * losses).sum()
+        each = self._table.new_ones(()).expand(ids.numel()) if weights is None else weights.flatten()
+        tally = torch.zeros_like(self._table).scatter_add_(0, self._cells(ids), each)
+        return tally @ F.softplus(self._table)
+
+    def _cells(self, ids: Tensor) -> Tensor:
+        return ((self._rows * len(self._entities)).unsqueeze(1) + ids).flatten()

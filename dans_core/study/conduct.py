@@ -1,0 +1,216 @@
+"""Running a study: what is left to do, what it will cost, and a record for every run that ends."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import filelock
+
+from dans_core.config import Config
+from dans_core.errors import InputError
+from dans_core.kg import KnowledgeGraph
+from dans_core.records import replace, to_json
+from dans_core.runs import runs_dir, source_that_lasts
+from dans_core.statistics import METRICS
+from dans_core.study.crew import Crew
+from dans_core.study.folder import About, RunRecord, Study, studies_dir
+from dans_core.study.orders import Order
+from dans_core.study.plan import Job, Plan
+from dans_core.writer import versions
+
+
+@dataclass
+class Conduct:
+    """A study that is being run; made by `conducting`.
+
+    Attributes
+    ----------
+    todo: jobs without a record, in their order.
+    records: those that were there, and those that came since.
+    expected: seconds of a run of each kind, as timed before. took: those of each run since, all work included.
+    errors: why runs have neither a record nor were stopped, in words.
+    """
+
+    study: Study
+    plan: Plan
+    kg: KnowledgeGraph
+    todo: list[Job]
+    records: dict[str, RunRecord]
+    expected: dict[str, float] = field(default_factory=dict)
+    took: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def estimate(self, crew: Crew, heard: Callable[[int, int], None] = lambda done, of: None) -> float:
+        """Seconds that what is left will take this crew; each kind of run is timed, for a second or so.
+
+        Kinds with a record here are not timed, since their runs were. `heard(done, of)` is called after each kind.
+
+        Raises InputError where a kind cannot be trained at all.
+        """
+        kinds = {self._kind(job.config): job for job in self.todo}
+        known = self._measured()
+        orders = [
+            self._order("time", Job(kind, job.config)) for kind, job in kinds.items() if kind not in known
+        ]
+        self.expected = {kind: seconds for kind, seconds in known.items() if kind in kinds}
+        done = 0
+        heard(done, len(orders))
+        for reply in crew.carry_out(orders):
+            if reply is None:
+                continue
+            if reply.seconds is None:
+                raise InputError(reply.error or "stopped before the study began")
+            done += 1
+            self.expected[reply.run] = reply.seconds
+            heard(done, len(orders))
+        return self.left(crew.size)
+
+    def left(self, size: int) -> float:
+        """Seconds that the runs without a record take `size` at a time, as far as one can tell now.
+
+        A kind that has finished runs takes as long as these; others as long as was expected of them, times what the
+        finished ones took beyond what was expected of them.
+        """
+        measured = self._measured()
+        pairs = [
+            (self.expected[kind], seconds) for kind, seconds in measured.items() if kind in self.expected
+        ]
+        pace = sum(seconds for _, seconds in pairs) / sum(expected for expected, _ in pairs) if pairs else 1.0
+        rest = [
+            measured.get(kind, self.expected.get(kind, 0.0) * pace)
+            for job in self.todo
+            if job.run not in self.records and job.run not in self.errors
+            for kind in (self._kind(job.config),)
+        ]
+        return max(sum(rest) / size, max(rest, default=0.0))
+
+    def run(self, crew: Crew) -> Iterator[RunRecord | str | None]:
+        """Train what is left: each record as it is kept, a sentence for each run that failed otherwise, None between.
+
+        Runs that diverged are records. Ends early, without a word, when the crew is stopped.
+        """
+        begun, before = time.monotonic(), self.study.about.took or 0.0
+        for reply in crew.carry_out([self._order("train", job) for job in self.todo]):
+            if reply is None:
+                yield None
+            elif reply.record is not None:
+                replace(self.study.path / "records" / f"{reply.run}.json", to_json(reply.record))
+                self.note(took=round(before + time.monotonic() - begun, 1))
+                self.records[reply.run] = reply.record
+                self.took[reply.run] = reply.seconds or reply.record.seconds
+                yield reply.record
+            elif reply.error:
+                self.errors[reply.run] = reply.error
+                yield reply.error
+
+    def note(self, **values: object) -> None:
+        """Change fields of study.json."""
+        about = self.study.about.model_copy(update=values)
+        replace(self.study.path / "study.json", to_json(about))
+        self.study = Study(self.study.path)
+
+    def _measured(self) -> dict[str, float]:
+        """Mean seconds of the finished runs of each kind."""
+        seconds: dict[str, list[float]] = {}
+        for job in self.plan.jobs:
+            record = self.records.get(job.run)
+            if record is not None and record.state == "finished":
+                seconds.setdefault(self._kind(job.config), []).append(self.took.get(job.run, record.seconds))
+        return {kind: sum(each) / len(each) for kind, each in seconds.items()}
+
+    def _kind(self, config: Config) -> str:
+        """What runs that differ in their seeds alone have in common."""
+        return self.plan.run_id(config.with_values(seed=0))
+
+    def _order(self, kind: str, job: Job) -> Order:
+        return Order.model_validate(
+            {
+                "kind": kind,
+                "run": job.run,
+                "config": job.config.model_dump(),
+                "study": self.plan.name,
+                "source": self.study.about.source,
+                "root": str(runs_dir().absolute()),
+            }
+        )
+
+
+@contextmanager
+def conducting(plan: Plan) -> Iterator[Conduct]:
+    """Take a study in hand: its folder is made, or taken up again where it was left; nobody else may run it meanwhile.
+
+    Records whose runs the plan no longer asks for stay, and are passed over.
+
+    Raises
+    ------
+    InputError
+        for a data set that cannot be read or is another than before, and while another process runs the study.
+    """
+    path = studies_dir() / plan.name
+    kg = KnowledgeGraph.load(plan.dataset)
+    try:
+        (path / "records").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made ({error.strerror})") from None
+    lock = filelock.FileLock(path / "study.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise InputError(f"study {plan.name} is being run by another process") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror})") from None
+    with lock:
+        study = Study(path)
+        if (path / "study.json").exists():
+            if study.about.hash != kg.hash:
+                raise InputError(
+                    f"study {plan.name} in {path} was begun on other triplets than data set {kg.name} now has; "
+                    "move the folder away, or give the study file another name"
+                )
+        else:
+            replace(path / "study.json", to_json(_about(plan, kg)))
+        replace(path / "study.toml", plan.text.encode())
+        for leftover in (path / "records").glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        records = Study(path).records()
+        yield Conduct(
+            Study(path),
+            plan,
+            kg,
+            [job for job in plan.jobs if job.run not in records],
+            {job.run: records[job.run] for job in plan.jobs if job.run in records},
+        )
+
+
+def _about(plan: Plan, kg: KnowledgeGraph) -> About:
+    from dans_core.ranking import popularity_floor
+
+    floor = popularity_floor(kg, "test")
+    return About(
+        dataset=kg.name,
+        source=source_that_lasts(plan.dataset),
+        hash=kg.hash,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=versions(),
+        machine=_machine(),
+        floor={name: getattr(floor, name) for name in METRICS} if floor.count else {},
+    )
+
+
+def _machine() -> str:
+    """The processor and how many of them, in words."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [
+            line.partition(":")[2] for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        name = names[0].strip() if names else name
+    return f"{name}, {os.cpu_count()} cores"
