@@ -20,6 +20,7 @@ SCREENS = {
     "map": f"map?run={RUN}&relation=affects",
     "diagnostics": f"diagnostics?run={RUN}",
     "compare": f"compare?runs={RUN},umls-complex-uniform",
+    "studies": "studies?study=umls/main",
     "runs": "runs",
     "triplet": f"triplet?run={RUN}&head=enzyme&relation=affects&tail=cell_function",
 }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from dans_app import inspecting, shell, theme
 from dans_app.words import plain
+from dans_core.config import matters
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run, find_twin, list_runs, recorded_runs
 from dans_core.shelf import about_or_nothing
@@ -17,13 +18,21 @@ MOST = 3
 _MOST_DIFFERENCES = 2
 
 
-def others(run: Run, kg: KnowledgeGraph) -> dict[str, Run]:
-    """The other runs by id: on the same data and with weights to look at, own ones before recorded ones."""
-    found: dict[str, Run] = {}
+def others(run: Run, kg: KnowledgeGraph, asked: str | None = None) -> dict[str, Run]:
+    """The other runs by id: on the same data and with weights to look at, own ones before recorded ones.
+
+    Of the many runs of studies only the twin, and those that are `asked` for, as in `wanted`.
+    """
+    every: dict[str, Run] = {}
     for other in (*list_runs(), *recorded_runs()):
-        if other.id != run.id and other.meta.hash == kg.hash and inspecting.checkpoints(other):
-            found.setdefault(other.id, other)
-    return found
+        every.setdefault(other.id, other)
+    twin = find_twin(run, list(every.values()))
+    shown = {*(asked or "")[:1000].split(","), *([twin.id] if twin else [])}
+    return {
+        run_id: other
+        for run_id, other in shell.without_studies(every, shown).items()
+        if run_id != run.id and other.meta.hash == kg.hash and inspecting.checkpoints(other)
+    }
 
 
 def wanted(
@@ -62,7 +71,7 @@ def labels(run: Run, beside: Sequence[Run]) -> dict[str, str]:
         differs = [
             _setting(name, value)
             for name, value in values.items()
-            if name != "sampler" and value != own[name]
+            if name != "sampler" and value != own[name] and matters(name, other.config.sampler)
         ]
         more = ["…"] if len(differs) > _MOST_DIFFERENCES else []
         parts = [_sampler(other), *differs[:_MOST_DIFFERENCES], *more]

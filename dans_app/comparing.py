@@ -14,7 +14,7 @@ import streamlit as st
 from dans_app import inspecting, live, shell, theme, wanted
 from dans_app.address import Address
 from dans_app.theme import Look
-from dans_core.config import Config
+from dans_core.config import Config, matters
 from dans_core.errors import InputError
 from dans_core.runs import Run, find_twin, recorded_runs, runs_dir, scan_runs
 from dans_core.statistics import METRICS
@@ -73,7 +73,9 @@ def choose(place: Address) -> tuple[Runs, Options, Address]:
     chosen = options(place, [known[run_id] for run_id in ids])
     if place.message:
         st.warning(place.message, icon=":material/link_off:")
-    _widget(place, known, ids)
+    listed = shell.without_studies(known, ids)
+    _widget(place, listed, ids)
+    shell.tell_unlisted(len(known) - len(listed))
     runs = {look.name: run for look, run in zip(LOOKS, _readable([known[i] for i in ids]), strict=False)}
     if runs:
         st.session_state.setdefault(shell.PICKED, runs["A"].id)
@@ -203,12 +205,12 @@ def listed(parts: Sequence[str]) -> str:
 
 def about_curves(runs: Runs) -> str:
     """How to read the shared axes."""
-    without = [letter for letter, run in runs.items() if run.config.sampler == "uniform"]
+    without = [letter for letter, run in runs.items() if run.config.sampler != "dans"]
     text = "Colour and dash tell the run here, not the part; a ring marks its best epoch."
     if not without or len(without) == len(runs):
         return text
     verb = "has" if len(without) == 1 else "have"
-    return f"{text} {listed(without)} {verb} no GAN, and so no line in its panels."
+    return f"{text} {listed(without)} {verb} no G_E, G_R and D, and so no line in their panels."
 
 
 def about_weights(runs: Runs, which: str) -> str:
@@ -293,13 +295,21 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, list[str], str, str]]:
         names = [f"{name} ({digest[:8]})" for name, digest in zip(names, hashes, strict=True)]
     facts = [("Data set", names, "", "The triplets it learns and is ranked on.")]
     for name, field in Config.model_fields.items():
-        values = [_in_words(name, getattr(run.config, name)) for run in runs]
-        facts.append((field.title, values, field.json_schema_extra["unit"], field.description))
+        facts.append((field.title, _values(name, runs), field.json_schema_extra["unit"], field.description))
     for part in dict.fromkeys(part for run in runs for part in run.meta.versions):
         values = [run.meta.versions.get(part, "–") for run in runs]
         why = "Another version may sum in another order, and so give other numbers."
         facts.append((f"Version of {part}", values, "", why))
     return facts
+
+
+def _values(name: str, runs: Sequence[Run]) -> list[str]:
+    """What each run has of a setting; one whose sampler does not use it does not differ in it."""
+    values = {run.id: _in_words(name, getattr(run.config, name)) for run in runs}
+    used = {values[run.id] for run in runs if matters(name, run.config.sampler)}
+    if len(used) > 1:
+        return [values[run.id] if matters(name, run.config.sampler) else "–" for run in runs]
+    return [used.pop() if used else values[runs[0].id]] * len(runs)
 
 
 def _in_words(name: str, value: Any) -> str:

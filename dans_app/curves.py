@@ -40,6 +40,7 @@ _COMPARED = {
 }
 """The panels of several runs, by the name of the curve: title and explanation."""
 
+_D_AUX = ", D_aux tells which pathway made a fake"
 _NOTHING = {"mrr": "No run has been ranked yet.", "base": "No run has finished an epoch yet."}
 _GUESSING = {"name": "guessing", "y": GUESS, "color": theme.FLOOR.color}
 
@@ -77,7 +78,8 @@ def panels(
 ) -> dict[str, Any]:
     """What the component draws of a run and, on the same axes, of its twin.
 
-    `floor` is the MRR of the popularity floor; `twin_name` stands behind the names of the twin's lines.
+    The panels of the GAN are left out where neither has one. `floor` is the MRR of the popularity floor; `twin_name`
+    stands behind the names of the twin's lines.
     """
     stretch = 1
 
@@ -113,8 +115,9 @@ def panels(
         {
             "id": "generator",
             "title": "Generator loss",
-            "about": "L_G of each pathway. Low: its fakes pass for real entities with the discriminator. G_E makes a "
-            "fake from the head alone, G_R from head and relation. At 0.693 (ln 2) the discriminator is guessing.",
+            "about": f"L_G of {_pathways(config)}. Low: its fakes pass for real entities with the discriminator. G_E "
+            "makes a fake from the head alone, G_R from head and relation. At 0.693 (ln 2) the discriminator is "
+            "guessing.",
             "series": gan,
             "rules": [_GUESSING],
             "marks": [],
@@ -123,7 +126,7 @@ def panels(
         {
             "id": "discriminator",
             "title": "Discriminator loss",
-            "about": "D_adv tells real entities from fakes, D_aux tells which pathway made a fake. At 0.693 (ln 2) "
+            "about": f"D_adv tells real entities from fakes{_D_AUX * has_aux(config)}. At 0.693 (ln 2) "
             "a head is guessing; near 0 it is always right, and G learns little from a D_adv that is always right.",
             "series": judge,
             "rules": [_GUESSING],
@@ -158,12 +161,14 @@ def panels(
             "empty": "" if ranking else f"The first ranking comes after {_first_ranking(config)}.",
         },
     ]
+    if config.sampler != "dans" and not gan and not judge:
+        data = data[2:]
     for panel in data:
         panel["alt"] = _alt(panel, config.epochs)
     return {
         "run": story.run_id,
         "epochs": config.epochs,
-        "warm_up": config.warmup_epochs if config.sampler == "dans" else 0,
+        "warm_up": config.warmup_epochs if config.waits else 0,
         "live": live,
         "panels": data,
         "note": _note(stretch),
@@ -184,7 +189,7 @@ def shared_panels(
     """
     epochs = max(config.epochs for config in configs)
     with_gan = [config for config in configs if config.sampler == "dans"]
-    warm_ups = {config.warmup_epochs for config in with_gan}
+    warm_ups = {config.warmup_epochs for config in configs if config.waits}
     stretch, data = 1, []
     for name, (title, about) in _COMPARED.items():
         gan = name not in ("mrr", "base")
@@ -244,9 +249,16 @@ def _reach(curve: Curve, width: int) -> int:
     return max(gap, width)
 
 
+def has_aux(config: Config) -> bool:
+    """Whether a run's discriminator has D_aux, which needs two pathways to tell apart and a loss that asks it to."""
+    return config.pathways == "both" and (config.aux_weight > 0 or config.aux_weight_g > 0)
+
+
+def _pathways(config: Config) -> str:
+    return "each pathway" if config.pathways == "both" else f"{config.pathways}, the only pathway"
+
+
 def _no_gan(story: Story, config: Config) -> str:
-    if config.sampler != "dans":
-        return "This run draws its negatives at random: there is no generator and no discriminator to follow."
     if story.epoch < config.warmup_epochs:
         return (
             f"Warm-up: the base model trains alone until epoch {config.warmup_epochs}, so that the generator "

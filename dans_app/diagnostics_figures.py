@@ -84,7 +84,7 @@ class Band:
         return bool(np.isfinite(self.quantiles[:, 0]).any())
 
 
-def bands(diagnoses: Sequence[Diagnostics], against: bool) -> list[Band]:
+def bands(diagnoses: Sequence[Diagnostics], against: bool, sampler: str = "uniform") -> list[Band]:
     """Scores of positives and of each source of negatives, or what the negatives' lie above the positive's.
 
     A diagnosis of an earlier version has means alone.
@@ -114,11 +114,13 @@ def bands(diagnoses: Sequence[Diagnostics], against: bool) -> list[Band]:
             return found.random_hardness, found.random_score - found.positive_score
         return found.random_scores, found.random_score
 
+    own = theme.own_negatives(sampler)
     made = [
         Band("Positives", _POSITIVES, rows(lambda found: (found.positive_scores, found.positive_score))),
         Band("Random", theme.RANDOM, rows(random)),
         Band("G_E", theme.G_E, side("g_e")),
         Band("G_R", theme.G_R, side("g_r")),
+        Band(own.name, own, side("sampled")),
     ]
     return [band for band in made[int(against) :] if np.isfinite(band.quantiles[:, 2]).any()]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dans_app import theme
 from dans_app.theme import Look
-from dans_core.events import Diagnostics, PathwayHealth
+from dans_core.events import Diagnostics, PathwayHealth, SampledHealth
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,6 +18,7 @@ MOST = 400
 """Diagnoses drawn at most: a long run keeps thousands."""
 
 _WITHOUT_FILM = "4px,4px"
+_DASHED = " Dashed: the same pathway without FiLM."
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,14 @@ def thinned(diagnoses: Sequence[Diagnostics], keep: int | None) -> list[Diagnost
     ]
 
 
-def panels(diagnoses: Sequence[Diagnostics]) -> dict[str, Panel]:
+def panels(diagnoses: Sequence[Diagnostics], sampler: str = "uniform") -> dict[str, Panel]:
     """The small charts of a run by name; a curve without any value is left out."""
+    own_look = theme.own_negatives(sampler)
+    film = any(
+        side is not None and side.between_heads_neutral is not None
+        for found in diagnoses
+        for side in (found.g_e, found.g_r)
+    )
 
     def of_run(read: Callable[[Diagnostics], float | None]) -> Floats:
         return np.array([read(found) for found in diagnoses], dtype=float)
@@ -67,15 +74,19 @@ def panels(diagnoses: Sequence[Diagnostics]) -> dict[str, Panel]:
             for key, look in (("g_e", theme.G_E), ("g_r", theme.G_R))
         ]
 
+    def own(read: Callable[[SampledHealth], float | None]) -> Line:
+        values = of_run(lambda found: None if found.sampled is None else read(found.sampled))
+        return Line(own_look.name, own_look, values)
+
     def random(read: Callable[[Diagnostics], float | None]) -> Line:
         return Line("Random", theme.RANDOM, of_run(read))
 
     found = {
         "random": Panel(
             "Outscores a random negative",
-            "Share of fakes that the decoder scores above a random negative of the same query. At 50 % they are as "
-            "hard as random ones; below 10 % they teach the base model less.",
-            sides(lambda side: side.outscores_random),
+            "Share of the run’s own negatives that the decoder scores above a random one of the same query. At 50 % "
+            "they are as hard as random ones; below 10 % they teach the base model less.",
+            [*sides(lambda side: side.outscores_random), own(lambda side: side.outscores_random)],
             percent=True,
             rule=(0.5, "as hard as random"),
         ),
@@ -83,14 +94,22 @@ def panels(diagnoses: Sequence[Diagnostics]) -> dict[str, Panel]:
             "Outscores the positive",
             "Share of negatives that the decoder believes more than the true answer of the query: the hardest ones, "
             "or true facts taken for false.",
-            [*sides(lambda side: side.outscores_positive), random(lambda found: found.random_outscores_positive)],
+            [
+                *sides(lambda side: side.outscores_positive),
+                own(lambda side: side.outscores_positive),
+                random(lambda found: found.random_outscores_positive),
+            ],
             percent=True,
         ),
         "known": Panel(
             "Known facts among the negatives",
-            "Share of fakes whose nearest entity makes a fact of train, valid or test, that is a false negative, "
-            "beside the share of random negatives that are one.",
-            [*sides(lambda side: side.false_negatives), random(lambda found: found.random_false_negatives)],
+            "Share of negatives that make a fact of train, valid or test, and so are false negatives; a fake counts as "
+            "its nearest entity.",
+            [
+                *sides(lambda side: side.false_negatives),
+                own(lambda side: side.false_negatives),
+                random(lambda found: found.random_false_negatives),
+            ],
             percent=True,
         ),
         "rank": Panel(
@@ -122,7 +141,7 @@ def panels(diagnoses: Sequence[Diagnostics]) -> dict[str, Panel]:
         "heads": Panel(
             "Between heads",
             "How far the fakes for different heads of a relation lie apart, without what noise adds. 0: every head "
-            "gets the same fake; 1: they differ as much as entities do. Dashed: the same pathway without FiLM.",
+            "gets the same fake; 1: they differ as much as entities do." + _DASHED * film,
             [
                 *sides(lambda side: side.between_heads, dash="solid"),
                 *sides(lambda side: side.between_heads_neutral, " without FiLM", _WITHOUT_FILM),
@@ -131,7 +150,7 @@ def panels(diagnoses: Sequence[Diagnostics]) -> dict[str, Panel]:
         "relations": Panel(
             "Between relations",
             "The same for the different relations of a head. G_E makes its fakes from the head alone, so for it this "
-            "is 0, with FiLM and without.",
+            "is 0." + _DASHED * film,
             [
                 *sides(lambda side: side.between_relations, dash="solid"),
                 *sides(lambda side: side.between_relations_neutral, " without FiLM", _WITHOUT_FILM),

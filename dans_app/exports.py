@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,15 @@ def chart(figure: go.Figure, *, key: str, alt: str, name: str) -> None:
     )
 
 
+def charts(figures: Sequence[tuple[str, go.Figure, str]], name: str) -> bytes:
+    """Several charts, each with its title and the words under it, in one HTML file."""
+    parts = []
+    for place, (title, figure, alt) in enumerate(figures):
+        drawn = _drawn(figure, include_plotlyjs=place == 0)
+        parts.append(f"<h2>{escape(title)}</h2>{drawn}<p>{escape(alt)}</p>")
+    return _PAGE.format(title=escape(name), caption="", chart="\n".join(parts)).encode()
+
+
 def config(name: str) -> dict[str, Any]:
     """What Plotly offers above a chart: the camera, and what zooming needs."""
     picture = {"format": "png", "scale": 2, "filename": file_name(name)}
@@ -109,15 +118,18 @@ def csv(rows: pd.DataFrame) -> bytes:
 
 def web_page(figure: go.Figure, name: str, alt: str) -> bytes:
     """A chart with all it needs in one HTML file of about 5 MB; `alt` stands under it."""
+    drawn = _drawn(figure, include_plotlyjs=True)
+    return _PAGE.format(title=escape(name[:1].upper() + name[1:]), caption=escape(alt), chart=drawn).encode()
+
+
+def _drawn(figure: go.Figure, include_plotlyjs: bool) -> str:
+    """A chart as a part of a page, on white."""
     shown = copy.deepcopy(figure).update_layout(
         template="plotly_white", paper_bgcolor="#fff", plot_bgcolor="#fff"
     )
-    drawn = shown.to_html(
-        full_html=False,
-        include_plotlyjs=True,
-        config=_PLOTLY | {"responsive": True},
+    return shown.to_html(
+        full_html=False, include_plotlyjs=include_plotlyjs, config=_PLOTLY | {"responsive": True}
     )
-    return _PAGE.format(title=escape(name[:1].upper() + name[1:]), caption=escape(alt), chart=drawn).encode()
 
 
 def file_name(name: str, ending: str = "") -> str:

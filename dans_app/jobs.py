@@ -229,13 +229,27 @@ def estimate(config: Config, dataset: str, runs: list[Run] | None = None) -> Cos
 
 _DECODER_COST = {"distmult": 0.9, "complex": 1.0, "rotate": 8.0}
 
+_SAMPLER_COST = {
+    "popularity": 9.6,
+    "bernoulli": 0.6,
+    "self-adversarial": 1.6,
+    "nscaching": 12.6,
+    "kbgan": 31.6,
+    "mcns": 1.6,
+    "sans": 22.6,
+    "cake-style": 17.6,
+    "smile-style": 18.6,
+    "one-vs-all": 3.6,
+}
+"""Milliseconds that a sampler adds to an epoch of uniform negatives, *measured* on UMLS with the default settings."""
+
 
 def _formula_seconds(config: Config, size: graph.Sizes) -> float:
     """Seconds of a run on one core of the machine where the constants were fitted.
 
     *Measured* there on UMLS with ComplEx: 9 ms an epoch without and 36 to 47 ms with the GAN, 2.5 ms a ranking, and
     22 ms to measure the negatives, 4 ms where there are only random ones. With RotatE: 38, 80 and 8 ms; the GAN
-    itself costs the same whatever the decoder.
+    itself costs the same whatever the decoder, and so do the other samplers.
     """
     width = config.dim / 100
     encode = 0.2e-6 * 2 * size.train * config.layers * (1 + config.bases) / 5 * width
@@ -243,12 +257,23 @@ def _formula_seconds(config: Config, size: graph.Sizes) -> float:
     plain = 0.002 + encode + score * _DECODER_COST[config.decoder]
     judged = 12e-6 * (size.queries + size.entities) + 0.014
     gan = judged * (config.k_g + config.k_d) / 2 * max(1.0, width)
-    warm_up = config.warmup_epochs if config.sampler == "dans" else config.epochs
+    own = gan if config.sampler == "dans" else _sampler_seconds(config, size)
+    with_own = config.epochs - (config.warmup_epochs if config.waits else 0)
     rankings = config.epochs // config.eval_every + 1
     ranking = 0.0025 * size.train / 5000 * max(1.0, size.entities / 5000) * _DECODER_COST[config.decoder]
     checks = config.epochs // config.diagnose_every + 1
-    check = 0.022 if config.sampler == "dans" else 0.004
-    return config.epochs * plain + (config.epochs - warm_up) * gan + rankings * ranking + checks * check
+    check = {"dans": 0.022, "uniform": 0.004}.get(config.sampler, 0.004 + own)
+    return config.epochs * plain + with_own * own + rankings * ranking + checks * check
+
+
+def _sampler_seconds(config: Config, size: graph.Sizes) -> float:
+    """What a sampler other than DANS adds to an epoch: by the negatives of each triplet, or what it chooses from."""
+    share = {
+        "one-vs-all": size.entities / 135,
+        "nscaching": (config.cache_size + config.cache_fresh) / 60,
+        "kbgan": config.negatives / 20 * config.candidates / 20,
+    }.get(config.sampler, config.negatives / 20)
+    return _SAMPLER_COST.get(config.sampler, 0.0) / 1000 * size.train / 5216 * share
 
 
 def _formula_bytes(config: Config, size: graph.Sizes) -> int:
@@ -263,8 +288,13 @@ def _formula_bytes(config: Config, size: graph.Sizes) -> int:
     model = dim * (size.entities + relations) + config.layers * layer
     # A pathway: two layers and an output of d × d, and per layer two small networks of d × 100 × d.
     gan = 2 * (3 * dim * dim + 2 * 2 * 200 * dim) + 50 * dim if dans else 0
-    # last.pt: weights, two Adam moments, best weights; best.pt: weights.
-    checkpoints = 5 * 4 * (model + gan)
+    kept = {
+        "nscaching": 2 * size.queries * config.cache_size,
+        "mcns": 2 * size.queries * config.negatives,
+        "kbgan": 6 * (size.entities + relations) * config.generator_dim,
+    }.get(config.sampler, 0)
+    # last.pt: weights, two Adam moments, best weights; best.pt: weights. Both hold what a sampler keeps.
+    checkpoints = 5 * 4 * (model + gan) + 4 * kept
     events = config.epochs * (420 if dans else 330) + config.epochs // config.eval_every * 220
     events += config.epochs // config.diagnose_every * 850
     return snapshots * snapshot + with_fakes * fakes + checkpoints + events

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from dans_app import jobs, theme
+from dans_app import curves, jobs, theme
 from dans_app.series import Story
 from dans_app.shell import plain
 from dans_core.config import Config
@@ -23,7 +23,7 @@ FIRST_SECONDS = 5.0
 _STORIES = "dans_stories"
 _KEPT = 4
 
-# *Measured* with the default settings, seeds 0 to 4 (benchmarks/UMLS.md): best valid MRR of ComplEx 0.896 … 0.904 with
+# *Measured* with the default settings, seeds 0 to 4 (results/umls/main): best valid MRR of ComplEx 0.896 … 0.904 with
 # DANS, 0.908 … 0.927 with uniform negatives.
 SEED_NOTE = "on UMLS, five runs that differed in nothing but the seed lay up to 0.019 apart"
 
@@ -85,8 +85,9 @@ def sentence(status: Status, config: Config, wish: str = "") -> str:
             return "Starting: a training process is taking the run."
         case "running":
             left = "" if status.eta_seconds is None else f", {jobs.seconds_in_words(status.eta_seconds)} left"
-            warm = config.sampler == "dans" and status.epoch < config.warmup_epochs
-            what = "; warm-up, the GAN has yet to start" if warm else ""
+            warm = config.waits and status.epoch < config.warmup_epochs
+            who = "the GAN" if config.sampler == "dans" else f"{theme.SAMPLERS[config.sampler]}’s generator"
+            what = f"; warm-up, {who} has yet to start" if warm else ""
             return f"E{place[1:]}{left}{what}."
         case "paused":
             return f"Paused at {place}. Resuming goes on exactly here."
@@ -102,6 +103,24 @@ def sentence(status: Status, config: Config, wish: str = "") -> str:
             return f"{status.epochs:,} epochs in {took}."
 
 
+def about_sampler(config: Config) -> str:
+    """What the run's negatives are, and which parts of DANS it leaves out, in Markdown."""
+    title, about = theme.SAMPLERS[config.sampler], theme.SAMPLERS_ABOUT[config.sampler]
+    if config.sampler != "dans":
+        return f"**{title}.** {about}"
+    parts = {
+        "without G_E": config.pathways == "G_R",
+        "without G_R": config.pathways == "G_E",
+        "without random negatives": not config.random_negatives,
+        "without FiLM": config.film == "none",
+        "with a FiLM that is not trained": config.film == "frozen",
+        "without D_aux": not curves.has_aux(config),
+        "with a D that sees the query": config.conditional_d,
+    }
+    without = ", ".join(part for part, is_so in parts.items() if is_so)
+    return f"**{title}** {without}." if without else f"**{title}.** {about}"
+
+
 def result(story: Story, floor: float | None) -> str:
     """The best ranking so far beside the popularity floor, in a sentence; "" before the first ranking."""
     if story.best is None:
@@ -113,7 +132,8 @@ def result(story: Story, floor: float | None) -> str:
 def comparison(run: Run, twin: Run, runs: list[Run]) -> str:
     """The best valid MRR of a run and its twin, side by side, without a winner."""
     parts = []
-    for each in sorted((run, twin), key=lambda one: one.config.sampler):
+    order = list(theme.SAMPLERS)
+    for each in sorted((run, twin), key=lambda one: order.index(one.config.sampler)):
         status = each.stored_status
         value = "no ranking yet" if status.best_mrr is None else f"**{status.best_mrr:.3f}**"
         soon = "" if status.state == "finished" else f" so far (epoch {status.epoch:,} of {status.epochs:,})"
@@ -121,9 +141,9 @@ def comparison(run: Run, twin: Run, runs: list[Run]) -> str:
     return f"Best valid MRR: {', '.join(parts)}. One run of each proves nothing: {_seed_spread(run, runs)}."
 
 
-def five_seeds(config: Config, dataset: str, runs: list[Run]) -> str:
+def five_seeds(config: Config, twin: Config, dataset: str, runs: list[Run]) -> str:
     """What a fair comparison would take: both samplers with five seeds."""
-    each = [jobs.estimate(config.with_values(sampler=name), dataset, runs).seconds for name in theme.SAMPLERS]
+    each = [jobs.estimate(one, dataset, runs).seconds for one in (config, twin)]
     total = jobs.seconds_in_words(5 * sum(each))
     return f"A fair comparison takes five seeds of each: 10 runs, {total} one after another on this machine."
 

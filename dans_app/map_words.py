@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dans_app import map_data, shell
+from dans_app import map_data, shell, theme
 from dans_app.loading import Picture
 from dans_app.snapshots import Negatives, RelationView, count, share
 from dans_core.frames import Frame
@@ -37,10 +37,9 @@ def sentences(view: RelationView, frame: Frame, now: int, run: Run) -> list[str]
     lines = []
     if not len(view.heads):
         lines.append("This run kept no query of this relation in its snapshots, so no negatives are shown.")
-    elif not frame.has_fakes and run.config.sampler == "uniform":
+    elif not frame.has_fakes and run.config.sampler != "dans":
         lines.append(
-            "This run trains with random negatives only, so there are no fakes: shown are its entities and one random "
-            "negative for each query."
+            f"{_no_fakes(run.config.sampler)} shown are its entities and one random negative for each query."
         )
     elif frame.has_fakes and frame.epoch <= run.config.warmup_epochs:
         lines.append(
@@ -50,6 +49,14 @@ def sentences(view: RelationView, frame: Frame, now: int, run: Run) -> list[str]
     if len(view.heads):
         lines += [f"{MARKS[source]} {summary(part, view, now)}" for source, part in view.negatives.items()]
     return lines
+
+
+def _no_fakes(sampler: str) -> str:
+    if sampler == "uniform":
+        return "This run trains with random negatives only, so there are no fakes:"
+    if sampler == "one-vs-all":
+        return "To this run every other entity is a negative, so there are no fakes:"
+    return f"The negatives of {theme.SAMPLERS[sampler]} are entities, so there are no fakes, and snapshots keep none:"
 
 
 def notes(view: RelationView) -> list[str]:

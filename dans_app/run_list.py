@@ -96,17 +96,23 @@ def size_in_words(folders: Iterable[os.PathLike[str]]) -> str:
 
 @dataclass(frozen=True)
 class Filter:
-    """What a run must fit to be shown; an empty part lets all pass. Each word of `text` must occur somewhere."""
+    """What a run must fit to be shown; an empty part lets all pass. Each word of `text` must occur somewhere.
+
+    Runs of studies, which are many, pass only with `studies`.
+    """
 
     text: str = ""
     data: tuple[str, ...] = ()
     decoders: tuple[str, ...] = ()
     samplers: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
+    studies: bool = False
 
     def lets_pass(self, entry: Entry) -> bool:
         """Whether this run is shown."""
         config, meta, about = entry.run.config, entry.run.meta, entry.about
+        if meta.study is not None and not self.studies:
+            return False
         chosen = (
             (self.data, meta.dataset),
             (self.decoders, config.decoder),
@@ -197,8 +203,16 @@ def for_csv(rows: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def totals(entries: Sequence[Entry], shown: int, disk: Sequence[int | None]) -> str:
-    """How many runs there are and what those of the runs folder take, in a line of Markdown."""
+def of_studies(entries: Iterable[Entry]) -> int:
+    """How many of the runs belong to a study."""
+    return sum(entry.run.meta.study is not None for entry in entries)
+
+
+def totals(entries: Sequence[Entry], shown: int, disk: Sequence[int | None], hidden: int = 0) -> str:
+    """How many runs there are and what those of the runs folder take, in a line of Markdown.
+
+    `shown` of them are in the table, and `hidden` are those of studies where they are left out.
+    """
     own = [size for entry, size in zip(entries, disk, strict=True) if not entry.recorded]
     known = [size for size in own if size is not None]
     text = f"**{count(len(own), 'run')}** in the runs folder"
@@ -208,7 +222,8 @@ def totals(entries: Sequence[Entry], shown: int, disk: Sequence[int | None]) -> 
         text += f", and {len(entries) - len(own)} recorded"
     if going := sum(live.under_way(entry.status) for entry in entries):
         text += f" · {going} under way"
-    return text + f" · {shown} shown" * (shown < len(entries))
+    text += f" · {count(hidden, 'run')} of studies hidden" * (hidden > 0)
+    return text + f" · {shown} shown" * (shown < len(entries) - hidden)
 
 
 def count(number: int, noun: str) -> str:

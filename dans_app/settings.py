@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from dans_app import theme
 from dans_app.shell import plain
-from dans_core.config import PRESETS, Config, explain, parse
+from dans_core.config import PRESETS, Config, explain, matters, parse
 
 MAIN = ("decoder", "sampler", "epochs", "seed")
 GROUPS = {
@@ -26,15 +26,21 @@ GROUPS = {
 }
 DATASET = "dataset"
 _PROBLEM = "address_problem"
+_SAMPLER_BEFORE = "dans_sampler_before"
+_GROUP_OF_KBGAN = {GROUPS["GAN"]: "Generator"}
 _PRESETS = {
     "default": "All settings as they train well on small graphs.",
     "paper": "The numbers of the DANS paper and its released code: 5,000 epochs, and noise so small that all fakes "
     "of a condition are copies.",
+    "released-faults": "What the released code of DANS trains by mistake: fakes of G_R only, a FiLM that never learns, "
+    "and no D_aux.",
 }
 _WORDS = {
     "decoder": theme.DECODERS,
     "sampler": theme.SAMPLERS,
     "loss": {"bce": "Binary", "softmax": "Softmax"},
+    "pathways": {"both": "Both", "G_E": "G_E alone", "G_R": "G_R alone"},
+    "film": {"trained": "Trained", "frozen": "Frozen", "none": "None"},
 }
 
 
@@ -43,9 +49,17 @@ def key(name: str) -> str:
     return name if name in MAIN else f"set_{name}"
 
 
-def default(name: str) -> Any:
-    """The default of one setting."""
+def default(name: str, sampler: str | None = None) -> Any:
+    """The default of one setting, with this sampler (None: the one that is chosen now)."""
+    if name == "loss" and (sampler or _sampler()) == "one-vs-all":
+        return Config(sampler="one-vs-all").loss
     return Config.model_fields[name].default
+
+
+def _sampler() -> str:
+    field = Config.model_fields["sampler"]
+    found = st.session_state.get(key("sampler"))
+    return found if found in get_args(field.annotation) else field.default
 
 
 def bounds(name: str) -> tuple[float | None, float | None]:
@@ -120,7 +134,7 @@ def use_run(config: Config, dataset: str) -> dict[str, str]:
     # A widget that was not on the screen yet does not write itself into the URL.
     found = {DATASET: theme.DATASETS.get(dataset, dataset)}
     for name, value in config:
-        if value != default(name):
+        if value != default(name, config.sampler):
             written = str(value).lower() if isinstance(value, bool) else str(value)
             found[key(name)] = _WORDS.get(name, {}).get(written, written)
     return found
@@ -128,14 +142,18 @@ def use_run(config: Config, dataset: str) -> dict[str, str]:
 
 def use_address() -> None:
     """Set what the address does not name to its default, before the page is shown."""
+    asked = st.query_params.get(key("sampler"), "")
+    sampler = {label: name for name, label in theme.SAMPLERS.items()}.get(asked, asked) or default("sampler")
     for name in (DATASET, *map(key, Config.model_fields)):
         if name not in st.query_params:
-            st.session_state[name] = "umls" if name == DATASET else default(name.removeprefix("set_"))
+            usual = "umls" if name == DATASET else default(name.removeprefix("set_"), sampler)
+            st.session_state[name] = usual
 
 
 def _fill(values: Mapping[str, Any]) -> None:
+    sampler = values.get("sampler", Config.model_fields["sampler"].default)
     for field in Config.model_fields:
-        st.session_state[key(field)] = values.get(field, default(field))
+        st.session_state[key(field)] = values.get(field, default(field, sampler))
     _forget_problem()
 
 
@@ -147,7 +165,7 @@ def preset_buttons() -> None:
         st.markdown(":small[Preset]", width="content")
         for name, values in PRESETS.items():
             st.button(
-                name.capitalize(),
+                name.replace("-", " ").capitalize(),
                 icon=":material/check:" if values == own else None,
                 key=f"preset_{name}",
                 on_click=use_preset,
@@ -177,35 +195,36 @@ def widget(name: str) -> None:
     extra = field.json_schema_extra
     assert isinstance(extra, dict)
     unit = str(extra["unit"])
-    changed = st.session_state.get(key(name), field.default) not in (field.default, None)
+    usual = default(name)
+    changed = st.session_state.get(key(name), usual) not in (usual, None)
     label = f"{field.title}{' :primary[●]' if changed else ''}"
     words = _WORDS.get(name, {})
-    shown = words.get(
-        field.default, f"{field.default:g}" if isinstance(field.default, float) else field.default
-    )
+    shown = words.get(usual, f"{usual:g}" if isinstance(usual, float) else usual)
     common: dict[str, Any] = {
         "key": key(name),
         "bind": "query-params",
         "on_change": _forget_problem,
         "help": f"{field.description}\n\nDefault: {shown}{f' {unit}' if unit else ''}.",
     }
-    if options:
+    if name == "sampler":
+        _sampler_widget(label, options, common)
+    elif options:
         st.segmented_control(
             label,
             options,
-            default=field.default,
+            default=usual,
             format_func=lambda value: words.get(value, value),
             required=True,
             **common,
         )
     elif kind is bool:
-        st.toggle(label, value=field.default, **common)
+        st.toggle(label, value=usual, **common)
     else:
         low, high = bounds(name)
         number = int if kind is int else float
         st.number_input(
             label,
-            value=number(field.default),
+            value=number(usual),
             min_value=None if low is None else number(low),
             max_value=None if high is None else number(high),
             step=number(step(name)),
@@ -214,25 +233,68 @@ def widget(name: str) -> None:
         )
 
 
+def _sampler_widget(label: str, options: tuple[str, ...], common: dict[str, Any]) -> None:
+    """The list of samplers, each with what it is in the help, and the chosen one below."""
+    every = "\n".join(
+        f"- **{theme.SAMPLERS[name]}**: {about}" for name, about in theme.SAMPLERS_ABOUT.items()
+    )
+    common |= {"help": f"{common['help']}\n\n{every}", "on_change": _sampler_changed}
+    sampler = st.selectbox(
+        label,
+        options,
+        index=options.index(default("sampler")),
+        format_func=theme.SAMPLERS.__getitem__,
+        **common,
+    )
+    st.session_state[_SAMPLER_BEFORE] = sampler
+    st.caption(theme.SAMPLERS_ABOUT[sampler])
+
+
+def sampler_title() -> str:
+    """The chosen sampler as it is called on screen."""
+    return theme.SAMPLERS[_sampler()]
+
+
+def used(name: str) -> bool:
+    """Whether the chosen sampler uses this setting."""
+    return matters(name, _sampler())
+
+
 def more_settings() -> None:
-    """All settings beside the main ones, in groups."""
-    for group, title in GROUPS.items():
-        st.markdown(f"**{title}**")
-        names = [
-            name
-            for name, field in Config.model_fields.items()
-            if name not in MAIN and field.json_schema_extra["group"] == group
-        ]
+    """The settings beside the main ones that the chosen sampler uses, in groups; then, closed, the rest."""
+    groups: dict[str, list[str]] = {title: [] for title in GROUPS.values()}
+    idle = []
+    for name, field in Config.model_fields.items():
+        if name in MAIN:
+            continue
+        (groups[GROUPS[field.json_schema_extra["group"]]] if used(name) else idle).append(name)
+    for title, names in groups.items():
+        if names:
+            st.markdown(f"**{_GROUP_OF_KBGAN.get(title, title) if _sampler() == 'kbgan' else title}**")
         for name in names:
+            widget(name)
+    # On the page although no one needs them: a widget that goes and comes again takes what the address once said.
+    with st.expander(f"Not used by {sampler_title()}"):
+        st.caption("These change nothing now, and are kept for a sampler that uses them.")
+        for name in idle:
             widget(name)
 
 
-def changes() -> str:
-    """The settings that differ from the defaults, in words; "" for none."""
+def changes(in_use: bool = True) -> str:
+    """The settings that differ from the defaults and that the sampler uses, or does not, in words; "" for none."""
     return ", ".join(
-        f"{Config.model_fields[name].title} {_WORDS.get(name, {}).get(value, value)}"
+        f"{Config.model_fields[name].title} {_in_words(name, value)}"
         for name, value in chosen().items()
+        if used(name) == in_use
     )
+
+
+def _in_words(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return _WORDS.get(name, {}).get(value, str(value))
 
 
 def _can_show(name: str, raw: str) -> bool:
@@ -245,6 +307,14 @@ def _can_show(name: str, raw: str) -> bool:
     except ValueError:
         return False
     return (low is None or low <= value) and (high is None or value <= high)
+
+
+def _sampler_changed() -> None:
+    """A loss that stood at the default of the sampler before stands at that of the new one."""
+    loss = key("loss")
+    if st.session_state.get(loss) in (None, default("loss", st.session_state.get(_SAMPLER_BEFORE))):
+        st.session_state[loss] = default("loss")
+    _forget_problem()
 
 
 def _forget_problem() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -80,6 +80,13 @@ def pages() -> list[st.Page]:
             icon=":material/compare_arrows:",
             url_path="compare",
             help="Runs side by side: what differs, their curves, and whether one ranks better than luck.",
+        ),
+        st.Page(
+            ROOT / "pages" / "studies.py",
+            title="Studies",
+            icon=":material/science:",
+            url_path="studies",
+            help="Many runs for one question: tables with intervals, what beats what, and every run behind them.",
         ),
         st.Page(
             ROOT / "pages" / "runs.py",
@@ -160,9 +167,10 @@ def pick_run(label: str = "Run") -> Run | None:
     if not runs:
         return None
     first = next((run for run in recorded if run.config.sampler == "dans"), None)
-    chosen = wanted or (first.id if first else next(iter(runs)))
+    chosen = wanted or (first.id if first else next(iter(without_studies(runs) or runs)))
     select(chosen)
-    lines = labels(runs)
+    listed = without_studies(runs, (chosen,))
+    lines = labels(listed)
     # A browser sends the value of each widget again with every tick, as it last knew it, also of one that has just
     # gone. So a list with other words or another choice is another widget, and only the newest one is listened to.
     key = f"run_picker_{zlib.crc32(repr((chosen, lines)).encode()):x}"
@@ -177,7 +185,20 @@ def pick_run(label: str = "Run") -> Run | None:
         args=(key,),
         help="Recorded runs come with the app; your own are kept in the runs folder, newest first.",
     )
+    tell_unlisted(len(runs) - len(listed))
     return runs[chosen]
+
+
+def without_studies(runs: Mapping[str, Run], shown: Collection[str] = ()) -> dict[str, Run]:
+    """The runs that a list offers: a study has so many that none of its own are, but for those that are `shown`."""
+    return {run_id: run for run_id, run in runs.items() if run.meta.study is None or run_id in shown}
+
+
+def tell_unlisted(count: int) -> None:
+    """Where the runs are that a list leaves out; nothing for none."""
+    if count:
+        verb = "run of a study is" if count == 1 else "runs of studies are"
+        st.caption(f"{count:,} {verb} not listed; open {'it' if count == 1 else 'them'} from Studies.")
 
 
 def _picked(key: str) -> None:

@@ -75,7 +75,7 @@ class Asked:
 def checked(run: Run, kg: KnowledgeGraph) -> Asked:
     """Read the address, keep in it what is really shown, and complain there of what cannot be."""
     place, own = Address("triplet", kg.hash), Address("triplet", run.id, "run")
-    known_runs = beside.others(run, kg)
+    known_runs = beside.others(run, kg, own.raw("with"))
 
     side = place.said(wanted.one_of(place.raw("side"), "side", SIDES))
     triplet, problems = wanted.triplet(
@@ -135,7 +135,7 @@ def negatives(asked: Asked) -> tuple[list[Shown], list[str]]:
                 why = plain(str(error), 200)
                 problems[run_id] = f"Run “{plain(run_id)}” cannot be shown beside this one: {why}."
                 continue
-            shown.append(Shown(run_id, labels[run.id], side, epoch, seen))
+            shown.append(Shown(run_id, labels[run.id], side, epoch, seen, run.config.sampler))
     return shown, list(problems.values())
 
 

@@ -71,7 +71,7 @@ def _one_score(asked: Asked, lane: Lane, row: Row) -> None:
     sums = inspecting.explain(run, kg, asked.weights_of(run), query, asked.draws, asked.draw - 1, row)
     head, tail = (plain(kg.entities[number], 60) for number in (query[0], query[2]))
     relation = plain(kg.relation_name(query[1]), 60)
-    name = f"{triplet_table.title(lane.source)} {row.draw + 1}"
+    name = f"{lane.title} {row.draw + 1}"
     turned = " (a fake head is a fake tail of the reciprocal)" if lane.shown.side == "head" else ""
     st.latex(arithmetic.FORMULAS[decoder])
     by = f"In run {plain(lane.shown.label, 60)}, " if lane.shown.run else ""
@@ -137,7 +137,8 @@ def _one_path(asked: Asked, side: str, epochs: list[int]) -> None:
     with st.spinner(f"Reading {snapshots.count(len(read), 'snapshot')} …"):
         found = triplet_paths.path(run, kg, head, relation, read)
     answer, other = (plain(kg.entities[int(ids[place])], 60) for ids in (last.answers, last.random))
-    fakes = ", and one fake of each pathway, made from the same noise every time" if last.has_fakes else ""
+    who = "each pathway" if len(last.pathways) == 2 else "".join(last.pathways)
+    fakes = f", and one fake of {who}, made from the same noise every time" if last.has_fakes else ""
     bars = (
         " The bars name the entity nearest to each fake, with ✓ where it is a known fact."
         if last.has_fakes

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dans_app import theme
-from dans_app.triplet_table import Lane, look, title, token
+from dans_app.triplet_table import Lane, look, token
 from dans_app.words import escape
 from dans_core.datasets import SPLITS
 
@@ -88,13 +88,13 @@ def strip(lanes: Sequence[Lane]) -> go.Figure:
 
 def _tick(lane: Lane) -> str:
     """The source; for another run than the chosen one with its label under it."""
-    name = escape(title(lane.source), 24)
+    name = escape(lane.title, 24)
     return name if not lane.shown.run else f"{name}<br><i>{escape(lane.shown.label, 22)}</i>"
 
 
 def hover(lane: Lane, row: Row) -> str:
     """One negative in a few lines, its names escaped."""
-    name, who = escape(row.nearest), escape(title(row.source))
+    name, who = escape(row.nearest), escape(lane.title)
     if lane.fakes:
         lines = [
             f"<b>Fake {lane.shown.side} from {who}</b>, draw {row.draw + 1}",
@@ -103,6 +103,8 @@ def hover(lane: Lane, row: Row) -> str:
     else:
         lines = [f"<b>{who}</b> {lane.shown.side}, draw {row.draw + 1}: <b>{name}</b>"]
     lines.append(f"score {row.score:.2f}, the positive’s {lane.positive.score:.2f}")
+    if row.weight is not None:
+        lines.append(f"weight {row.weight:.2f}")
     if row.d_adv is not None:
         lines.append(f"D_adv {row.d_adv:.2f}")
     lines.append("not a known fact" if row.known is None else f"known fact ({row.known})")
@@ -117,6 +119,6 @@ def alt(lanes: Sequence[Lane]) -> str:
     for lane in lanes:
         values = [lane.against(row) for row in lane.rows]
         of = f" of {lane.shown.label}" if lane.shown.run else ""
-        parts.append(f"{title(lane.source)}{of} from {min(values):+.1f} to {max(values):+.1f}")
+        parts.append(f"{lane.title}{of} from {min(values):+.1f} to {max(values):+.1f}")
     side = lanes[0].shown.side
     return f"Scores of negative {side}s minus the score of their run’s positive: {'; '.join(parts)}."

@@ -14,6 +14,7 @@ from dans_app import theme
 from dans_app.snapshots import count, share
 from dans_app.theme import Look
 from dans_app.words import plain
+from dans_core.config import Config
 from dans_core.datasets import SPLITS
 
 if TYPE_CHECKING:
@@ -23,7 +24,13 @@ HARDEST = 3
 """Different names on a card."""
 
 _PATHWAYS = ("G_E", "G_R")
-_MARKS = {"diamond": ":orange[◆]", "square": ":blue[■]", "x": ":gray[✕]", "circle": ":green[●]"}
+_MARKS = {
+    "diamond": ":orange[◆]",
+    "square": ":blue[■]",
+    "star": ":yellow[★]",
+    "x": ":gray[✕]",
+    "circle": ":green[●]",
+}
 _OTHER_MARK = ":violet[▲]"
 _OTHER_LOOK = Look("", theme.D_AUX.color, "triangle-up", "7 3")
 
@@ -36,6 +43,7 @@ class Shown:
         run: id of the run, empty for the chosen one; `label` tells it from the others.
         side: what the negatives are, "tail" or "head".
         epoch: of the weights.
+        sampler: of the run, by which negatives of the source "sampler" are called.
     """
 
     run: str
@@ -43,6 +51,7 @@ class Shown:
     side: str
     epoch: int
     seen: Inspection
+    sampler: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,18 @@ class Lane:
     def positive(self) -> Row:
         """What they stand against, scored by the same run."""
         return self.shown.seen.positive
+
+    @property
+    def title(self) -> str:
+        """The source as it is written on screen."""
+        return title(self.source, self.shown.sampler)
+
+    @property
+    def run(self) -> str:
+        """What its run is called beside its title, in plain text; "" where that says it all."""
+        label = self.shown.label
+        named = self.source == "sampler" and f"{label} · ".startswith(f"{self.title} · ")
+        return label.removeprefix(self.title).removeprefix(" · ") if named else label
 
     @property
     def fakes(self) -> bool:
@@ -83,8 +104,10 @@ def look(source: str) -> Look:
     return theme.BY_SOURCE.get(source) or Look(source, _OTHER_LOOK.color, _OTHER_LOOK.marker)
 
 
-def title(source: str) -> str:
-    """A source as it is written on screen."""
+def title(source: str, sampler: str = "") -> str:
+    """A source as it is written on screen; what the run's own `sampler` chose is called by that."""
+    if source == "sampler" and sampler:
+        return theme.own_negatives(sampler).name
     return "Positive" if source == "positive" else look(source).name
 
 
@@ -109,6 +132,26 @@ def hardest(found: Sequence[Lane]) -> tuple[Lane, Row]:
     """The negative that comes closest to its positive, or furthest beyond it; the first lane's run comes first."""
     own = [lane for lane in found if lane.shown.run == found[0].shown.run]
     return max(((lane, row) for lane in own for row in lane.rows), key=lambda pair: pair[0].against(pair[1]))
+
+
+def sources(config: Config) -> str:
+    """Where the negatives of a run come from, in words: "G_E, from G_R and at random"."""
+    own = [*config.fakes] if config.sampler == "dans" else [theme.SAMPLERS[config.sampler]]
+    if config.sampler in ("uniform", "one-vs-all"):
+        return "all entities at random"
+    return f"{', from '.join(own)} and at random"
+
+
+def no_fakes(sampler: str) -> str:
+    """Why a run without a GAN has no fakes, and what its negatives are."""
+    if sampler == "uniform":
+        return "This run trains with random negatives only, so there are no fakes."
+    if sampler == "one-vs-all":
+        return "To this run every other entity is a negative; random ones stand for them here."
+    return (
+        f"The negatives of {theme.SAMPLERS[sampler]} are entities, so there are no fakes; random ones stand beside "
+        "them to compare."
+    )
 
 
 # --- words -----------------------------------------------------------------------------------------------------
@@ -147,7 +190,7 @@ def headline(found: Sequence[Lane]) -> str:
         ((lane, row) for lane in found for row in lane.rows), key=lambda pair: pair[0].against(pair[1])
     )
     several = len({part.shown.run for part in found}) > 1
-    source = f"{title(lane.source)}, {plain(lane.shown.label, 60)}" if several else title(lane.source)
+    source = f"{lane.title}, {plain(lane.shown.label, 60)}" if several else lane.title
     gap = lane.against(row)
     which = f"{name(lane, row)} ({source}), {abs(gap):.2f} {'above' if gap > 0 else 'below'} its positive"
     if not above:
@@ -181,7 +224,10 @@ def card(lane: Lane) -> list[str]:
         named.setdefault(row.nearest_id, []).append(row)
     for alike in list(named.values())[:HARDEST]:
         first, times = alike[0], f" × {len(alike)}" if len(alike) > 1 else ""
-        lines.append(f"`{signed(lane.against(first))}` {name(lane, first, 40)}{times}{badge(first.known)}")
+        weight = f" :small[weight {first.weight:.2f}]" if first.weight is not None else ""
+        lines.append(
+            f"`{signed(lane.against(first))}` {name(lane, first, 40)}{times}{weight}{badge(first.known)}"
+        )
     return lines
 
 
@@ -215,12 +261,13 @@ def table(shown: Iterable[Shown]) -> tuple[pd.DataFrame, list[str]]:
         for row in (part.seen.positive, *(row for _, row in found.values())):
             records.append(
                 {
-                    "source": title(row.source),
+                    "source": title(row.source, part.sampler),
                     "draw": None if row.source == "positive" else row.draw + 1,
                     "nearest entity": row.nearest,
                     "score": row.score,
                     "against positive": row.score - part.seen.positive.score,
                     "known fact": row.known or "no",
+                    "weight": row.weight,
                     "cosine": row.cosine,
                     "length": row.scale,
                     "D_adv": row.d_adv,
@@ -230,7 +277,7 @@ def table(shown: Iterable[Shown]) -> tuple[pd.DataFrame, list[str]]:
                 }
             )
     frame = pd.DataFrame(records)
-    return frame.astype({"draw": "Int64"}), names
+    return frame.astype({"draw": "Int64", "weight": float}), names
 
 
 def columns(side: str) -> dict[str, Any]:
@@ -255,6 +302,11 @@ def columns(side: str) -> dict[str, Any]:
         "known fact": column.TextColumn(
             "Known fact", help="The split in which it is a fact with its nearest entity: a false negative."
         ),
+        "weight": column.NumberColumn(
+            "Weight",
+            format="× %.2f",
+            help="How much the sampler makes this negative count in the loss; 1 is the mean.",
+        ),
         "cosine": column.NumberColumn(
             "Cosine", format="%.2f", help="To the nearest entity; 1 is the same direction."
         ),
@@ -276,7 +328,7 @@ def columns(side: str) -> dict[str, Any]:
 
 def label(lane: Lane, row: Row, several_runs: bool, several_sides: bool) -> str:
     """One negative in a list to choose from, in plain text."""
-    parts = [f"{title(row.source)} {row.draw + 1}", ("≈ " if lane.fakes else "") + row.nearest]
+    parts = [f"{lane.title} {row.draw + 1}", ("≈ " if lane.fakes else "") + row.nearest]
     parts.append(signed(lane.against(row)))
     if row.known:
         parts.append(f"✓ {row.known}")

@@ -54,7 +54,7 @@ class View:
 def show() -> None:
     run = shell.begin(
         "Diagnostics",
-        "Are the generated negatives hard, diverse and really false? Measured as the run trains.",
+        "Are the negatives hard, diverse and really false? Measured as the run trains.",
         "There is no run yet. Start one on the Train page; its negatives are measured as it trains.",
         ":material/monitor_heart:",
     )
@@ -103,12 +103,12 @@ def diagnosed(run: Run, place: Address, chosen: Chosen, going: bool) -> None:
     marked = chosen.epoch if chosen.epoch in by_epoch else None
     axis = Axis(
         last=run.config.epochs if going else story.diagnoses[-1].epoch,
-        warm_up=run.config.warmup_epochs if fakes else 0,
+        warm_up=run.config.warmup_epochs if run.config.waits else 0,
         marked=marked,
     )
     view = View(run, panels.thinned(story.diagnoses, marked), found, axis)
     epoch_choice(place, chosen, view.epochs, going)
-    verdict(run, found, fakes)
+    verdict(run, found)
     if fakes:
         health(view, story)
     hardness(view, place, chosen)
@@ -160,18 +160,12 @@ def epoch_choice(place: Address, chosen: Chosen, epochs: list[int], going: bool)
     )
 
 
-def verdict(run: Run, found: Diagnostics, fakes: bool) -> None:
-    lines = words.verdicts(found)
-    if not fakes:
+def verdict(run: Run, found: Diagnostics) -> None:
+    lines = [*words.before(found, run.config), *words.verdicts(found, run.config.sampler)]
+    if run.config.sampler != "dans":
         lines.append(
-            "This run has no generator, so there are no fakes that could collapse, copy, or follow their conditions: "
-            "below is what can be said of its positives and random negatives."
-        )
-    elif found.epoch <= run.config.warmup_epochs:
-        lines.insert(
-            0,
-            f"Warm-up lasts to epoch {run.config.warmup_epochs:,}: the GAN has learned nothing yet, and its fakes are "
-            "chance.",
+            "Its negatives are entities of the graph, so what only fakes can do is left out: collapse, copy, and "
+            "follow head and relation."
         )
     with st.container(border=True):
         st.markdown(f"**At epoch {found.epoch:,}**")
@@ -246,7 +240,7 @@ def hardness(view: View, place: Address, chosen: Chosen) -> None:
         label_visibility="collapsed",
     )
     against = chosen.scores == "against"
-    bands = figures.bands(view.drawn, against)
+    bands = figures.bands(view.drawn, against, view.run.config.sampler)
     exports.chart(
         figures.hardness(bands, view.epochs, view.axis, against),
         key="diagnostics_hardness",
@@ -260,7 +254,7 @@ def hardness(view: View, place: Address, chosen: Chosen) -> None:
 
 
 def measured(view: View) -> None:
-    found = panels.panels(view.drawn)
+    found = panels.panels(view.drawn, view.run.config.sampler)
     row(view, found, "random", "positive", "known")
     if "rank" not in found:
         return
@@ -290,7 +284,7 @@ def row(view: View, found: dict[str, Panel], *names: str) -> None:
 
 def every_figure(view: View, story: Story) -> None:
     epoch = view.found.epoch
-    rows = words.table(view.found)
+    rows = words.table(view.found, view.run.config.sampler)
     st.subheader(f"All figures at epoch {epoch:,}", anchor=False)
     st.dataframe(
         words.shown(rows),
@@ -319,7 +313,7 @@ def every_figure(view: View, story: Story) -> None:
         on_change="rerun",
     ) as opened:
         if opened.open:
-            rows = words.history(story.diagnoses)
+            rows = words.history(story.diagnoses, view.run.config.sampler)
             st.dataframe(
                 rows, hide_index=True, height=420, alt="All figures, one row for each epoch and source."
             )

@@ -103,8 +103,10 @@ def draw_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
     if place.message:
         st.warning(place.message, icon=":material/link_off:")
     if not last.has_fakes:
-        # Kept in the address for the next run: this one has no discriminator to tell it.
-        colour, field = "layer" if colour in ("d_adv", "d_aux") else colour, False
+        # Kept in the address for the next run: this one has no discriminator to tell it. The same for D_aux below.
+        colour, field = "layer" if colour == "d_adv" else colour, False
+    if not last.has_aux and colour == "d_aux":
+        colour = "layer"
 
     shown = epochs[-1] if epoch is None else epoch
     now = epochs.index(shown)
@@ -130,7 +132,7 @@ def draw_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
         made = map_words.origin(picture, method, frames[now], loading.projector().warm, data["live"])
         st.caption(" ".join([made, *map_words.notes(view)]))
     with above:
-        controls(place, run, kg, epochs, relation, method, colour, field, last.has_fakes)
+        controls(place, run, kg, epochs, relation, method, colour, field, last.has_fakes, last.has_aux)
         st.markdown("  \n".join(map_words.sentences(view, frames[now], now, run)))
     with right:
         beside(run, kg, picture, shown)
@@ -158,7 +160,7 @@ def follow(place: Address, time: Address, at: dict) -> None:
 
 def controls(
     place: Address, run: Run, kg: KnowledgeGraph, epochs: list[int], relation: int, method: str, colour: str,
-    field: bool, has_fakes: bool,
+    field: bool, has_fakes: bool, has_aux: bool,
 ) -> None:  # fmt: skip
     one, two, three = st.columns([5, 4, 4], vertical_alignment="bottom")
     state = st.session_state
@@ -186,7 +188,7 @@ def controls(
         state["map_colour"] = colour
         st.selectbox(
             "Colour by",
-            list(COLOURS) if has_fakes else ["layer", "hardness", "epoch"],
+            [name for name in COLOURS if {"d_adv": has_fakes, "d_aux": has_aux}.get(name, True)],
             format_func=COLOURS.__getitem__,
             key="map_colour",
             on_change=lambda: place.choose("colour", state["map_colour"]),

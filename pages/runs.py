@@ -5,7 +5,7 @@ import os
 import pandas as pd
 import streamlit as st
 
-from dans_app import exports, live, run_actions, run_list, run_trash, shell, theme
+from dans_app import exports, live, run_actions, run_list, run_trash, shell, theme, wanted
 from dans_app.address import Address
 from dans_app.run_actions import PROBLEM, SELECTED
 from dans_app.run_list import Filter, count
@@ -91,7 +91,23 @@ def filters(place: Address, look: Look) -> Filter:
             several(place, "decoder", "Decoder", theme.DECODERS),
             several(place, "sampler", "Sampler", theme.SAMPLERS),
             several(place, "state", "State", theme.STATES),
+            studies(place, look),
         )
+
+
+def studies(place: Address, look: Look) -> bool:
+    """Whether runs of studies are shown, too; asked only where there are any."""
+    shown = place.said(wanted.one_of(place.raw("studies"), "studies", ("hidden", "shown"))) == "shown"
+    place.keep("studies", "shown" if shown else None)
+    if run_list.of_studies(look.entries):
+        put("runs_studies", shown)
+        st.toggle(
+            "Runs of studies",
+            key="runs_studies",
+            on_change=lambda: place.choose("studies", "shown" if st.session_state["runs_studies"] else None),
+            help="A study has many runs. The Studies page shows what they say together, and opens each.",
+        )
+    return shown
 
 
 def several(place: Address, name: str, label: str, known: dict[str, str]) -> tuple[str, ...]:
@@ -128,7 +144,7 @@ def put(key: str, value: object) -> None:
 
 def clear_filters() -> None:
     place = Address("runs", "")
-    for name in ("text", "data", "decoder", "sampler", "state"):
+    for name in ("text", "data", "decoder", "sampler", "state", "studies"):
         place.choose(name, None)
 
 
@@ -143,7 +159,8 @@ def listed(chosen: Filter, before: tuple) -> None:
         st.rerun()
     shown = [pair for pair in zip(look.entries, sizes, strict=True) if chosen.lets_pass(pair[0])]
     run_trash.undo_line()
-    st.markdown(run_list.totals(look.entries, len(shown), sizes))
+    hidden = 0 if chosen.studies else run_list.of_studies(look.entries)
+    st.markdown(run_list.totals(look.entries, len(shown), sizes, hidden))
     if shown:
         entries, disk = zip(*shown, strict=True)
         rows = run_list.frame(entries, disk, run_list.zone_of(st.context.timezone))

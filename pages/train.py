@@ -7,7 +7,7 @@ import streamlit as st
 from dans_app import curves, graph, jobs, live, settings, shell, theme
 from dans_core import datasets
 from dans_core.errors import InputError
-from dans_core.runs import Run, find_twin, list_runs, recorded_runs
+from dans_core.runs import Run, find_twin, list_runs, recorded_runs, twin_config
 
 TWIN = "dans_show_twin"
 TICK = 0.5
@@ -29,9 +29,8 @@ def start() -> None:
 
 
 def start_twin(run: Run) -> None:
-    other = "uniform" if run.config.sampler == "dans" else "dans"
     try:
-        jobs.pool().start(run.config.with_values(sampler=other), run.meta.source)
+        jobs.pool().start(twin_config(run.config), run.meta.source)
         st.session_state[TWIN] = True
     except InputError as error:
         say(error)
@@ -110,6 +109,9 @@ def controls() -> None:
                 st.caption(f"Takes {cost} on disk.", help=f"One core, one run. The time is {basis}.")
             if different := settings.changes():
                 st.caption(f":primary[●] Changed: {shell.plain(different, 400)}")
+            if unused := settings.changes(in_use=False):
+                st.caption(f"Set, but not used by {settings.sampler_title()}: {shell.plain(unused, 400)}")
+            if different or unused:
                 st.button(
                     "Undo to defaults",
                     type="tertiary",
@@ -206,22 +208,28 @@ def health(run: Run, story) -> None:
 
 
 def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
-    """The run with the other sampler: train it, or show it on the same axes."""
-    other = theme.SAMPLERS["uniform" if run.config.sampler == "dans" else "dans"]
+    """The run with uniform negatives, or with DANS where those are its own: train it, or show it on the same axes."""
     with st.container(border=True):
+        try:
+            config = twin_config(run.config)
+        except InputError as error:
+            st.markdown(
+                f"**Does the sampler matter?** A twin with DANS cannot be trained: {shell.plain(str(error), 300)}."
+            )
+            return
         st.markdown(
-            f"**Does the sampler matter?** The twin is this run with the sampler *{other}*; data, seed and settings "
-            "are the same."
+            f"**Does the sampler matter?** The twin is this run with the sampler *{theme.SAMPLERS[config.sampler]}*; "
+            "data, seed, loss and settings are the same."
         )
         if twin is None:
-            cost = jobs.estimate(run.config.with_values(sampler=other.lower()), run.meta.source, runs)
+            cost = jobs.estimate(config, run.meta.source, runs)
             with st.container(horizontal=True, vertical_alignment="center"):
                 act("Train the twin", ":material/compare_arrows:", start_twin, run)
                 st.caption(f"Takes {cost} on disk.")
             return
         st.toggle("Show the twin in the curves", key=TWIN)
         st.markdown(live.comparison(run, twin, runs))
-        st.caption(live.five_seeds(run.config, run.meta.source, runs))
+        st.caption(live.five_seeds(run.config, config, run.meta.source, runs))
         act("Compare them", ":material/compare_arrows:", compare, run, twin, kind="tertiary")
 
 
@@ -259,11 +267,12 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
             if text := live.result(story, floor):
                 st.markdown(text)
         buttons(run, status, wish)
+        st.caption(live.about_sampler(run.config))
     if begins and not wish and not pace.ticked:
         # All else is on its way to the browser by now.
         live.first_loss(run, story)
     with st.container():
-        name = theme.SAMPLERS[twin.config.sampler].lower() if twin else ""
+        name = theme.SAMPLERS[twin.config.sampler] if twin else ""
         curves.show(
             curves.panels(
                 story, run.config, live=live.under_way(status), floor=floor, twin=twin_story, twin_name=name
@@ -302,7 +311,9 @@ def show(run: Run) -> None:
 shell.guard()
 controls()
 bar = shell.head("Train")
-st.caption("What the base model, the generator and the discriminator do to each other, epoch by epoch.")
+st.caption(
+    "A run as it learns: its losses, its ranking, and what the generator and the discriminator of DANS do."
+)
 shell.narrow_hint("Settings and pages are behind the arrows at the top left.")
 if problem := st.session_state.pop("train_problem", None):
     st.error(f"{shell.plain(problem[:1].upper() + problem[1:], 300)}.", icon=":material/error:")

@@ -23,7 +23,7 @@ from dans_app.wanted import Triplet
 from dans_core.runs import Run
 
 FAKE_SIDES = {"tail": "Fake tails", "head": "Fake heads", "both": "Both"}
-RANDOM_SIDES = {"tail": "Random tails", "head": "Random heads", "both": "Both"}
+OTHER_SIDES = {"tail": "Negative tails", "head": "Negative heads", "both": "Both"}
 WEIGHTS = {"best": "Best epoch", "last": "Last epoch"}
 CHECK = "✓ "
 MOST_CARDS = 4  # beside one another
@@ -117,11 +117,11 @@ def choose_options(asked: Asked, both_weights: bool) -> None:
         asked.place.segmented(
             "side",
             "Replace",
-            FAKE_SIDES if fakes else RANDOM_SIDES,
+            FAKE_SIDES if fakes else OTHER_SIDES,
             asked.side,
             "Fake heads are made as fake tails of the reciprocal relation: (t, r⁻¹, ?)."
             if fakes
-            else "Which side of the triplet a random entity takes the place of.",
+            else "Which side of the triplet a negative takes the place of.",
             forget,
         )
         asked.place.segmented(
@@ -129,7 +129,7 @@ def choose_options(asked: Asked, both_weights: bool) -> None:
             "From each source",
             {number: number for number in triplet_asked.DRAWS},
             str(asked.draws),
-            "Negatives drawn from G_E, from G_R and at random." if fakes else "Negatives drawn at random.",
+            f"Negatives drawn from {triplet_table.sources(asked.run.config)}.",
             forget,
         )
         if both_weights:
@@ -193,12 +193,16 @@ def show_facts(asked: Asked, own: Shown) -> None:
     config, triplet = asked.run.config, asked.triplet
     split = asked.kg.split_of(triplet.head, triplet.relation, triplet.tail)
     lines = [triplet_table.known_line(asked.names, split)]
-    if config.sampler == "uniform":
-        lines.append("This run trains with random negatives only, so there are no fakes.")
-    elif config.sampler == "dans" and own.epoch <= config.warmup_epochs:
+    if config.sampler != "dans":
+        lines.append(triplet_table.no_fakes(config.sampler))
+    if config.waits and own.epoch <= config.warmup_epochs:
+        who = (
+            "the GAN has learned nothing yet, and its fakes are chance"
+            if config.sampler == "dans"
+            else "until then it trains with random negatives, while its generator learns to score facts"
+        )
         lines.append(
-            f"The weights are of epoch {own.epoch:,}, and warm-up lasts to {config.warmup_epochs:,}: the GAN has "
-            "learned nothing yet, and its fakes are chance."
+            f"The weights are of epoch {own.epoch:,}, and warm-up lasts to {config.warmup_epochs:,}: {who}."
         )
     st.markdown("  \n".join(lines))
 
@@ -231,10 +235,10 @@ def show_side(asked: Asked, side: str, lanes: list[Lane]) -> None:
 
 def show_card(lane: Lane) -> None:
     run = f"Run {shell.plain(lane.shown.run, 64)}" if lane.shown.run else "The run chosen above"
-    heading = f"{triplet_table.mark(lane.source)} **{shell.plain(triplet_table.title(lane.source), 40)}**"
+    heading = f"{triplet_table.mark(lane.source)} **{shell.plain(lane.title, 40)}**"
     with st.container(border=True, height="stretch", gap="xxsmall"):
         st.markdown(
-            f"{heading} · {shell.plain(lane.shown.label, 60)}",
+            f"{heading} · {shell.plain(lane.run, 60)}" if lane.run else heading,
             help=f"{run}, weights of epoch {lane.shown.epoch:,}.",
         )
         st.markdown("  \n".join(triplet_table.card(lane)))
@@ -244,7 +248,8 @@ def show_table(asked: Asked, shown: list[Shown]) -> None:
     rows, names = triplet_table.table(shown)
     several_runs = len({part.run for part in shown}) > 1
     hidden = {"side": len(asked.sides) == 1, "run": not several_runs}
-    hidden |= dict.fromkeys(("D_adv", "D_aux"), rows["D_adv"].isna().all())
+    hidden |= {name: rows[name].isna().all() for name in ("D_adv", "weight")}
+    hidden |= {"D_aux": (rows["D_aux"] == "–").all()}
     chosen, state = asked.own.raw("negative"), st.session_state
     state["triplet_rows"] = {"selection": {"rows": [names.index(chosen)] if chosen in names else []}}
 

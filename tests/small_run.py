@@ -17,12 +17,12 @@ ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = 2
 
 
-def trained(root: Path, run_id: str, sampler: str = "dans", dataset: str = "nations") -> Run:
-    """A finished run of six epochs, two of them warm-up, with snapshots at 0, 3 and 6."""
+def trained(root: Path, run_id: str, sampler: str = "dans", dataset: str = "nations", **more: object) -> Run:
+    """A finished run of six epochs, two of them warm-up, with snapshots at 0, 3 and 6; `more` are settings."""
     from dans_core.drive import drive
 
     small = {"epochs": 6, "dim": 16, "negatives": 8, "eval_every": 3, "snapshot_every": 3}
-    config = Config(sampler=sampler, warmup_epochs=WARM_UP, **small)
+    config = Config(sampler=sampler, warmup_epochs=WARM_UP, **small, **more)
     kg = KnowledgeGraph.load(dataset)
     with RunWriter.create(root, run_id, config, kg.name, kg.hash, dataset) as writer:
         assert drive(writer, Trainer(kg, config), stop=lambda: False) == "finished"

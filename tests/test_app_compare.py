@@ -388,7 +388,7 @@ def test_the_run_looked_at_and_its_twin_are_shown_at_first():
     assert titles(app)[-1] == "Relation by relation"
     text = words(app)
     assert "B differs from A in Negatives alone." in text
-    assert "B has no GAN, and so no line in its panels." in text
+    assert "B has no G_E, G_R and D, and so no line in their panels." in text
     assert re.search(
         r"B and A: no difference that these 199 triplets could show|B ranks (higher|lower) than A", text
     )

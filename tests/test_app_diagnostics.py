@@ -19,7 +19,7 @@ from dans_app.diagnostics_figures import Axis
 from dans_app.series import Story
 from dans_core import Config, KnowledgeGraph
 from dans_core import runs as core_runs
-from dans_core.events import Diagnostics, HealthWarning, Losses, PathwayHealth
+from dans_core.events import Diagnostics, HealthWarning, Losses, PathwayHealth, SampledHealth
 from dans_core.health import Watch
 from dans_core.runs import Run
 from dans_core.writer import RunWriter
@@ -358,7 +358,7 @@ def test_a_run_without_a_gan_shows_what_it_has_and_says_why_the_rest_is_absent(f
     finished(folder, "a-run", diagnosis(10, gan=False), diagnosis(20, gan=False), sampler="uniform")
     app = screen(run="a-run")
     assert "**Random negatives** outscore the positive in 5" in said(app)
-    assert "no generator" in said(app)
+    assert "what only fakes can do is left out" in said(app)
     assert len(charts(app)) == 3 and "G_R" not in " ".join(charts(app))
 
 
@@ -419,6 +419,64 @@ def test_a_trained_run_fills_every_chart(folder):
     app = screen(run="trained")
     assert len(charts(app)) == 11 and "Without FiLM" in said(app)
     assert not any("nothing measured" in alt for alt in charts(app))
+
+
+def own(epoch: int, **values: float) -> Diagnostics:
+    """A diagnosis of a sampler without a GAN."""
+    chosen = {"outscores_random": 0.7, "outscores_positive": 0.2, "mean_score": -1.0, "false_negatives": 0.51}
+    sampled = SampledHealth(**chosen | values, scores=(-4, -2, -1, 0, 1), hardness=(-5, -3, -2, -1, 0))
+    return dataclasses.replace(diagnosis(epoch, gan=False), sampled=sampled)
+
+
+def test_the_verdict_on_a_sampler_in_full():
+    (verdict,) = words.verdicts(own(1), "kbgan")
+    assert verdict.replace("\N{NO-BREAK SPACE}", " ") == (
+        ":yellow[★] **KBGAN**: its negatives are **harder than random negatives** (70 % outscore one) and outscore "
+        "the positive in 20 % of cases (random: 5 %). 51 % are known facts, **far more than random negatives** "
+        "(10 %): the model is taught that so many true facts are false."
+    )
+    assert "is taught" not in words.verdicts(own(1, false_negatives=0.12), "kbgan")[0]
+
+
+def test_the_own_negatives_of_a_sampler_stand_beside_random_ones(folder):
+    finished(folder, "a-run", own(10), own(30, false_negatives=0.3), sampler="kbgan")
+    app = screen(run="a-run", epoch="10")
+    assert "**KBGAN**: its negatives are" in said(app)
+    assert "Warm-up lasts to epoch 20: random negatives are trained on" in said(app)
+    assert len(charts(app)) == 4
+    assert "KBGAN 51\N{NO-BREAK SPACE}%, Random 10\N{NO-BREAK SPACE}%" in charts(app)[3]
+    assert "KBGAN median -1.00, from -4.00 to 1.00" in charts(app)[0]
+    rows = app.dataframe[0].value.set_index("figure")
+    assert list(rows.columns) == ["KBGAN", "random", "positive"]
+    assert rows.loc["nearest entity is a known fact", "KBGAN"].startswith("51")
+    assert rows.loc["against the positive, 95 %", "KBGAN"] == "+0.00"
+    assert "effective rank" not in rows.index
+    every = words.history([own(10)], "kbgan")
+    assert every["source"].tolist() == ["KBGAN", "random", "positive"]
+    assert "Warm-up" not in said(screen(run="a-run"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "charted", "missing"),
+    [
+        ({"sampler": "nscaching"}, 4, "G_"),
+        ({"sampler": "kbgan"}, 4, "G_"),
+        ({"sampler": "one-vs-all"}, 3, "G_"),
+        ({"pathways": "G_R", "film": "frozen", "aux_weight": 0.0}, 11, "G_E"),
+        ({"pathways": "G_E"}, 11, "G_R"),
+        ({"film": "none"}, 11, "without FiLM"),
+    ],
+)
+def test_a_trained_run_charts_what_it_has_and_nothing_else(folder, settings, charted, missing):
+    small_run.trained(folder, "trained", **settings)
+    app = screen(run="trained")
+    assert len(charts(app)) == charted and missing not in " ".join(charts(app))
+    assert not any("nothing measured" in alt for alt in charts(app))
+    assert missing not in " ".join(app.dataframe[0].value["figure"]) + " ".join(
+        app.dataframe[0].value.columns
+    )
+    if missing == "without FiLM":
+        assert "FiLM" not in said(app)
 
 
 def test_the_story_keeps_every_diagnosis(folder):

@@ -16,11 +16,12 @@ from dans_app import curves, graph, jobs, live, settings, shell, theme
 from dans_app.series import Curve, Story, thin
 from dans_core import export
 from dans_core import runs as core_runs
-from dans_core.config import PRESETS, Config, parse
+from dans_core.config import PRESETS, Config, matters, parse
 from dans_core.errors import InputError
 from dans_core.events import Finished, HealthWarning, Losses, Ranking
 from dans_core.runs import Run
 from dans_core.writer import RunWriter
+from tests import small_run
 
 ROOT = Path(__file__).resolve().parents[1]
 WAIT = 60
@@ -237,18 +238,78 @@ def shell_unescaped(text: str) -> str:
 # --- the widgets of the settings
 
 
-def test_every_setting_has_a_widget_with_its_title_reason_and_bounds():
-    app = screen()
-    widgets = {
-        item.key: item for kind in ("number_input", "toggle", "button_group") for item in app.get(kind)
-    }
-    for name, field in Config.model_fields.items():
-        widget = widgets[settings.key(name)]
-        assert widget.label == field.title
-        assert field.description in widget.help
-        if field.annotation in (int, float):
-            low, high = settings.bounds(name)
-            assert (widget.min, widget.max) == (low, high)
+def widgets(app) -> dict:
+    """The widgets of settings, by name, on a page or in a part of it."""
+    kinds = ("number_input", "toggle", "button_group", "selectbox")
+    found = {item.key: item for kind in kinds for item in app.get(kind)}
+    keys = {settings.key(name): name for name in Config.model_fields}
+    return {keys[key]: item for key, item in found.items() if key in keys}
+
+
+def unused(app: AppTest) -> dict:
+    """Those in the closed part for what the sampler does not use."""
+    return widgets(next(part for part in app.expander if part.label.startswith("Not used by")))
+
+
+def test_each_sampler_shows_the_settings_that_it_uses_with_title_reason_and_bounds():
+    app, seen = screen(), set()
+    assert app.selectbox(key="sampler").options == list(theme.SAMPLERS.values())
+    for sampler in (
+        "one-vs-all",
+        "popularity",
+        "self-adversarial",
+        "sans",
+        "mcns",
+        "nscaching",
+        "kbgan",
+        "dans",
+    ):
+        app.selectbox(key="sampler").set_value(sampler).run()
+        assert not app.exception
+        assert theme.SAMPLERS_ABOUT[sampler] in [caption.value for caption in app.caption]
+        every, hidden = widgets(app), unused(app)
+        assert every.keys() == Config.model_fields.keys()
+        assert hidden.keys() == {name for name in Config.model_fields if not matters(name, sampler)}
+        seen |= every.keys() - hidden.keys()
+        for name, widget in every.items():
+            field = Config.model_fields[name]
+            assert widget.label.removesuffix(" :primary[●]") == field.title
+            assert field.description in widget.help
+            if field.annotation in (int, float):
+                assert (widget.min, widget.max) == settings.bounds(name)
+    assert seen == Config.model_fields.keys()
+
+
+def test_a_setting_that_the_sampler_does_not_use_is_kept_and_told():
+    app = screen(sampler="Uniform", set_temperature="2", set_lr="0.02")
+    assert unused(app)["temperature"].value == 2
+    said = shell_unescaped(texts(app))
+    assert "not used by Uniform: Temperature 2" in said
+    assert "Changed: Negatives Uniform, Learning rate, base 0.02" in said
+    app.selectbox(key="sampler").set_value("self-adversarial").run()
+    assert "temperature" not in unused(app) and widgets(app)["temperature"].value == 2
+    assert "but not used" not in texts(app)
+    app.selectbox(key="sampler").set_value("nscaching").run()
+    assert unused(app)["temperature"].value == 2
+    next(button for button in app.button if button.label == "Undo to defaults").click().run()
+    assert app.selectbox(key="sampler").value == "dans"
+    app.selectbox(key="sampler").set_value("self-adversarial").run()
+    assert widgets(app)["temperature"].value == 1, "not what the address once said"
+
+
+def test_the_loss_of_one_vs_all_is_softmax_unless_it_is_chosen():
+    app = screen(sampler="one-vs-all")
+    assert widgets(app)["loss"].value == "softmax" and "Base loss" not in texts(app)
+    app.selectbox(key="sampler").set_value("uniform").run()
+    assert widgets(app)["loss"].value == "bce"
+    app.selectbox(key="sampler").set_value("one-vs-all").run()
+    assert widgets(app)["loss"].value == "softmax"
+    widgets(app)["loss"].set_value("bce").run()
+    assert "Base loss Binary" in texts(app)
+    app.selectbox(key="sampler").set_value("uniform").run()
+    assert widgets(app)["loss"].value == "bce"
+    assert screen(sampler="One-vs-all", set_loss="Binary").session_state["set_loss"] == "bce"
+    assert screen(sampler="Uniform", set_loss="Softmax").session_state["set_loss"] == "softmax"
 
 
 def test_changed_settings_are_marked_and_undone():
@@ -427,7 +488,7 @@ def test_empty_axes_are_replaced_by_the_reason():
     story = Story("r")
     story.take(losses(1, warm_up=True))
     assert "Warm-up" in panels(story, Config())["generator"]["empty"]
-    assert "at random" in panels(story, Config(sampler="uniform"))["discriminator"]["empty"]
+    assert panels(story, Config(sampler="uniform")).keys() == {"base", "ranking"}
     assert f"epoch {Config().eval_every}" in panels(story, Config())["ranking"]["empty"]
 
 
@@ -465,6 +526,10 @@ def test_the_floor_of_another_data_set_is_not_shown():
         Config(epochs=40, seed=5, sampler="uniform"),
         Config(warmup_epochs=7, lr=0.02, score_message_edges=False, loss="softmax"),
         Config(**PRESETS["paper"]),
+        Config(**PRESETS["released-faults"]),
+        Config(sampler="one-vs-all"),
+        Config(sampler="one-vs-all", loss="bce"),
+        Config(sampler="kbgan", candidates=7, warmup_epochs=3),
     ],
 )
 def test_the_command_repeats_the_run(tmp_path, config):
@@ -496,6 +561,76 @@ def test_a_twin_is_compared_without_a_winner(tmp_path):
     assert "Train the twin" not in [button.label for button in app.button]
     app.toggle(key="dans_show_twin").set_value(True).run()
     assert not app.exception
+
+
+def test_a_twin_that_cannot_be_trained_is_a_sentence(tmp_path):
+    make_run(tmp_path / "runs", "a", Config(epochs=4, sampler="uniform", negatives=2))
+    app = screen(run="a")
+    assert "A twin with DANS cannot be trained" in texts(app) and "at least 4" in texts(app)
+    assert "Train the twin" not in [button.label for button in app.button]
+
+
+def test_a_uniform_run_beside_its_twin_has_the_panels_of_the_gan():
+    story, twin = Story("r"), Story("t")
+    story.take(losses(1, warm_up=True))
+    twin.take(losses(1))
+    shown = panels(story, Config(sampler="uniform"), twin=twin, twin_name="DANS")
+    assert [line["name"] for line in shown["generator"]["series"]] == ["G_E, DANS", "G_R, DANS"]
+
+
+@pytest.mark.parametrize("sampler", ["nscaching", "kbgan", "one-vs-all"])
+def test_a_run_of_another_sampler_says_what_it_is_and_has_no_panels_of_a_gan(tmp_path, sampler):
+    run = small_run.trained(tmp_path / "runs", "own", sampler)
+    app = screen(run="own")
+    said, title = texts(app), theme.SAMPLERS[sampler]
+    assert f"Nations · ComplEx · {title}" in shell_unescaped(said)
+    assert f"**{title}.** {theme.SAMPLERS_ABOUT[sampler]}" in said
+    assert "sampler *Uniform*" in said and "Health of the negatives" not in said
+    story = Story("own").follow(run)
+    shown = panels(story, run.config)
+    assert shown.keys() == {"base", "ranking"}
+    assert "so there are no fakes" in texts(small_run.screen("map.py", run="own"))
+    warm = live.sentence(run.status.model_copy(update={"state": "running", "epoch": 1}), run.config)
+    assert ("KBGAN’s generator has yet to start" in warm) == (sampler == "kbgan")
+
+
+@pytest.mark.parametrize(
+    ("settings", "without", "lines"),
+    [
+        (
+            PRESETS["released-faults"],
+            "without G_E, with a FiLM that is not trained, without D_aux",
+            "g_r d_adv",
+        ),
+        ({"pathways": "G_E"}, "without G_R, without D_aux", "g_e d_adv"),
+        ({"film": "none"}, "without FiLM", "g_e g_r d_adv d_aux"),
+        ({"random_negatives": False}, "without random negatives", "g_e g_r d_adv d_aux"),
+        ({"aux_weight": 0.0}, "without D_aux", "g_e g_r d_adv"),
+        ({"conditional_d": True}, "with a D that sees the query", "g_e g_r d_adv d_aux"),
+    ],
+)
+def test_an_ablation_says_what_it_leaves_out_and_draws_no_line_of_it(tmp_path, settings, without, lines):
+    run = small_run.trained(tmp_path / "runs", "own", **settings)
+    said = texts(screen(run="own"))
+    assert "no fakes" not in texts(small_run.screen("map.py", run="own"))
+    assert f"**DANS** {without}." in said
+    shown = panels(Story("own").follow(run), run.config)
+    names = [line["name"] for part in ("generator", "discriminator") for line in shown[part]["series"]]
+    looks = {"g_e": theme.G_E, "g_r": theme.G_R, "d_adv": theme.D_ADV, "d_aux": theme.D_AUX}
+    assert names == [looks[name].name for name in lines.split()]
+    assert ("D_aux" in shown["discriminator"]["about"]) == ("d_aux" in lines)
+
+
+def test_the_estimate_knows_what_each_sampler_costs():
+    def seconds(sampler: str, **more) -> float:
+        return jobs.estimate(Config(epochs=100, sampler=sampler, **more), "umls", []).seconds
+
+    dear = ("uniform", "self-adversarial", "nscaching", "sans", "kbgan")
+    costs = [seconds(sampler, warmup_epochs=0) for sampler in dear]
+    assert costs == sorted(costs) and costs[-1] > 3 * costs[0]
+    assert seconds("kbgan", warmup_epochs=50) < seconds("kbgan", warmup_epochs=0)
+    assert seconds("sans", warmup_epochs=50) == seconds("sans", warmup_epochs=0)
+    assert set(jobs._SAMPLER_COST) == set(theme.SAMPLERS) - {"dans", "uniform"}
 
 
 def test_measured_seeds_replace_the_general_remark(tmp_path):

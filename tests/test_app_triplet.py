@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
-from dans_app import beside, inspecting, triplet_asked, wanted
+from dans_app import beside, inspecting, theme, triplet_asked, wanted
 from dans_core import Config, KnowledgeGraph
 from dans_core import runs as core_runs
 from dans_core.runs import Run, list_runs
@@ -270,10 +270,44 @@ def test_a_run_without_a_gan_has_random_negatives_only():
     table = app.dataframe[0].value
     assert set(table["source"]) == {"Positive", "Random"} and table["D_adv"].isna().all()
     assert not {"D_adv", "D_aux", "side", "run"} & set(app.dataframe[0].proto.column_order)
-    sides = ["Random tails", "Random heads", "Both"]
+    sides = ["Negative tails", "Negative heads", "Both"]
     assert app.segmented_control(key="triplet_side").options == sides
     sides = ["Fake tails", "Fake heads", "Both"]
     assert screen(run="with-gan").segmented_control(key="triplet_side").options == sides
+
+
+@pytest.mark.parametrize("sampler", ["nscaching", "self-adversarial", "kbgan", "one-vs-all"])
+def test_the_own_negatives_of_a_sampler_are_shown_by_its_name(tmp_path, monkeypatch, sampler):
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
+    small_run.trained(tmp_path / "runs", "own", sampler)
+    small_run.trained(tmp_path / "runs", "twin", "uniform", loss=Config(sampler=sampler).loss)
+    app, title = screen(run="own", **BRAZIL), theme.SAMPLERS[sampler]
+    own = [] if sampler == "one-vs-all" else [title] * 5
+    table = app.dataframe[0].value
+    assert table["source"].tolist() == ["Positive", *own, *["Random"] * 5, "Positive", *["Random"] * 5]
+    weighed = sampler == "self-adversarial"
+    assert table["weight"].notna().sum() == 5 * weighed
+    assert ("weight" in app.dataframe[0].proto.column_order) == weighed
+    text, alt = re.sub(r"\\(.)", r"\1", words(app)), app.get("plotly_chart")[0].proto.alt
+    assert ((f":yellow[★] **{title}**" in text) and (f"{title} from" in alt)) == bool(own)
+    assert (":small[weight" in text) == weighed
+    assert "random negatives only" not in text
+    assert ("every other entity is a negative" in text) == (not own)
+    if own:
+        app.selectbox(key="triplet_head").set_value(0).run()
+        app = screen(run="own", negative="sampler.2", **BRAZIL)
+        assert app.selectbox(key="triplet_negative").value == "sampler.2" and not app.warning
+        assert len(app.dataframe) == 2
+
+
+def test_an_ablation_shows_the_pathway_that_it_has(tmp_path, monkeypatch):
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
+    small_run.trained(tmp_path / "runs", "own", pathways="G_R", film="none")
+    app = screen(run="own")
+    assert set(app.dataframe[0].value["source"]) == {"Positive", "G_R", "Random"}
+    order = app.dataframe[0].proto.column_order
+    assert "D_adv" in order and "D_aux" not in order
+    assert app.segmented_control(key="triplet_draws").help == "Negatives drawn from G_R and at random."
 
 
 def test_other_runs_come_and_go(trained):

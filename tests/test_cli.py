@@ -17,6 +17,7 @@ import pytest
 
 from dans_core.cli import main
 from dans_core.events import Ranking
+from dans_core.names import SAMPLERS
 from dans_core.records import read_events
 from dans_core.runs import RUNS_DIR_VARIABLE, Run
 from dans_core.writer import RunWriter
@@ -67,8 +68,9 @@ def test_help_answers_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
-    for word in ("evaluate", "inspect", "datasets", "--resume", "[default: (complex)]"):
-        assert word in done.stdout
+    words = " ".join(done.stdout.split())
+    for word in ("evaluate", "inspect", "datasets", "--resume", "[default: (complex)]", *SAMPLERS):
+        assert word in words
 
 
 def test_train_as_json(trained):
@@ -136,6 +138,32 @@ def test_inspect(trained, capsys):
     assert "is no known fact of nations" in capsys.readouterr().out.splitlines()[0]
 
 
+@pytest.mark.parametrize("sampler", ["self-adversarial", "kbgan", "one-vs-all"])
+def test_inspect_shows_the_own_negatives_of_a_sampler(runs_folder, sampler, capsys):
+    more = ["--sampler", sampler, "--epochs", "4", "--out", f"own-{sampler}"]
+    assert main(["train", *SMALL, *more]) == 0
+    assert "L_G" not in capsys.readouterr().out
+    asked = ["inspect", f"own-{sampler}", "--triplet", "brazil", "commonbloc2", "netherlands", "--draws", "3"]
+    assert main([*asked, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    own = [] if sampler == "one-vs-all" else ["sampler"] * 3
+    assert [row["source"] for row in rows] == ["positive", *own, *["random"] * 3]
+    assert main(asked) == 0
+    table = capsys.readouterr().out
+    assert len(re.findall(rf"^ {sampler} ", table, re.MULTILINE)) == len(own)
+    assert ("weight:" in table) == (sampler == "self-adversarial")
+    assert ("every other entity as a negative" in table) == (sampler == "one-vs-all")
+    assert "D real" not in table
+
+
+def test_lines_of_an_ablation_leave_out_what_it_has_not(runs_folder, capsys):
+    assert main(["train", *SMALL, "--preset", "released-faults", "--epochs", "4", "--out", "faults"]) == 0
+    assert re.search(r"L_G R \d\.\d+  L_D adv \d\.\d+  valid", capsys.readouterr().out)
+    assert main(["inspect", "faults", "--triplet", "brazil", "commonbloc2", "netherlands"]) == 0
+    table = capsys.readouterr().out
+    assert "D real" in table and "D G_R" not in table and " G_E " not in table
+
+
 def test_datasets(capsys):
     assert main(["datasets", "--json"]) == 0
     found = {info["name"]: info for info in json.loads(capsys.readouterr().out)}
@@ -154,7 +182,12 @@ def test_datasets(capsys):
         (["train", "--dataset", "umsl"], 'did you mean "umls"'),
         (["train", "--dataset", "/nowhere"], "/nowhere does not exist"),
         (["train", "--decoder", "transe"], "distmult, complex, rotate"),
-        (["train", "--sampler", "kbgan"], "sampler"),
+        (["train", "--sampler", "NSCashing"], "did you mean 'nscaching'?"),
+        (["train", "--sampler", "self_adversarial"], "did you mean 'self-adversarial'?"),
+        (["train", "--decoder", "complx"], "did you mean 'complex'?"),
+        (["train", "--set", "film=froze"], "must be one of trained, frozen, none; did you mean 'frozen'?"),
+        (["train", "--set", "pathways=G-R"], "did you mean 'G_R'?"),
+        (["train", "--preset", "releasedfaults"], "did you mean 'released-faults'?"),
         (["train", "--set", "lr"], "NAME=VALUE"),
         (["train", "--set", "=3"], "NAME=VALUE"),
         (["train", "--set", "lrr=0.1"], "did you mean 'lr'"),

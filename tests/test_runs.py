@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from dans_core import runs
-from dans_core.config import Config
+from dans_core.config import Config, parse
 from dans_core.errors import InputError
 from dans_core.events import Diagnostics, Finished, HealthWarning, Losses, PathwayHealth, Ranking, Snapshot
 from dans_core.kg import KnowledgeGraph
-from dans_core.runs import Run, find_twin, list_runs, open_run, run_id_error, scan_runs
+from dans_core.names import SAMPLERS
+from dans_core.runs import Run, find_twin, list_runs, open_run, run_id_error, scan_runs, twin_config
 from dans_core.writer import RunWriter
 
 CONFIG = Config(epochs=20, dim=8)
@@ -271,6 +272,39 @@ def test_a_twin_differs_in_its_sampler_alone(runs_folder):
     twin = find_twin(open_run("dans"), list_runs())
     assert twin is not None and twin.id == "twin"
     assert find_twin(open_run("other-data"), list_runs()) is None
+    back = find_twin(open_run("twin"), list_runs())
+    assert back is not None and back.id == "dans"
+
+
+def test_the_twin_of_any_sampler_is_uniform_and_what_uniform_does_not_read_does_not_matter(runs_folder):
+    create(runs_folder, "uniform", CONFIG.with_values(sampler="uniform")).close()
+    create(runs_folder, "other-loss", CONFIG.with_values(sampler="uniform", loss="softmax")).close()
+    create(runs_folder, "filtered", CONFIG.with_values(sampler="uniform", filter_known=True)).close()
+    odd = {
+        "temperature": 3.0,
+        "cache_size": 5,
+        "candidates": 9,
+        "warmup_epochs": 1,
+        "lr_g": 0.1,
+        "film": "none",
+    }
+    for sampler in sorted(set(SAMPLERS) - {"uniform"}):
+        create(runs_folder, f"{sampler}-run", CONFIG.with_values(sampler=sampler, **odd)).close()
+        twin = find_twin(open_run(f"{sampler}-run"), list_runs())
+        # One against all others trains by softmax unless told otherwise, and so does its twin.
+        assert twin is not None and twin.id == ("other-loss" if sampler == "one-vs-all" else "uniform")
+    # DANS reads what is odd about this one.
+    assert find_twin(open_run("uniform"), list_runs()) is None
+
+
+def test_the_settings_of_a_twin_keep_what_follows_from_the_sampler():
+    alone = twin_config(Config(sampler="one-vs-all", epochs=40))
+    assert (alone.sampler, alone.loss, alone.warmup_epochs) == ("uniform", "softmax", 20)
+    assert twin_config(Config(sampler="one-vs-all", loss="bce")).loss == "bce"
+    stored = parse(Config(sampler="one-vs-all", epochs=40).model_dump())
+    assert twin_config(stored).model_dump() == alone.model_dump()
+    with pytest.raises(InputError, match="at least 4"):
+        twin_config(Config(sampler="uniform", negatives=2))
 
 
 def test_a_follower_reads_whole_lines_only(runs_folder):

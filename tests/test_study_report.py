@@ -12,8 +12,8 @@ from dans_core.errors import InputError
 from dans_core.names import METRICS
 from dans_core.study.delivery import comparisons_csv, deliver, packed, runs_csv, table_csv
 from dans_core.study.findings import findings, signed
-from dans_core.study.folder import open_study
-from dans_core.study.plan import read_plan
+from dans_core.study.folder import RESULTS, Study, open_study
+from dans_core.study.plan import SHIPPED, read_plan
 from dans_core.study.report import markdown, plain, read_study
 from tests.study_samples import SMALL, small_plan, write_study
 
@@ -372,3 +372,14 @@ def test_every_shipped_study_can_be_reported(tmp_path):
         study = write_study(tmp_path, read_plan(name), triplets=12)
         text = markdown(read_study(study))
         assert text.count("### What it shows") == len(study.plan.parts)
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/*/study.toml")), ids=lambda path: path.parent.name)
+def test_the_shipped_reports_are_those_of_the_shipped_records(path):
+    """Made again from the packed records, they come out as they are; and every run that was asked for is there."""
+    folder = path.parent
+    read = read_study(Study(folder))
+    assert len(read.records) == len(read.plan.jobs)
+    assert markdown(read) == (folder / "report.md").read_text(encoding="utf-8")
+    assert runs_csv(read) == (folder / "runs.csv").read_bytes()
+    assert read.plan.text == (SHIPPED / f"{folder.name}.toml").read_text(encoding="utf-8")

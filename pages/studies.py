@@ -1,0 +1,321 @@
+"""Screen Studies: many runs for one question, with what they say together and every run behind it."""
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from dans_app import exports, shell, study_choice, study_data, study_runs, study_table
+from dans_app import study_figures as figures
+from dans_app import study_words as words
+from dans_app.address import Address
+from dans_app.study_choice import ORDERS, SPLITS, Options, Places, Spot
+from dans_app.study_data import Listed, Listing, Loaded, View
+from dans_app.study_sections import MOST_COLUMNS, Drawn, calm, chart, learned, settings, stability
+from dans_core.names import METRICS
+from dans_core.study import tables
+from dans_core.study.findings import findings as findings_of
+
+TICK = 3.0
+TABLE = "studies_table"
+KINDS = {"md": "text/markdown", "csv": "text/csv", "html": "text/html"}
+
+
+def show() -> None:
+    bar = shell.head("Studies")
+    st.caption("Many runs for one question: which negatives help, how sure that is, and every run behind it.")
+    shell.narrow_hint("The other pages are behind the arrows at the top left.")
+    shell.toolbar(bar, None)
+    found = study_data.listing()
+    places = Places.of(found)
+    if places.key is not None:
+        study_choice.choose_study(places.screen, found, places.key)
+    options = study_choice.options(places.screen)
+    said = st.empty()
+    unreadable(found)
+    if places.key is None:
+        none_yet()
+    else:
+        with shell.told("This study cannot be shown"):
+            study(places, found.studies[places.key], options)
+            with st.expander(
+                "Start a study", icon=":material/play_arrow:", key="studies_start", on_change="rerun"
+            ) as more:
+                if more.open:
+                    how_to_start()
+    if places.screen.message:
+        said.warning(places.screen.message, icon=":material/link_off:")
+
+
+def unreadable(found: Listing) -> None:
+    for key, reason in list(found.unreadable.items())[:5]:
+        st.warning(
+            f"Study “{shell.plain(key)}” cannot be read: {shell.plain(reason, 300)}.",
+            icon=":material/folder_off:",
+        )
+    if len(found.unreadable) > 5:
+        st.caption(f"And {len(found.unreadable) - 5:,} more that cannot be read.")
+
+
+# --- none yet --------------------------------------------------------------------------------------------------
+
+
+def none_yet() -> None:
+    st.info(
+        "There is no study yet. One is started in a terminal, and shows up here while it runs.",
+        icon=":material/science:",
+    )
+    how_to_start()
+
+    @st.fragment(run_every=TICK)
+    def waiting() -> None:
+        if study_data.listing().studies:
+            st.rerun()
+
+    waiting()
+
+
+def how_to_start() -> None:
+    for plan in study_data.shipped_plans():
+        asks = f"**{shell.plain(plan.title)}**: {shell.plain(plan.question, 300)}"
+        st.markdown(f"{asks}  \n:small[{shell.plain(words.size(plan), 200)}]")
+        st.code(f"python -m dans_core study {plan.name}", language="bash")
+    st.caption(
+        "The times are rough: before it begins, the command times each kind of run and says what it will take. Stopped "
+        "with Ctrl-C, the same command goes on with it. Your own question is a file like those in assets/studies: "
+        "`python -m dans_core study FILE.toml`."
+    )
+
+
+# --- a study ---------------------------------------------------------------------------------------------------
+
+
+def study(places: Places, listed: Listed, options: Options) -> None:
+    loaded = study_data.load(listed)
+    plan = loaded.plan
+    st.subheader(shell.plain(plan.title, 200), anchor=False)
+    if plan.question:
+        st.markdown(shell.plain(plan.question, 400))
+    how_far(loaded)
+    damaged(loaded)
+    study_choice.choose_part(places.study, loaded, places.number)
+    view = study_data.view(loaded, places.number, options.metric)
+    spot = study_choice.spot(places.part, view)
+    drawn: Drawn = []
+    findings(view)
+    ran_on(loaded)
+    controls(places.screen, options)
+    if view.part.figure == "line":
+        settings(loaded, options, drawn)
+    if view.part.figure == "stability":
+        stability(places.study, view, spot, drawn)
+    results(places.part, loaded, view, spot, options)
+    differences(view, spot, options, drawn)
+    by_seed(places.part, loaded, view, spot, options, drawn)
+    if view.part.figure != "stability":
+        learned(view, spot, options, drawn)
+        calm(view, spot, options, drawn)
+    runs(places.part, loaded, view, spot)
+    downloads(loaded, view, options, drawn)
+
+
+def how_far(loaded: Loaded) -> None:
+    """How many runs there are and which are under way; looks for new ones while any is to come."""
+    if not loaded.left:
+        return
+
+    @st.fragment(run_every=None if loaded.shipped else TICK)
+    def ticking() -> None:
+        now = study_data.listing().studies.get(loaded.listed.key)
+        if now is None or now.plan is not loaded.plan or study_data.load(now).stamp != loaded.stamp:
+            st.rerun()
+        going = study_data.going(loaded)
+        left = study_data.seconds_left(loaded, len(going))
+        done = 1 - len(loaded.left) / loaded.listed.total
+        st.progress(done, text=words.progress(loaded, going, left))
+        if going:
+            st.caption("  \n".join(["Being trained now:", *map(shell.plain, words.training_now(going))]))
+        elif not loaded.shipped:
+            st.caption("This goes on with it:")
+            st.code(words.command(loaded), language="bash")
+
+    ticking()
+
+
+def damaged(loaded: Loaded) -> None:
+    if loaded.problem:
+        st.warning(
+            f"What it ran on is not known: {shell.plain(loaded.problem, 300)}.", icon=":material/warning:"
+        )
+    if loaded.damaged:
+        run, reason = next(iter(loaded.damaged.items()))
+        many = (
+            f"{len(loaded.damaged):,} records cannot be read and are left out"
+            if len(loaded.damaged) > 1
+            else (f"The record of {shell.plain(run)} cannot be read and is left out")
+        )
+        st.warning(f"{many}: {shell.plain(reason, 300)}.", icon=":material/warning:")
+
+
+def findings(view: View) -> None:
+    found = findings_of(view.table)
+    if found:
+        with st.container(border=True):
+            st.markdown("\n".join(f"- {shell.plain(sentence, 600)}" for sentence in found))
+
+
+def ran_on(loaded: Loaded) -> None:
+    with st.expander(
+        "What it ran on", icon=":material/info:", key="studies_ran_on", on_change="rerun"
+    ) as opened:
+        if opened.open:
+            facts = words.ran_on(loaded)
+            st.dataframe(
+                facts,
+                hide_index=True,
+                height="content",
+                width=640,
+                alt="Data set, seeds, machine and versions of the study.",
+            )
+
+
+def controls(place: Address, options: Options) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        place.segmented("metric", "Measure", METRICS, options.metric, words.METRICS_HELP)
+        place.segmented("split", "Measured on", SPLITS, options.split, words.SPLIT_HELP)
+        place.segmented("order", "Rows", ORDERS, options.order, "Best first: by the mean over the columns.")
+
+
+# --- the table and what beats what -----------------------------------------------------------------------------
+
+
+def results(place: Address, loaded: Loaded, view: View, spot: Spot, options: Options) -> None:
+    metric, split = options.metric, options.split
+    title = f"{METRICS[metric]} on {split}"
+    title = f"{shell.plain(view.part.title, 120)}: {title}" if len(loaded.plan.parts) > 1 else title
+    st.subheader(title, anchor=False, help=words.HOW)
+    if view.part.note:
+        st.caption(shell.plain(view.part.note, 600))
+    rows = words.ordered(view, options.order == "value", metric, split)
+
+    def pressed() -> None:
+        if (at := study_table.picked(TABLE)) and at[0] < len(view.rows) and at[1] < len(view.columns):
+            study_choice.go(place, view, view.rows[at[0]], view.columns[at[1]])
+
+    data = words.table_data(view, rows, metric, split, floor(loaded, options), (spot.row, spot.column))
+    study_table.show(data, TABLE, pressed)
+    st.caption("  \n".join(part for part in (words.legend(view, split), words.not_there(view)) if part))
+
+
+def floor(loaded: Loaded, options: Options) -> float | None:
+    """The popularity floor of this metric, which is known for test."""
+    return loaded.about.floor.get(options.metric) if loaded.about and options.split == "test" else None
+
+
+def differences(view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
+    if not view.comparisons:
+        return
+    reference = shell.plain(view.row_title(view.reference))
+    st.subheader(
+        f"Against {reference}, on test",
+        anchor=False,
+        help="Right of the line a row does better than the reference. An interval that crosses the line leaves it open "
+        f"who is better. {words.HOW}",
+    )
+    ends = figures.reach(view)
+    columns = view.columns if len(view.columns) <= MOST_COLUMNS else (spot.column,)
+    for holder, column in zip(st.columns(len(columns)), columns, strict=True):
+        with holder:
+            rows = words.ordered(view, options.order == "value", options.metric, "test", column)
+            title = view.column_name(column)
+            if title:
+                st.markdown(f"**{shell.plain(title)}**")
+            chart(
+                drawn,
+                f"Against {view.row_title(view.reference)}" + f", {title}" * bool(title),
+                figures.forest(view, column, rows, ends),
+                figures.forest_alt(view, column, rows),
+                f"studies_forest_{view.columns.index(column)}",
+            )
+
+
+# --- the seeds behind the means --------------------------------------------------------------------------------
+
+
+def by_seed(place: Address, loaded: Loaded, view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
+    st.subheader(
+        "Every run",
+        anchor=False,
+        help="A dot is a run with one seed; bar and line: mean and standard deviation.",
+    )
+    if len(view.columns) > 1:
+        names = {study_choice.token(column): shell.plain(view.column_name(column)) for column in view.columns}
+        title = " and ".join(tables.title(axis.name) for axis in view.part.columns)
+        place.segmented(
+            "column", title, names, study_choice.token(spot.column), "Which column is drawn from here on."
+        )
+    column = spot.column
+    rows = words.ordered(view, options.order == "value", options.metric, options.split, column)
+    figure = figures.strip(
+        view, column, rows, options.metric, options.split, floor(loaded, options), (spot.row, spot.seed)
+    )
+    key = "studies_strip"
+
+    def clicked() -> None:
+        points = st.session_state[key]["selection"]["points"]
+        if points and (at := points[0].get("customdata")):
+            _, row, seed = at
+            if row in range(len(view.rows)) and seed in view.plan.seeds:
+                study_choice.go(place, view, view.rows[row], column, seed)
+
+    alt = figures.strip_alt(view, column, rows, options.metric, options.split)
+    drawn.append(("Every run", figure, alt))
+    st.plotly_chart(
+        figure,
+        key=key,
+        alt=alt,
+        config=exports.config("Every run"),
+        on_select=clicked,
+        selection_mode="points",
+    )
+    st.caption("Click a dot to open its run below.")
+
+
+# --- runs and files --------------------------------------------------------------------------------------------
+
+
+def runs(place: Address, loaded: Loaded, view: View, spot: Spot) -> None:
+    st.subheader(f"Runs of {shell.plain(words.place(view, spot.row, spot.column))}", anchor=False)
+    study_runs.choose_row(place, view, spot)
+    study_runs.show(place, loaded, view, spot)
+
+
+def downloads(loaded: Loaded, view: View, options: Options, drawn: Drawn) -> None:
+    st.subheader("Take it with you", anchor=False)
+    name = f"{loaded.plan.name} {view.part.title}" if len(loaded.plan.parts) > 1 else loaded.plan.name
+    rows = words.frame(view, list(view.rows), options.metric, options.split)
+    table = exports.file_name(f"{name} {options.metric} {options.split}", "csv")
+    every = exports.file_name(f"{loaded.plan.name} runs", "csv")
+    charts = exports.file_name(f"{name} charts", "html")
+    with st.container(horizontal=True, gap="small"):
+        file("Report", partial(words.report_text, loaded), f"{loaded.plan.name}.md", words.REPORT_HELP)
+        file("This table", partial(exports.csv, rows), table, words.TABLE_HELP)
+        file("Every run", lambda: exports.csv(words.runs_frame(loaded)), every, words.RUNS_HELP)
+        file("Charts", partial(exports.charts, drawn, loaded.plan.title), charts, words.CHARTS_HELP)
+
+
+def file(label: str, make: Callable[[], bytes], name: str, about: str) -> None:
+    st.download_button(
+        label,
+        make,
+        file_name=name,
+        mime=KINDS[name.rpartition(".")[2]],
+        key=f"studies_file_{label}",
+        icon=":material/download:",
+        on_click="ignore",
+        help=about,
+    )
+
+
+shell.guard()
+show()
