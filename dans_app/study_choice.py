@@ -55,12 +55,16 @@ class Places:
 
     @classmethod
     def of(cls, listing: Listing) -> Places:
-        """What the address asks for; `key` is None where there is no study. Without an address the first whole one."""
+        """What the address asks for; `key` is None where there is no study.
+
+        Without an address it is a study of one's own, a whole one if there is, else the first that came along.
+        """
         studies = listing.studies
         screen = Address("studies", "")
         wish = screen.raw("study")
-        whole = (key for key, listed in studies.items() if listed.done == listed.total)
-        key = wish if wish in studies else next(itertools.chain(whole, studies), None)
+        own = {key: listed for key, listed in studies.items() if not listed.study.shipped}
+        whole = (key for key, listed in own.items() if listed.done == listed.total)
+        key = wish if wish in studies else next(itertools.chain(whole, own, studies), None)
         study = Address("studies", key or "", "study")
         tokens = [str(number + 1) for number in range(len(studies[key].plan.parts))] if key else ["1"]
         text = study.raw("part")

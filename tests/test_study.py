@@ -43,6 +43,9 @@ decoder = ["distmult", "complex"]
 """
 
 
+LONG = [number / 1000 for number in range(1, 101)]
+
+
 def study_file(folder: Path, epochs: int = 30, text: str = SMALL) -> Path:
     file = folder / "small.toml"
     file.write_text(text.replace("{epochs}", str(epochs)))
@@ -126,7 +129,10 @@ def test_a_study_that_is_killed_again_and_again_comes_to_the_same_table(
     """The study is killed with SIGKILL at random moments, and so are some of its training processes."""
     chance = random.Random(1)
     words, env = command(tmp_path, study_file(tmp_path), "--workers", 2)
+    during = 0
     for attempt in range(6):
+        if len(outcome(tmp_path)) == 8:
+            break
         process = subprocess.Popen(words, env=env, cwd=ROOT, stdout=subprocess.DEVNULL)
         if attempt:
             # While it trains, and once before that.
@@ -139,7 +145,8 @@ def test_a_study_that_is_killed_again_and_again_comes_to_the_same_table(
                 os.kill(chance.choice(victims), signal.SIGKILL)
         process.kill()
         process.wait()
-    assert len(outcome(tmp_path)) < 8, "the study was too quick to be killed at all"
+        during += bool(changes(tmp_path)) and len(outcome(tmp_path)) < 8
+    assert during, "the study was never killed while it trained"
     wait_for(lambda: not processes_of(tmp_path), "training processes outlive a killed study")
     done = conduct(tmp_path, tmp_path / "small.toml")
     assert done.returncode == 0, done.stderr
@@ -238,6 +245,51 @@ def test_other_triplets_under_the_same_name_are_refused(tmp_path: Path) -> None:
     refused = conduct(tmp_path, file)
     assert refused.returncode == 2 and "was begun on other triplets" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_data_that_was_moved_is_the_same_data(tmp_path: Path) -> None:
+    """The same folder of triplets elsewhere: no run is made again, and a new one finds it."""
+    data = tmp_path / "here" / "data"
+    data.mkdir(parents=True)
+    for split in ("train", "valid", "test"):
+        (data / f"{split}.txt").write_text("a\tr\tb\nb\tr\tc\nc\tr\ta\n")
+    text = SMALL.replace('["dans", "nscaching"]', '["uniform"]')
+    first = study_file(tmp_path, epochs=3, text=text.replace('"nations"', f'"{data}"'))
+    assert conduct(tmp_path, first).returncode == 0
+    moved = (tmp_path / "here").rename(tmp_path / "there") / "data"
+    second = text.replace('"nations"', f'"{moved}"').replace("seeds = 2", "seeds = 3")
+    done = conduct(tmp_path, study_file(tmp_path, epochs=3, text=second))
+    assert done.returncode == 0, done.stderr
+    assert "4 are done already" in done.stdout and "6 of 6 runs are done" in done.stdout
+
+
+def test_a_run_that_a_viewer_stops_is_told(tmp_path: Path) -> None:
+    file = study_file(tmp_path, epochs=3000, text=SMALL.replace('["dans", "nscaching"]', '["uniform"]'))
+    words, env = command(tmp_path, file, "--workers", 1)
+    process = subprocess.Popen(
+        words, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    stopped: set[str] = set()
+    while process.poll() is None:
+        for run in list_runs(tmp_path):
+            if run.id not in stopped and run.status.state == "running":
+                run.request(stop=True)
+                stopped.add(run.id)
+        time.sleep(0.05)
+    _, stderr = process.communicate()
+    assert process.returncode == 1 and len(stopped) == 4
+    assert "stopped by someone else" in stderr and "the same command goes on with it" in stderr
+
+
+def test_without_processes_every_run_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dans_core.study.crew import Processes
+    from dans_core.study.orders import Order
+
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    order = Order(kind="time", run="a", config={}, study="s", source="nations", root=str(tmp_path))
+    with Processes(2) as crew:
+        (reply,) = (reply for reply in crew.carry_out([order]) if reply is not None)
+    assert "no process could be started" in reply.error
 
 
 def test_a_run_that_diverges_is_a_result(tmp_path: Path) -> None:
@@ -349,6 +401,9 @@ def test_variants_multiply_with_the_grid_and_take_presets() -> None:
         ('title = "t"\n[grid]\nsampler = ["unifrom"]', "sampler = 'unifrom': must be one of dans, uniform"),
         ('title = "t"\n[grid]\nsamplers = ["uniform"]', "no setting 'samplers'; did you mean 'sampler'"),
         ('title = "t"\n[grid]\nseed = [1]', "seed is given by seeds"),
+        ('title = "t"\n[grid]\nvariant = ["a"]', "variant is no setting"),
+        ('title = "t"\nseeds = 10000000000\n[grid]\nsampler = ["uniform"]', "more than 10,000 runs"),
+        (f"title = 't'\n[grid]\nlr = {LONG}\nl2 = {LONG}\nsigma = {LONG}", "asks for 1,000,000 settings"),
         ('title = "t"\nseeds = 0\n[grid]\nsampler = ["uniform"]', "seeds = 0"),
         ('title = "t"\nseeds = [1, 1]\n[grid]\nsampler = ["uniform"]', "list of different seeds"),
         ('title = "t"\nseeds = "many"\n[grid]\nsampler = ["uniform"]', "seeds"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dans_core.cli.output import print_json
+from dans_core.errors import InputError
 from dans_core.shelf import clean
 from dans_core.study.folder import open_study
 
@@ -39,6 +40,8 @@ def report(
     ] = False,
 ) -> None:
     """Write what a study found: tables over seeds, comparisons and plain findings, as Markdown and CSV."""
+    if to is not None and not to.strip():
+        raise InputError("--to is empty; expected a folder")
     found = open_study(study)
     from dans_core.study.delivery import deliver
     from dans_core.study.findings import findings

@@ -78,6 +78,7 @@ def _conduct(conduct: Conduct, crew: Crew, stop: Any, teller: _Words | _Json) ->
             estimate = conduct.estimate(crew, teller.timed)
         except InputError:
             if stop.asked:
+                print("stopped; the same command begins where it was left", file=sys.stderr)
                 return 130
             raise
         teller.estimated(estimate, crew)
@@ -92,9 +93,12 @@ def _conduct(conduct: Conduct, crew: Crew, stop: Any, teller: _Words | _Json) ->
         teller.end(None, None)
     for error in conduct.errors.values():
         print(f"error: {error}", file=sys.stderr)
+    if conduct.stopped and not stop.asked:
+        listed = ", ".join(conduct.stopped[:3]) + (" and others" if len(conduct.stopped) > 3 else "")
+        print(f"error: stopped by someone else: {listed}; the same command goes on with it", file=sys.stderr)
     if stop.asked and len(conduct.records) < len(conduct.plan.jobs):
         return 130
-    return 1 if conduct.errors else 0
+    return 1 if conduct.errors or conduct.stopped else 0
 
 
 class _Words:

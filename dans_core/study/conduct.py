@@ -35,7 +35,7 @@ class Conduct:
     todo: jobs without a record, in their order.
     records: those that were there, and those that came since.
     expected: seconds of a run of each kind, as timed before. took: those of each run since, all work included.
-    errors: why runs have neither a record nor were stopped, in words.
+    errors: why runs have no record, in words. stopped: the ids of those that were stopped, by whomever.
     """
 
     study: Study
@@ -46,6 +46,7 @@ class Conduct:
     expected: dict[str, float] = field(default_factory=dict)
     took: dict[str, float] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    stopped: list[str] = field(default_factory=list)
 
     def estimate(self, crew: Crew, heard: Callable[[int, int], None] = lambda done, of: None) -> float:
         """Seconds that what is left will take this crew; each kind of run is timed, for a second or so.
@@ -101,7 +102,7 @@ class Conduct:
             if reply is None:
                 yield None
             elif reply.record is not None:
-                replace(self.study.path / "records" / f"{reply.run}.json", to_json(reply.record))
+                _write(self.study.path / "records" / f"{reply.run}.json", to_json(reply.record))
                 self.note(took=round(before + time.monotonic() - begun, 1))
                 self.records[reply.run] = reply.record
                 self.took[reply.run] = reply.seconds or reply.record.seconds
@@ -109,11 +110,13 @@ class Conduct:
             elif reply.error:
                 self.errors[reply.run] = reply.error
                 yield reply.error
+            else:
+                self.stopped.append(reply.run)
 
     def note(self, **values: object) -> None:
         """Change fields of study.json."""
         about = self.study.about.model_copy(update=values)
-        replace(self.study.path / "study.json", to_json(about))
+        _write(self.study.path / "study.json", to_json(about))
         self.study = Study(self.study.path)
 
     def _measured(self) -> dict[str, float]:
@@ -175,18 +178,27 @@ def conducting(plan: Plan) -> Iterator[Conduct]:
                     "move the folder away, or give the study file another name"
                 )
         else:
-            replace(path / "study.json", to_json(_about(plan, kg)))
-        replace(path / "study.toml", plan.text.encode())
+            _write(path / "study.json", to_json(_about(plan, kg)))
+        _write(path / "study.toml", plan.text.encode())
         for leftover in (path / "records").glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
-        records = Study(path).records()
-        yield Conduct(
-            Study(path),
-            plan,
-            kg,
-            [job for job in plan.jobs if job.run not in records],
-            {job.run: records[job.run] for job in plan.jobs if job.run in records},
-        )
+        study = Study(path)
+        records = study.records()
+        todo = [job for job in plan.jobs if job.run not in records]
+        done = {job.run: records[job.run] for job in plan.jobs if job.run in records}
+        conduct = Conduct(study, plan, kg, todo, done)
+        if study.about.source != (source := source_that_lasts(plan.dataset)):
+            # The same triplets, in another place now.
+            conduct.note(source=source)
+        yield conduct
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file. Raises InputError where it cannot be written, as on a full disk."""
+    try:
+        replace(path, data)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror})") from None
 
 
 def _about(plan: Plan, kg: KnowledgeGraph) -> About:

@@ -20,7 +20,7 @@ ATTEMPTS = 3
 """How often a run is tried whose process was killed, each time from its last checkpoint."""
 
 PATIENCE = 30.0
-"""Seconds that a process has to write its checkpoint when the study is stopped."""
+"""Seconds that a process has to end by itself once there is nothing more to do."""
 
 
 class Crew(Protocol):
@@ -114,9 +114,15 @@ class Processes:
             reply, attempt = None, 0
             while reply is None and attempt < ATTEMPTS and not self._stopping:
                 attempt += 1
-                worker = worker or self._hire()
+                try:
+                    worker = worker or self._hire()
+                except OSError as error:
+                    reply = Reply(run=order.run, error=f"no process could be started ({error.strerror})")
+                    break
                 reply = _ask(worker, order)
                 if reply is None:
+                    # One that answered what is no reply still lives.
+                    worker.kill()
                     worker.wait()
                     self._forget(worker)
                     worker = None

@@ -65,8 +65,11 @@ def execute(
     return record
 
 
-def time_run(config: Config, kg: KnowledgeGraph) -> float:
-    """Seconds that a run with these settings will take in this process, from a few epochs of each of its phases."""
+def time_run(config: Config, kg: KnowledgeGraph, stop: Callable[[], bool] = lambda: False) -> float:
+    """Seconds that a run with these settings will take in this process, from a few epochs of each of its phases.
+
+    Raises Stopped when `stop()` said so.
+    """
     waits = config.waits and config.warmup_epochs > 0
     begun = time.perf_counter()
     trainer = Trainer(
@@ -82,6 +85,8 @@ def time_run(config: Config, kg: KnowledgeGraph) -> float:
     total = time.perf_counter() - begun + _FILES
     phases: dict[bool, list[float]] = {True: [], False: []}
     for event in trainer:
+        if stop():
+            raise Stopped
         if isinstance(event, Losses):
             phases[event.warm_up].append(event.seconds)
     warm_up = config.warmup_epochs if waits else 0

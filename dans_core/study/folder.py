@@ -147,9 +147,11 @@ def studies_dir() -> Path:
 
 
 def list_studies() -> list[Study]:
-    """The studies of this machine by name, then those that come with the program; unreadable ones too."""
+    """The studies of this machine by name, then those that come with the program, main tables first; unreadable too."""
     own = [file.parent for file in sorted(studies_dir().glob("*/study.toml"))]
-    shipped = [file.parent for file in sorted(RESULTS.glob("*/*/study.toml"))]
+    shipped = sorted(
+        (file.parent for file in RESULTS.glob("*/*/study.toml")), key=lambda path: (path.name != "main", path)
+    )
     return [Study(path) for path in (*own, *shipped)]
 
 

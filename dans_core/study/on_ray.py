@@ -89,11 +89,13 @@ class RayCluster:
         for order in there:
             yield _take_up(order, self._graph(order.source)[0])
         remote = self._ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)(obey_there)
-        self._tasks = {
-            remote.remote(order, self._graph(order.source)[1]): order
-            for order in orders
-            if order not in there
-        }
+        for order in orders:
+            if order in there:
+                continue
+            if self._stopped:
+                yield Reply(run=order.run, stopped=True)
+                continue
+            self._tasks[remote.remote(order, self._graph(order.source)[1])] = order
         while self._tasks:
             done, _ = self._ray.wait(list(self._tasks), num_returns=1, timeout=0.5)
             if not done:
@@ -113,7 +115,11 @@ class RayCluster:
                 run=order.run, error=f"run {order.run}: {words[-1] if words else type(error).__name__}"
             )
         if archive is not None:
-            _unpack(archive, Path(order.root), order.run)
+            try:
+                _unpack(archive, Path(order.root), order.run)
+            except OSError as error:
+                where = f"run {order.run} cannot be put into {order.root}"
+                return Reply(run=order.run, error=f"{where} ({error.strerror})")
         return Reply.model_validate(reply)
 
     def _graph(self, source: str) -> tuple[KnowledgeGraph, Any]:

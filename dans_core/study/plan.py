@@ -22,6 +22,7 @@ import difflib
 import hashlib
 import itertools
 import json
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -157,7 +158,8 @@ class Plan:
 
     def run_id(self, config: Config) -> str:
         """The id of the run with these settings, made of the study's name, what it trains and a digest of all."""
-        values = json.dumps([self.dataset, config.model_dump()], sort_keys=True)
+        # Of a path its last part, so that data may be moved; the study compares its hash.
+        values = json.dumps([Path(self.dataset).name, config.model_dump()], sort_keys=True)
         digest = hashlib.sha256(values.encode()).hexdigest()[:8]
         ending = f"-s{config.seed}-{digest}"
         return f"{self.name}-{config.decoder}-{config.sampler}"[: LONGEST_ID - len(ending)] + ending
@@ -225,6 +227,8 @@ def _plan(written: _File, text: str, name: str) -> Plan:
         )
     if written.preset not in PRESETS:
         raise InputError(f"preset = {written.preset!r}: must be one of {', '.join(PRESETS)}")
+    if isinstance(written.seeds, int) and written.seeds > MOST_RUNS:
+        raise InputError(f"seeds = {written.seeds:,}: asks for more than {MOST_RUNS:,} runs")
     seeds = tuple(range(written.seeds)) if isinstance(written.seeds, int) else tuple(written.seeds)
     if not seeds or len(set(seeds)) < len(seeds):
         raise InputError(
@@ -259,11 +263,17 @@ def _part(written: _Part, title: str, shared: Mapping[str, Any]) -> Part:
     for name, steps in written.grid.items():
         if name == "seed":
             raise InputError("grid: seed is given by seeds, not in the grid")
+        if name == VARIANT:
+            raise InputError(
+                f"grid: {VARIANT} is no setting; a list of variants is written as [[{VARIANT}]]s"
+            )
         if not steps or len(set(steps)) < len(steps):
             raise InputError(f"grid: {name} = {steps}: must be a list of different values")
         axes.append(Axis(name, tuple(steps)))
     if not axes:
         raise InputError("there is nothing to compare: give a grid or variants")
+    if (cells_in_all := math.prod(len(axis.values) for axis in axes)) > MOST_RUNS:
+        raise InputError(f"asks for {cells_in_all:,} settings, more than {MOST_RUNS:,}")
     own = {} if isinstance(written, _File) else written.settings
     cells = tuple(_cells(axes, variants, {**shared, **own}))
     names = [axis.name for axis in axes]

@@ -35,7 +35,7 @@ def obey(order: Order, kg: KnowledgeGraph, root: Path, stop: Callable[[], bool])
     try:
         config = config_module.parse(order.config)
         if order.kind == "time":
-            return Reply(run=order.run, seconds=time_run(config, kg))
+            return Reply(run=order.run, seconds=time_run(config, kg, stop))
         begun = time.perf_counter()
         record = execute(Job(order.run, config), order.study, kg, order.source, root, stop)
         return Reply(run=order.run, record=record, seconds=time.perf_counter() - begun)
