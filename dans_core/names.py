@@ -46,3 +46,13 @@ DATASETS = {
 
 METRICS = {"mrr": "MRR", "hits_at_1": "H@1", "hits_at_3": "H@3", "hits_at_10": "H@10", "ndcg_at_5": "NDCG@5"}
 """The metrics of a ranking, in the order of every table."""
+
+
+def duration(seconds: float) -> str:
+    """A time for people: "12 s", "3 min 5 s", "2 h 4 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

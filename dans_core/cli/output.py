@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dans_core.names import duration as duration
+
 
 def print_json(value: Any) -> None:
     """One line of JSON on standard output, at once."""
@@ -39,13 +41,3 @@ def number(value: float | None, digits: int = 3) -> str:
 def counted(count: int, noun: str, plural: str = "") -> str:
     """ "1 epoch", "1,200 epochs"."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
-
-
-def duration(seconds: float) -> str:
-    """A time for people: "12 s", "3 min 5 s", "2 h 4 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

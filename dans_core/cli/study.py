@@ -59,6 +59,8 @@ def study(
         except KeyboardInterrupt:
             crew.stop()
             return 130
+        finally:
+            teller.close()
 
 
 def _crew(workers: int | None, ray: str | None) -> Crew:
@@ -116,7 +118,6 @@ class _Words:
         )  # fmt: skip
         self.task = self.bar.add_task("", left="", visible=False)
         self.left, self.left_at = 0.0, 0.0
-        self.said = time.monotonic()
 
     def begin(self) -> None:
         conduct = self.conduct
@@ -175,6 +176,10 @@ class _Words:
         self.say(f"study: {conduct.study.path}")
         self.say(f"next: {_COMMAND} report {name}")
 
+    def close(self) -> None:
+        """Give the terminal its cursor back, however it ended."""
+        self.bar.stop()
+
     def say(self, text: str) -> None:
         self.console.print(text, soft_wrap=True)
 
@@ -208,3 +213,6 @@ class _Json:
         print_json(
             {"done": done, "took_seconds": took and round(took, 1), "folder": str(self.conduct.study.path)}
         )
+
+    def close(self) -> None:
+        pass

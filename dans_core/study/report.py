@@ -10,7 +10,7 @@ from typing import Any
 from dans_core.config import Config
 from dans_core.errors import InputError
 from dans_core.kg import KnowledgeGraph
-from dans_core.names import DATASETS, METRICS
+from dans_core.names import DATASETS, METRICS, duration
 from dans_core.shelf import clean
 from dans_core.study import tables
 from dans_core.study.convergence import FIGURES, OF_NEGATIVES
@@ -176,21 +176,12 @@ def _budget(configs: Sequence[Config]) -> str:
 
 
 def _time(about: About) -> str:
-    said = "" if about.estimate is None else f"estimated before it began: {_duration(about.estimate)}"
-    took = "" if about.took is None else f"taken: {_duration(about.took)}"
+    said = "" if about.estimate is None else f"estimated before it began: {duration(about.estimate)}"
+    took = "" if about.took is None else f"taken: {duration(about.took)}"
     text = "; ".join(part for part in (said, took) if part)
     if about.estimate and about.took:
         text += f", {about.took / about.estimate:.2f} × the estimate"
     return f"Time of the whole study, {text}." if text else ""
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _setting(value: Any) -> str:
