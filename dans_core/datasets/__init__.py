@@ -24,7 +24,7 @@ Triplet = tuple[str, str, str]
 
 SPLITS = ("train", "valid", "test")
 SUFFIXES = (".txt", ".tsv")
-BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "kg"
+BUNDLED = Path(__file__).resolve().parents[2] / "assets" / "kg"
 DATA_DIR_VARIABLE = "DANS_DATA_DIR"
 
 RECIPROCAL = "⁻¹"
