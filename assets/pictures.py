@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parent / "pictures"
 RUN = "umls-complex-dans"
 SCREENS = {
     "train": f"train?run={RUN}",
+    "data": "data?data=umls&entity=enzyme",
     "map": f"map?run={RUN}&relation=affects",
     "diagnostics": f"diagnostics?run={RUN}",
     "compare": f"compare?runs={RUN},umls-complex-uniform",

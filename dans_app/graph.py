@@ -1,25 +1,15 @@
-"""What the screens know of a data set without torch: its sizes and the popularity floor."""
+"""What the screens know of a data set without torch: its graph, its sizes and the popularity floor."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
+from dans_core import budget
+from dans_core.errors import InputError
 from dans_core.kg import KnowledgeGraph
 
 _BLOCK = 1 << 22
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Counts that decide the cost of a run; `queries` are the distinct (head, relation) of train, both directions."""
-
-    entities: int
-    relations: int
-    train: int
-    queries: int
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -28,11 +18,12 @@ def load(name: str) -> KnowledgeGraph:
     return KnowledgeGraph.load(name)
 
 
-def sizes(kg: KnowledgeGraph) -> Sizes:
-    """The sizes of a graph."""
-    queries = kg.queries("train")
-    distinct = len(np.unique(queries[:, 0] * 2 * kg.num_relations + queries[:, 1]))
-    return Sizes(kg.num_entities, kg.num_relations, len(kg.array("train")), distinct)
+def sizes(name: str) -> budget.Sizes | None:
+    """The sizes of a data set; None where it is not here or cannot be read."""
+    try:
+        return budget.Sizes.of(load(name)) if budget.is_here(name) else None
+    except InputError:
+        return None
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

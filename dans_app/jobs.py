@@ -15,8 +15,13 @@ from pathlib import Path
 import streamlit as st
 
 from dans_app import graph
+from dans_core import budget
+from dans_core.budget import Sizes, predict
 from dans_core.config import Config
 from dans_core.errors import InputError
+from dans_core.names import bytes_in_words as bytes_in_words
+from dans_core.names import epoch_in_words as epoch_in_words
+from dans_core.names import seconds_in_words as seconds_in_words
 from dans_core.records import Status
 from dans_core.runs import Run, list_runs, new_id, runs_dir
 from dans_core.writer import RunWriter
@@ -28,6 +33,9 @@ FIRST_SCREEN = 1.5
 
 FIRST_EPOCHS = 1.0
 """Seconds after a start before the next worker is made ready, which would slow down the first losses of the run."""
+
+_CALIBRATED_BY = 5
+"""Finished runs at most that say how fast this machine is."""
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -75,9 +83,10 @@ class Pool:
         Raises
         ------
         InputError
-            for a data set that cannot be read, a full house, or a folder that cannot be written.
+            for a data set that cannot be read, too little memory, a full house, or a folder that cannot be written.
         """
         kg = graph.load(dataset)
+        check_memory(config, dataset)
         with self._turn:
             self._check_room()
             with RunWriter.create(
@@ -185,13 +194,15 @@ def _log_file() -> Path:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run will take: seconds of training and bytes on disk.
+    """What a run will take: seconds of training, bytes on disk, and bytes of memory at its peak.
 
     `measured` says whether the seconds rest on runs of the same kind (data set, decoder, sampler) of this machine.
     """
 
     seconds: float
+    epoch_seconds: float
     bytes: int
+    memory: int
     measured: bool
 
     def __str__(self) -> str:
@@ -199,126 +210,36 @@ class Cost:
 
 
 def estimate(config: Config, dataset: str, runs: list[Run] | None = None) -> Cost:
-    """Time and disk of a run, before it starts.
+    """What a run will take, before it starts.
 
-    The time is a formula fitted on one machine, times how much slower or faster finished runs (None: those of the
-    runs folder) of the same kind were than the formula says; of any kind, where there is none of the same.
+    The time is the formula of `budget.predict`, times how much slower or faster finished runs (None: those of the runs
+    folder) of the same kind were than the formula says; of any kind, where there is none of the same.
 
     Raises InputError for a data set that cannot be read.
     """
     kg = graph.load(dataset)
-    size = graph.sizes(kg)
-    same, other = [], []
-    for run in list_runs() if runs is None else runs:
-        if run.recorded or run.stored_status.state != "finished":
-            continue
-        alike = (run.meta.hash, run.config.decoder, run.config.sampler) == (
-            kg.hash,
-            config.decoder,
-            config.sampler,
-        )
-        try:
-            reference = size if alike else graph.sizes(graph.load(run.meta.source))
-        except InputError:
-            continue
-        (same if alike else other).append(run.stored_status.seconds / _formula_seconds(run.config, reference))
-    factors = (same or other)[:5]
-    factor = statistics.median(factors) if factors else 1.0
-    return Cost(factor * _formula_seconds(config, size), _formula_bytes(config, size), bool(same))
+    size = Sizes.of(kg)
+    finished = [
+        run
+        for run in (list_runs() if runs is None else runs)
+        if not run.recorded and run.stored_status.state == "finished"
+    ]
+    kind = kg.hash, config.decoder, config.sampler
+    same = [run for run in finished if (run.meta.hash, run.config.decoder, run.config.sampler) == kind]
+    factors: list[float] = []
+    for run in same or finished:
+        of_run = size if run.meta.hash == kg.hash else graph.sizes(run.meta.source)
+        if of_run is not None:
+            factors.append(run.stored_status.seconds / predict(run.config, of_run).run_seconds)
+        if len(factors) == _CALIBRATED_BY:
+            break
+    need = predict(config, size, statistics.median(factors) if factors else 1.0)
+    return Cost(need.run_seconds, need.epoch_seconds, need.disk_bytes, need.memory_bytes, bool(same))
 
 
-_DECODER_COST = {"distmult": 0.9, "complex": 1.0, "rotate": 8.0}
+def check_memory(config: Config, dataset: str) -> str | None:
+    """A warning where a run nearly fills the memory that is free, else None.
 
-_SAMPLER_COST = {
-    "popularity": 9.6,
-    "bernoulli": 0.6,
-    "self-adversarial": 1.6,
-    "nscaching": 12.6,
-    "kbgan": 31.6,
-    "mcns": 1.6,
-    "sans": 22.6,
-    "cake-style": 17.6,
-    "smile-style": 18.6,
-    "one-vs-all": 3.6,
-}
-"""Milliseconds that a sampler adds to an epoch of uniform negatives, *measured* on UMLS with the default settings."""
-
-
-def _formula_seconds(config: Config, size: graph.Sizes) -> float:
-    """Seconds of a run on one core of the machine where the constants were fitted.
-
-    *Measured* there on UMLS with ComplEx: 9 ms an epoch without and 36 to 47 ms with the GAN, 2.5 ms a ranking, and
-    22 ms to measure the negatives, 4 ms where there are only random ones. With RotatE: 38, 80 and 8 ms; the GAN
-    itself costs the same whatever the decoder, and so do the other samplers.
+    Raises InputError where it needs more, or for a data set that cannot be read.
     """
-    width = config.dim / 100
-    encode = 0.2e-6 * 2 * size.train * config.layers * (1 + config.bases) / 5 * width
-    score = 0.3e-6 * 2 * size.train * (config.negatives / 20) * width
-    plain = 0.002 + encode + score * _DECODER_COST[config.decoder]
-    judged = 12e-6 * (size.queries + size.entities) + 0.014
-    gan = judged * (config.k_g + config.k_d) / 2 * max(1.0, width)
-    own = gan if config.sampler == "dans" else _sampler_seconds(config, size)
-    with_own = config.epochs - (config.warmup_epochs if config.waits else 0)
-    rankings = config.epochs // config.eval_every + 1
-    ranking = 0.0025 * size.train / 5000 * max(1.0, size.entities / 5000) * _DECODER_COST[config.decoder]
-    checks = config.epochs // config.diagnose_every + 1
-    check = {"dans": 0.022, "uniform": 0.004}.get(config.sampler, 0.004 + own)
-    return config.epochs * plain + with_own * own + rankings * ranking + checks * check
-
-
-def _sampler_seconds(config: Config, size: graph.Sizes) -> float:
-    """What a sampler other than DANS adds to an epoch: by the negatives of each triplet, or what it chooses from."""
-    share = {
-        "one-vs-all": size.entities / 135,
-        "nscaching": (config.cache_size + config.cache_fresh) / 60,
-        "kbgan": config.negatives / 20 * config.candidates / 20,
-    }.get(config.sampler, config.negatives / 20)
-    return _SAMPLER_COST.get(config.sampler, 0.0) / 1000 * size.train / 5216 * share
-
-
-def _formula_bytes(config: Config, size: graph.Sizes) -> int:
-    """Bytes of a run directory: snapshots, events, and the two checkpoints."""
-    dim, relations = config.dim, 2 * size.relations
-    dans = config.sampler == "dans"
-    snapshot = 2 * dim * (size.entities + relations) + 2_000
-    fakes = 2 * dim * (size.entities + size.queries) + 12 * (size.entities + size.queries)
-    snapshots = config.epochs // config.snapshot_every + 2
-    with_fakes = max(0, (config.epochs - config.warmup_epochs) // config.snapshot_every + 1) if dans else 0
-    layer = (config.bases + 1) * dim * dim + relations * config.bases + dim
-    model = dim * (size.entities + relations) + config.layers * layer
-    # A pathway: two layers and an output of d × d, and per layer two small networks of d × 100 × d.
-    gan = 2 * (3 * dim * dim + 2 * 2 * 200 * dim) + 50 * dim if dans else 0
-    kept = {
-        "nscaching": 2 * size.queries * config.cache_size,
-        "mcns": 2 * size.queries * config.negatives,
-        "kbgan": 6 * (size.entities + relations) * config.generator_dim,
-    }.get(config.sampler, 0)
-    # last.pt: weights, two Adam moments, best weights; best.pt: weights. Both hold what a sampler keeps.
-    checkpoints = 5 * 4 * (model + gan) + 4 * kept
-    events = config.epochs * (420 if dans else 330) + config.epochs // config.eval_every * 220
-    events += config.epochs // config.diagnose_every * 850
-    return snapshots * snapshot + with_fakes * fakes + checkpoints + events
-
-
-def seconds_in_words(seconds: float) -> str:
-    """A time no more exact than it is known: "about 25 s", "about 4 minutes"."""
-    if seconds < 1:
-        return "about 1 s"
-    if seconds < 10:
-        return f"about {seconds:.0f} s"
-    if seconds < 90:
-        return f"about {5 * round(seconds / 5)} s"
-    minutes = seconds / 60
-    if minutes < 90:
-        return f"about {minutes:.0f} minutes"
-    hours = minutes / 60
-    return f"about {hours:.0f} hours" if hours < 36 else f"about {hours / 24:.0f} days"
-
-
-def bytes_in_words(count: float) -> str:
-    """A size no more exact than it is known: "6 MB"."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= 0.95 * factor:
-            value = count / factor
-            return f"{value:.1f} {unit}" if value < 3 and unit == "GB" else f"{value:.0f} {unit}"
-    return "1 kB"
+    return budget.check(config, Sizes.of(graph.load(dataset)), lambda name: Config.model_fields[name].title)

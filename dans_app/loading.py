@@ -36,6 +36,9 @@ MOST_SNAPSHOTS = 40
 MOST_NUMBERS = 64_000_000
 """Numbers of all its snapshots held in memory for a map, 4 bytes each."""
 
+MOST_PLACES = 80_000
+"""Points of all snapshots in the map of a large graph, each of which holds a sample; UMAP places them in a minute."""
+
 _PICTURES = 64
 """Pictures kept in memory, of all runs; one of UMLS with 13 snapshots takes 200 kB."""
 
@@ -66,6 +69,8 @@ def prepare() -> None:
 def _prepare(umap: Projector) -> None:
     time.sleep(IMPORT_DELAY)
     for module in (
+        "data_sections",
+        "data_walk",
         "map_view",
         "map_words",
         "triplet_details",
@@ -105,12 +110,15 @@ def view(run: Run, epochs: Sequence[int], kg: KnowledgeGraph, relation: int) -> 
     return _view(str(run.path), tuple(epochs), stamps, kg.hash, relation, run, kg)
 
 
-def shown_epochs(epochs: Sequence[int], size: int, dim: int) -> list[int]:
+def shown_epochs(epochs: Sequence[int], size: int, dim: int, whole: bool = False) -> list[int]:
     """Those snapshots of a run that its map holds: all, or evenly some and the newest, so that they fit in memory.
 
-    Every second, fourth, eighth …, so that those on the map stay there for long while a run adds to them.
+    Every second, fourth, eighth …, so that those on the map stay there for long while a run adds to them. `whole` says
+    that all points of each are placed, however many they are.
     """
     most = max(2, min(MOST_SNAPSHOTS, MOST_NUMBERS // (size * dim)))
+    if whole:
+        most = max(2, min(most, MOST_PLACES // size))
     step = 1
     while len(epochs[:-1:step]) + 1 > most:
         step *= 2
@@ -123,7 +131,7 @@ def all_shown_epochs(run: Run, kg: KnowledgeGraph) -> list[int]:
     if not epochs:
         return []
     last = frame(run, epochs[-1], kg)
-    return shown_epochs(epochs, last.size, last.entities.shape[1])
+    return shown_epochs(epochs, last.size, last.entities.shape[1], last.is_sample)
 
 
 def frames(run: Run, epochs: Sequence[int], kg: KnowledgeGraph) -> list[Frame]:
@@ -140,10 +148,12 @@ def picture(
 ) -> Picture:
     """The places of everything in these snapshots: by the method asked for when it is there, else by PCA at once.
 
-    `focus` are rows that have to be in the picture; they matter only where a graph is too large for all.
+    `focus` are rows that have to be in the picture; they matter only where there are too many points for all. A sample
+    of a large graph is placed whole, so that one picture serves all relations.
     """
     shown = frames(run, epochs, kg)
     limit = min(projection.LARGEST, projection.LARGEST_JOINT // len(epochs))
+    limit = shown[-1].size if shown[-1].is_sample else limit
     rows = projection.sample_rows(shown[-1].size, focus, limit)
     contents = [_content_of(run, number) for number in epochs]
     pca = _pca(run, epochs, kg, rows, contents)
@@ -263,7 +273,7 @@ def _stamp(path: Path) -> tuple[int, int]:
     return stat.st_mtime_ns, stat.st_size
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
 def _graph(source: str, wanted_hash: str, _run: Run) -> KnowledgeGraph:
     return _run.load_kg()
 

@@ -70,9 +70,11 @@ def plate(
     `bounds` (left, right, bottom, top) are those of several pictures that share a space; else they fit this one.
     Numbers travel as base64 of little-endian arrays. A point is a position in `series.rows`; entities come first.
     """
-    point_of = np.full(frames[-1].size, -1)
+    last = frames[-1]
+    # The last place is that of the entities that are not kept, whose row is -1.
+    point_of = np.full(last.size + 1, -1)
     point_of[series.rows] = np.arange(len(series.rows))
-    ids = series.rows[series.rows < kg.num_entities]
+    ids = last.entity_ids[series.rows[series.rows < len(last.entities)]]
     used, nearest = np.unique(
         np.concatenate([part.nearest.reshape(-1) for part in view.negatives.values()]), return_inverse=True
     )
@@ -96,16 +98,13 @@ def plate(
         }
         for (name, part), words in zip(view.negatives.items(), parts, strict=True)
     ]
-    answers = [
-        [int(point_of[entity]), int(count)]
-        for entity, count in zip(view.answers, view.counts, strict=True)
-        if point_of[entity] >= 0
-    ]
+    points, held = point_of[last.rows_of(view.answers)], point_of[last.rows_of(view.held_out)]
+    answers = np.stack([points, view.counts], axis=1)[points >= 0].tolist()
     shown = {
         "relation": kg.relation_name(view.relation),
         "other": "tail" if view.side == "head" else "head",
         "answers": answers,
-        "held": point_of[view.held_out][point_of[view.held_out] >= 0].tolist(),
+        "held": held[held >= 0].tolist(),
         "heads": [kg.entities[head] for head in view.heads],
         "headIds": view.heads.tolist(),
         "trueScore": _pack(view.score_true, np.float32),
@@ -216,6 +215,7 @@ def selected(
     rows = table(view, at, kg, {source: np.array(found) for source, found in only.items()})
     if not entities:
         return rows
+    places = frame.rows_of(entities)
     kinds = dict.fromkeys(view.held_out.tolist(), "answer in valid or test")
     kinds |= dict.fromkeys(view.answers.tolist(), "true answer")
     added = pd.DataFrame(
@@ -223,7 +223,7 @@ def selected(
             "source": [kinds.get(entity, "entity") for entity in entities],
             "head": "–",
             "nearest entity": [kg.entities[entity] for entity in entities],
-            "D_adv": frame.d_entities[entities].astype(float),
+            "D_adv": np.where(places < 0, np.nan, frame.d_entities[places]).astype(float),
             "D_aux": "–",
             "known fact": "–",
         }
@@ -246,6 +246,12 @@ def parse(keys: Sequence[object], most: int = 2000) -> list[tuple[str, int]]:
     return list(found)
 
 
+def kept(numbers: Sequence[int], frame: Frame) -> list[int]:
+    """Those of some entities that a snapshot keeps."""
+    ids = np.asarray(numbers, np.int64)
+    return ids[frame.rows_of(ids) >= 0].tolist()
+
+
 def triplet_of(keys: Sequence[str], view: RelationView) -> tuple[int, int] | None:
     """Head and a true answer of the query that the first selected negative was made for; None without one."""
     for source, number in parse(keys):
@@ -259,7 +265,8 @@ def vector(key: tuple[str, int], view: RelationView, frame: Frame) -> npt.NDArra
     """The embedding or fake behind the key of a point; None where the snapshot has none."""
     source, number = key
     if source == "e":
-        return frame.entities[number] if number < len(frame.entities) else None
+        known = number < frame.num_entities and frame.rows_of(number) >= 0
+        return frame.entities[frame.rows_of(number)] if known else None
     place = np.flatnonzero(view.heads == number)
     if not len(place) or source not in view.negatives:
         return None
@@ -274,8 +281,8 @@ def vector(key: tuple[str, int], view: RelationView, frame: Frame) -> npt.NDArra
 def neighbours(
     point: npt.NDArray[np.float32], frame: Frame, kg: KnowledgeGraph, count: int = 8
 ) -> list[tuple[str, float]]:
-    """The entities nearest to a point in all dimensions, with their cosines."""
+    """The entities nearest to a point in all dimensions, of those that the snapshot keeps, with their cosines."""
     lengths = np.maximum(np.linalg.norm(frame.entities, axis=1), 1e-12)
     cosines = frame.entities @ point / (lengths * max(float(np.linalg.norm(point)), 1e-12))
     order = np.argsort(-cosines, kind="stable")[:count]
-    return [(kg.entities[i], float(cosines[i])) for i in order]
+    return [(kg.entities[frame.entity_ids[i]], float(cosines[i])) for i in order]

@@ -3,6 +3,8 @@
 const STACK = 9 // pixels within which points cannot be told apart and are drawn as one
 const TOLD = 3 // members of a stack that are told one by one
 const NAMED = 12 // rings and answers that have their names written beside them
+const FIELD = 3000 // points that the field is made of at most; of more, every second, third …
+const CROWD = 400 // answers from which on they are drawn smaller
 const SIZES = { true: 5, "held-out": 5, G_E: 5, G_R: 4.5, random: 3.5 }
 
 function marker(pen, shape, x, y, size) {
@@ -66,7 +68,8 @@ function drawField(state, plate, box, pen) {
   const weights = new Float32Array(columns * rows)
   const cell = box.width / columns
   const wide = 2.2
-  for (let point = 0; point < plate.n; point++) {
+  const stride = Math.ceil(plate.n / FIELD)
+  for (let point = 0; point < plate.n; point += stride) {
     const byte = plate.opinion[frame * plate.n + point]
     if (byte === 255) continue
     const [x, y] = locate(state, plate, box, point)
@@ -75,7 +78,7 @@ function drawField(state, plate, box, pen) {
     for (let row = Math.max(0, Math.floor(cy - 6)); row <= Math.min(rows - 1, cy + 6); row++)
       for (let column = Math.max(0, Math.floor(cx - 6)); column <= Math.min(columns - 1, cx + 6); column++) {
         const apart = (column + 0.5 - cx) ** 2 + (row + 0.5 - cy) ** 2
-        const weight = Math.exp(-apart / (2 * wide * wide))
+        const weight = stride * Math.exp(-apart / (2 * wide * wide))
         sums[row * columns + column] += (weight * byte) / 254
         weights[row * columns + column] += weight
       }
@@ -149,10 +152,17 @@ function drawPlate(state, plate, box, pen = null) {
       const [x, y] = locate(state, plate, box, point)
       pen.fillRect(x - 1.2, y - 1.2, 2.4, 2.4)
     }
+    const shades = new Map()
+    const shade = (point) => {
+      const byte = plate.opinion[frame * plate.n + point]
+      if (!shades.has(byte)) shades.set(byte, entityColour(state, plate, point, frame, grey))
+      return shades.get(byte)
+    }
+    pen.globalAlpha = state.data.colour === "d_adv" ? 0.7 : 0.42
     for (const point of view.others) {
       const [x, y] = locate(state, plate, box, point)
-      pen.globalAlpha = state.data.colour === "d_adv" ? 0.7 : 0.42
-      pen.fillStyle = entityColour(state, plate, point, frame, grey)
+      if (x < -3 || y < -3 || x > box.width + 3 || y > box.height + 3) continue
+      pen.fillStyle = shade(point)
       pen.beginPath()
       pen.arc(x, y, 2.8, 0, 2 * Math.PI)
       pen.fill()
@@ -178,7 +188,7 @@ function drawPlate(state, plate, box, pen = null) {
     for (const stack of source ? stacks(points) : points.map((p) => ({ x: p.x, y: p.y, members: [p] }))) {
       const first = stack.members[0]
       const many = stack.members.length
-      const size = SIZES[name] + (name === "random" ? Math.min(many - 1, 4) * 0.6 : Math.min(2 * Math.sqrt(many - 1), 12))
+      const size = SIZES[name] * (name === "true" && points.length > CROWD ? 0.65 : 1) + (name === "random" ? Math.min(many - 1, 4) * 0.6 : Math.min(2 * Math.sqrt(many - 1), 12))
       const colour = source ? colourOf(state, plate, source, stack.members.map((m) => m.i), frame) ?? grey : entityColour(state, plate, first.point, frame, look.color)
       const chosen = stack.members.some((m) => state.selected.has(m.key))
       pen.globalAlpha = state.selected.size && !chosen ? 0.28 : 0.9

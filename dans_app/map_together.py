@@ -42,12 +42,17 @@ def together(runs: Mapping[str, Sequence[Frame]]) -> Together:
     dims = {each[-1].entities.shape[1] for each in frames}
     if len(dims) > 1:
         raise ValueError(f"they have embeddings of {' and '.join(map(str, sorted(dims)))} dimensions")
-    goal = frames[0][-1].entities
-    centre = goal.mean(axis=0, dtype=np.float64)
+    first = frames[0][-1]
+    centre = first.entities.mean(axis=0, dtype=np.float64)
     turned: dict[str, list[list[Floats]]] = {}
     agreement = {}
     for name, shown in runs.items():
-        turn, middle, share = _turn(shown[-1].entities, goal)
+        own = shown[-1]
+        # Of a large graph each keeps a sample.
+        both = np.intersect1d(own.entity_ids, first.entity_ids)
+        if len(both) < 2:
+            raise ValueError("their snapshots have no entities in common")
+        turn, middle, share = _turn(own.entities[own.rows_of(both)], first.entities[first.rows_of(both)])
         agreement[name] = share
         turned[name] = [[(group - middle) @ turn + centre for group in frame.groups] for frame in shown]
     moments = {name: [Moments.of(groups) for groups in parts] for name, parts in turned.items()}
@@ -55,7 +60,9 @@ def together(runs: Mapping[str, Sequence[Frame]]) -> Together:
     series = {}
     for name, parts in turned.items():
         shown = runs[name]
-        rows = projection.sample_rows(shown[-1].size, np.arange(len(goal)))
+        last = shown[-1]
+        limit = last.size if last.is_sample else projection.LARGEST
+        rows = projection.sample_rows(last.size, np.arange(len(last.entities)), limit)
         series[name] = Projection(
             "pca",
             tuple(each.epoch for each in shown),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dans_app import map_data, shell, theme
 from dans_app.loading import Picture
-from dans_app.snapshots import Negatives, RelationView, count, share
+from dans_app.snapshots import Negatives, RelationView, asked_in_train, count, share
 from dans_core.frames import Frame
+from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run
 
 MARKS = {"G_E": ":orange[◆]", "G_R": ":blue[■]", "random": ":gray[✕]"}
@@ -74,6 +77,28 @@ def notes(view: RelationView) -> list[str]:
     return found
 
 
+def sample(frame: Frame, kg: KnowledgeGraph) -> str:
+    """What part of a large graph its map shows; "" where it shows all of it."""
+    if not frame.is_sample:
+        return ""
+    what = "fakes" if frame.has_fakes else "negatives"
+    return (
+        "The graph is large, so this is a sample by relation, the same in every snapshot: "
+        f"{len(frame.entity_ids):,} of {frame.num_entities:,} entities, and {what} of {len(frame.queries):,} of "
+        f"{asked_in_train(kg):,} queries."
+    )
+
+
+def found(numbers: Sequence[int], frame: Frame) -> str:
+    """How many of the entities that were searched for a sample holds; "" where it holds all."""
+    kept = len(map_data.kept(numbers, frame))
+    if kept == len(numbers):
+        return ""
+    if len(numbers) == 1:
+        return "The entity that you searched for is not in the sample; Triplet can show its negatives."
+    return f"Of {len(numbers):,} entities that match your search, {kept:,} are in the sample and have a ring."
+
+
 def origin(picture: Picture, method: str, frame: Frame, warm: bool, live: bool) -> str:
     """What the picture was made of, and what is still to come.
 
@@ -89,17 +114,19 @@ def origin(picture: Picture, method: str, frame: Frame, warm: bool, live: bool) 
     if picture.waiting:
         return (
             f":material/progress_activity: {name} of epoch {frame.epoch:,} alone for the moment; all snapshots "
-            "together are being computed, some seconds more. Other epochs show PCA until then."
+            f"together are being computed, {'about half a minute' if frame.is_sample else 'some seconds'} more. Other "
+            "epochs show PCA until then."
         )
     if picture.single is not None:
         why = "t-SNE places each epoch by itself"
         why = why if method == "tsne" else "While a run trains, UMAP fits the epoch shown"
         return f":material/check: {why}; other epochs show PCA until they are chosen."
-    what = "entities and fakes" if frame.has_fakes else "entities"
+    what = "the sampled " if frame.is_sample else "all "
+    what += "entities and fakes" if frame.has_fakes else "entities"
     placed = len(picture.series.rows)
     many = f" {placed:,} of {frame.size:,} points, this relation’s first." if placed < frame.size else ""
     return (
-        f":material/check: {map_data.NAMES[picture.series.method]} of all {what} of "
+        f":material/check: {map_data.NAMES[picture.series.method]} of {what} of "
         f"{count(len(picture.series.epochs), 'snapshot')} together: places can be compared between "
         f"relations and epochs.{many}"
     )

@@ -58,6 +58,8 @@ PERPLEXITY = 30.0
 
 TRUST_NEIGHBOURS = 10
 _TRUST_SAMPLE = 2000
+_CELLS = 1 << 24
+"""Distances in memory at once, 128 MiB: all of up to 4,096 points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,13 +229,19 @@ def _refuse_few(n: int, method: str) -> None:
 
 def _neighbours(points: Floats, count: int) -> tuple[npt.NDArray[np.int64], Points]:
     """The `count` nearest of each point, itself first, and their distances; exact, (n, dim) → (n, count) each."""
-    apart = _squared(points)
-    np.fill_diagonal(apart, -1.0)
-    near = np.argpartition(apart, count - 1, axis=1)[:, :count]
-    distances = np.take_along_axis(apart, near, axis=1)
-    order = np.argsort(distances, axis=1, kind="stable")
-    distances = np.sqrt(np.take_along_axis(distances, order, axis=1).clip(min=0))
-    return np.take_along_axis(near, order, axis=1), distances.astype(np.float32)
+    n = len(points)
+    near, apart = np.empty((n, count), np.int64), np.empty((n, count), np.float32)
+    step = max(1, _CELLS // n)
+    for start in range(0, n, step):
+        block = _squared(points, slice(start, start + step))
+        own = np.arange(len(block))
+        block[own, start + own] = -1.0
+        found = np.argpartition(block, count - 1, axis=1)[:, :count]
+        distances = np.take_along_axis(block, found, axis=1)
+        order = np.argsort(distances, axis=1, kind="stable")
+        near[start : start + step] = np.take_along_axis(found, order, axis=1)
+        apart[start : start + step] = np.sqrt(np.take_along_axis(distances, order, axis=1).clip(min=0))
+    return near, apart
 
 
 def _spread(start: Floats, seed: int) -> Points:
@@ -290,12 +298,13 @@ def trustworthiness(points: Floats, flat: Floats) -> float:
     return 1.0 - 2.0 * missed / (n * k * (2 * n - 3 * k - 1))
 
 
-def _squared(points: Floats) -> npt.NDArray[np.float64]:
-    """Squared distances, (n, n), infinite to itself."""
+def _squared(points: Floats, rows: slice = slice(None)) -> npt.NDArray[np.float64]:
+    """Squared distances of some points from all, (rows, n), infinite to itself."""
     points = np.asarray(points, dtype=np.float64)
     lengths = (points**2).sum(axis=1)
-    found = lengths[:, None] + lengths - 2 * points @ points.T
-    np.fill_diagonal(found, np.inf)
+    found = lengths[rows, None] + lengths - 2 * points[rows] @ points.T
+    own = np.arange(len(points))[rows]
+    found[np.arange(len(own)), own] = np.inf
     return cast("npt.NDArray[np.float64]", found)
 
 

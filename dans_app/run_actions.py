@@ -103,7 +103,7 @@ def _buttons(entry: Entry) -> None:
                 args=(jobs.pool().resume, run),
                 help="Goes on from its last checkpoint.",
             )
-        known = [info.name for info in datasets.available() if not info.problem]
+        known = [info.name for info in datasets.available() if info.here and not info.problem]
         named = run.meta.source in known
         if st.button(
             "Repeat with changes",

@@ -12,9 +12,10 @@ from typing import Any, get_args
 import streamlit as st
 from pydantic import ValidationError
 
-from dans_app import theme
+from dans_app import graph, theme
 from dans_app.shell import plain
-from dans_core.config import PRESETS, Config, explain, matters, parse
+from dans_core import budget
+from dans_core.config import PRESETS, Config, explain, matters
 
 MAIN = ("decoder", "sampler", "epochs", "seed")
 GROUPS = {
@@ -27,6 +28,8 @@ GROUPS = {
 DATASET = "dataset"
 _PROBLEM = "address_problem"
 _SAMPLER_BEFORE = "dans_sampler_before"
+_DATASET_BEFORE = "dans_dataset_before"
+_USUAL = "umls"
 _GROUP_OF_KBGAN = {GROUPS["GAN"]: "Generator"}
 _PRESETS = {
     "default": "All settings as they train well on small graphs.",
@@ -49,11 +52,25 @@ def key(name: str) -> str:
     return name if name in MAIN else f"set_{name}"
 
 
-def default(name: str, sampler: str | None = None) -> Any:
-    """The default of one setting, with this sampler (None: the one that is chosen now)."""
+def default(name: str, sampler: str | None = None, dataset: str | None = None) -> Any:
+    """The default of one setting, with this sampler and data set (None: those that are chosen now)."""
     if name == "loss" and (sampler or _sampler()) == "one-vs-all":
         return Config(sampler="one-vs-all").loss
-    return Config.model_fields[name].default
+    usual = Config.model_fields[name].default
+    return recipe(sampler, dataset).get(name, usual) if name in budget.RECIPE_SETTINGS else usual
+
+
+def recipe(sampler: str | None = None, dataset: str | None = None) -> dict[str, Any]:
+    """The settings that fit a sampler and the size of a data set (None: those that are chosen now).
+
+    Empty where the data set cannot be read.
+    """
+    sizes = graph.sizes(dataset or _dataset())
+    return {} if sizes is None else budget.recipe(sizes, sampler or _sampler())
+
+
+def _dataset() -> str:
+    return st.session_state.get(DATASET) or _USUAL
 
 
 def _sampler() -> str:
@@ -87,8 +104,11 @@ def chosen() -> dict[str, Any]:
 
 
 def config() -> Config:
-    """The `Config` of the widgets. Raises InputError, in one sentence, where they do not go together."""
-    return parse(chosen())
+    """The complete `Config` of the widgets, with what the data set's size decides.
+
+    Raises InputError, in one sentence, where the settings do not go together or the data set cannot be read.
+    """
+    return budget.config_for(budget.Sizes.of(graph.load(_dataset())), chosen())
 
 
 def check_address(datasets: list[str]) -> None:
@@ -110,6 +130,8 @@ def check_address(datasets: list[str]) -> None:
             if error.errors()[0]["loc"] and not _can_show(name, raw):
                 problems.append(explain(error))
     asked = st.query_params.get(DATASET)
+    if asked in datasets and asked in theme.DATASETS:
+        st.session_state[DATASET] = asked
     asked = {label: name for name, label in theme.DATASETS.items()}.get(asked, asked)
     if asked is not None and asked not in datasets:
         problems.append(f"dataset = {asked[:40]!r}: must be one of {', '.join(datasets)}")
@@ -129,24 +151,28 @@ def use_preset(name: str) -> None:
 
 def use_run(config: Config, dataset: str) -> dict[str, str]:
     """Set every widget to what a run was trained with, before its page is shown; the same as a part of the URL."""
+    st.session_state[DATASET] = st.session_state[_DATASET_BEFORE] = dataset
     _fill(config.model_dump())
-    st.session_state[DATASET] = dataset
     # A widget that was not on the screen yet does not write itself into the URL.
     found = {DATASET: theme.DATASETS.get(dataset, dataset)}
     for name, value in config:
-        if value != default(name, config.sampler):
+        if value != default(name, config.sampler, dataset):
             written = str(value).lower() if isinstance(value, bool) else str(value)
             found[key(name)] = _WORDS.get(name, {}).get(written, written)
     return found
 
 
-def use_address() -> None:
-    """Set what the address does not name to its default, before the page is shown."""
+def use_address(datasets: list[str]) -> None:
+    """Set what the address does not name to its default, before the page is shown; it may ask for these data sets."""
     asked = st.query_params.get(key("sampler"), "")
     sampler = {label: name for name, label in theme.SAMPLERS.items()}.get(asked, asked) or default("sampler")
+    asked = st.query_params.get(DATASET, "")
+    asked = {label: name for name, label in theme.DATASETS.items()}.get(asked, asked)
+    # Anything else that `KnowledgeGraph.load` takes, such as a path, is not for an address to name.
+    dataset = asked if asked in datasets else _USUAL
     for name in (DATASET, *map(key, Config.model_fields)):
         if name not in st.query_params:
-            usual = "umls" if name == DATASET else default(name.removeprefix("set_"), sampler)
+            usual = _USUAL if name == DATASET else default(name.removeprefix("set_"), sampler, dataset)
             st.session_state[name] = usual
 
 
@@ -164,9 +190,10 @@ def preset_buttons() -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(":small[Preset]", width="content")
         for name, values in PRESETS.items():
+            differs = {setting: value for setting, value in values.items() if value != default(setting)}
             st.button(
                 name.replace("-", " ").capitalize(),
-                icon=":material/check:" if values == own else None,
+                icon=":material/check:" if differs == own else None,
                 key=f"preset_{name}",
                 on_click=use_preset,
                 args=(name,),
@@ -176,16 +203,30 @@ def preset_buttons() -> None:
 
 def dataset_widget(names: list[str]) -> str:
     """Choose a data set by name."""
-    return st.selectbox(
+    dataset = st.selectbox(
         "Data set",
         names,
-        index=names.index("umls") if "umls" in names else 0,
+        index=names.index(_USUAL) if _USUAL in names else 0,
         format_func=lambda name: theme.DATASETS.get(name, name),
         key=DATASET,
         bind="query-params",
         on_change=_forget_problem,
-        help="Data sets that came with the program, and those in the folder DANS_DATA_DIR.",
+        help="Data sets that came with the program, those in the folder DANS_DATA_DIR or downloaded, and your own. The "
+        "Data screen shows, downloads and adds them.",
     )
+    with st.spinner("Reading the triplets …", show_time=True):
+        graph.sizes(dataset)
+    _move_on(st.session_state.get(_DATASET_BEFORE), dataset)
+    return dataset
+
+
+def _move_on(before: str | None, dataset: str) -> None:
+    """What stood at the default of the data set before stands at that of this one."""
+    if before not in (None, dataset):
+        for name in budget.RECIPE_SETTINGS:
+            if st.session_state.get(key(name)) in (None, default(name, dataset=before)):
+                st.session_state[key(name)] = default(name, dataset=dataset)
+    st.session_state[_DATASET_BEFORE] = dataset
 
 
 def widget(name: str) -> None:
@@ -197,14 +238,16 @@ def widget(name: str) -> None:
     unit = str(extra["unit"])
     usual = default(name)
     changed = st.session_state.get(key(name), usual) not in (usual, None)
-    label = f"{field.title}{' :primary[●]' if changed else ''}"
+    sized = name in recipe() and usual != field.default
+    label = f"{field.title}{' :primary[●]' if changed else ' :material/straighten:' if sized else ''}"
     words = _WORDS.get(name, {})
     shown = words.get(usual, f"{usual:g}" if isinstance(usual, float) else usual)
     common: dict[str, Any] = {
         "key": key(name),
         "bind": "query-params",
         "on_change": _forget_problem,
-        "help": f"{field.description}\n\nDefault: {shown}{f' {unit}' if unit else ''}.",
+        "help": f"{field.description}\n\nDefault{' for a graph of this size' if sized else ''}: "
+        f"{shown}{f' {unit}' if unit else ''}.",
     }
     if name == "sampler":
         _sampler_widget(label, options, common)
@@ -310,10 +353,10 @@ def _can_show(name: str, raw: str) -> bool:
 
 
 def _sampler_changed() -> None:
-    """A loss that stood at the default of the sampler before stands at that of the new one."""
-    loss = key("loss")
-    if st.session_state.get(loss) in (None, default("loss", st.session_state.get(_SAMPLER_BEFORE))):
-        st.session_state[loss] = default("loss")
+    """What stood at the default of the sampler before stands at that of the new one."""
+    for name in {"loss", *budget.RECIPE_SETTINGS}:
+        if st.session_state.get(key(name)) in (None, default(name, st.session_state.get(_SAMPLER_BEFORE))):
+            st.session_state[key(name)] = default(name)
     _forget_problem()
 
 

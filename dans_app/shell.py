@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dans_app import bookmarks, exports, loading, theme
+from dans_app import bookmarks, exports, loading, theme, upload_reading
 from dans_app.words import plain
 from dans_core.errors import InputError
 from dans_core.runs import Run, recorded_runs, runs_dir, scan_runs
@@ -53,6 +53,13 @@ def pages() -> list[st.Page]:
         train,
         # A default page has no path of its own, but a person may type it.
         st.Page(to_train, title="Train", url_path="train", visibility="hidden"),
+        st.Page(
+            ROOT / "pages" / "data.py",
+            title="Data",
+            icon=":material/hub:",
+            url_path="data",
+            help="What a data set holds, what to know before believing a score on it, and your own triplets.",
+        ),
         st.Page(
             ROOT / "pages" / "map.py",
             title="Map",
@@ -126,6 +133,8 @@ def navigate() -> None:
     """The menu, and the page that was asked for."""
     st.session_state[READY] = True
     page = st.navigation(pages(), position="top")
+    if st.session_state.get(PAGE) != page.url_path:
+        upload_reading.leave()
     st.session_state[PAGE] = page.url_path
     st.session_state[ARRIVED] = bookmarks.arrives()
     if st.session_state[ARRIVED]:

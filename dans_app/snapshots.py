@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from dans_core.datasets import RECIPROCAL, SPLITS
-from dans_core.frames import Floats, Frame, Ids, known_splits, nearest_entities
+from dans_core.frames import Floats, Frame, Ids, known_splits
 from dans_core.kg import KnowledgeGraph
 
 
@@ -48,6 +49,7 @@ class RelationView:
         relation: id, maybe of a reciprocal.
         answers, counts: distinct true answers in train and the number of heads each answers.
         held_out: answers that only valid or test has.
+        kept: shape (S,), the entities that the snapshots keep; a row of the projection each, from 0 on.
         heads: shape (k,), the heads of the kept queries.
         asked: how many queries the relation has in train; a run may keep fewer.
         true: shape (k,), one true answer of each kept query.
@@ -60,6 +62,7 @@ class RelationView:
     answers: Ids
     counts: Ids
     held_out: Ids
+    kept: Ids
     heads: Ids
     asked: int
     true: Ids
@@ -70,7 +73,8 @@ class RelationView:
     @property
     def focus(self) -> Ids:
         """Rows of the projection that this view draws in the foreground."""
-        return np.concatenate([self.answers, self.held_out, *(part.rows for part in self.negatives.values())])
+        known = np.flatnonzero(np.isin(self.kept, np.concatenate([self.answers, self.held_out])))
+        return np.concatenate([known, *(part.rows for part in self.negatives.values())])
 
 
 def view_of(frames: Sequence[Frame], kg: KnowledgeGraph, relation: int) -> RelationView:
@@ -84,30 +88,34 @@ def view_of(frames: Sequence[Frame], kg: KnowledgeGraph, relation: int) -> Relat
     kept = np.flatnonzero(last.queries[:, 1] == relation)
     heads = last.queries[kept, 0]
     negatives = {}
-    first = kg.num_entities
+    first = len(last.entities)
     if "G_E" in last.pathways:
         at = np.searchsorted(last.heads_e, heads)
         negatives["G_E"] = _negatives(
             "G_E", frames, kg, relation, heads, first + at,
             [(f.fakes_e[at], f.score_e[kept], f.d_fakes_e[at], f.aux_fakes_e[at]) for f in frames],
+            [f.nearest("G_E", at) for f in frames],
         )  # fmt: skip
         first += len(last.heads_e)
     if "G_R" in last.pathways:
         negatives["G_R"] = _negatives(
             "G_R", frames, kg, relation, heads, first + kept,
             [(f.fakes_r[kept], f.score_r[kept], f.d_fakes_r[kept], f.aux_fakes_r[kept]) for f in frames],
+            [f.nearest("G_R", kept) for f in frames],
         )  # fmt: skip
     drawn = last.random[kept]
-    nothing = np.full(len(kept), np.nan, dtype=np.float32)
+    places, nothing = last.rows_of(drawn), np.full(len(kept), np.nan, dtype=np.float32)
     negatives["random"] = _negatives(
-        "random", frames, kg, relation, heads, drawn,
-        [(f.entities[drawn], f.score_random[kept], f.d_entities[drawn], nothing) for f in frames],
+        "random", frames, kg, relation, heads, places,
+        [(f.entities[places], f.score_random[kept], f.d_entities[places], nothing) for f in frames],
+        [(drawn, np.ones(len(drawn), dtype=np.float32)) for _ in frames],
     )  # fmt: skip
     return RelationView(
         relation,
         answers,
         counts,
         held_out,
+        last.entity_ids,
         heads,
         len(np.unique(train[:, 0])),
         last.answers[kept],
@@ -125,21 +133,28 @@ def _negatives(
     heads: Ids,
     rows: Ids,
     found: Sequence[tuple[Floats, Floats, Floats, Floats]],
+    near: Sequence[tuple[Ids, Floats]],
 ) -> Negatives:
-    """From vectors (k, dim), scores, D_adv and D_aux of each snapshot."""
-    nearest, cosine, scale = [], [], []
-    for frame, (vectors, *_) in zip(frames, found, strict=True):
-        if source == "random":
-            near, alike = rows, np.ones(len(rows), dtype=np.float32)
-        else:
-            near, alike = nearest_entities(vectors, frame.entities)
-        nearest.append(near)
-        cosine.append(alike)
-        scale.append(np.linalg.norm(vectors, axis=1) / frame.median_length)
-    ids = np.stack(nearest)
+    """From vectors (k, dim), scores, D_adv and D_aux of each snapshot, and the nearest entities with their cosines."""
+    scale = [
+        np.linalg.norm(vectors, axis=1) / frame.median_length
+        for frame, (vectors, *_) in zip(frames, found, strict=True)
+    ]
+    ids, cosine = (np.stack(part) for part in zip(*near, strict=True))
     known = known_splits(kg, np.tile(heads, len(frames)), relation, ids.reshape(-1)).reshape(ids.shape)
     score, d_adv, aux = (np.stack(part) for part in list(zip(*found, strict=True))[1:])
-    return Negatives(source, rows, ids, np.stack(cosine), np.stack(scale), score, d_adv, aux, known)
+    return Negatives(source, rows, ids, cosine, np.stack(scale), score, d_adv, aux, known)
+
+
+_asked: WeakKeyDictionary[KnowledgeGraph, int] = WeakKeyDictionary()
+
+
+def asked_in_train(kg: KnowledgeGraph) -> int:
+    """The number of distinct queries of train, both directions."""
+    if kg not in _asked:
+        queries = kg.queries("train")
+        _asked[kg] = len(np.unique(queries[:, 0] * (2 * kg.num_relations) + queries[:, 1]))
+    return _asked[kg]
 
 
 # --- words -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import zlib
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from dans_app.words import plain
 from dans_core.names import METRICS
 from dans_core.study.plan import Label
 
-SPLITS = {"test": "Test", "valid": "Valid"}
+SPLITS = {"test": "Test", "seen": "Test, seen", "valid": "Valid"}
 ORDERS = {"plan": "As in the plan", "value": "Best first"}
 
 _LONGEST = 200
@@ -24,11 +25,17 @@ _LONGEST = 200
 
 @dataclass(frozen=True)
 class Options:
-    """How the results are shown."""
+    """How the results are shown: metric, "test" or "valid", order of rows; `seen`: of test the seen triplets alone."""
 
     metric: str
     split: str
     order: str
+    seen: bool = False
+
+    @property
+    def choice(self) -> str:
+        """The value of `SPLITS`."""
+        return "seen" if self.seen else self.split
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,19 @@ def options(place: Address) -> Options:
     for name, known in (("metric", METRICS), ("split", SPLITS), ("order", ORDERS)):
         found[name] = place.said(wanted.one_of(place.raw(name), name, list(known)))
         place.keep(name, None if found[name] == next(iter(known)) else found[name])
-    return Options(**found)
+    seen = found["split"] == "seen"
+    return Options(found["metric"], "test" if seen else found["split"], found["order"], seen)
+
+
+def that_are_there(place: Address, loaded: Loaded, found: Options) -> Options:
+    """The same for a study that has no unseen entities, where all test triplets are seen."""
+    if loaded.seen or not found.seen:
+        return found
+    place.complain(
+        "The address asks for the seen test triplets; train shows the entities of all, so all are shown."
+    )
+    place.keep("split", None)
+    return dataclasses.replace(found, seen=False)
 
 
 def spot(place: Address, view: View) -> Spot:

@@ -13,6 +13,7 @@ from pathlib import Path
 import streamlit as st
 
 from dans_app import jobs
+from dans_core import datasets
 from dans_core.errors import InputError
 from dans_core.records import read
 from dans_core.runs import Run, runs_dir
@@ -55,7 +56,7 @@ def listing() -> Listing:
     """All studies as they are now; no record is read."""
     found = Listing()
     for study in list_studies():
-        key = f"{study.path.parent.name}/{study.name}" if study.shipped else study.name
+        key = study.key
         try:
             plan = _plan(str(study.path), _stamp(study.path / "study.toml"), study)
             done = len(study.finished() & {job.run for job in plan.jobs})
@@ -76,8 +77,15 @@ def shipped_plans() -> list[Plan]:
     return found
 
 
+def download(plan: Plan) -> datasets.DatasetInfo | None:
+    """The data set of a study where it must be downloaded first; else None."""
+    return next((info for info in datasets.available() if info.name == plan.dataset and not info.here), None)
+
+
 def cost(plan: Plan) -> float | None:
-    """About how many seconds a study takes with a run on each core; None where its data set cannot be read."""
+    """About how many seconds a study takes with a run on each core; None where its data set is not here to be read."""
+    if download(plan) is not None:
+        return None
     try:
         return _cost(plan.text, plan) / jobs.CORES
     except InputError:
@@ -133,6 +141,11 @@ class Loaded:
     def left(self) -> list[str]:
         """Ids of the runs without a record."""
         return [job.run for job in self.plan.jobs if job.run not in self.records]
+
+    @property
+    def seen(self) -> str:
+        """A mark for each test triplet, as in `About`; "" where train shows all entities, or nobody knows."""
+        return self.about.seen if self.about else ""
 
     @property
     def source(self) -> str:
@@ -285,7 +298,7 @@ def _kinds(text: str, name: str, _plan: Plan) -> list[tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class View:
-    """The table of one part, to be looked up by row and column."""
+    """The table of one part, to be looked up by row and column; `seen`: over the seen test triplets alone."""
 
     plan: Plan
     table: Table
@@ -293,6 +306,7 @@ class View:
     columns: tuple[Column, ...]
     entries: Mapping[tuple[Label, Column], Entry]
     comparisons: Mapping[tuple[Label, Column], Comparison]
+    seen: bool = False
 
     @property
     def part(self) -> Part:
@@ -303,6 +317,16 @@ class View:
     def reference(self) -> Label:
         """The row that the others are compared with."""
         return self.part.reference
+
+    def where(self, split: str) -> str:
+        """What its metrics of "test" or "valid" are over, in words."""
+        return "seen test triplets" if self.seen and split == "test" else split
+
+    @property
+    def spent_differs(self) -> bool:
+        """Whether its rows are to be read with what each may spend: their epochs differ, or the plan has a budget."""
+        epochs = {entry.cell.config.epochs for entry in self.table.entries}
+        return bool(self.plan.budget) or (len(epochs) > 1 and self.part.rows.name != "epochs")
 
     def row_name(self, row: Label) -> str:
         """How a row is called on screen."""
@@ -326,15 +350,20 @@ class View:
         return self.entries[row, column].cell
 
 
-def view(loaded: Loaded, number: int, metric: str) -> View:
-    """The table of a part, counted from 0; made once for the same records."""
-    return _view(str(loaded.listed.study.path), loaded.plan.text, loaded.stamp, number, metric, loaded)
+def view(loaded: Loaded, number: int, metric: str, seen: bool = False) -> View:
+    """The table of a part, counted from 0; made once for the same records. `seen`: over the seen test triplets.
+
+    Raises InputError for records that are not of one test split.
+    """
+    marks = loaded.seen if seen else ""
+    return _view(str(loaded.listed.study.path), loaded.plan.text, loaded.stamp, number, metric, marks, loaded)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _view(path: str, text: str, stamp: str, number: int, metric: str, _loaded: Loaded) -> View:
+def _view(path: str, text: str, stamp: str, number: int, metric: str, seen: str, _loaded: Loaded) -> View:
     part = _loaded.plan.parts[number]
-    made = tables.table(_loaded.plan, part, _loaded.records, metric)
+    records = tables.over_seen(_loaded.records, seen) if seen else _loaded.records
+    made = tables.table(_loaded.plan, part, records, metric)
 
     def place(labels: Mapping[str, Label]) -> tuple[Label, Column]:
         return labels[part.rows.name], tuple(labels[axis.name] for axis in part.columns)
@@ -347,4 +376,5 @@ def _view(path: str, text: str, stamp: str, number: int, metric: str, _loaded: L
         tuple(dict.fromkeys(column for _, column in entries)),
         entries,
         {place(each.labels): each for each in made.comparisons},
+        bool(seen),
     )

@@ -249,7 +249,7 @@ def strip(
         )
         for row, x in far.items()
     ]
-    layout["xaxis"]["title"] = {"text": f"{METRICS[metric]} on {split}", "standoff": 4}
+    layout["xaxis"]["title"] = {"text": f"{METRICS[metric]} on {view.where(split)}", "standoff": 4}
     layout["yaxis"] |= _names([_counted(view, row, column) for row in rows])
     return go.Figure({"data": traces, "layout": layout})
 
@@ -295,7 +295,8 @@ def strip_alt(view: View, column: Column, rows: Sequence[Label], metric: str, sp
     parts = [
         f"{view.row_name(row)} {words.value(view.entries[row, column].spread(metric, split))}" for row in rows
     ]
-    return f"{METRICS[metric]} on {split} of every run, a dot each. Mean and standard deviation: {'; '.join(parts)}."
+    what = f"{METRICS[metric]} on {view.where(split)} of every run, a dot each"
+    return f"{what}. Mean and standard deviation: {'; '.join(parts)}."
 
 
 def _counted(view: View, row: Label, column: Column) -> str:

@@ -70,7 +70,7 @@ def line(view: View, metric: str, split: str, heights: Range | None) -> go.Figur
         "title": {"text": escape(tables.title(view.part.rows.name)), "standoff": 4},
         "showgrid": False,
     }
-    layout["yaxis"] |= {"title": {"text": f"{METRICS[metric]} on {split}"}, "nticks": 6}
+    layout["yaxis"] |= {"title": {"text": f"{METRICS[metric]} on {view.where(split)}"}, "nticks": 6}
     if heights:
         layout["yaxis"]["range"] = list(heights)
     spread = view.entries[view.reference, view.columns[0]].spread(metric, split)
@@ -94,7 +94,7 @@ def line_alt(view: View, metric: str, split: str) -> str:
             for r in view.rows
         )
         parts.append(where + ", ".join(values))
-    what = f"{METRICS[metric]} on {split} by {tables.title(view.part.rows.name)}"
+    what = f"{METRICS[metric]} on {view.where(split)} by {tables.title(view.part.rows.name)}"
     return f"{what}; the reference is {view.row_name(view.reference)}. {'; '.join(parts)}."
 
 

@@ -11,6 +11,7 @@ from dans_app.study_choice import Spot
 from dans_app.study_data import Loaded, View
 from dans_core import export
 from dans_core.names import METRICS
+from dans_core.study import tables
 
 SCREENS = {
     "Train": (":material/show_chart:", "Its curves and settings."),
@@ -23,7 +24,10 @@ SCREENS = {
 def rows(loaded: Loaded, view: View, spot: Spot) -> pd.DataFrame:
     """The runs of the cell, one a row, those too that diverged or are not there yet."""
     out = []
-    for seed, run in zip(view.plan.seeds, view.runs_of(spot.row, spot.column), strict=True):
+    ids = view.runs_of(spot.row, spot.column)
+    own = {run: loaded.records[run] for run in ids if run in loaded.records}
+    seen = tables.over_seen(own, loaded.seen) if loaded.seen else {}
+    for seed, run in zip(view.plan.seeds, ids, strict=True):
         record = loaded.records.get(run)
         state = (
             "not there yet" if record is None else "finished" if record.state == "finished" else "diverged"
@@ -33,6 +37,7 @@ def rows(loaded: Loaded, view: View, spot: Spot) -> pd.DataFrame:
                 "Seed": seed,
                 "State": state,
                 **{f"{METRICS[name]}, test": record.test.get(name) if record else None for name in METRICS},
+                **({"MRR, seen": seen[run].test.get("mrr") if run in seen else None} if loaded.seen else {}),
                 "MRR, valid": record.valid.get("mrr") if record else None,
                 "Best epoch": record.best_epoch if record else None,
                 "Seconds": record.seconds if record else None,

@@ -35,26 +35,38 @@ def chart(drawn: Drawn, title: str, figure: go.Figure, alt: str, key: str) -> No
     st.plotly_chart(figure, key=key, alt=alt, config=exports.config(title))
 
 
-def learned(view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
+def learned(place: Address, view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
     """Curves of the ranking and quality against time, of the chosen column."""
     st.subheader("How they learn, and what it costs", anchor=False)
     rows, column = list(view.rows), spot.column
+    scales = learning.scales(view, column, rows)
+    name = study_choice.asked(place, "by", list(scales))
+    if len(scales) > 1:
+        titles = {each: scale.title for each, scale in scales.items()}
+        place.segmented("by", "Learning curves by", titles, name, learning.BY_HELP)
+    scale = scales[name]
     left, right = st.columns(2)
     with left:
+        title = f"Valid MRR by {scale.words}"
         st.markdown(
-            "**Valid MRR by epoch**",
-            help="Median over the seeds. The reference and the best are coloured, and the axis is theirs.",
+            f"**{title}**",
+            help="Thick lines are medians over the seeds. The reference and the best are coloured, with each seed as a "
+            "thin line, and the axis is theirs.",
         )
         chart(
-            drawn, "Valid MRR by epoch", learning.learning(view, column, rows),
-            learning.learning_alt(view, column, rows), "studies_learning",
+            drawn, title, learning.learning(view, column, rows, scale),
+            learning.learning_alt(view, column, rows, scale), "studies_learning",
         )  # fmt: skip
     with right:
+        how = (
+            "What each may spend differs, as the table says"
+            if view.spent_differs
+            else "All had the same number of epochs, which some make faster than others"
+        )
         st.markdown(
             "**Quality against time**",
-            help="All had the same number of epochs, which some make faster than others: up and left is best. Named "
-            "are the reference and those that nothing faster beats; point at a dot for its name. Rows far off are "
-            "left out.",
+            help=f"{how}: up and left is best. The time is of a whole run, with rankings and checks. Named are the "
+            "reference and those that nothing faster beats; point at a dot for its name. Rows far off are left out.",
         )
         chart(
             drawn, "Quality against time", learning.cost(view, column, rows, options.metric, options.split),
@@ -74,7 +86,7 @@ def settings(loaded: Loaded, options: Options, drawn: Drawn) -> None:
         "band across its own standard deviation. All charts have the same axis.",
     )
     views = [
-        study_data.view(loaded, number, options.metric)
+        study_data.view(loaded, number, options.metric, seen=options.seen)
         for number, part in enumerate(loaded.plan.parts)
         if part.figure == "line"
     ]

@@ -35,6 +35,7 @@ function cell(state, line, data, chosen) {
     element(against, "span", "mark", data.mark).style.color = data.color
     element(against, "span", "", ` ${data.difference}`)
   }
+  if (data.seen) element(button, "span", "note seen", data.seen)
   if (data.note) element(button, "span", "note", data.note)
   listen(state, button, data.words)
   button.addEventListener("click", () => state.pick(data.id))
@@ -52,6 +53,7 @@ function draw(state, data) {
     const name = element(line, "th", "", row.name)
     name.scope = "row"
     if (row.reference) element(name, "span", "tag", "reference")
+    if (row.spent) element(name, "span", "spent", row.spent)
     if (row.about) listen(state, name, `${row.name}: ${row.about}`)
     for (const each of row.cells) cell(state, line, each, data.chosen)
   }

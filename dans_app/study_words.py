@@ -9,14 +9,14 @@ import pandas as pd
 
 from dans_app import jobs, theme
 from dans_app.rank_comparison import number, p_words, signed
-from dans_app.study_data import Column, Listed, Loaded, View, cost
+from dans_app.study_data import Column, Listed, Loaded, View, cost, download
 from dans_app.theme import Look
 from dans_app.words import plain
-from dans_core.errors import InputError
-from dans_core.names import DATASETS, METRICS, SAMPLERS_ABOUT
+from dans_core.names import DATASETS, METRICS, SAMPLERS_ABOUT, UNSEEN, bytes_in_words, unseen_of
 from dans_core.runs import Run
-from dans_core.study import report, tables
+from dans_core.study import tables
 from dans_core.study.folder import About
+from dans_core.study.learning import unit
 from dans_core.study.plan import Label, Plan
 from dans_core.study.tables import LEVEL, Comparison, Entry, Spread, Verdict
 
@@ -48,14 +48,9 @@ METRICS_HELP = (
     "better. NDCG@5: 1 / log₂(1 + rank) up to rank 5, else 0."
 )
 SPLIT_HELP = (
-    "Results are reported on test. On valid, where the best epoch was chosen, they look better than they are."
+    "Results are reported on test. On valid, where the best epoch was chosen, they look better than they are. Where "
+    "test has entities that train never shows, of which nothing can be learned, it is there without them, too."
 )
-REPORT_HELP = "The whole study as Markdown: findings, tables with intervals, and what it ran on."
-TABLE_HELP = "Means, standard deviations, differences, intervals and p, one cell a row."
-RUNS_HELP = "Settings and all metrics of every run, one a row."
-CHARTS_HELP = "All charts on this screen as one web page that works by itself, offline."
-
-
 # --- the list of studies -----------------------------------------------------------------------------------------
 
 
@@ -81,6 +76,8 @@ def lines(studies: dict[str, Listed]) -> dict[str, str]:
 def size(plan: Plan) -> str:
     """How many runs a study asks for, on what, and about how long they take: "180 runs on UMLS, about 2 hours …"."""
     text = f"{len(plan.jobs):,} runs on {DATASETS.get(plan.dataset, plan.dataset)}"
+    if (info := download(plan)) is not None:
+        return f"{text}, which is downloaded first ({bytes_in_words(info.bytes)})"
     seconds = cost(plan)
     return text if seconds is None else f"{text}, {jobs.seconds_in_words(seconds)} on this machine"
 
@@ -127,6 +124,14 @@ def ran_on(loaded: Loaded) -> pd.DataFrame:
         ("Negatives per query", _span({job.config.negatives for job in plan.jobs})),
         ("Runs", f"{loaded.listed.total:,}"),
     ]
+    rows += [("Training budget", plan.budget)] * bool(plan.budget)
+    if loaded.seen:
+        rows.append(
+            (
+                "Unseen in train",
+                f"{loaded.seen.count('0'):,} of {len(loaded.seen):,} test triplets have an entity",
+            )
+        )
     if loaded.records:
         spent = sum(record.seconds for record in loaded.records.values())
         rows.append(("Training time of all runs", jobs.seconds_in_words(spent)))
@@ -202,14 +207,26 @@ def place(view: View, row: Label, column: Column) -> str:
     return ", ".join(part for part in (view.row_name(row), view.column_name(column)) if part)
 
 
-def explained(view: View, row: Label, column: Column, metric: str, split: str) -> str:
-    """All that is to be said of a cell, in a few sentences."""
+def explained(
+    view: View, row: Label, column: Column, metric: str, split: str, beside: View | None = None
+) -> str:
+    """All that is to be said of a cell, in a few sentences; `beside` is the same table over the seen test triplets."""
+    text = _explained(view, row, column, metric, split)
+    over_seen = beside and beside.entries[row, column].spread(metric)
+    if beside is None or over_seen is None:
+        return text
+    found = beside.comparisons.get((row, column))
+    said = f": {found.verdict}" if found else ""
+    return f"{text} On {beside.where('test')} {value(over_seen)}{said}."
+
+
+def _explained(view: View, row: Label, column: Column, metric: str, split: str) -> str:
     entry, found = view.entries[row, column], view.comparisons.get((row, column))
     spread = entry.spread(metric, split)
     text = f"{place(view, row, column)}: "
     if spread is None:
         return text + ("no run is there yet." if entry.missing else "every run diverged.")
-    text += f"{METRICS[metric]} {value(spread)} on {split}, over {seeds(spread.count)}"
+    text += f"{METRICS[metric]} {value(spread)} on {view.where(split)}, over {seeds(spread.count)}"
     if note := runs_note(entry):
         text += f" ({note})"
     if row == view.reference:
@@ -246,10 +263,14 @@ def table_data(
     rows: Sequence[Label],
     metric: str,
     split: str,
-    floor: float | None,
+    floor: str | None,
     chosen: tuple[Label, Column] | None,
+    beside: View | None = None,
 ) -> dict[str, Any]:
-    """What the table of the screen draws; cells are named by the places of row and column in the plan."""
+    """What the table of the screen draws; cells are named by the places of row and column in the plan.
+
+    With `beside`, the same table over the seen test triplets, each cell has the metric on these, too.
+    """
     with_columns = len(view.columns) > 1 or bool(view.part.columns)
     return {
         "corner": tables.title(view.part.rows.name),
@@ -260,12 +281,13 @@ def table_data(
             {
                 "name": view.row_name(row),
                 "about": about_row(view, row),
+                "spent": spent(view, row) if view.spent_differs else "",
                 "reference": row == view.reference,
-                "cells": [_cell(view, row, column, metric, split) for column in view.columns],
+                "cells": [_cell(view, row, column, metric, split, beside) for column in view.columns],
             }
             for row in rows
         ],
-        "floor": None if floor is None else number(floor),
+        "floor": floor,
         "chosen": "" if chosen is None else cell_id(view, *chosen),
         "hint": "Point at a cell to read it in words; press it for its runs.",
         "alt": table_alt(view, rows, metric, split),
@@ -277,7 +299,55 @@ def cell_id(view: View, row: Label, column: Column) -> str:
     return f"{view.rows.index(row)}.{view.columns.index(column)}"
 
 
-def _cell(view: View, row: Label, column: Column, metric: str, split: str) -> dict[str, Any]:
+def floor_words(about: About | None, metric: str, view: View, split: str) -> str | None:
+    """The popularity floor of a metric, which is known for test; with that over the seen triplets where both are."""
+    floor = floor_of(about, metric, view, split)
+    if about is None or floor is None:
+        return None
+    seen = None if view.seen else about.floor_seen.get(metric)
+    return number(floor) + ("" if seen is None else f" (seen {number(seen)})")
+
+
+def floor_of(about: About | None, metric: str, view: View, split: str) -> float | None:
+    """The floor over the triplets of the table; None where it is not known."""
+    if about is None or split != "test":
+        return None
+    return (about.floor_seen if view.seen else about.floor).get(metric)
+
+
+def spent(view: View, row: Label) -> str:
+    """What each run of a row spends: "200 epochs, 10.2 minutes of training"."""
+    entries = [view.entries[row, column] for column in view.columns]
+    words = f"{_span({entry.cell.config.epochs for entry in entries})} epochs"
+    times = [found.mean for entry in entries if (found := entry.trained or entry.seconds)]
+    if not times:
+        return words
+    name, size = unit(max(times))
+    ends = sorted({f"{min(times) / size:.1f}", f"{max(times) / size:.1f}"}, key=float)
+    return f"{words}, {' to '.join(ends)} {name} of training"
+
+
+def unseen(loaded: Loaded) -> str:
+    """Why metrics stand twice; "" where train shows all entities."""
+    every, marked = len(loaded.seen), loaded.seen.count("1")
+    return (
+        f"{UNSEEN}: {unseen_of(every - marked, every, 'test')}. “seen” is over the other {marked:,}."
+        * bool(every)
+    )
+
+
+def _over_seen(beside: View | None, row: Label, column: Column, metric: str) -> str:
+    """ "seen 0.473 ▲": the metric over the seen triplets, and its verdict."""
+    spread = beside and beside.entries[row, column].spread(metric)
+    if beside is None or spread is None:
+        return ""
+    found = beside.comparisons.get((row, column))
+    return f"seen {number(spread.mean)}" + (f" {MARKS[found.verdict]}" if found else "")
+
+
+def _cell(
+    view: View, row: Label, column: Column, metric: str, split: str, beside: View | None
+) -> dict[str, Any]:
     entry = view.entries[row, column]
     spread = entry.spread(metric, split)
     found = view.comparisons.get((row, column)) if split == "test" else None
@@ -289,72 +359,17 @@ def _cell(view: View, row: Label, column: Column, metric: str, split: str) -> di
         "color": VERDICTS[found.verdict].color if found else "",
         "difference": signed(found.difference) if found else "",
         "faint": found is not None and found.seeds == 1,
+        "seen": _over_seen(beside, row, column, metric),
         "note": runs_note(entry),
-        "words": explained(view, row, column, metric, split),
+        "words": explained(view, row, column, metric, split, beside),
     }
 
 
 def table_alt(view: View, rows: Sequence[Label], metric: str, split: str) -> str:
     """The table in a sentence."""
     across = f" and {len(view.columns)} columns" if len(view.columns) > 1 else ""
-    return f"{METRICS[metric]} on {split}, mean and standard deviation over seeds: {len(rows)} rows{across}."
-
-
-def frame(view: View, rows: Sequence[Label], metric: str, split: str) -> pd.DataFrame:
-    """The table with every number in a column of its own, one cell a row, for a download."""
-    out = []
-    for row in rows:
-        for column in view.columns:
-            entry, found = view.entries[row, column], view.comparisons.get((row, column))
-            spread = entry.spread(metric, split)
-            out.append(
-                {tables.title(view.part.rows.name): view.row_name(row)}
-                | {
-                    tables.title(axis.name): tables.label(axis.name, each)
-                    for axis, each in zip(view.part.columns, column, strict=True)
-                }
-                | {
-                    f"{METRICS[metric]}, {split}": spread.mean if spread else None,
-                    "standard deviation": spread.sd if spread else None,
-                    "runs": len(entry.records),
-                    "diverged": len(entry.failed),
-                    "missing": entry.missing,
-                    "seconds": entry.seconds.mean if entry.seconds else None,
-                }
-                | {
-                    "difference (test)": found.difference if found else None,
-                    "low (95 %)": found.low if found else None,
-                    "high (95 %)": found.high if found else None,
-                    "p": found.p if found else None,
-                    "p (Holm)": found.corrected if found else None,
-                    "verdict": found.verdict if found else "",
-                }
-            )
-    return pd.DataFrame(out)
-
-
-def runs_frame(loaded: Loaded) -> pd.DataFrame:
-    """Every run with a record: its settings that vary, and all it was measured by."""
-    out: dict[str, dict[str, Any]] = {}
-    for part in loaded.plan.parts:
-        for cell in part.cells:
-            for run in loaded.plan.runs_of(cell):
-                if (record := loaded.records.get(run)) is None:
-                    continue
-                labels = {
-                    tables.title(axis): tables.label(axis, value) for axis, value in cell.labels.items()
-                }
-                measured = {f"{METRICS[name]}, test": record.test.get(name) for name in METRICS}
-                measured |= {f"{METRICS[name]}, valid": record.valid.get(name) for name in METRICS}
-                out[run] = (
-                    {"run": run, "part": part.title}
-                    | labels
-                    | {"seed": record.seed, "state": record.state, "reason": record.reason}
-                    | {"seconds": record.seconds, "best epoch": record.best_epoch}
-                    | measured
-                    | record.figures
-                )
-    return pd.DataFrame(list(out.values()))
+    what = f"{METRICS[metric]} on {view.where(split)}, mean and standard deviation over seeds"
+    return f"{what}: {len(rows)} rows{across}."
 
 
 def not_there(view: View) -> str:
@@ -371,11 +386,3 @@ def not_there(view: View) -> str:
     if missing:
         parts.append(f"{missing:,} {'is' if missing == 1 else 'are'} still to come")
     return "; ".join(parts) + "." if parts else ""
-
-
-def report_text(loaded: Loaded) -> bytes:
-    """The report of a study as Markdown; where it cannot be made, a sentence that says why."""
-    try:
-        return report.markdown(report.read_study(loaded.listed.study)).encode()
-    except InputError as error:
-        return f"This report could not be made: {error}.\n".encode()

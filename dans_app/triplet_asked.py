@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
-from dans_app import beside, inspecting, wanted
+from dans_app import beside, inspecting, loading, wanted
 from dans_app.address import Address
 from dans_app.inspecting import Which
 from dans_app.triplet_table import Shown
@@ -22,6 +23,8 @@ SIDES = ("tail", "head", "both")
 DRAWS = ("5", "20", "50")
 WEIGHTS = ("best", "last")
 MOST_DRAWS = 1_000_000
+OFFERED = 10
+"""Heads offered of each kind, where there are too many for a list."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,22 @@ def known_tails(kg: KnowledgeGraph, head: int, relation: int) -> dict[int, str]:
     answers = kg.answers(head, relation)
     splits = {int(i): split for split in reversed(SPLITS) for i in answers[split]}
     return dict(sorted(splits.items()))
+
+
+def heads_offered(asked: Asked) -> dict[str, str]:
+    """Some heads of the chosen relation by name: of test facts, by chance, then of queries that the snapshots keep."""
+    kg, run, relation = asked.kg, asked.run, asked.triplet.relation
+    facts = kg.array("test")
+    heads = np.unique(facts[facts[:, 1] == relation, 0])
+    some = np.random.default_rng(0).permutation(heads)[:OFFERED]
+    found = {kg.entities[head]: "test" for head in np.sort(some)}
+    if epochs := [epoch for epoch, _ in run.snapshots()]:
+        # What is wrong with a snapshot is said where it is shown.
+        with contextlib.suppress(InputError):
+            queries = loading.frame(run, epochs[-1], kg).queries
+            kept = queries[queries[:, 1] == relation, 0]
+            found |= {kg.entities[head]: "in snapshots" for head in kept[:OFFERED]}
+    return found
 
 
 def known_relations(kg: KnowledgeGraph, head: int) -> dict[int, None]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dans_app import arithmetic, exports, inspecting, loading, shell, snapshots, triplet_paths, triplet_table
+from dans_app.snapshots import asked_in_train
 from dans_app.triplet_asked import Asked, remember
 from dans_app.triplet_table import Lane
 from dans_app.wanted import Triplet
@@ -131,7 +132,7 @@ def _one_path(asked: Asked, side: str, epochs: list[int]) -> None:
     last = loading.frame(run, epochs[-1], kg)
     place = triplet_paths.place_of(last, head, relation)
     if place is None:
-        _not_kept(asked, side, triplet_paths.kept(last, head, relation))
+        _not_kept(asked, side, len(last.queries), triplet_paths.kept(last, head, relation))
         return
     read = triplet_paths.chosen(epochs)
     with st.spinner(f"Reading {snapshots.count(len(read), 'snapshot')} …"):
@@ -169,10 +170,11 @@ def _one_path(asked: Asked, side: str, epochs: list[int]) -> None:
     exports.table(rows, f"negative {side}s over epochs {run.id}")
 
 
-def _not_kept(asked: Asked, side: str, other: tuple[int, int, int] | None) -> None:
+def _not_kept(asked: Asked, side: str, kept: int, other: tuple[int, int, int] | None) -> None:
     """One sentence, and a way to a query that the snapshots do keep."""
     st.info(
-        "The snapshots of this run keep some queries only, and this one is not among them.",
+        f"The snapshots of this run keep some queries only, {kept:,} of {asked_in_train(asked.kg):,}, and this one is "
+        "not among them. All else on this page is computed from the run’s weights.",
         icon=":material/timeline:",
     )
     if other is None:

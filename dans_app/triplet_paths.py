@@ -16,7 +16,7 @@ from dans_app import loading, theme
 from dans_app.triplet_table import look, title
 from dans_app.words import escape
 from dans_core.errors import InputError
-from dans_core.frames import Floats, Frame, nearest_entities
+from dans_core.frames import Frame
 from dans_core.kg import KnowledgeGraph
 from dans_core.runs import Run
 
@@ -83,10 +83,10 @@ def moments(frame: Frame, kg: KnowledgeGraph, head: int, relation: int) -> tuple
         return ()
 
     def of_entity(source: str, entity: int, score: float) -> Moment:
-        return moment(source, entity, 1.0, score, float(frame.d_entities[entity]), np.nan)
+        return moment(source, entity, 1.0, score, float(frame.d_entities[frame.rows_of(entity)]), np.nan)
 
-    def of_fake(source: str, fake: Floats, score: float, d_adv: float, d_aux: float) -> Moment:
-        nearest, cosine = nearest_entities(fake[None], frame.entities)
+    def of_fake(source: str, at: int, score: float, d_adv: float, d_aux: float) -> Moment:
+        nearest, cosine = frame.nearest(source, np.array([at]))
         return moment(source, int(nearest[0]), float(cosine[0]), score, d_adv, d_aux)
 
     def moment(source: str, nearest: int, cosine: float, score: float, d_adv: float, d_aux: float) -> Moment:
@@ -97,14 +97,12 @@ def moments(frame: Frame, kg: KnowledgeGraph, head: int, relation: int) -> tuple
     of_head = np.flatnonzero(frame.heads_e == head)
     if len(of_head):
         e = int(of_head[0])
-        found.append(
-            of_fake("G_E", frame.fakes_e[e], frame.score_e[place], frame.d_fakes_e[e], frame.aux_fakes_e[e])
-        )
+        found.append(of_fake("G_E", e, frame.score_e[place], frame.d_fakes_e[e], frame.aux_fakes_e[e]))
     if "G_R" in frame.pathways:
         found.append(
             of_fake(
                 "G_R",
-                frame.fakes_r[place],
+                place,
                 frame.score_r[place],
                 frame.d_fakes_r[place],
                 frame.aux_fakes_r[place],

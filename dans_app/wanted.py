@@ -5,6 +5,7 @@ A link can carry anything. Nothing here touches Streamlit; the sentences are Mar
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -37,10 +38,15 @@ def entity(text: str | None, kg: KnowledgeGraph, role: str) -> tuple[int | None,
     """An entity by name; None without one, and a sentence where the graph has no such entity. `role`: "head" …"""
     if text is None:
         return None, None
-    place = int(np.searchsorted(kg.entities, text)) if len(text) < 10_000 else kg.num_entities
-    if place < kg.num_entities and kg.entities[place] == text:
-        return place, None
+    if (number := entity_number(text, kg)) is not None:
+        return number, None
     return None, f"{_none_such(kg, role, text, kg.entities)}; another is shown instead."
+
+
+def entity_number(name: str, kg: KnowledgeGraph) -> int | None:
+    """The id of the entity of exactly this name, if there is one."""
+    place = bisect_left(kg.entities, name)
+    return place if place < kg.num_entities and kg.entities[place] == name else None
 
 
 def matching(text: str | None, kg: KnowledgeGraph) -> tuple[list[int], str | None]:

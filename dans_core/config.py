@@ -15,6 +15,9 @@ _FILTERED = ("dans", "uniform", "popularity", "bernoulli", "self-adversarial", "
 _WAITING = ("dans", "kbgan")
 _DRAWING = (*_FILTERED, "nscaching", "mcns", "sans", "cake-style", "smile-style")
 
+# Settings that came after the first studies: at their defaults they leave the identity of a run as it was.
+_LATER = ("shared", "pathway_fakes")
+
 
 def _setting(
     default: Any,
@@ -102,6 +105,12 @@ class Config(BaseModel):
         20, "Negatives per query (N_s)",
         "With DANS a quarter comes from G_E, a quarter from G_R and the rest is random.", "negatives",
         "negatives", samplers=_DRAWING, ge=1, le=1000,
+    )  # fmt: skip
+    shared: int = _setting(
+        1, "Share negatives among",
+        "This many triplets of a step have the same random negatives, those of KBGAN's warm-up too. On large graphs "
+        "hundreds of negatives then cost little; 1 draws them for each triplet apart.",
+        "negatives", "triplets", samplers=("dans", "uniform", "self-adversarial", "kbgan"), ge=1, le=100_000,
     )  # fmt: skip
     filter_known: bool = _setting(
         False, "Redraw known facts",
@@ -213,6 +222,12 @@ class Config(BaseModel):
         True, "Random part", "Off: all negatives of DANS are generated, half of them by each pathway.", "GAN",
         samplers=("dans",),
     )  # fmt: skip
+    pathway_fakes: int = _setting(
+        0, "Fakes a pathway",
+        "How many of a query's negatives each pathway makes; 0 is a quarter of N_s. On large graphs a few fakes beside "
+        "many random negatives cost less.",
+        "GAN", "fakes", samplers=("dans",), ge=0, le=500,
+    )  # fmt: skip
     sigma: float = _setting(
         0.5, "Noise (σ)",
         "Spread of the noise around each condition. Near zero, all fakes of a condition are copies.", "GAN",
@@ -271,6 +286,13 @@ class Config(BaseModel):
                 f"negatives = {self.negatives} must be at least 4 with sampler = dans, which makes a quarter of them "
                 "by each pathway"
             )
+        if self.sampler == "dans" and self.random_negatives and 2 * self.pathway_fakes >= self.negatives:
+            raise ValueError(
+                f"pathway_fakes = {self.pathway_fakes} leaves nothing of negatives = {self.negatives} for random ones; "
+                "it must be below half of them, or random_negatives off"
+            )
+        if self.shared > 1 and self.filter_known:
+            raise ValueError("shared must be 1 with filter_known, which looks at the facts of each triplet")
         if self.aux_weight_g > 0 and (self.aux_weight == 0 or self.pathways != "both"):
             raise ValueError(
                 "aux_weight_g must be 0 without a D_aux to tell the pathways apart, that is with aux_weight = 0 or one "
@@ -293,6 +315,12 @@ class Config(BaseModel):
         return parse(self.model_dump(exclude_unset=True) | values)
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """Every setting by name, to tell runs apart by, also those that earlier versions of the program made."""
+        left_out = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(exclude=left_out)
+
+    @property
     def waits(self) -> bool:
         """Whether random negatives stand in for the sampler during the first `warmup_epochs`."""
         return self.sampler in _WAITING
@@ -301,12 +329,13 @@ class Config(BaseModel):
     def fakes(self) -> dict[str, int]:
         """Generated negatives per query by pathway; the rest of N_s is random (method, section 5).
 
-        A quarter of N_s each, N_s // 4, or half each without random ones; a pathway that is alone makes the
-        fakes of both.
+        A quarter of N_s each, N_s // 4, unless `pathway_fakes` says how many; half each without random ones. A pathway
+        that is alone makes the fakes of both.
         """
         if self.sampler != "dans":
             return {}
-        generated = 2 * (self.negatives // 4) if self.random_negatives else self.negatives
+        each = self.pathway_fakes or self.negatives // 4
+        generated = 2 * each if self.random_negatives else self.negatives
         if self.pathways == "both":
             return {"G_E": generated - generated // 2, "G_R": generated // 2}
         return {self.pathways: generated}
@@ -318,6 +347,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "decoder": "distmult",
         "epochs": 5000,
         "batch_size": 1000,
+        "negatives": 20,
+        "shared": 1,
+        "pathway_fakes": 0,
+        "loss": "bce",
         "lr": 1e-3,
         "l2": 1e-2,
         "lr_g": 1e-3,

@@ -17,11 +17,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from dans_core.device import at_once
 from dans_core.products import linear
 
 # `apply` of a torch Function has no types, hence the marks at its calls below.
 
-# Numbers worked on at a time where a whole would not fit the cache: 1 MiB of float32.
+# Numbers worked on at a time on a CPU, where a whole would not fit the cache: 1 MiB of float32.
 _CACHED = 1 << 18
 
 
@@ -54,6 +55,10 @@ class Decoder(ABC):
     def score_all(self, q: Tensor, entities: Tensor) -> Tensor:
         """(Q, dim) and (N, dim) → (Q, N): every query against every entity."""
         return linear(q, entities)
+
+    def score_groups(self, q: Tensor, t: Tensor) -> Tensor:
+        """(G, S, dim) and (G, K, dim) → (G, S, K): in every group, each query against each candidate."""
+        return q @ t.mT
 
     def score_chosen(self, q: Tensor, entities: Tensor, rows: Tensor, ids: Tensor) -> Tensor:
         """Queries (Q, dim) and entities (N, dim), rows (P,) and ids (P, K) → (P, K): query rows[p] against ids[p].
@@ -135,6 +140,9 @@ class RotatE(Decoder):
         distance: Tensor = _SumOfModuli.apply(q, entities)  # type: ignore[no-untyped-call]
         return self.gamma - distance
 
+    def score_groups(self, q: Tensor, t: Tensor) -> Tensor:
+        return torch.stack([self.score_all(*group) for group in zip(q, t, strict=True)])
+
     def coordinates(self, h: Tensor, r: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return _complex(h), torch.polar(torch.ones_like(r), r), _complex(t)
 
@@ -179,7 +187,7 @@ class _Chosen(torch.autograd.Function):
 
 def _blocks(ids: Tensor, dim: int) -> Iterator[slice]:
     """Slices of the rows of ids (P, K) whose candidates' vectors fit the cache together."""
-    rows = max(1, _CACHED // (ids.shape[1] * dim))
+    rows = max(1, at_once(ids.device, _CACHED) // (ids.shape[1] * dim))
     return (slice(start, start + rows) for start in range(0, len(ids), rows))
 
 
@@ -244,7 +252,7 @@ class _SumOfModuli(torch.autograd.Function):
 
 def _tiles(q: Tensor, entities: Tensor) -> Iterator[tuple[slice, slice]]:
     """16 queries against as many entities as the cache holds the moduli of."""
-    width = max(1, _CACHED // (16 * q.shape[1]))
+    width = max(1, at_once(q.device, _CACHED) // (16 * q.shape[1]))
     for row in range(0, len(q), 16):
         for column in range(0, len(entities), width):
             yield slice(row, row + 16), slice(column, column + width)

@@ -1,6 +1,7 @@
 """What the negatives are like, measured: hardness, diversity, scale, false negatives, and snapshots of them.
 
-Everything here runs in evaluation mode with random numbers of its own, so measuring never changes training.
+Everything here runs in evaluation mode with random numbers of its own, so measuring never changes training. It runs
+where the networks are; those random numbers are of the CPU.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dans_core.networks import Networks, borrowed
 from dans_core.products import linear
 from dans_core.samplers.dans import noise_scale
 from dans_core.samplers.uniform import draw_uniform
+from dans_core.studied import studied_entities, studied_triplets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +36,10 @@ DRAWS = 5
 _MAX_CONDITIONS = 2_000
 # Queries for which a conditional D is asked about an entity.
 _ASKED = 64
-# Cosines kept in memory at once: 64 MiB of float32.
-_MAX_COSINES = 1 << 24
+# Numbers of a sample's relations: 2 MB in half precision.
+_MAX_RELATION_NUMBERS = 1_000_000
+# Cosines kept in memory at once, 16 MiB of float32, as in ranking.
+_MAX_COSINES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,14 @@ def draw_fakes(
     queries = networks.model.queries(entities, batch.heads, batch.relations)
     conditions = {
         "G_E": (entities[batch.conditions], batch.condition),
-        "G_R": (queries, torch.arange(len(queries))),
+        "G_R": (queries, torch.arange(len(queries), device=queries.device)),
     }
     found = {}
     with _evaluating(networks.generator):
         for name, pathway in networks.generator.pathways.items():
             condition, row = conditions[name]
             noise = scale * torch.randn(len(condition), draws, condition.shape[1], generator=random)
-            start = condition.unsqueeze(1) + noise
+            start = condition.unsqueeze(1) + noise.to(condition.device)
             local = pathway.localise(condition)
             found[name] = Fakes(pathway(start, local), row, pathway(start, []) if neutral and local else None)
     return found
@@ -89,9 +93,10 @@ def draw_fakes(
 def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) -> Diagnostics:
     """The figures of `Diagnostics` over the distinct train queries (at most 2,000, chosen by the seed)."""
     random = _random(config, epoch)
-    batch = _sample(kg, config)
     model = networks.model
-    entities = model.encode(train_graph(kg).plan())
+    device = model.entity.device
+    batch = _sample(kg, config, device)
+    entities = model.encode(train_graph(kg, device).plan())
     queries = model.queries(entities, batch.heads, batch.relations)
     pair = _one_pair(batch, random)
     answer = batch.answer[pair]
@@ -171,30 +176,46 @@ def snapshot_arrays(
 
     A conditional D judges a fake of G_R for its own query. A fake of G_E gets the mean over the queries of its head,
     and an entity the mean over at most 64 of the queries, evenly chosen.
+
+    Of a large graph the queries are those of `studied.studied_triplets` and the entities those of
+    `studied.studied_entities`, S of them: entity_ids (S,) says which, ascending, and entities and d_entities have a row
+    for each. What takes all entities to say is then kept beside them: their median_length (), and the nearest_e (C,),
+    nearest_r (Q,) of the fakes with cosine_e, cosine_r. Relations too long for the file are left out.
     """
     random = _random(config, 0)
-    batch = _sample(kg, config)
+    chosen = studied_triplets(kg, config.dim)
     model = networks.model
-    entities = model.encode(train_graph(kg).plan())
+    device = model.entity.device
+    triplets = kg.train if chosen is None else torch.from_numpy(chosen)
+    batch = Batch.of_triplets(triplets.to(device), kg.num_relations)
+    entities = model.encode(train_graph(kg, device).plan())
     fakes = draw_fakes(networks, config, batch, entities, DRAWS, random)
     queries = model.queries(entities, batch.heads, batch.relations)
-    answer = batch.answer[_one_pair(batch, random)]
-    drawn = draw_uniform(answer, 1, kg.num_entities, random)[:, 0]
-    arrays = {
-        "epoch": np.asarray(epoch),
-        "entities": _half(entities),
-        "relations": _half(model.relation),
-        "queries": torch.stack([batch.heads, batch.relations], dim=1).numpy().astype(np.int32),
-        "answers": answer.numpy().astype(np.int32),
-        "random": drawn.numpy().astype(np.int32),
+    # Of a sample, other runs on the same data have the same ones.
+    picks = random if chosen is None else torch.Generator().manual_seed(0)
+    answer = batch.answer[_one_pair(batch, picks)]
+    drawn = draw_uniform(answer, 1, kg.num_entities, picks)[:, 0]
+    # Both directions of a triplet are asked, so the answers are the heads as well.
+    ids = studied_entities(kg, config.dim, torch.cat([batch.answers, drawn]).cpu().numpy())
+    kept = entities if ids is None else entities[torch.from_numpy(ids).to(device)]
+    arrays = {"epoch": np.asarray(epoch), "entities": _half(kept)}
+    if ids is None or model.relation.numel() <= _MAX_RELATION_NUMBERS:
+        arrays["relations"] = _half(model.relation)
+    arrays |= {
+        "queries": _ids(torch.stack([batch.heads, batch.relations], dim=1)),
+        "answers": _ids(answer),
+        "random": _ids(drawn),
         "score_true": _half(model.decoder.score(queries, entities[answer])),
         "score_random": _half(model.decoder.score(queries, entities[drawn])),
     }
+    if ids is not None:
+        arrays["entity_ids"] = ids.astype(np.int32)
+        arrays["median_length"] = np.asarray(entities.norm(dim=1).median().cpu(), np.float32)
     if networks.discriminator is None:
         return arrays
-    arrays["d_entities"] = _half(_realness(networks.discriminator, entities, queries))
+    arrays["d_entities"] = _half(_realness(networks.discriminator, kept, queries))
     if "G_E" in fakes:
-        arrays["heads_e"] = batch.conditions.numpy().astype(np.int32)
+        arrays["heads_e"] = _ids(batch.conditions)
     for name, side in fakes.items():
         key, first = name[-1].lower(), side.made[:, 0]
         adv, aux = _opinions(networks.discriminator, first, side.row, queries)
@@ -204,6 +225,10 @@ def snapshot_arrays(
         arrays[f"spread_{key}"] = np.asarray(copy_spread(side.made), np.float32)
         if aux is not None:
             arrays[f"aux_fakes_{key}"] = _half(aux)
+        if ids is not None:
+            close, cosines = nearest(first, entities)
+            arrays[f"nearest_{key}"] = _ids(close)
+            arrays[f"cosine_{key}"] = _half(cosines)
     return arrays
 
 
@@ -224,20 +249,21 @@ def _drawn_ids(
     given = borrowed(networks.sampler, random).negatives(batch, entities, queries)
     if given.ids is None:
         return None
-    ids = given.ids[pair]
+    ids = given.ids_of(pair)
     if given.weights is None:
         return ids[:, :DRAWS]
     # Counted as often as it weighs, a negative needs no weight in what follows.
-    return ids.gather(1, given.weights[pair].multinomial(DRAWS, replacement=True, generator=random))
+    chosen = given.weights[pair].cpu().multinomial(DRAWS, replacement=True, generator=random)
+    return ids.gather(1, chosen.to(ids.device))
 
 
 def _realness(discriminator: Discriminator, entities: Tensor, queries: Tensor) -> Tensor:
     """The probability (N,) of being real; of a conditional D the mean over some of the queries."""
     if not discriminator.conditional:
         return discriminator(entities)[0].sigmoid()
-    chosen = torch.linspace(0, len(queries) - 1, min(_ASKED, len(queries))).round().long()
+    chosen = torch.linspace(0, len(queries) - 1, min(_ASKED, len(queries))).round().long().to(queries.device)
     # One query at a time: all together would be many times the entities.
-    total = torch.zeros(len(entities))
+    total = entities.new_zeros(len(entities))
     for query in queries[chosen]:
         total += discriminator(entities, query)[0].sigmoid()
     return total / len(chosen)
@@ -270,7 +296,7 @@ def nearest(fakes: Tensor, entities: Tensor) -> tuple[Tensor, Tensor]:
 def known(kg: KnowledgeGraph, batch: Batch, tails: Tensor) -> Tensor:
     """Whether (h, r, tail) is a fact of any split, for tails (Q, K) of the batch's queries."""
     found = kg.known_answers.contains(
-        batch.heads.unsqueeze(1).numpy(), batch.relations.unsqueeze(1).numpy(), tails.numpy()
+        *(ids.cpu().numpy() for ids in (batch.heads.unsqueeze(1), batch.relations.unsqueeze(1), tails))
     )
     return torch.from_numpy(found)
 
@@ -363,7 +389,7 @@ def _between(
 
 def _quantiles(values: Tensor) -> Quantiles | None:
     """`QUANTILES` of all values; None where one is not finite."""
-    ordered = np.sort(values.numpy(), axis=None)
+    ordered = np.sort(values.cpu().numpy(), axis=None)
     found = np.interp(np.array(QUANTILES) / 100 * (len(ordered) - 1), np.arange(len(ordered)), ordered)
     if not np.isfinite(found).all():
         return None
@@ -381,21 +407,21 @@ def _rounded(number: float) -> float:
     return float(f"{number:.4g}")
 
 
-def _sample(kg: KnowledgeGraph, config: Config) -> Batch:
+def _sample(kg: KnowledgeGraph, config: Config, device: torch.device) -> Batch:
     """The distinct train queries as a batch; on a large graph those of randomly chosen triplets."""
     triplets = kg.train
-    batch = Batch.of_triplets(triplets, kg.num_relations)
+    batch = Batch.of_triplets(triplets.to(device), kg.num_relations)
     if len(batch.heads) <= _MAX_CONDITIONS:
         return batch
     chosen = torch.randperm(len(triplets), generator=torch.Generator().manual_seed(config.seed))
-    return Batch.of_triplets(triplets[chosen[: _MAX_CONDITIONS // 2]], kg.num_relations)
+    return Batch.of_triplets(triplets[chosen[: _MAX_CONDITIONS // 2]].to(device), kg.num_relations)
 
 
 def _one_pair(batch: Batch, random: torch.Generator) -> Tensor:
     """The position of one pair per query, each of its pairs being equally likely; shape (Q,)."""
     order = torch.argsort(batch.query, stable=True)
     starts = batch.counts.cumsum(0) - batch.counts
-    offset = (torch.rand(len(starts), generator=random) * batch.counts).long()
+    offset = (torch.rand(len(starts), generator=random).to(starts.device) * batch.counts).long()
     return order[starts + offset]
 
 
@@ -412,7 +438,11 @@ def _half(values: Tensor) -> np.ndarray:
     """Half precision, unless a number is too large for it."""
     values = values.detach()
     fits = bool(values.abs().max() <= torch.finfo(torch.half).max)
-    return (values.half() if fits else values).numpy()
+    return (values.half() if fits else values).cpu().numpy()
+
+
+def _ids(ids: Tensor) -> np.ndarray:
+    return ids.cpu().numpy().astype(np.int32)
 
 
 @contextmanager

@@ -8,6 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
+from dans_core import process
 from dans_core.config import Config
 from dans_core.errors import InputError
 from dans_core.events import Losses, Ranking, Snapshot
@@ -83,6 +86,12 @@ def drive(
         session.show("failed", str(error))
     except InputError as error:
         session.show("failed", str(error))
+    except torch.OutOfMemoryError:
+        writer.log(traceback.format_exc())
+        session.show(
+            "failed",
+            f"{trainer.device_name} has too little free memory for this run; a smaller batch_size or the CPU may help",
+        )
     except Exception as error:
         writer.log(traceback.format_exc())
         words = " ".join(str(error).split())
@@ -109,6 +118,7 @@ class _Drive:
 
     def run(self) -> State:
         writer, trainer = self.writer, self.trainer
+        writer.trains_on(trainer.device_name, process.precision(), goes_on=writer.state is not None)
         if writer.state is not None:
             trainer.load_state_dict(writer.state)
             writer.state = None

@@ -62,10 +62,16 @@ class EdgePlan:
         return list(zip(found, *slices, strict=True))
 
     @cached_property
+    def slot_of_edge(self) -> Tensor:
+        """The slot of every edge of `source`, ascending, (E,)."""
+        return torch.arange(len(self.relation), device=self.source.device).repeat_interleave(
+            self.slot_ptr.diff()
+        )
+
+    @cached_property
     def cells(self) -> tuple[Tensor, Tensor]:
         """Of every edge its slot, and its place in a flat (N, N) table of destinations and sources; (E,)."""
-        slot = torch.arange(len(self.relation), device=self.source.device)
-        slot = slot.repeat_interleave(self.slot_ptr.diff())
+        slot = self.slot_of_edge
         return slot, self.destination.index_select(0, slot) * self.num_nodes + self.source
 
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from dans_core import budget
 from dans_core.config import Config
 from dans_core.datasets import SPLITS
 from dans_core.errors import InputError
 from dans_core.events import Event, HealthWarning, Ranking, Snapshot, to_dict
-from dans_core.frames import Floats, Frame, Ids, known_splits, nearest_entities
+from dans_core.frames import Floats, Frame, Ids, known_splits
 from dans_core.kg import KnowledgeGraph
 from dans_core.records import Stored, replace, to_json
 from dans_core.runs import Run
@@ -74,12 +75,16 @@ _ABOUT_SNAPSHOT = """negatives.csv   of the snapshot of epoch {epoch:,}: for eac
     D_adv           probability of being real, by the discriminator; empty without a GAN
     D_aux           probability of being made by G_R, by the discriminator; empty without D_aux
     known fact      the split that holds (head, relation, nearest entity), which makes it a false negative
-embeddings.npz  of the same epoch: {embeddings}
+embeddings.npz  of the same epoch: {embeddings}{sample}
 entities.tsv    the entity embeddings, one a line, for projector.tensorflow.org (Load, step 1)
 metadata.tsv    their names and how many training triplets each is in (Load, step 2)
 
 In the CSV files, text that a spreadsheet would run as a formula has a ' in front.
 """
+
+_ABOUT_SAMPLE = """
+                a sample by relation, {kept:,} of {all:,} entities, since the graph is large; all-entities.npz holds the
+                vectors of all by the last weights, where the run has kept any"""
 
 
 @dataclass(frozen=True)
@@ -117,8 +122,10 @@ def export(run: Run, folder: Path) -> Exported:
             "negatives.csv": lambda: negatives_csv(kept),
             "embeddings.npz": lambda: embeddings_npz(kept),
             "entities.tsv": lambda: vectors_tsv(kept),
-            "metadata.tsv": lambda: metadata_tsv(kept.kg),
+            "metadata.tsv": lambda: metadata_tsv(kept),
         }
+        if kept.frame.is_sample and (every := all_entities_npz(run, kept.kg)) is not None:
+            contents["all-entities.npz"] = lambda: every
     sizes: dict[str, int] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -142,19 +149,27 @@ def export(run: Run, folder: Path) -> Exported:
 
 def command(run: Run) -> str:
     """The line that repeats the run in a terminal."""
-    return command_of(run.config, run.meta.source)
+    return command_of(run.config, run.meta.source, run.meta.split_seed)
 
 
-def command_of(config: Config, source: str) -> str:
-    """The line that trains with these settings on the data set that `source` names."""
+def command_of(config: Config, source: str, split_seed: int = 0) -> str:
+    """The line that trains with these settings on the data set that `source` names, split by `split_seed`.
+
+    It names all that `train` would choose otherwise for a graph of this size; where the data set cannot be read, also
+    what a graph of any other size would change.
+    """
     given = ["decoder", "sampler", "epochs", "seed"]
-    plain_config = Config(**{name: getattr(config, name) for name in given})
+    named = {name: getattr(config, name) for name in given}
+    sizes = budget.sizes_of(source)
+    usual = Config(**named) if sizes is None else budget.config_for(sizes, named)
+    unsure = budget.RECIPE_SETTINGS if sizes is None else frozenset()
     words = ["python", "-m", "dans_core", "train", "--dataset", source]
+    words += ["--split-seed", str(split_seed)] if split_seed else []
     for name in given:
         words += [f"--{name}", str(getattr(config, name))]
-    for name in Config.model_fields:
+    for name in (name for name in Config.model_fields if name not in named):
         value = getattr(config, name)
-        if value != getattr(plain_config, name):
+        if value != getattr(usual, name) or name in unsure:
             words += ["--set", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
     return shlex.join(words)
 
@@ -208,10 +223,18 @@ def about(run: Run, kept: Kept | None) -> str:
     )
     if kept is None:
         return text + "\nThe run has kept no snapshot, so there are no negatives and no embeddings.\n"
-    held = ["entities (N, dim)", "entity_names", "relation_names, reciprocals last"]
-    if len(kept.frame.relations):
+    frame = kept.frame
+    held = [
+        f"entities ({'S' if frame.is_sample else 'N'}, dim)",
+        "entity_names",
+        "relation_names, reciprocals last",
+    ]
+    if len(frame.relations):
         held.insert(1, "relations (2R, dim)")
-    return text + _ABOUT_SNAPSHOT.format(epoch=kept.epoch, embeddings=", ".join(held))
+    sample = (
+        _ABOUT_SAMPLE.format(kept=len(frame.entity_ids), all=frame.num_entities) if frame.is_sample else ""
+    )
+    return text + _ABOUT_SNAPSHOT.format(epoch=kept.epoch, embeddings=", ".join(held), sample=sample)
 
 
 def _numbers(place: str, value: Any) -> Iterator[tuple[str, float]]:
@@ -282,17 +305,17 @@ def negatives(kept: Kept) -> Iterator[Row]:
 
     if "G_E" in frame.pathways:
         at = np.searchsorted(frame.heads_e, heads)
-        nearest, cosine = nearest_entities(frame.fakes_e, frame.entities)
+        nearest, cosine = frame.nearest("G_E", np.arange(len(frame.fakes_e)))
         length = np.linalg.norm(frame.fakes_e, axis=1)
         said = (frame.score_e, frame.d_fakes_e[at], frame.aux_fakes_e[at])
         yield from rows("G_E", nearest[at], cosine[at], length[at], *said)
     if "G_R" in frame.pathways:
-        nearest, cosine = nearest_entities(frame.fakes_r, frame.entities)
+        nearest, cosine = frame.nearest("G_R", np.arange(len(frame.fakes_r)))
         said = (frame.score_r, frame.d_fakes_r, frame.aux_fakes_r)
         yield from rows("G_R", nearest, cosine, np.linalg.norm(frame.fakes_r, axis=1), *said)
-    drawn, ones = frame.random, np.ones(len(heads), np.float32)
+    drawn, ones = frame.rows_of(frame.random), np.ones(len(heads), np.float32)
     said = (frame.score_random, frame.d_entities[drawn], np.full(len(heads), np.nan, np.float32))
-    yield from rows("random", drawn, ones, lengths[drawn], *said)
+    yield from rows("random", frame.random, ones, lengths[drawn], *said)
 
 
 def negatives_csv(kept: Kept) -> bytes:
@@ -301,17 +324,40 @@ def negatives_csv(kept: Kept) -> bytes:
 
 
 def embeddings_npz(kept: Kept) -> bytes:
-    """entities (N, dim), relations (2R, dim) where the snapshot has them, and the names of both; no pickles."""
+    """Kept entities (S, dim), relations (2R, dim) where the snapshot has them, and the names of both; no pickles."""
     kg = kept.kg
     stream = io.BytesIO()
     np.savez_compressed(
         stream,
         allow_pickle=False,
         epoch=np.asarray(kept.epoch),
-        entity_names=np.asarray(kg.entities),
+        entity_names=np.asarray([kg.entities[number] for number in kept.frame.entity_ids]),
         relation_names=np.asarray([kg.relation_name(number) for number in range(2 * kg.num_relations)]),
         entities=kept.frame.entities,
         **({"relations": kept.frame.relations} if len(kept.frame.relations) else {}),
+    )
+    return stream.getvalue()
+
+
+def all_entities_npz(run: Run, kg: KnowledgeGraph) -> bytes | None:
+    """The vectors of all entities (N, dim) by the run's last weights, with their epoch and names; None without weights.
+
+    For a run whose snapshots keep a sample. The only file here that needs torch.
+    """
+    if not (run.path / "last.pt").is_file():
+        return None
+    from dans_core.inspection import encode
+    from dans_core.networks import load_weights
+
+    state = run.load_checkpoint("last")
+    entities = encode(load_weights(state, kg, run.config), kg).half().cpu().numpy()
+    stream = io.BytesIO()
+    np.savez_compressed(
+        stream,
+        allow_pickle=False,
+        epoch=np.asarray(state["progress"]["epoch"]),
+        entity_names=np.asarray(kg.entities),
+        entities=entities,
     )
     return stream.getvalue()
 
@@ -324,12 +370,13 @@ def vectors_tsv(kept: Kept) -> bytes:
     return "".join(line % tuple(row) for row in entities.tolist()).encode()
 
 
-def metadata_tsv(kg: KnowledgeGraph) -> bytes:
+def metadata_tsv(kept: Kept) -> bytes:
     """The names that go with `vectors_tsv`, and how many training triplets each entity is in; with a heading."""
+    kg, ids = kept.kg, kept.frame.entity_ids
     train = kg.array("train")
     both = np.where(train[:, 0] != train[:, 2], train[:, 2], -1)
     counts = np.bincount(np.concatenate([train[:, 0], both[both >= 0]]), minlength=kg.num_entities)
-    lines = [f"{name}\t{count}\n" for name, count in zip(kg.entities, counts, strict=True)]
+    lines = [f"{kg.entities[number]}\t{counts[number]}\n" for number in ids]
     return "".join(["name\ttraining triplets\n", *lines]).encode()
 
 
@@ -338,5 +385,5 @@ def projector_zip(kept: Kept) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("vectors.tsv", vectors_tsv(kept))
-        archive.writestr("metadata.tsv", metadata_tsv(kept.kg))
+        archive.writestr("metadata.tsv", metadata_tsv(kept))
     return stream.getvalue()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,11 +25,16 @@ _CELLS = 1 << 24
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One snapshot in memory, floats in float32, read-only. N entities, Q queries, C distinct heads.
+    """One snapshot in memory, floats in float32, read-only. S kept entities, Q queries, C distinct heads.
+
+    Of a small graph all N entities are kept, of a large one a sample (see `studied`). Ids are always those of the
+    graph; where an id has its row is said by `rows_of`.
 
     Attributes:
         epoch: finished epochs when it was taken.
-        entities: shape (N, dim).
+        num_entities: of the graph, N.
+        entity_ids: shape (S,), the kept entities, ascending.
+        entities: shape (S, dim).
         relations: shape (2|R|, dim of relations), (0, 0) where the file holds none.
         queries: shape (Q, 2), head and relation (reciprocals too).
         answers, random: shape (Q,), one true answer and one random entity of each query.
@@ -39,13 +43,18 @@ class Frame:
             empty without G_E.
         fakes_r: shape (Q, dim), one of each query; empty without G_R.
         score_e, score_r: shape (Q,), decoder scores of the fakes for each query; empty without the pathway.
-        d_entities, d_fakes_e, d_fakes_r: probability "real" by D_adv, shape (N,), (C,), (Q,); d_entities is NaN without
+        nearest_e, cosine_e, nearest_r, cosine_r: shape (C,) and (Q,), the entity nearest to each fake of all N, and its
+            cosine, where they are a sample; empty where they are not: see `nearest`.
+        median_length: of all N entities.
+        d_entities, d_fakes_e, d_fakes_r: probability "real" by D_adv, shape (S,), (C,), (Q,); d_entities is NaN without
             a GAN.
         aux_fakes_e, aux_fakes_r: probability "made by G_R" by D_aux, shape (C,), (Q,); NaN without D_aux.
         spread_e, spread_r: copy spread of each pathway, 0 = all draws for a condition are copies; NaN without it.
     """
 
     epoch: int
+    num_entities: int
+    entity_ids: Ids
     entities: Floats
     relations: Floats
     queries: Ids
@@ -58,6 +67,11 @@ class Frame:
     fakes_r: Floats
     score_e: Floats
     score_r: Floats
+    nearest_e: Ids
+    cosine_e: Floats
+    nearest_r: Ids
+    cosine_r: Floats
+    median_length: float
     d_entities: Floats
     d_fakes_e: Floats
     d_fakes_r: Floats
@@ -82,10 +96,34 @@ class Frame:
         """Whether D_aux has said which pathway made the fakes."""
         return any(len(aux) and not np.isnan(aux).all() for aux in (self.aux_fakes_e, self.aux_fakes_r))
 
-    @cached_property
-    def median_length(self) -> float:
-        """Of an entity."""
-        return max(float(np.median(np.linalg.norm(self.entities, axis=1))), 1e-12)
+    @property
+    def is_sample(self) -> bool:
+        """Whether it holds some of the graph's entities only."""
+        return len(self.entity_ids) < self.num_entities
+
+    def rows_of(self, ids: npt.ArrayLike) -> Ids:
+        """The rows of these entities, -1 for those that are not kept; any shape."""
+        wanted: Ids = np.asarray(ids, np.int64)
+        if not self.is_sample:
+            return wanted
+        place = np.minimum(np.searchsorted(self.entity_ids, wanted), len(self.entity_ids) - 1)
+        rows: Ids = np.where(self.entity_ids[place] == wanted, place, -1)
+        return rows
+
+    def nearest(self, pathway: str, which: Ids) -> tuple[Ids, Floats]:
+        """The entity nearest to some fakes of "G_E" or "G_R", of all of the graph, and its cosine; shape of `which`.
+
+        As the snapshot says, else by the entities that it holds.
+        """
+        fakes, kept, cosine = (
+            (self.fakes_e, self.nearest_e, self.cosine_e)
+            if pathway == "G_E"
+            else (self.fakes_r, self.nearest_r, self.cosine_r)
+        )
+        if len(kept):
+            return kept[which], cosine[which]
+        places, alike = nearest_entities(fakes[which], self.entities)
+        return self.entity_ids[places], alike
 
     @property
     def groups(self) -> tuple[Floats, Floats, Floats]:
@@ -94,7 +132,7 @@ class Frame:
 
     @property
     def size(self) -> int:
-        """Number of points: N + C + Q."""
+        """Number of points: S + C + Q."""
         return sum(len(group) for group in self.groups)
 
     @classmethod
@@ -110,7 +148,13 @@ class Frame:
             if name not in arrays:
                 raise InputError(f"the snapshot holds no {name}: an earlier version kept it")
         n, dim = num_entities, arrays["entities"].shape[-1:]
-        if len(np.atleast_1d(arrays["entities"])) != n:
+        some = "entity_ids" in arrays
+        made = [name for name in ("e", "r") if f"fakes_{name}" in arrays]
+        for name in ["median_length", *(f"nearest_{each}" for each in made)] if some else []:
+            if name not in arrays:
+                raise InputError(f"the snapshot holds a sample of the entities but no {name}")
+        s = len(np.atleast_1d(arrays["entity_ids"])) if some else n
+        if len(np.atleast_1d(arrays["entities"])) != s:
             raise InputError(
                 f"the snapshot holds {len(np.atleast_1d(arrays['entities'])):,} entities and the data set {n:,}: it is "
                 "not the same data"
@@ -123,9 +167,12 @@ class Frame:
             "answers": ((q,), n),
             "random": ((q,), n),
             "heads_e": ((c,), n),
+            "entity_ids": ((s,), n),
+            "nearest_e": ((c if some else 0,), n),
+            "nearest_r": ((made_r if some else 0,), n),
         }
         floats: dict[str, tuple[int, ...]] = {
-            "entities": (n, *dim),
+            "entities": (s, *dim),
             "relations": (2 * num_relations, *arrays["relations"].shape[1:])
             if "relations" in arrays
             else (0, 0),
@@ -135,7 +182,10 @@ class Frame:
             "fakes_r": (made_r, *dim),
             "score_e": (made_e,),
             "score_r": (made_r,),
-            "d_entities": (n,),
+            "median_length": (),
+            "cosine_e": (c if some else 0,),
+            "cosine_r": (made_r if some else 0,),
+            "d_entities": (s,),
             "d_fakes_e": (c,),
             "d_fakes_r": (made_r,),
             "aux_fakes_e": (c,),
@@ -148,7 +198,7 @@ class Frame:
                 raise InputError(f"the snapshot's {name} do not match the data set or its queries")
             ready[name] = np.ascontiguousarray(array, dtype=np.float32)
         for name, (shape, limit) in ids.items():
-            array = arrays.get(name, np.zeros(shape, np.int64))
+            array = arrays.get(name, np.arange(n) if name == "entity_ids" else np.zeros(shape, np.int64))
             if array.shape != shape or array.dtype.kind not in "iu":
                 raise InputError(f"the snapshot's {name} do not match the data set or its queries")
             if (array < 0).any() or (array >= limit).any():
@@ -157,10 +207,21 @@ class Frame:
         heads = ready["heads_e"]
         if c and not ((np.diff(heads) > 0).all() and np.isin(ready["queries"][:, 0], heads).all()):
             raise InputError("the snapshot's heads_e do not match the data set or its queries")
+        kept = ready["entity_ids"]
+        said = float(ready.pop("median_length").item())
+        length = said if some else float(np.median(np.linalg.norm(ready["entities"], axis=1)))
+        if (
+            not len(kept)
+            or not (np.diff(kept) > 0).all()
+            or not all(np.isin(ready[name], kept).all() for name in ("answers", "random"))
+        ):
+            raise InputError("the snapshot's entity_ids do not match its queries")
         for array in ready.values():
             array.setflags(write=False)
         return cls(
             epoch=int(arrays.get("epoch", np.array(0))),
+            num_entities=n,
+            median_length=max(length, 1e-12),
             spread_e=float(arrays.get("spread_e", np.array(np.nan))),
             spread_r=float(arrays.get("spread_r", np.array(np.nan))),
             **ready,

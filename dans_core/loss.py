@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from dans_core.batch import Batch
 from dans_core.decoders import Decoder
 from dans_core.samplers import Negatives
-from dans_core.scores import Scores
+from dans_core.scores import Scores, shared_scores
 
 # Scores against all entities are made this many at a time; with their gradients they are below 64 MiB of float32.
 _BLOCK = 1 << 22
@@ -24,7 +24,7 @@ def base_loss(
     """The base loss, without the L2 term: the mean over all pairs × (1 + N_s) terms (method, section 2).
 
     Every distinct query is scored once; a query's fakes count once for each of its pairs. Where everyone is a negative,
-    N_s is N − 1.
+    N_s is N − 1. Where pairs share negatives, one that is a pair's own answer adds nothing to the sum.
 
     Parameters
     ----------
@@ -33,18 +33,30 @@ def base_loss(
     """
     if negatives.everyone:
         return _against_all(decoder, kind, batch, entities, queries)
-    per_pair = 1 + (0 if negatives.ids is None else negatives.ids.shape[1])
-    scores = Scores(decoder, entities, queries, batch.query, per_pair)
+    ids, weights = negatives.ids, negatives.weights
+    width = 0 if ids is None else ids.shape[1]
+    shared = negatives.shared > 1
+    scores = Scores(decoder, entities, queries, batch.query, 1 if shared else 1 + width)
     positive = scores.of(batch.answer.unsqueeze(1)).squeeze(1)
+    by_id = None
+    if ids is not None and shared:
+        by_id = shared_scores(decoder, entities, queries, batch.query, ids, negatives.shared)
+        # A score of −∞ is as good as no negative, in either loss.
+        by_id = by_id.masked_fill(negatives.own(batch), -torch.inf)
+    elif ids is not None and kind == "softmax":
+        by_id = scores.of(ids)
     by_vector = None
     if negatives.vectors is not None:
         by_vector = decoder.score_own(queries, negatives.vectors)
     if kind == "softmax":
-        return _softmax_loss(batch, positive, scores, by_vector, negatives)
+        return _softmax_loss(batch, positive, by_id, by_vector, weights)
     total = F.softplus(-positive).sum()
-    terms = len(positive) * per_pair
-    if negatives.ids is not None:
-        total = total + scores.sum_of_softplus(negatives.ids, negatives.weights)
+    terms = len(positive) * (1 + width)
+    if by_id is not None:
+        losses = F.softplus(by_id)
+        total = total + (losses if weights is None else weights * losses).sum()
+    elif ids is not None:
+        total = total + scores.sum_of_softplus(ids, weights)
     if by_vector is not None:
         total = total + batch.counts.to(by_vector.dtype) @ F.softplus(by_vector).sum(1)
         terms += len(positive) * by_vector.shape[1]
@@ -52,13 +64,12 @@ def base_loss(
 
 
 def _softmax_loss(
-    batch: Batch, positive: Tensor, scores: Scores, by_vector: Tensor | None, negatives: Negatives
+    batch: Batch, positive: Tensor, by_id: Tensor | None, by_vector: Tensor | None, weights: Tensor | None
 ) -> Tensor:
     """Cross-entropy of each answer against its own negatives."""
     parts = [positive.unsqueeze(1)]
-    if negatives.ids is not None:
-        by_id = scores.of(negatives.ids)
-        parts.append(by_id if negatives.weights is None else by_id + negatives.weights.log())
+    if by_id is not None:
+        parts.append(by_id if weights is None else by_id + weights.log())
     if by_vector is not None:
         parts.append(by_vector[batch.query])
     return (torch.logsumexp(torch.cat(parts, dim=1), dim=1) - positive).mean()

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from dans_core.config import Config
 from dans_core.decoders import DECODERS
+from dans_core.device import CPU
 from dans_core.edges import EdgePlan, MessageGraph
 from dans_core.kg import KnowledgeGraph
 from dans_core.rgcn import Encoder
@@ -41,14 +42,15 @@ class Model(nn.Module):
         return self.decoder.query(F.embedding(heads, entities), F.embedding(relations, self.relation))
 
 
-_train_graphs: WeakKeyDictionary[KnowledgeGraph, MessageGraph] = WeakKeyDictionary()
+_train_graphs: WeakKeyDictionary[KnowledgeGraph, dict[torch.device, MessageGraph]] = WeakKeyDictionary()
 
 
-def train_graph(kg: KnowledgeGraph) -> MessageGraph:
+def train_graph(kg: KnowledgeGraph, device: torch.device = CPU) -> MessageGraph:
     """The graph that carries messages: both directions of every train triplet.
 
-    It is made once for every knowledge graph, which never changes, and kept as long as that lives.
+    It is made once a device for every knowledge graph, which never changes, and kept as long as that lives.
     """
-    if kg not in _train_graphs:
-        _train_graphs[kg] = MessageGraph.of_triplets(kg.train, kg.num_entities, kg.num_relations)
-    return _train_graphs[kg]
+    made = _train_graphs.setdefault(kg, {})
+    if device not in made:
+        made[device] = MessageGraph.of_triplets(kg.train.to(device), kg.num_entities, kg.num_relations)
+    return made[device]

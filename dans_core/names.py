@@ -47,6 +47,14 @@ DATASETS = {
 METRICS = {"mrr": "MRR", "hits_at_1": "H@1", "hits_at_3": "H@3", "hits_at_10": "H@10", "ndcg_at_5": "NDCG@5"}
 """The metrics of a ranking, in the order of every table."""
 
+UNSEEN = "Nothing is learned of an entity that train never shows, so no model can rank it"
+"""Why a ranking is told once more over the seen triplets alone."""
+
+
+def unseen_of(unseen: int, every: int, split: str) -> str:
+    """How many triplets of a split have such an entity: "1,036 of 5,000 test triplets have one"."""
+    return f"{unseen:,} of {every:,} {split} triplets {'has' if unseen == 1 else 'have'} one"
+
 
 def duration(seconds: float) -> str:
     """A time for people: "12 s", "3 min 5 s", "2 h 4 min"."""
@@ -56,3 +64,34 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def seconds_in_words(seconds: float) -> str:
+    """A time no more exact than it is known: "about 25 s", "about 4 minutes"."""
+    if seconds < 1:
+        return "about 1 s"
+    if seconds < 10:
+        return f"about {seconds:.0f} s"
+    if seconds < 90:
+        return f"about {5 * round(seconds / 5)} s"
+    minutes = seconds / 60
+    if minutes < 90:
+        return f"about {minutes:.0f} minutes"
+    hours = minutes / 60
+    return f"about {hours:.0f} hours" if hours < 36 else f"about {hours / 24:.0f} days"
+
+
+def epoch_in_words(seconds: float) -> str:
+    """The time of an epoch: "0.04 s", "13 s", "about 3 minutes"."""
+    if seconds >= 90:
+        return seconds_in_words(seconds)
+    return f"{seconds:.0f} s" if seconds >= 9.5 else f"{float(f'{seconds:.1g}'):g} s"
+
+
+def bytes_in_words(count: float) -> str:
+    """A size no more exact than it is known: "6 MB"."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= 0.95 * factor:
+            value = count / factor
+            return f"{value:.1f} {unit}" if value < 3 and unit == "GB" else f"{value:.0f} {unit}"
+    return "1 kB"

@@ -106,7 +106,7 @@ def _load_sampler(state: dict[str, Any], kg: KnowledgeGraph, config: Config, mod
     """The sampler of a run as far as it learned; what it drew when it was made, it draws again."""
     sources, seed = random_sources(config.seed)
     with torch.random.fork_rng(devices=[]), _fitting(kg):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         random = Sources(sources["negatives"], sources["noise"])
         sampler = SAMPLERS[config.sampler](config, TrainFacts(kg), model.decoder, random)
         sampler.load_state_dict(state)

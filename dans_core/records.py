@@ -76,7 +76,9 @@ class Meta(Record):
     """Which data set, seed and versions a run used, and when it was created (ISO 8601, UTC).
 
     `source` is what `KnowledgeGraph.load` takes, `hash` the identity of what it must then find. `study` is the name of
-    the study that the run belongs to.
+    the study that the run belongs to. `device` says where it was trained and `precision` how exact its products were;
+    of a run that went on otherwise both, as "cuda:0 (NVIDIA H200), then cpu". `split_seed` is what one file was split
+    with, 0 where the files were split already.
     """
 
     dataset: str
@@ -86,6 +88,9 @@ class Meta(Record):
     created: str
     versions: dict[str, str]
     study: str | None = None
+    split_seed: int = Field(default=0, ge=0)
+    device: str = "cpu"
+    precision: str = "float32"
 
     @field_validator("created")
     @classmethod

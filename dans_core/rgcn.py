@@ -1,4 +1,7 @@
-"""The encoder: R-GCN layers, as tables of edge weights on small graphs and relation by relation on others."""
+"""The encoder: R-GCN layers, as tables of edge weights on small graphs and relation by relation on others.
+
+On a GPU those of other graphs are sums over all edges at once.
+"""
 
 from __future__ import annotations
 
@@ -101,6 +104,8 @@ class FastRGCN(RGCNConv):
         own = linear(x, self.root.T, self.bias)
         if self.num_bases * plan.num_nodes**2 <= _DENSE:
             return own + self._dense_messages(x, plan)
+        if x.device.type != "cpu":
+            return own + self._plain_messages(x, plan)
         weight = (self.comp @ self.weight.flatten(1)).view(-1, *self.root.shape)
         # `apply` of a torch Function has no types.
         out: Tensor = _AddMessages.apply(own, x, weight, plan)  # type: ignore[no-untyped-call]
@@ -113,6 +118,15 @@ class FastRGCN(RGCNConv):
         tables = x.new_zeros(self.num_bases, len(x) ** 2).index_add(1, cell, by_slot.index_select(1, slot))
         sums = linear(tables.view(self.num_bases * len(x), len(x)), x.T).view(self.num_bases, *x.shape)
         return linear(sums.transpose(0, 1).flatten(1), self.weight.flatten(0, 1).T)
+
+    def _plain_messages(self, x: Tensor, plan: EdgePlan) -> Tensor:
+        """Σ_b (Σ_r c_rb · mean of x_j over N_r(i)) V_b: few large operations, where there is no cache to stay in."""
+        sums = x.new_zeros(len(plan.relation), x.shape[1])
+        sums = sums.index_add(0, plan.slot_of_edge, x.index_select(0, plan.source))
+        by_slot = self.comp.T.index_select(1, plan.relation) / plan.slot_ptr.diff()
+        nothing = torch.zeros_like(x)
+        bases = [nothing.index_add(0, plan.destination, weight.unsqueeze(1) * sums) for weight in by_slot]
+        return linear(torch.cat(bases, dim=1), self.weight.flatten(0, 1).T)
 
 
 class Encoder(nn.Module):
@@ -147,4 +161,4 @@ def _dropout_factors(x: Tensor, rate: float, random: torch.Generator) -> Tensor:
     zeros = min(round(rate * 2**16), 2**16 - 1)
     bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None, generator=random)
     keep = bits.view(torch.int16)[: x.numel()].view_as(x) >= zeros - 2**15
-    return keep.to(x.dtype).div_(1 - zeros / 2**16)
+    return keep.to(x.device).to(x.dtype).div_(1 - zeros / 2**16)

@@ -296,7 +296,7 @@ class Run:
 
     def load_kg(self) -> KnowledgeGraph:
         """The data set the run was trained on, read again and compared."""
-        kg = KnowledgeGraph.load(self.meta.source)
+        kg = KnowledgeGraph.load(self.meta.source, self.meta.split_seed)
         if kg.hash != self.meta.hash:
             raise InputError(
                 f"run {self.id} was trained on other triplets than data set {kg.name} now has "

@@ -50,3 +50,18 @@ class Scores:
 
     def _cells(self, ids: Tensor) -> Tensor:
         return ((self._rows * len(self._entities)).unsqueeze(1) + ids).flatten()
+
+
+def shared_scores(
+    decoder: Decoder, entities: Tensor, queries: Tensor, rows: Tensor, ids: Tensor, shared: int
+) -> Tensor:
+    """Scores (P, K) of the queries of rows (P,) with ids (⌈P / shared⌉, K), one row of ids for `shared` rows in turn.
+
+    One product of matrices a group: a fraction of the time of `Scores.of` for as many candidates of each row's own.
+    """
+    groups = len(ids)
+    # The last group is filled up with its last row.
+    filled = torch.cat([rows, rows[-1:].expand(groups * shared - len(rows))])
+    asked = F.embedding(filled, queries).view(groups, shared, -1)
+    candidates = F.embedding(ids.flatten(), entities).view(*ids.shape, -1)
+    return decoder.score_groups(asked, candidates).flatten(0, 1)[: len(rows)]

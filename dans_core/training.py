@@ -18,6 +18,7 @@ from torch import Tensor
 from dans_core import diagnostics
 from dans_core.batch import Batch
 from dans_core.config import Config
+from dans_core.device import choose, name_of, on_cpu
 from dans_core.errors import InputError
 from dans_core.events import Diagnostics, Event, Finished, Losses, Ranking, Snapshot, to_dict
 from dans_core.health import Watch
@@ -99,8 +100,12 @@ class Trainer:
 
     Iteration may be left and taken up again anywhere; `state_dict()` may be taken after any stage.
 
+    It trains on the device that `device.choose` finds. Those random numbers are drawn on the CPU, so a seed draws the
+    same ones on each; a run may go on from a checkpoint on another device than it was begun on.
+
     Attributes
     ----------
+    device, device_name: where everything is, and that in words.
     model: the base model, as of the last step. `networks` adds generator and discriminator.
     epoch: finished epochs. `stage` is the name of the next stage, `stage_number` the stages done.
     best_mrr, best_epoch, best_state: the best valid ranking so far, and the weights that gave it.
@@ -112,15 +117,18 @@ class Trainer:
         from `step()`, when a loss is not a number.
     """
 
-    def __init__(self, kg: KnowledgeGraph, config: Config) -> None:
+    def __init__(self, kg: KnowledgeGraph, config: Config, device: str | torch.device = "auto") -> None:
         if kg.num_entities < 2:
             raise InputError(f"{kg.name} has one entity only, so no triplet can have a negative")
         self.kg, self.config = kg, config
+        self.device = choose(device)
+        self.device_name = name_of(self.device)
         self._random, seed = random_sources(config.seed)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.model = Model(kg.num_entities, kg.num_relations, config)
-            given = config, TrainFacts(kg), self.model.decoder
+            # Of the CPU's alone: the global source of a GPU is not ours to seed.
+            torch.default_generator.manual_seed(seed)
+            self.model = Model(kg.num_entities, kg.num_relations, config).to(self.device)
+            given = config, TrainFacts(kg, self.device), self.model.decoder
             sources = Sources(self._random["negatives"], self._random["noise"])
             self._sampler = SAMPLERS[config.sampler](*given, sources)
             self._stand_in = Uniform(*given, sources)
@@ -132,7 +140,7 @@ class Trainer:
             None if config.sampler in ("dans", "uniform") else lambda: self._sampler,
         )
         self._optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
-        self._graph = train_graph(kg)
+        self._graph = train_graph(kg, self.device)
         self._whole_batch: Batch | None = None
         self._watch = Watch(kg.num_entities)
         self._order: Tensor | None = None
@@ -252,15 +260,16 @@ class Trainer:
                 keep[rows] = False
             rows = rows[~keep[rows]]
         batch = self._batch(rows)
-        entities = self.model.encode(self._graph.plan_of_triplets(keep), self._random["dropout"])
+        plan = self._graph.plan_of_triplets(keep.to(self.device))
+        entities = self.model.encode(plan, self._random["dropout"])
         queries = self.model.queries(entities, batch.heads, batch.relations)
         return _Step(batch, entities, queries, (entities.detach(), queries.detach()))
 
     def _batch(self, rows: Tensor | None) -> Batch:
         if rows is not None:
-            return Batch.of_triplets(self.kg.train[rows], self.kg.num_relations)
+            return Batch.of_triplets(self.kg.train[rows].to(self.device), self.kg.num_relations)
         if self._whole_batch is None:
-            self._whole_batch = Batch.of_triplets(self.kg.train, self.kg.num_relations)
+            self._whole_batch = Batch.of_triplets(self.kg.train.to(self.device), self.kg.num_relations)
         return self._whole_batch
 
     def _step_state(self) -> _Step:
@@ -341,8 +350,8 @@ class Trainer:
         if best:
             self.best_mrr, self.best_epoch = result.mrr, self.epoch
             self.best_state = {
-                "networks": copy.deepcopy(self.networks.state_dict()),
-                "sampler": {} if self._dans else copy.deepcopy(self._sampler.state_dict()),
+                "networks": copy.deepcopy(on_cpu(self.networks.state_dict())),
+                "sampler": {} if self._dans else copy.deepcopy(on_cpu(self._sampler.state_dict())),
                 "epoch": self.epoch,
                 "mrr": result.mrr,
             }
@@ -362,11 +371,11 @@ class Trainer:
         return diagnostics.snapshot_arrays(self.networks, self.kg, self.config, self.epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on with the same numbers: tensors and plain values only."""
+        """Everything needed to go on with the same numbers, on any device: plain values and tensors of the CPU."""
         return {
-            "networks": self.networks.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "sampler": self._sampler.state_dict(),
+            "networks": on_cpu(self.networks.state_dict()),
+            "optimizer": on_cpu(self._optimizer.state_dict()),
+            "sampler": on_cpu(self._sampler.state_dict()),
             "random": {name: source.get_state() for name, source in self._random.items()},
             "at_encode": dict(self._at_encode) if self._next else {},
             "order": self._order,

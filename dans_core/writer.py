@@ -43,6 +43,9 @@ from dans_core.runs import SNAPSHOT, Checkpoint, Run, run_id_error, source_that_
 _LOCK_PATIENCE = 2.0
 """Seconds a starting writer waits, since a reader holds the lock for an instant when it looks."""
 
+THEN = ", then "
+"""Between the devices of a run that went on elsewhere."""
+
 _VERSIONS = ("numpy", "pydantic", "torch", "torch-geometric")
 
 _log = logging.getLogger(__name__)
@@ -90,11 +93,12 @@ class RunWriter:
         kg_hash: str,
         source: str | os.PathLike[str],
         study: str | None = None,
+        split_seed: int = 0,
     ) -> RunWriter:
         """A new run, queued, with its lock held.
 
-        `source` is what `KnowledgeGraph.load` was given; a path is kept as an absolute one. `study` is the name of the
-        study that it belongs to.
+        `source` and `split_seed` are what `KnowledgeGraph.load` was given; a path is kept as an absolute one. `study`
+        is the name of the study that it belongs to.
 
         Raises:
             InputError: a bad id, a run that exists, or a folder that cannot be made.
@@ -121,6 +125,7 @@ class RunWriter:
             created=datetime.now(UTC).isoformat(timespec="microseconds"),
             versions=versions(),
             study=study,
+            split_seed=split_seed,
         )
         writer = cls(path, config, meta, _acquire(path))
         try:
@@ -173,6 +178,19 @@ class RunWriter:
                 raise InputError(f"run {run.id} is finished; there is nothing to resume")
             replace(run.path / "control.json", to_json(Control()))
             writer.write_status("queued", eta_seconds=None)
+
+    def trains_on(self, device: str, precision: str, goes_on: bool) -> None:
+        """Record where the run is trained from now on, and how exact; where it goes on, what was before is kept."""
+        now = {"device": device, "precision": precision}
+        for name, words in now.items():
+            before = getattr(self.meta, name)
+            if goes_on:
+                now[name] = before if before.split(THEN)[-1] == words else f"{before}{THEN}{words}"
+        meta = self.meta.model_copy(update=now)
+        if meta != self.meta:
+            self.meta = meta
+            stored = Stored(**meta.model_dump(), config=self.config.model_dump())
+            replace(self.path / "config.json", to_json(stored))
 
     def append(self, *events: Event) -> None:
         """Write events, one a line, and hand them to the operating system.

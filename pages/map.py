@@ -5,9 +5,10 @@ import math
 import pandas as pd
 import streamlit as st
 
-from dans_app import exports, loading, map_data, map_view, map_words, shell, snapshots, wanted
+from dans_app import exports, loading, map_data, map_view, map_words, name_search, shell, snapshots, wanted
 from dans_app.address import Address
 from dans_app.loading import Picture
+from dans_app.name_search import entity_search
 from dans_app.projection import TRUST_NEIGHBOURS
 from dans_app.snapshots import RelationView
 from dans_core.frames import Frame
@@ -65,7 +66,7 @@ def show_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
 
 def draw_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
     last = loading.frame(run, epochs[-1], kg)
-    there, epochs = epochs, loading.shown_epochs(epochs, last.size, last.entities.shape[1])
+    there, epochs = epochs, loading.shown_epochs(epochs, last.size, last.entities.shape[1], last.is_sample)
     # Always there, since another number of elements above the map would begin it anew.
     busy = st.empty()
     if last.size * len(epochs) > LARGE:
@@ -120,7 +121,7 @@ def draw_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
         layers=layers,
         colour=colour,
         field=field,
-        found=found,
+        found=map_data.kept(found, last),
         selection=selection,
         live=run.is_live,
     )
@@ -130,7 +131,8 @@ def draw_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
     with left:
         map_view.show(data, KEY)
         made = map_words.origin(picture, method, frames[now], loading.projector().warm, data["live"])
-        st.caption(" ".join([made, *map_words.notes(view)]))
+        lines = [made, map_words.sample(last, kg), map_words.found(found, last), *map_words.notes(view)]
+        st.caption(" ".join(filter(None, lines)))
     with above:
         controls(place, run, kg, epochs, relation, method, colour, field, last.has_fakes, last.has_aux)
         st.markdown("  \n".join(map_words.sentences(view, frames[now], now, run)))
@@ -197,16 +199,27 @@ def controls(
             "pathway it believes made it. **Epoch**: the way each negative has come.",
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        state["map_find"] = place.raw("find") or ""
-        st.text_input(
-            "Find entities",
-            key="map_find",
-            placeholder="Find: part of a name, or /regular expression/",
-            label_visibility="collapsed",
-            max_chars=wanted.LONGEST_SEARCH,
-            on_change=lambda: place.choose("find", state["map_find"] or None),
-            width=330,
-        )
+        if kg.num_entities > name_search.LARGE:
+            entity_search(
+                "Find entities",
+                kg,
+                place.raw("find"),
+                "map_find_name",
+                "A part of a name, or a /regular expression/. What is found has a ring on the map.",
+                on_pick=lambda text: place.choose("find", text or None),
+                part=True,
+            )
+        else:
+            state["map_find"] = place.raw("find") or ""
+            st.text_input(
+                "Find entities",
+                key="map_find",
+                placeholder="Find: part of a name, or /regular expression/",
+                label_visibility="collapsed",
+                max_chars=wanted.LONGEST_SEARCH,
+                on_change=lambda: place.choose("find", state["map_find"] or None),
+                width=330,
+            )
         if has_fakes:
             state["map_field"] = field
             st.toggle(
@@ -268,7 +281,8 @@ def nearest(selection: list[str], view: RelationView, frame: Frame, kg: Knowledg
     name = shell.plain(kg.entities[number], 40)
     what = name if source == "e" else f"the {shell.plain(SOURCES[source])} for {name}"
     near = map_data.neighbours(point, frame, kg)
-    st.markdown(f"**Nearest in all dimensions** to {what}, by cosine:")
+    among = f" of the {len(frame.entity_ids):,} entities here" if frame.is_sample else ""
+    st.markdown(f"**Nearest in all dimensions** to {what}{among}, by cosine:")
     st.markdown("\n".join(f"1. {shell.plain(entity, 34)} · {cosine:.2f}" for entity, cosine in near))
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from dans_app import exports, shell, study_choice, study_data, study_runs, study_table
+from dans_app import exports, shell, study_choice, study_data, study_files, study_runs, study_table
 from dans_app import study_figures as figures
 from dans_app import study_words as words
 from dans_app.address import Address
@@ -96,24 +96,30 @@ def study(places: Places, listed: Listed, options: Options) -> None:
     st.subheader(shell.plain(plan.title, 200), anchor=False)
     if plan.question:
         st.markdown(shell.plain(plan.question, 400))
+    if plan.budget:
+        st.caption(f"Training budget: {shell.plain(plan.budget, 400)}")
     how_far(loaded)
     damaged(loaded)
     study_choice.choose_part(places.study, loaded, places.number)
-    view = study_data.view(loaded, places.number, options.metric)
+    options = study_choice.that_are_there(places.screen, loaded, options)
+    every = study_data.view(loaded, places.number, options.metric)
+    seen = study_data.view(loaded, places.number, options.metric, seen=True) if loaded.seen else None
+    view = seen if seen is not None and options.seen else every
     spot = study_choice.spot(places.part, view)
     drawn: Drawn = []
-    findings(view)
+    findings(every, seen)
     ran_on(loaded)
-    controls(places.screen, options)
+    controls(places.screen, loaded, options)
     if view.part.figure == "line":
         settings(loaded, options, drawn)
     if view.part.figure == "stability":
         stability(places.study, view, spot, drawn)
-    results(places.part, loaded, view, spot, options)
+    beside = seen if view is every and options.split == "test" else None
+    results(places.part, loaded, view, beside, spot, options)
     differences(view, spot, options, drawn)
     by_seed(places.part, loaded, view, spot, options, drawn)
     if view.part.figure != "stability":
-        learned(view, spot, options, drawn)
+        learned(places.study, view, spot, options, drawn)
         calm(view, spot, options, drawn)
     runs(places.part, loaded, view, spot)
     downloads(loaded, view, options, drawn)
@@ -157,8 +163,8 @@ def damaged(loaded: Loaded) -> None:
         st.warning(f"{many}: {shell.plain(reason, 300)}.", icon=":material/warning:")
 
 
-def findings(view: View) -> None:
-    found = findings_of(view.table)
+def findings(view: View, seen: View | None) -> None:
+    found = findings_of(view.table, seen and seen.table)
     if found:
         with st.container(border=True):
             st.markdown("\n".join(f"- {shell.plain(sentence, 600)}" for sentence in found))
@@ -179,19 +185,22 @@ def ran_on(loaded: Loaded) -> None:
             )
 
 
-def controls(place: Address, options: Options) -> None:
+def controls(place: Address, loaded: Loaded, options: Options) -> None:
+    splits = {name: title for name, title in SPLITS.items() if name != "seen" or loaded.seen}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         place.segmented("metric", "Measure", METRICS, options.metric, words.METRICS_HELP)
-        place.segmented("split", "Measured on", SPLITS, options.split, words.SPLIT_HELP)
+        place.segmented("split", "Measured on", splits, options.choice, words.SPLIT_HELP)
         place.segmented("order", "Rows", ORDERS, options.order, "Best first: by the mean over the columns.")
 
 
 # --- the table and what beats what -----------------------------------------------------------------------------
 
 
-def results(place: Address, loaded: Loaded, view: View, spot: Spot, options: Options) -> None:
+def results(
+    place: Address, loaded: Loaded, view: View, beside: View | None, spot: Spot, options: Options
+) -> None:
     metric, split = options.metric, options.split
-    title = f"{METRICS[metric]} on {split}"
+    title = f"{METRICS[metric]} on {view.where(split)}"
     title = f"{shell.plain(view.part.title, 120)}: {title}" if len(loaded.plan.parts) > 1 else title
     st.subheader(title, anchor=False, help=words.HOW)
     if view.part.note:
@@ -202,14 +211,13 @@ def results(place: Address, loaded: Loaded, view: View, spot: Spot, options: Opt
         if (at := study_table.picked(TABLE)) and at[0] < len(view.rows) and at[1] < len(view.columns):
             study_choice.go(place, view, view.rows[at[0]], view.columns[at[1]])
 
-    data = words.table_data(view, rows, metric, split, floor(loaded, options), (spot.row, spot.column))
+    known = words.floor_words(loaded.about, metric, view, split)
+    data = words.table_data(view, rows, metric, split, known, (spot.row, spot.column), beside)
     study_table.show(data, TABLE, pressed)
-    st.caption("  \n".join(part for part in (words.legend(view, split), words.not_there(view)) if part))
-
-
-def floor(loaded: Loaded, options: Options) -> float | None:
-    """The popularity floor of this metric, which is known for test."""
-    return loaded.about.floor.get(options.metric) if loaded.about and options.split == "test" else None
+    unseen = words.unseen(loaded) if beside is not None or view.seen else ""
+    st.caption(
+        "  \n".join(part for part in (words.legend(view, split), unseen, words.not_there(view)) if part)
+    )
 
 
 def differences(view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
@@ -217,7 +225,7 @@ def differences(view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
         return
     reference = shell.plain(view.row_title(view.reference))
     st.subheader(
-        f"Against {reference}, on test",
+        f"Against {reference}, on {view.where('test')}",
         anchor=False,
         help="Right of the line a row does better than the reference. An interval that crosses the line leaves it open "
         f"who is better. {words.HOW}",
@@ -256,9 +264,8 @@ def by_seed(place: Address, loaded: Loaded, view: View, spot: Spot, options: Opt
         )
     column = spot.column
     rows = words.ordered(view, options.order == "value", options.metric, options.split, column)
-    figure = figures.strip(
-        view, column, rows, options.metric, options.split, floor(loaded, options), (spot.row, spot.seed)
-    )
+    floor = words.floor_of(loaded.about, options.metric, view, options.split)
+    figure = figures.strip(view, column, rows, options.metric, options.split, floor, (spot.row, spot.seed))
     key = "studies_strip"
 
     def clicked() -> None:
@@ -293,15 +300,20 @@ def runs(place: Address, loaded: Loaded, view: View, spot: Spot) -> None:
 def downloads(loaded: Loaded, view: View, options: Options, drawn: Drawn) -> None:
     st.subheader("Take it with you", anchor=False)
     name = f"{loaded.plan.name} {view.part.title}" if len(loaded.plan.parts) > 1 else loaded.plan.name
-    rows = words.frame(view, list(view.rows), options.metric, options.split)
-    table = exports.file_name(f"{name} {options.metric} {options.split}", "csv")
+    rows = study_files.frame(view, list(view.rows), options.metric, options.split)
+    table = exports.file_name(f"{name} {options.metric} {view.where(options.split)}", "csv")
     every = exports.file_name(f"{loaded.plan.name} runs", "csv")
     charts = exports.file_name(f"{name} charts", "html")
     with st.container(horizontal=True, gap="small"):
-        file("Report", partial(words.report_text, loaded), f"{loaded.plan.name}.md", words.REPORT_HELP)
-        file("This table", partial(exports.csv, rows), table, words.TABLE_HELP)
-        file("Every run", lambda: exports.csv(words.runs_frame(loaded)), every, words.RUNS_HELP)
-        file("Charts", partial(exports.charts, drawn, loaded.plan.title), charts, words.CHARTS_HELP)
+        file(
+            "Report",
+            partial(study_files.report_text, loaded),
+            f"{loaded.plan.name}.md",
+            study_files.REPORT_HELP,
+        )
+        file("This table", partial(exports.csv, rows), table, study_files.TABLE_HELP)
+        file("Every run", lambda: exports.csv(study_files.runs_frame(loaded)), every, study_files.RUNS_HELP)
+        file("Charts", partial(exports.charts, drawn, loaded.plan.title), charts, study_files.CHARTS_HELP)
 
 
 def file(label: str, make: Callable[[], bytes], name: str, about: str) -> None:

@@ -63,17 +63,19 @@ def act(label: str, icon: str, action, *args, kind: str = "secondary") -> None:
 
 def controls() -> None:
     """The side bar: settings of a new run, what it will take, and the button that starts it."""
-    known = [info for info in datasets.available() if not info.problem]
+    known = [info for info in datasets.available() if info.here and not info.problem]
     names = [info.name for info in known]
     if st.session_state.get(shell.ARRIVED):
-        settings.use_address()
+        settings.use_address(names)
     settings.check_address(names)
     with st.sidebar:
         st.subheader("New run", anchor=False)
         dataset = settings.dataset_widget(names)
         about = next(info for info in known if info.name == dataset)
+        sized = " Settings marked :material/straighten: are chosen for a graph of this size."
         st.caption(
             f"{about.entities:,} entities, {about.relations:,} relations, {about.train:,} training triplets."
+            f"{sized if settings.recipe(dataset) else ''}"
         )
         settings.preset_buttons()
         settings.widget("decoder")
@@ -90,6 +92,7 @@ def controls() -> None:
             try:
                 config = settings.config()
                 cost = jobs.estimate(config, dataset)
+                warning = jobs.check_memory(config, dataset)
             except InputError as error:
                 st.error(shell.plain(str(error), 300))
                 st.button("Start training", type="primary", width="stretch", disabled=True)
@@ -106,7 +109,16 @@ def controls() -> None:
                     if cost.measured
                     else "a guess until such a run was timed here"
                 )
-                st.caption(f"Takes {cost} on disk.", help=f"One core, one run. The time is {basis}.")
+                st.caption(
+                    f"Takes {jobs.seconds_in_words(cost.seconds)} ({jobs.epoch_in_words(cost.epoch_seconds)} an "
+                    f"epoch), {jobs.bytes_in_words(cost.memory)} of memory and {jobs.bytes_in_words(cost.bytes)} on "
+                    "disk.",
+                    help=f"One core, one run. The time is {basis}.",
+                )
+                if warning:
+                    st.warning(
+                        f"{shell.plain(warning[:1].upper() + warning[1:], 300)}.", icon=":material/memory:"
+                    )
             if different := settings.changes():
                 st.caption(f":primary[●] Changed: {shell.plain(different, 400)}")
             if unused := settings.changes(in_use=False):

@@ -1,22 +1,27 @@
 """Screen Triplet: the negatives of one chosen triplet, from every source and beside other runs, down to the numbers."""
 
+import dataclasses
 from functools import partial
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dans_app import (
     beside,
     exports,
     inspecting,
     loading,
+    name_search,
     shell,
     snapshots,
     triplet_asked,
     triplet_details,
     triplet_strip,
     triplet_table,
+    wanted,
 )
+from dans_app.name_search import entity_search
 from dans_app.triplet_asked import Asked
 from dans_app.triplet_table import Lane, Shown
 from dans_app.wanted import Triplet
@@ -72,14 +77,26 @@ def choose_triplet(asked: Asked) -> None:
         return f"{CHECK}{kg.entities[number]} · {split}" if split else kg.entities[number]
 
     one, two, three = st.columns(3)
-    one.selectbox(
-        "Head",
-        range(kg.num_entities),
-        format_func=kg.entities.__getitem__,
-        key="triplet_head",
-        on_change=changed,
-        help="Type to search.",
-    )
+    if kg.num_entities > name_search.LARGE:
+        search_entities(asked, one, three, known)
+    else:
+        one.selectbox(
+            "Head",
+            range(kg.num_entities),
+            format_func=kg.entities.__getitem__,
+            key="triplet_head",
+            on_change=changed,
+            help="Type to search.",
+        )
+        three.selectbox(
+            "Tail",
+            [*known, *(number for number in range(kg.num_entities) if number not in known)],
+            format_func=tail_label,
+            key="triplet_tail",
+            on_change=changed,
+            help="Those with ✓ are known answers of head and relation, each with the split that holds the fact, and "
+            "stand first.",
+        )
     two.selectbox(
         "Relation",
         [*relations, *(number for number in range(kg.num_relations) if number not in relations)],
@@ -88,15 +105,39 @@ def choose_triplet(asked: Asked) -> None:
         on_change=changed,
         help="Those with ✓ have a known fact with this head, and stand first.",
     )
-    three.selectbox(
-        "Tail",
-        [*known, *(number for number in range(kg.num_entities) if number not in known)],
-        format_func=tail_label,
-        key="triplet_tail",
-        on_change=changed,
-        help="Those with ✓ are known answers of head and relation, each with the split that holds the fact, and "
-        "stand first.",
-    )
+
+
+def search_entities(asked: Asked, one: DeltaGenerator, three: DeltaGenerator, known: dict[int, str]) -> None:
+    """Head and tail of a graph with too many entities for a list."""
+    kg, triplet = asked.kg, asked.triplet
+
+    def pick(part: str, name: str) -> None:
+        number = wanted.entity_number(name, kg)
+        found = dataclasses.replace(triplet, **{part: number})
+        triplet_asked.remember(asked.place, kg, found, by_person=True)
+
+    with one:
+        entity_search(
+            "Head",
+            kg,
+            kg.entities[triplet.head],
+            "triplet_head_name",
+            "Type a part of a name. Offered first are heads of this relation: of test facts, and those whose negatives "
+            "the snapshots of this run keep.",
+            on_pick=partial(pick, "head"),
+            offers=triplet_asked.heads_offered(asked),
+        )
+    with three:
+        entity_search(
+            "Tail",
+            kg,
+            kg.entities[triplet.tail],
+            "triplet_tail_name",
+            "Type a part of a name. Offered first are known answers of head and relation, each with the split that "
+            "holds the fact.",
+            on_pick=partial(pick, "tail"),
+            offers={kg.entities[number]: f"{CHECK}{split}" for number, split in known.items()},
+        )
 
 
 def choose_options(asked: Asked, both_weights: bool) -> None:

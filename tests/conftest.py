@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,20 @@ from threadpoolctl import threadpool_limits
 
 from dans_core import KnowledgeGraph
 
+# What is compared to the last bit is the CPU's, also where there is a GPU; tests of that one name it.
+os.environ["DANS_DEVICE"] = "cpu"
+
 # On a busy machine a single example may take any time.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def a_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory):
+    """What the person has downloaded or added is not seen by the tests, nor changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DANS_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

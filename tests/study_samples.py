@@ -30,6 +30,33 @@ rows = "sampler"
 reference = "dans"
 """
 
+EQUAL_TIME = """
+title = "Equal time"
+question = "Which negatives are best in a minute?"
+budget = "Each run may train for about a minute on one core; epochs were set so that all take the same time"
+dataset = "nations"
+seeds = 3
+[settings]
+decoder = "complex"
+[table]
+rows = "variant"
+reference = "DANS"
+[[variant]]
+name = "DANS"
+sampler = "dans"
+epochs = 60
+[[variant]]
+name = "Uniform"
+sampler = "uniform"
+epochs = 200
+batch_size = 500
+[[variant]]
+name = "NSCaching"
+sampler = "nscaching"
+epochs = 120
+"""
+"""Variants that differ in their epochs, too."""
+
 
 def small_plan(text: str = SMALL, name: str = "small") -> Plan:
     """A plan of 3 samplers × 2 decoders × 3 seeds, or that of another text."""
@@ -46,11 +73,14 @@ def write_study(
     failed: Collection[str] = (),
     triplets: int = 60,
     seed: int = 0,
+    seen: str = "",
+    epoch_seconds: Callable[[Cell], float] | None = None,
 ) -> Study:
     """The study in the folder root/NAME with a record for each run whose id is not `missing`.
 
     Ranks are random, paired by triplet and by seed, and the better the higher the `skill` of the cell: 0.3 is much. The
-    runs with an id in `failed` diverged.
+    runs with an id in `failed` diverged. `seen` is as in `About`; triplets that it marks as unseen rank far behind.
+    With `epoch_seconds`, that of an epoch of a cell, records tell when each epoch ended, else they are of before.
     """
     study = Study(root / plan.name)
     (study.path / "records").mkdir(parents=True, exist_ok=True)
@@ -67,6 +97,8 @@ def write_study(
         estimate=600.0,
         took=660.0,
         floor=floor,
+        floor_seen={name: min(1.0, 1.2 * value) for name, value in floor.items()} if seen else {},
+        seen=seen,
     )
     replace(study.path / "study.json", to_json(about))
     cells = {
@@ -76,12 +108,14 @@ def write_study(
         for each in plan.seeds
     }
     difficulty = np.random.default_rng(seed).gamma(1.0, 1.2, (triplets, 2))
+    if seen:
+        difficulty[np.array(list(seen)) == "0"] += 4
     for run, (cell, of_seed) in cells.items():
         if run not in missing:
             made = (
                 _failed(run, of_seed)
                 if run in failed
-                else _finished(run, cell, of_seed, difficulty, skill(cell))
+                else _finished(run, cell, of_seed, difficulty, skill(cell), epoch_seconds)
             )
             replace(study.path / "records" / f"{run}.json", to_json(made))
     return study
@@ -93,7 +127,14 @@ def _failed(run: str, seed: int) -> RunRecord:
     )
 
 
-def _finished(run: str, cell: Cell, seed: int, difficulty: np.ndarray, skill: float) -> RunRecord:
+def _finished(
+    run: str,
+    cell: Cell,
+    seed: int,
+    difficulty: np.ndarray,
+    skill: float,
+    epoch_seconds: Callable[[Cell], float] | None,
+) -> RunRecord:
     random = np.random.default_rng([seed, *run.encode()])
     luck = random.normal(0, 0.3, difficulty.shape) + random.normal(0, 0.02)
     # Halves come from ties.
@@ -105,6 +146,11 @@ def _finished(run: str, cell: Cell, seed: int, difficulty: np.ndarray, skill: fl
     curves: dict[str, list[float | None]] = {"epoch": [float(epoch) for epoch in epochs]}
     curves["valid_mrr"] = [float(value) for value in mrr]
     curves |= {name: [float(value) for value in 0.7 * np.exp(-epochs / 100)] for name in names}
+    seconds = float(random.uniform(10, 14))
+    if epoch_seconds is not None:
+        each = epoch_seconds(cell) * float(random.uniform(0.97, 1.03))
+        curves["seconds"] = [each * float(epoch) for epoch in epochs]
+        seconds = 1.1 * each * cell.config.epochs
     figures = {name: float(random.uniform(0, 0.2)) for name in FIGURES}
     figures["epochs_to_level"] = float(epochs[len(epochs) // 2])
     if cell.config.sampler != "dans":
@@ -113,7 +159,7 @@ def _finished(run: str, cell: Cell, seed: int, difficulty: np.ndarray, skill: fl
         run=run,
         seed=seed,
         state="finished",
-        seconds=float(random.uniform(10, 14)),
+        seconds=seconds,
         best_epoch=int(epochs[-1]),
         valid={name: min(1.0, value + 0.004) for name, value in test.items()},
         test=test,

@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from dans_app import (
     study_data,
     study_figures,
+    study_files,
     study_learning,
     study_lines,
     study_table,
@@ -25,13 +26,14 @@ from dans_app import (
 from dans_core import runs as core_runs
 from dans_core.cli import main
 from dans_core.config import Config
+from dans_core.names import DATASETS
 from dans_core.records import replace, to_json
 from dans_core.runs import Run
 from dans_core.study import folder
 from dans_core.study.plan import Plan
 from dans_core.writer import RunWriter
 from tests import small_run
-from tests.study_samples import FLOOR, small_plan, write_study
+from tests.study_samples import EQUAL_TIME, small_plan, write_study
 
 HOSTILE = "<img src=x onerror=alert(1)> [a](javascript:b) :material/bolt:"
 
@@ -133,12 +135,20 @@ def loaded(key: str = "small") -> study_data.Loaded:
 # --- none, and which
 
 
-def test_without_a_study_the_screen_says_how_to_start_one():
+def test_without_a_study_the_screen_says_how_to_start_one(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("DANS_CACHE_DIR", str(cache))
+    monkeypatch.delenv("DANS_DATA_DIR", raising=False)
     text = words(screen())
     assert "There is no study yet" in text
     for plan in study_data.shipped_plans():
         assert f"python -m dans_core study {plan.name}" in text
-        assert f"{len(plan.jobs):,} runs on UMLS, about" in text and plan.question in text
+        assert plan.question in text and f"{len(plan.jobs):,} runs on {DATASETS[plan.dataset]}, " in text
+    for name in ("umls", "wn18rr"):
+        said = [line for line in text.splitlines() if f" runs on {DATASETS[name]}, " in line]
+        rest = "on this machine]" if name == "umls" else ", which is downloaded first (3 MB)]"
+        assert said and all(line.endswith(rest) for line in said)
+    assert not list(cache.rglob("train.txt")), "no list is worth a download"
     assert study_data.shipped_plans()[0].name == "main"
 
 
@@ -163,7 +173,7 @@ def test_the_first_whole_study_is_shown_and_the_address_keeps_the_choice(root):
         ({"study": HOSTILE}, "There is no study “<img src=x onerror=alert(1)>"),
         ({"study": "x" * 9000}, "There is no study “xxxxx"),
         ({"metric": "mrr'"}, "The address asks for metric “mrr'”; it can be mrr or hits_at_1"),
-        ({"split": "train"}, "The address asks for split “train”; it can be test or valid."),
+        ({"split": "train"}, "The address asks for split “train”; it can be test or seen or valid."),
         (
             {"column": "../.."},
             "asks for column “../..”, which this study does not have; “distmult” is shown instead.",
@@ -197,7 +207,7 @@ def test_names_of_a_file_mean_nothing_in_markdown(root):
 def test_a_table_says_means_differences_and_verdicts(root):
     small(root)
     view = study_data.view(loaded(), 0, "mrr")
-    data = study_words.table_data(view, list(view.rows), "mrr", "test", FLOOR["mrr"], ("dans", ("complex",)))
+    data = study_words.table_data(view, list(view.rows), "mrr", "test", "0.661", ("dans", ("complex",)))
     assert data["columns"] == ["DistMult", "ComplEx"] and data["corner"] == "Negatives"
     dans, uniform, popularity = data["rows"]
     assert dans["reference"] and dans["name"] == "DANS" and "GAN" in dans["about"]
@@ -297,6 +307,100 @@ def test_the_median_of_curves_is_that_of_the_runs_that_go_so_far(root):
                  if e == epoch and m is not None]  # fmt: skip
         assert value == pytest.approx(np.median(there))
     assert study_learning.median([], "valid_mrr")[0].size == 0
+
+
+# --- unseen entities, and equal time
+
+
+def equal_time(root: Path, **options) -> Plan:
+    """A study at equal time whose test has unseen entities; uniform negatives are better on the seen triplets."""
+    plan = small_plan(EQUAL_TIME, "equal")
+    seen = "".join("01"[number % 5 > 0] for number in range(120))
+    better = {"uniform": 0.5}
+    options = {"seen": seen, "epoch_seconds": lambda cell: 600 / cell.config.epochs} | options
+    write_study(
+        root / "studies",
+        plan,
+        triplets=120,
+        skill=lambda cell: better.get(cell.config.sampler, 0.0),
+        **options,
+    )
+    return plan
+
+
+def test_each_cell_has_the_metric_on_the_seen_triplets_too(root):
+    equal_time(root)
+    study = loaded("equal")
+    view, seen = (study_data.view(study, 0, "hits_at_10", seen=each) for each in (False, True))
+    floor = study_words.floor_words(study.about, "hits_at_10", view, "test")
+    data = study_words.table_data(view, list(view.rows), "hits_at_10", "test", floor, None, seen)
+    for row, line in zip(view.rows, data["rows"], strict=True):
+        (cell,) = line["cells"]
+        own, over_seen = (each.entries[row, ()].spread("hits_at_10") for each in (view, seen))
+        assert cell["mean"] == f"{own.mean:.3f}" and cell["seen"].startswith(f"seen {over_seen.mean:.3f}")
+        assert over_seen.mean > own.mean + 0.1
+        assert f"On seen test triplets {over_seen.mean:.3f} ± " in cell["words"]
+    assert data["rows"][1]["cells"][0]["seen"].endswith("▲") and data["floor"] == "0.910 (seen 1.000)"
+    assert [line["spent"] for line in data["rows"]][1] == "200 epochs, 10.1 minutes of training"
+
+
+def test_the_screen_can_be_of_the_seen_triplets_alone(root):
+    equal_time(root)
+    app = screen()
+    text = words(app)
+    assert "24 of 120 test triplets have one. “seen” is over the other 96." in text
+    assert "Training budget: Each run may train for about a minute" in text
+    assert "Over the 96 seen test triplets alone the verdicts are" in text
+    assert app.segmented_control(key="studies_split").options == ["Test", "Test, seen", "Valid"]
+    app.segmented_control(key="studies_split").set_value("seen").run()
+    assert asked(app, "split") == "seen" and not app.warning and not app.exception
+    assert "MRR on seen test triplets" in words(app)
+    assert charts(app)["every-run"]["layout"]["xaxis"]["title"]["text"] == "MRR on seen test triplets"
+
+    app.segmented_control(key="studies_split").set_value("valid").run()
+    assert "MRR on valid" in words(app) and "seen test triplets" not in app.subheader[1].value
+
+
+def test_without_unseen_entities_there_is_nothing_to_choose(root):
+    small(root)
+    app = screen(split="seen")
+    (warning,) = app.warning
+    assert warning.value.startswith("The address asks for the seen test triplets; train shows")
+    assert (
+        app.segmented_control(key="studies_split").options == ["Test", "Valid"]
+        and asked(app, "split") is None
+    )
+    assert "MRR on test" in words(app) and "seen test triplets" not in words(app).replace(warning.value, "")
+
+
+def test_marks_that_do_not_fit_the_ranks_are_told(root):
+    plan = equal_time(root)
+    about = root / "studies" / plan.name / "study.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"seen": "01"}))
+    (error,) = screen().error
+    assert "study.json tells of 2 test triplets, but run equal-complex-" in error.value.replace("\\", "")
+
+
+def test_learning_can_be_drawn_over_time_with_every_seed(root):
+    plan = equal_time(root)
+    app = screen(by="time")
+    assert not app.warning and asked(app, "by") == "time"
+    curve = charts(app)["valid-mrr-by-training-time"]
+    assert curve["layout"]["xaxis"]["title"]["text"] == "training time of a run, minutes"
+    assert len(curve["data"]) == 3 * (3 + 1), "three seeds and their median, for each of three rows"
+    view = study_data.view(loaded("equal"), 0, "mrr")
+    scale = study_learning.scales(view, (), view.rows)["time"]
+    records = view.entries["DANS", ()].records
+    times, values = scale.middle(records)
+    ends = sorted(record.curves["seconds"][-1] for record in records)
+    assert times[-1] * 60 == pytest.approx(ends[1]) and np.all(np.diff(times) > 0)
+    assert values[-1] == pytest.approx(np.median([record.curves["valid_mrr"][-1] for record in records]))
+    app.segmented_control(key="studies_by").set_value("epochs").run()
+    assert asked(app, "by") is None and "valid-mrr-by-epoch" in charts(app)
+    write_study(root / "studies", small_plan(name="before"))
+    app = screen(study="before", by="time")
+    assert "asks for by “time”, which this study does not have" in app.warning[0].value
+    assert plan.budget not in words(app)
 
 
 # --- a setting, and stability
@@ -466,15 +570,15 @@ def test_downloads_hold_every_number(root):
     plan = small(root)
     study = loaded()
     view = study_data.view(study, 0, "mrr")
-    frame = study_words.frame(view, view.rows, "mrr", "test")
+    frame = study_files.frame(view, view.rows, "mrr", "test")
     assert len(frame) == 6 and frame["p (Holm)"].notna().sum() == 4
-    every = study_words.runs_frame(study).set_index("run")
+    every = study_files.runs_frame(study).set_index("run")
     assert len(every) == len(plan.jobs)
     for run, record in study.records.items():
         assert (
             every.loc[run, "MRR, test"] == record.test["mrr"] and every.loc[run, "seconds"] == record.seconds
         )
-    report = study_words.report_text(study).decode()
+    report = study_files.report_text(study).decode()
     assert report.startswith("# Small study") and "Uniform" in report
 
 

@@ -56,8 +56,9 @@ def test_kbgan_also_waits_as_a_uniform_sampler():
 
 
 def test_dans_is_spread_over_more_files():
-    game = read_in(*code_of("dans"), CORE / "gan.py", CORE / "training.py")
-    assert said_of("dans") == game - EVERYWHERE
+    """`Config.fakes` reads `pathway_fakes` for it, and its random part is drawn as uniform negatives are."""
+    game = read_in(*code_of("dans"), *code_of("uniform"), CORE / "gan.py", CORE / "training.py")
+    assert said_of("dans") == (game | {"pathway_fakes"}) - EVERYWHERE
 
 
 def test_settings_that_matter_to_all_are_read_by_no_sampler_alone():

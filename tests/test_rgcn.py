@@ -85,6 +85,17 @@ def test_equals_pyg_and_the_textbook_on_random_graphs(dense, graph, bases, block
     torch.testing.assert_close(ours, with_gradients(lambda x: textbook(slow, x, edges, types), slow, x))
 
 
+@settings(max_examples=40, deadline=None)
+@given(graphs(), st.integers(1, 3))
+def test_the_way_of_other_devices_equals_pyg(graph, bases):
+    nodes, relations, edges, types = graph
+    x = torch.randn(nodes, 6, dtype=torch.double)
+    fast, slow = both_layers(6, 4, relations, bases)
+    plan = MessageGraph(edges, types, nodes, relations).plan()
+    ours = with_gradients(lambda x: x @ fast.root + fast.bias + fast._plain_messages(x, plan), fast, x)
+    torch.testing.assert_close(ours, with_gradients(lambda x: slow(x, edges, types), slow, x))
+
+
 @WAYS
 def test_equals_pyg_on_umls(umls, monkeypatch, dense):
     monkeypatch.setattr(rgcn_module, "_DENSE", dense)

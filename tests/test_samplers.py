@@ -91,8 +91,8 @@ def test_the_test_above_would_see_a_leak(nations: KnowledgeGraph, monkeypatch: p
     settings = config("uniform", filter_known=True)
     _, weights = trained(nations, settings)
 
-    def leak(self: TrainFacts, kg: KnowledgeGraph) -> None:
-        original(self, kg)
+    def leak(self: TrainFacts, kg: KnowledgeGraph, device: torch.device) -> None:
+        original(self, kg, device)
         self.known = kg.known_answers
 
     original = TrainFacts.__init__

@@ -24,6 +24,7 @@ from dans_core.runs import Run, list_runs, run_id_error
 from dans_core.study.convergence import FIGURES, convergence, curves, swing
 from dans_core.study.folder import RunRecord, Study, open_study
 from dans_core.study.plan import SHIPPED, VARIANT, parse_plan, read_plan
+from tests.study_samples import EQUAL_TIME, small_plan
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -65,7 +66,8 @@ def conduct(runs: Path, *arguments: object, timeout: float = 120) -> subprocess.
 def outcome(runs: Path, name: str = "small") -> dict[str, dict[str, Any]]:
     """Everything that records say but the time it took."""
     records = Study(runs / "studies" / name).records()
-    return {run: record.model_dump(exclude={"seconds"}) for run, record in records.items()}
+    timeless = {"seconds": True, "curves": {"seconds"}}
+    return {run: record.model_dump(exclude=timeless) for run, record in records.items()}
 
 
 def processes_of(runs: Path) -> list[int]:
@@ -107,6 +109,8 @@ def test_a_record_says_what_training_and_ranking_say(straight: Path) -> None:
     ranked = [event for event in events if isinstance(event, Ranking)]
     assert record.curves["epoch"] == [event.epoch for event in ranked]
     assert record.curves["valid_mrr"] == pytest.approx([event.mrr for event in ranked], rel=1e-3)
+    took = record.curves["seconds"]
+    assert took == sorted(took) and took[0] > 0 and took[-1] <= record.seconds
     # And the run itself is one like any other.
     run = Run(straight / job.run)
     assert run.status.state == "finished" and run.meta.study == "small" and run.config == job.config
@@ -199,6 +203,75 @@ def test_a_killed_training_process_is_replaced_while_the_study_goes_on(
     process.communicate(timeout=120)
     assert process.returncode == 0
     assert outcome(tmp_path) == outcome(straight)
+
+
+def test_what_was_timed_before_is_not_timed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dans_core.study.conduct import conducting
+    from dans_core.study.crew import Processes
+
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
+    plan = read_plan(study_file(tmp_path))
+    kinds = {
+        plan.run_id(job.config.with_values(seed=0)): 10.0 * place
+        for place, job in enumerate(plan.jobs[:4], 1)
+    }
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    with conducting(plan) as conduct, Processes(1) as crew:
+        with pytest.raises(InputError, match="no process could be started"):
+            conduct.estimate(crew)
+        conduct.note(expected=kinds)
+        assert conduct.estimate(crew) == 2 * sum(kinds.values()), "two seeds of each"
+
+
+def test_so_many_run_side_by_side_as_the_memory_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dans_core.cli.study import _that_fit
+    from dans_core.study.conduct import conducting
+
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    with conducting(read_plan(study_file(tmp_path))) as conduct:
+        need = conduct.memory() / 1e9
+        for gigabytes, size in ((1000, 4), (need / 0.8 * 2.5, 2), (need / 2, 1)):
+            monkeypatch.setenv("DANS_MEMORY_GB", str(gigabytes))
+            assert _that_fit(conduct) == size
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 and said[0].startswith("2 runs at a time: one needs up to ")
+
+
+class Killed(BaseException):
+    """Nobody catches it, so what it ends has no time to write anything more."""
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dans_core import drive
+    from dans_core.study.execute import execute
+
+    monkeypatch.setattr(drive, "CHECKPOINT_EVERY", 0.0)
+    job = read_plan(straight / "small.toml").jobs[0]
+    kg = KnowledgeGraph.load("nations")
+    looks = 0
+
+    def until(last: int) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks > last:
+            raise Killed
+        return False
+
+    with pytest.raises(Killed):
+        execute(job, "small", kg, "nations", tmp_path, lambda: until(40))
+    path, looks = tmp_path / job.run, 0
+    assert (path / "last.pt").is_file() and Run(path).status.state == "interrupted"
+    record = execute(job, "small", kg, "nations", tmp_path, lambda: until(10_000))
+    stages = Run(path).stored_status.stage_number
+    assert looks == stages - 40, "not one stage was done twice"
+    timeless = {"seconds": True, "curves": {"seconds"}}
+    assert record.model_dump(exclude=timeless) == outcome(straight)[job.run]
+    assert (path / "best.pt").is_file() and not (path / "last.pt").exists()
 
 
 def test_a_run_killed_before_it_was_one_is_made_anew(straight: Path, tmp_path: Path) -> None:
@@ -335,7 +408,7 @@ def test_a_study_is_found_by_name_and_folder(straight: Path, monkeypatch: pytest
 @pytest.mark.parametrize("name", [file.stem for file in sorted(SHIPPED.glob("*.toml"))])
 def test_the_shipped_studies_can_be_read(name: str) -> None:
     plan = read_plan(name)
-    assert len(plan.seeds) >= 5 and plan.question.endswith("?")
+    assert (len(plan.seeds) >= 5 or plan.budget) and plan.question.endswith("?")
     for job in plan.jobs:
         assert run_id_error(job.run) is None
         assert job.run == plan.run_id(job.config)
@@ -391,10 +464,27 @@ def test_variants_multiply_with_the_grid_and_take_presets() -> None:
     assert (faults.epochs, faults.decoder, faults.sigma) == (100, "rotate", 0.01)
 
 
+def test_a_variant_has_its_own_epochs_and_batches_and_the_study_a_budget() -> None:
+    plan = small_plan(EQUAL_TIME, "equal")
+    assert plan.budget.startswith("Each run may train for about a minute")
+    spent = {cell.labels[VARIANT]: cell.config for cell in plan.parts[0].cells}
+    assert {name: config.epochs for name, config in spent.items()} == {
+        "DANS": 60,
+        "Uniform": 200,
+        "NSCaching": 120,
+    }
+    assert spent["Uniform"].batch_size == 500 and spent["DANS"].batch_size != 500
+    assert small_plan().budget == ""
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("title = ", "is not TOML"),
+        (
+            'title = "t"\nbudget = 600\n[grid]\nsampler = ["uniform"]',
+            "budget: input should be a valid string",
+        ),
         ('dataset = "umls"', "title is missing"),
         ('title = "t"', "nothing to compare"),
         ('title = "t"\n[grid]\nsampler = []', "must be a list of different values"),
@@ -520,7 +610,8 @@ def test_curves_keep_at_most_a_hundred_epochs_and_the_last() -> None:
     events += [losses(epoch, False, g_e=1.0) for epoch in range(1, 601)]
     kept = curves(events)
     assert len(kept["epoch"]) <= 100 and kept["epoch"][-1] == 600
-    assert set(kept) == {"epoch", "valid_mrr", "base", "g_e"}
+    assert set(kept) == {"epoch", "seconds", "valid_mrr", "base", "g_e"}
+    assert kept["seconds"] == pytest.approx([0.1 * epoch for epoch in kept["epoch"]], rel=1e-5)
     assert all(len(column) == len(kept["epoch"]) for column in kept.values())
     assert curves([]) == {}
 

@@ -10,9 +10,10 @@ import pytest
 from dans_core import cli
 from dans_core.errors import InputError
 from dans_core.names import METRICS
+from dans_core.study import folder as folders
 from dans_core.study.delivery import comparisons_csv, deliver, packed, runs_csv, table_csv
 from dans_core.study.findings import findings, signed
-from dans_core.study.folder import RESULTS, Study, open_study
+from dans_core.study.folder import Study, open_study, shipped_studies
 from dans_core.study.plan import SHIPPED, read_plan
 from dans_core.study.report import markdown, plain, read_study
 from tests.study_samples import SMALL, small_plan, write_study
@@ -367,17 +368,34 @@ def test_mistakes_are_told_in_one_sentence(study, words, tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_study_named_after_its_data_set_stands_in_the_folder_of_the_data_set(tmp_path, monkeypatch):
+    """`report nations --to results` makes results/nations; others go below it, and all are found."""
+    results = tmp_path / "results"
+    monkeypatch.setattr(folders, "RESULTS", results)
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
+    for name, to in (("nations", results), ("small", results / "nations"), ("main", results / "umls")):
+        deliver(read_study(write_study(tmp_path / "own", small_plan(name=name))), to)
+    assert shipped_studies() == [results / "umls/main", results / "nations", results / "nations/small"]
+    studies = folders.list_studies()
+    assert [study.key for study in studies] == ["umls/main", "nations/nations", "nations/small"]
+    assert all(study.shipped for study in studies) and open_study("nations").path == results / "nations"
+    # One's own comes first, and has a key of its own.
+    own = write_study(tmp_path / "runs" / "studies", small_plan(name="nations"))
+    assert open_study("nations").path == own.path and own.key == "nations"
+    deliver(read_study(open_study(str(results / "nations"))), results)
+    assert (results / "nations" / "small" / "study.toml").is_file()
+
+
 def test_every_shipped_study_can_be_reported(tmp_path):
-    for name in ("ablation", "sensitivity", "stability"):
+    for name in (file.stem for file in SHIPPED.glob("*.toml")):
         study = write_study(tmp_path, read_plan(name), triplets=12)
         text = markdown(read_study(study))
         assert text.count("### What it shows") == len(study.plan.parts)
 
 
-@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/*/study.toml")), ids=lambda path: path.parent.name)
-def test_the_shipped_reports_are_those_of_the_shipped_records(path):
+@pytest.mark.parametrize("folder", shipped_studies(), ids=lambda path: path.name)
+def test_the_shipped_reports_are_those_of_the_shipped_records(folder):
     """Made again from the packed records, they come out as they are; and every run that was asked for is there."""
-    folder = path.parent
     read = read_study(Study(folder))
     assert len(read.records) == len(read.plan.jobs)
     assert markdown(read) == (folder / "report.md").read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ import typer
 
 from dans_core.cli.output import number, print_json, print_table
 from dans_core.errors import InputError
+from dans_core.names import UNSEEN, unseen_of
 from dans_core.runs import Run, Which, open_run
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def evaluate(
     if json:
         record = _metrics(result)
         record |= {"tail": _metrics(result.tail), "head": _metrics(result.head)}
+        record["seen"] = result.seen and _metrics(result.seen)
         record["floor"] = _metrics(floor) | {"tail": _metrics(floor.tail), "head": _metrics(floor.head)}
+        record["floor"]["seen"] = floor.seen and _metrics(floor.seen)
         record["relations"] = {name: _metrics(metrics) for name, metrics in result.relations.items()}
         record |= {"run": found.id, "dataset": found.meta.dataset, "split": split}
         print_json(record | {"checkpoint": which, "epoch": epoch})
@@ -53,7 +56,9 @@ def evaluate(
         return
     rows = []
     for source, ranked in (("run", result), ("popularity floor", floor)):
-        for side, metrics in (("both sides", ranked), ("tail", ranked.tail), ("head", ranked.head)):
+        parts = [("both sides", ranked), ("tail", ranked.tail), ("head", ranked.head)]
+        parts += [("both sides, seen", ranked.seen)] if ranked.seen else []
+        for side, metrics in parts:
             values = (
                 metrics.mrr,
                 metrics.hits_at_1,
@@ -65,6 +70,11 @@ def evaluate(
     headings = ["MRR", "H@1", "H@3", "H@10", "NDCG@5", "queries"]
     columns = [("ranked by", False), ("side", False), *((heading, True) for heading in headings)]
     print_table(f"{found.id}: {kg.name} {split}, {which} weights, epoch {epoch}", columns, rows)
+    if result.seen is not None:
+        every = len(result.ranks)
+        print(
+            f"{UNSEEN}: {unseen_of(every - result.seen.count // 2, every, split)}. The seen ones are ranked apart."
+        )
 
 
 def inspect(

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from dans_core import process
 from dans_core.cli.output import counted, duration, number, print_json
 from dans_core.events import Event, HealthWarning, Losses, Ranking, to_dict
 from dans_core.process import StopFlag
@@ -70,7 +71,8 @@ class _Words:
         )
         lines = [f"{kg.name}: {entities}, {relations}, {sizes} triplets"]
         lines += [f"note: {note}" for note in kg.notes]
-        how = f"{config.decoder}, {config.sampler}, {counted(config.epochs, 'epoch')}, seed {config.seed}"
+        where = f"on {self.trainer.device_name}, {process.precision()}"
+        how = f"{config.decoder}, {config.sampler}, {counted(config.epochs, 'epoch')}, seed {config.seed}, {where}"
         return [*lines, f"run {self.writer.path.name}: {how}"]
 
     def numbers(self) -> str:
@@ -210,7 +212,8 @@ class _Json:
             include={"state", "reason", "epoch", "epochs", "seconds", "best_epoch", "best_mrr"}
         )
         run = {"event": "summary", "run": self.writer.path.name, "path": str(self.writer.path)}
-        self.say(run | status | {"floor_mrr": floor})
+        where = {"device": self.trainer.device_name, "precision": process.precision()}
+        self.say(run | status | {"floor_mrr": floor} | where)
 
     def say(self, record: dict[str, object]) -> None:
         try:

@@ -58,7 +58,8 @@ def report(
             "failed": failed,
             "missing": asked - len(read.records),
         }
-        print_json(record | {"parts": [_part(table, findings(table)) for table in read.tables]})
+        parts = [_part(table, read.seen_of(table)) for table in read.tables]
+        print_json(record | {"budget": read.plan.budget, "parts": parts})
         return
     print(
         read.plan.title + ("" if len(read.records) == asked else f": {len(read.records):,} of {asked:,} runs")
@@ -66,7 +67,7 @@ def report(
     for table in read.tables:
         if len(read.tables) > 1:
             print(f"{clean(table.part.title)}:")
-        for sentence in findings(table):
+        for sentence in findings(table, read.seen_of(table)):
             print(f"  {clean(sentence)}")
     print(f"written to {folder}:")
     width = max(map(len, files))
@@ -74,22 +75,40 @@ def report(
         print(f"  {name:{width}}  {size:>11,} bytes")
 
 
-def _part(table: Table, sentences: list[str]) -> dict[str, Any]:
-    """A table as JSON: the metric in each cell, the comparisons and what they show."""
+def _part(table: Table, seen: Table | None) -> dict[str, Any]:
+    """A table as JSON: the metric in each cell, the comparisons and what they show.
+
+    "seen" is the metric or the comparisons over the test triplets whose entities train shows; None where that is all.
+    """
+    from dans_core.study.findings import findings
+
     cells = []
     for entry in table.entries:
-        spread, seconds = entry.spread(table.metric), entry.seconds
+        spread, seconds, trained = entry.spread(table.metric), entry.seconds, entry.trained
+        over_seen = seen and seen.entry(entry.labels).spread(table.metric)
         cells.append(
             {
                 "labels": entry.labels,
                 "test": asdict(spread) if spread else None,
+                "seen": asdict(over_seen) if over_seen else None,
+                "epochs": entry.cell.config.epochs,
                 "seconds": asdict(seconds) if seconds else None,
+                "training_seconds": asdict(trained) if trained else None,
                 "failed": len(entry.failed),
                 "missing": entry.missing,
             }
         )
-    comparisons = [{**_finite(asdict(each)), "verdict": each.verdict} for each in table.comparisons]
-    return {"title": table.part.title, "cells": cells, "comparisons": comparisons, "findings": sentences}
+    return {
+        "title": table.part.title,
+        "cells": cells,
+        "comparisons": _comparisons(table),
+        "seen": seen and _comparisons(seen),
+        "findings": findings(table, seen),
+    }
+
+
+def _comparisons(table: Table) -> list[dict[str, Any]]:
+    return [{**_finite(asdict(each)), "verdict": each.verdict} for each in table.comparisons]
 
 
 def _finite(record: dict[str, Any]) -> dict[str, Any]:

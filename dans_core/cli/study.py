@@ -12,12 +12,14 @@ from rich.console import Console
 
 from dans_core.cli.output import counted, duration, number, print_json
 from dans_core.errors import InputError
+from dans_core.names import bytes_in_words
 from dans_core.study.plan import read_plan
 
 if TYPE_CHECKING:
     from dans_core.study.conduct import Conduct
     from dans_core.study.crew import Crew
     from dans_core.study.folder import RunRecord
+    from dans_core.study.plan import Plan
 
 _COMMAND = "python -m dans_core"
 
@@ -29,12 +31,22 @@ def study(
     workers: Annotated[
         int | None,
         typer.Option(
-            metavar="INTEGER", help="Runs at a time, each a process of one thread.", show_default="one a core"
+            metavar="INTEGER",
+            help="Runs at a time, each a process of one thread.",
+            show_default="one a core, as far as the memory goes",
         ),
     ] = None,
     ray: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help='Run on this Ray cluster instead, such as "auto" or HOST:6379.'),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Train on this: auto, cpu, cuda or cuda:1.",
+            show_default="DANS_DEVICE or auto",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each run.")] = False,
 ) -> int:
@@ -45,12 +57,15 @@ def study(
         raise InputError(
             "--workers is for processes of this machine; a Ray cluster knows its own, so leave it out"
         )
+    if device is not None:
+        _use(device, ray)
     plan = read_plan(file)
+    _tell_of_download(plan)
     from dans_core.process import StopFlag
     from dans_core.study.conduct import conducting
 
     stop = StopFlag()
-    with conducting(plan) as conduct, _crew(workers, ray) as crew:
+    with conducting(plan) as conduct, _crew(conduct, workers, ray) as crew:
         stop.install()
         stop.told = crew.stop
         teller = _Json(conduct) if json else _Words(conduct, crew)
@@ -63,14 +78,56 @@ def study(
             teller.close()
 
 
-def _crew(workers: int | None, ray: str | None) -> Crew:
+def _use(device: str, ray: str | None) -> None:
+    """Have the processes train on this device: they inherit the environment."""
+    if ray is not None:
+        raise InputError(
+            "--device is for processes of this machine; runs on Ray train on CPUs, so leave it out"
+        )
+    from dans_core.device import DEVICE_VARIABLE, choose
+
+    choose(device)
+    if device != "auto":
+        os.environ[DEVICE_VARIABLE] = device
+    else:
+        os.environ.pop(DEVICE_VARIABLE, None)
+
+
+def _tell_of_download(plan: Plan) -> None:
+    from dans_core.datasets import available
+
+    for info in available():
+        if info.name == plan.dataset and not info.here:
+            told = f"{info.title or info.name} is not on this machine and is downloaded first"
+            print(f"{told} ({bytes_in_words(info.bytes)})", file=sys.stderr)
+
+
+def _crew(conduct: Conduct, workers: int | None, ray: str | None) -> Crew:
     if ray is not None:
         from dans_core.study.on_ray import RayCluster
 
         return RayCluster(ray)
     from dans_core.study.crew import Processes
 
-    return Processes(workers or os.cpu_count() or 1)
+    return Processes(workers or _that_fit(conduct))
+
+
+def _that_fit(conduct: Conduct) -> int:
+    """One process a core, or fewer where the memory that is free holds fewer; at least one."""
+    from dans_core.budget import NEARLY, free_memory
+
+    cores, free = os.cpu_count() or 1, free_memory()
+    if not conduct.todo or free is None:
+        return cores
+    need = conduct.memory()
+    size = max(1, min(cores, int(NEARLY * free / need)))
+    if size < cores:
+        print(
+            f"{counted(size, 'run')} at a time: one needs up to {bytes_in_words(need)} of the {bytes_in_words(free)} "
+            "of memory that are free; --workers changes that",
+            file=sys.stderr,
+        )
+    return size
 
 
 def _conduct(conduct: Conduct, crew: Crew, stop: Any, teller: _Words | _Json) -> int:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from dans_core import budget
+from dans_core.cli.download import bring
 from dans_core.cli.output import duration, number
 from dans_core.config import PRESETS, Config, did_you_mean, parse
 from dans_core.errors import InputError
@@ -16,6 +18,8 @@ from dans_core.runs import Run, new_id, open_run, run_id_error, runs_dir, source
 from dans_core.writer import RunWriter
 
 if TYPE_CHECKING:
+    import torch
+
     from dans_core.kg import KnowledgeGraph
     from dans_core.training import Trainer
 
@@ -37,6 +41,14 @@ def train(
             metavar="NAME|PATH",
             help="A data set's name, a folder, or a file of triplets.",
             show_default="umls",
+        ),
+    ] = None,
+    split_seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="INTEGER",
+            help="How one file of triplets is split into train, valid and test.",
+            show_default="0",
         ),
     ] = None,
     decoder: Annotated[str | None, _setting("decoder")] = None,
@@ -64,25 +76,53 @@ def train(
         int | None,
         typer.Option(metavar="INTEGER", help="Threads for tensors.", show_default="DANS_THREADS or 1"),
     ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Train on this: auto, cpu, cuda or cuda:1. auto is DANS_DEVICE, else a GPU where there is one.",
+        ),
+    ] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(metavar="float32|tf32", help="Of products on a GPU; tf32 is faster and less exact."),
+    ] = "float32",
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a line for each event.")
     ] = False,
 ) -> int:
-    """Train a run. Ctrl-C stops it after the current stage, to be resumed; pressed twice, at once."""
+    """Train a run. Ctrl-C stops it after the current stage, to be resumed; pressed twice, at once.
+
+    Settings that are not given fit the size of the graph; what was chosen for it is printed first.
+    """
     named = {"decoder": decoder, "sampler": sampler, "epochs": epochs, "seed": seed}
     given = _settings(preset, {name: value for name, value in named.items() if value is not None}, set_ or [])
     if resume:
-        return _go_on(_run_to_resume(out, dataset, given), threads, json)
-    config = parse(given)
+        return _go_on(
+            _run_to_resume(out, dataset, split_seed, given), _place(device, precision, threads), json
+        )
+    # Nonsense is told before a large graph is read.
+    parse(given)
     path = _new_path(out)
+    place = _place(device, precision, threads)
     from dans_core.kg import KnowledgeGraph
 
     source = "umls" if dataset is None else dataset
-    kg = KnowledgeGraph.load(source)
-    trainer = _trainer(kg, config, threads)
+    bring(source, quiet=json)
+    kg = KnowledgeGraph.load(source, split_seed or 0)
+    if split_seed is not None and kg.split_seed is None:
+        raise InputError(f"--split-seed {split_seed}: {kg.name} is split already; leave it out")
+    sizes = budget.Sizes.of(kg)
+    config = budget.config_for(sizes, given)
+    _check_memory(config, sizes, place)
+    trainer = _trainer(kg, config, place)
     if path is None:
         path = runs_dir() / new_id(config, kg.name)
-    with RunWriter.create(path.parent, path.name, config, kg.name, kg.hash, source) as writer:
+    with RunWriter.create(
+        path.parent, path.name, config, kg.name, kg.hash, source, None, split_seed or 0
+    ) as writer:
+        if not json:
+            _tell_costs(config, sizes, given, place)
         return _train(writer, trainer, json)
 
 
@@ -117,7 +157,9 @@ def _new_path(out: str | None) -> Path | None:
     return path
 
 
-def _run_to_resume(out: str | None, dataset: str | None, given: dict[str, Any]) -> Run:
+def _run_to_resume(
+    out: str | None, dataset: str | None, split_seed: int | None, given: dict[str, Any]
+) -> Run:
     if out is None:
         raise InputError("--resume needs --out RUN, the run to go on with")
     run = open_run(out, paths=True)
@@ -127,6 +169,8 @@ def _run_to_resume(out: str | None, dataset: str | None, given: dict[str, Any]) 
         raise InputError(
             f"run {run.id} is on data set {run.meta.dataset}, not {dataset}; leave --dataset out"
         )
+    if split_seed is not None and split_seed != run.meta.split_seed:
+        raise InputError(f"run {run.id} has split seed {run.meta.split_seed}, not {split_seed}; leave it out")
     for name, value in given.items():
         if (new := getattr(parse({name: value}), name)) != (old := getattr(run.config, name)):
             raise InputError(
@@ -135,18 +179,46 @@ def _run_to_resume(out: str | None, dataset: str | None, given: dict[str, Any]) 
     return run
 
 
-def _go_on(run: Run, threads: int | None, json: bool) -> int:
-    trainer = _trainer(run.load_kg(), run.config, threads)
+def _go_on(run: Run, place: torch.device, json: bool) -> int:
+    bring(run.meta.source, quiet=json)
+    kg = run.load_kg()
+    _check_memory(run.config, budget.Sizes.of(kg), place)
+    trainer = _trainer(kg, run.config, place)
     with RunWriter.reopen(run.path) as writer:
         return _train(writer, trainer, json)
 
 
-def _trainer(kg: KnowledgeGraph, config: Config, threads: int | None) -> Trainer:
+def _check_memory(config: Config, sizes: budget.Sizes, place: torch.device) -> None:
+    """Refuse a run that needs more memory than is free, and warn of one that nearly does; a GPU has its own."""
+    if place.type == "cpu" and (warning := budget.check(config, sizes)):
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _tell_costs(config: Config, sizes: budget.Sizes, given: dict[str, Any], place: torch.device) -> None:
+    """The settings that the graph's size decided, and what the run will take; of a GPU no times were measured."""
+    if chosen := budget.chosen_for_size(sizes, given, config):
+        settings = " ".join(f"{name}={value}" for name, value in chosen.items())
+        print(f"chosen for a graph of {sizes.train:,} training triplets: {settings} (--set changes them)")
+    if place.type == "cpu":
+        print(f"needs {budget.predict(config, sizes)}")
+
+
+def _place(device: str, precision: str, threads: int | None) -> torch.device:
+    """The device to train on, for which this process is prepared."""
     from dans_core import process
+    from dans_core.device import choose
+
+    process.prepare(threads, precision)
+    place = choose(device)
+    if precision == "tf32" and place.type != "cuda":
+        raise InputError("precision = 'tf32' is for GPUs; this run would train on the CPU, so leave it out")
+    return place
+
+
+def _trainer(kg: KnowledgeGraph, config: Config, place: torch.device) -> Trainer:
     from dans_core.training import Trainer
 
-    process.prepare(threads)
-    return Trainer(kg, config)
+    return Trainer(kg, config, place)
 
 
 def _train(writer: RunWriter, trainer: Trainer, json: bool) -> int:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dans_core.batch import Batch
 from dans_core.config import Config
 from dans_core.decoders import Decoder
+from dans_core.device import CPU
 from dans_core.kg import Ids, KnowledgeGraph, KnownAnswers
 
 
@@ -24,7 +26,9 @@ from dans_core.kg import Ids, KnowledgeGraph, KnownAnswers
 class Negatives:
     """The negatives of a batch of P pairs with Q distinct queries.
 
-    ids       (P, K)      entity ids, drawn for each pair, or None
+    ids       (P, K)      entity ids, drawn for each pair, or None; (⌈P / shared⌉, K) where pairs share them
+    shared                how many pairs in turn share a row of ids; one that is a pair's own answer is no negative
+                          of that pair
     vectors   (Q, V, dim) embeddings shared by all pairs of a query, detached, or None
     weights   (P, K)      of the ids, with mean 1 over the batch, detached; None means 1 each
     everyone  every entity but the pair's own answer is a negative of the pair; then the others are None
@@ -34,6 +38,17 @@ class Negatives:
     vectors: Tensor | None = None
     weights: Tensor | None = None
     everyone: bool = False
+    shared: int = 1
+
+    def ids_of(self, pairs: Tensor) -> Tensor:
+        """The ids (n, K) of some pairs (n,)."""
+        assert self.ids is not None, "asked of negatives that are entities"
+        return self.ids.index_select(0, pairs // self.shared)
+
+    def own(self, batch: Batch) -> Tensor:
+        """Which of the ids are the own answer of their pair, (P, K); only where pairs share ids."""
+        pairs = torch.arange(len(batch.answer), device=batch.answer.device)
+        return self.ids_of(pairs) == batch.answer.unsqueeze(1)
 
 
 class TrainFacts:
@@ -44,9 +59,11 @@ class TrainFacts:
     entities: names by id. num_entities, num_relations: N and |R|, without the reciprocals.
     queries: (2n, 3) int64 array; the rows (h, r, t), then their reciprocals (t, r + |R|, h).
     known: index of the answers of each query in train.
+    device: where its tensors are, and so what samplers make of them, and the batches that ask.
     """
 
-    def __init__(self, kg: KnowledgeGraph) -> None:
+    def __init__(self, kg: KnowledgeGraph, device: torch.device = CPU) -> None:
+        self.device = device
         self.entities = kg.entities
         self.num_entities, self.num_relations = kg.num_entities, kg.num_relations
         self.queries: Ids = kg.queries("train")
@@ -55,7 +72,11 @@ class TrainFacts:
     @cached_property
     def distinct_queries(self) -> Tensor:
         """(U,) h · 2|R| + r of each distinct query, ascending: what `row_of` finds."""
-        return torch.from_numpy(self.queries[:, 0] * 2 * self.num_relations + self.queries[:, 1]).unique()
+        return self.tensor(self.queries[:, 0] * 2 * self.num_relations + self.queries[:, 1]).unique()
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """A copy of an array, on the device."""
+        return torch.tensor(array).to(self.device)
 
     def row_of(self, heads: Tensor, relations: Tensor) -> tuple[Tensor, Tensor]:
         """Position of each query (h, r), shape (Q,) each, among the distinct ones of train, and whether it is there."""
@@ -66,7 +87,10 @@ class TrainFacts:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a sampler takes its random numbers from; the trainer keeps their states."""
+    """Where a sampler takes its random numbers from; the trainer keeps their states.
+
+    All are of the CPU, wherever the batches are: what is drawn is then moved.
+    """
 
     negatives: torch.Generator
     noise: torch.Generator

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dans_core.batch import Batch
 from dans_core.config import Config
 from dans_core.decoders import Decoder
-from dans_core.samplers import Negatives, Sources, TrainFacts
-from dans_core.samplers.uniform import Uniform
+from dans_core.samplers import Negatives, Sampler, Sources, TrainFacts
+from dans_core.samplers.uniform import draw_others
 
 
-class Bernoulli(Uniform):
+class Bernoulli(Sampler):
     """Uniform negatives, weighted by the tails per head and heads per tail of the relation.
 
     Wang et al. (TransH, AAAI 2014, section "Reducing False Negative Labels") replace the head of a triplet with
@@ -34,11 +33,11 @@ class Bernoulli(Uniform):
         other = np.roll(count, facts.num_relations)
         both = count + other
         weights = np.divide(2 * count, both, out=np.ones(len(both)), where=both > 0)
-        self._weights = torch.from_numpy(weights).float()
+        self._weights = facts.tensor(weights).float()
 
     def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
         """N_s fresh ids for every pair; all of a pair weigh the same."""
-        ids = super().negatives(batch, entities, queries).ids
-        assert ids is not None, "uniform negatives are entities"
+        config = self.config
+        ids = draw_others(batch, config.negatives, self.facts, self.random.negatives, config.filter_known)
         weights = self._weights[batch.relations[batch.query]].to(entities.dtype)
         return Negatives(ids=ids, weights=weights.unsqueeze(1).expand_as(ids))

@@ -72,16 +72,16 @@ class CakeStyle(Sampler):
 def mean_answers(facts: TrainFacts) -> Tensor:
     """Answers in train of each relation's queries on the mean, (2|R|,); 0 without a query."""
     both = 2 * facts.num_relations
-    answers = torch.from_numpy(facts.known.keys % both).bincount(minlength=both)
+    answers = facts.tensor(facts.known.keys % both).bincount(minlength=both)
     queries = (facts.distinct_queries % both).bincount(minlength=both)
     return answers / queries.clamp_min(1)
 
 
 def _ranges(facts: TrainFacts, concepts: Concepts) -> Tensor:
     """r · N + place of every entity whose concept some answer of r has, ascending."""
-    relations, answers = torch.from_numpy(facts.queries[:, 1:]).T
+    relations, answers = facts.tensor(facts.queries[:, 1:]).T
     pairs = torch.unique(torch.stack([relations, concepts.of[answers]], dim=1), dim=0)
     relation, concept = pairs.T
     first, size = concepts.starts[concept], concepts.starts.diff()[concept]
     base = relation * facts.num_entities + first - (size.cumsum(0) - size)
-    return base.repeat_interleave(size) + torch.arange(int(size.sum()))
+    return base.repeat_interleave(size) + torch.arange(int(size.sum()), device=base.device)

@@ -15,7 +15,7 @@ from dans_core.config import Config
 from dans_core.decoders import Decoder
 from dans_core.gan import Discriminator, Generator, Modulation
 from dans_core.samplers import Negatives, Sampler, Sources, TrainFacts
-from dans_core.samplers.uniform import draw_others
+from dans_core.samplers.uniform import random_negatives
 
 
 class Dans(Sampler):
@@ -31,7 +31,8 @@ class Dans(Sampler):
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)
-        self.generator, self.discriminator = Generator(config), Discriminator(config)
+        self.generator = Generator(config).to(facts.device)
+        self.discriminator = Discriminator(config).to(facts.device)
         self._localised: dict[str, tuple[Tensor, list[list[Modulation]]]] = {}
         players: list[tuple[str, torch.nn.Module, float]] = [
             (name, player, config.lr_g) for name, player in self.generator.pathways.items()
@@ -120,10 +121,10 @@ class Dans(Sampler):
         """The fakes of each pathway for every query, constants to the base loss, and random entities."""
         shares = self.config.fakes
         generated = sum(shares.values())
-        ids = None
-        if self.config.random_negatives:
-            rest = self.config.negatives - generated
-            ids = draw_others(batch, rest, self.facts, self.random.negatives, self.config.filter_known)
+        rest = self.config.negatives - generated
+        given = Negatives()
+        if rest:
+            given = random_negatives(batch, rest, self.config, self.facts, self.random.negatives)
         vectors = queries.new_empty(len(queries), generated, queries.shape[1])
         for name, out in zip(shares, vectors.split(list(shares.values()), dim=1), strict=True):
             if name == "G_R":
@@ -133,7 +134,7 @@ class Dans(Sampler):
                 out[:] = F.embedding(batch.condition, fakes.flatten(1)).view_as(out)
         # Nobody asks again before the next encoding, and on a large graph they are large.
         self._localised.clear()
-        return Negatives(ids=ids, vectors=vectors)
+        return Negatives(ids=given.ids, vectors=vectors, shared=given.shared)
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizers; the weights of the players are kept with those of the model."""
@@ -200,7 +201,7 @@ class Dans(Sampler):
     def _start(self, conditions: Tensor, draws: int, scale: float) -> Tensor:
         """x⁰ = c + σ ε, shape (C, draws, dim)."""
         noise = torch.randn(len(conditions), draws, conditions.shape[1], generator=self.random.noise)
-        return noise.mul_(scale).add_(conditions.unsqueeze(1))
+        return noise.to(conditions.device).mul_(scale).add_(conditions.unsqueeze(1))
 
     def _descend(
         self, player: str, parameters: list[torch.nn.Parameter], gradients: tuple[Tensor, ...]

@@ -71,7 +71,9 @@ class Kbgan(Sampler):
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)
-        self.generator = Chooser(facts.num_entities, facts.num_relations, config.generator_dim)
+        self.generator = Chooser(facts.num_entities, facts.num_relations, config.generator_dim).to(
+            facts.device
+        )
         self.baseline: float | None = None
         self._pairs_of_epoch = len(facts.queries)
         self._optimizers = {
@@ -99,15 +101,17 @@ class Kbgan(Sampler):
             self.baseline = float(scores.of(by_chance).mean())
         ids = batch.answer.new_empty(pairs, config.negatives)
         ascent = torch.zeros_like(self.generator.entity), torch.zeros_like(self.generator.relation)
-        earned = 0.0
+        rewards = []
         order, ends = batch.query.argsort(stable=True), batch.counts.cumsum(0).tolist()
         width = _CACHED // (config.negatives * config.candidates) * len(queries) // pairs
         width = min(max(width, 1), _BLOCK)
         for start in range(0, len(queries), width):
             rows = slice(start, min(start + width, len(queries)))
             of_block = order[ends[start - 1] if start else 0 : ends[rows.stop - 1]]
-            ids[of_block], rewards = self._choose(batch, rows, of_block, entities, queries, ascent)
-            earned += float(rewards)
+            ids[of_block], reward = self._choose(batch, rows, of_block, entities, queries, ascent)
+            rewards.append(reward)
+        # All at once, since a GPU is waited for at each number that is read.
+        earned = sum(torch.stack(rewards).tolist())
         self._descend("game", tuple(gradient.div_(-ids.numel()) for gradient in ascent))
         weight = min(1.0, pairs / self._pairs_of_epoch)
         self.baseline += (earned / ids.numel() - self.baseline) * weight
@@ -129,7 +133,7 @@ class Kbgan(Sampler):
         assert self.baseline is not None
         s, c = self.config.negatives, self.config.candidates
         source = self.random.negatives
-        pool = torch.randint(len(entities), (s * c,), generator=source)
+        pool = torch.randint(len(entities), (s * c,), generator=source).to(entities.device)
         heads, relations = batch.heads[rows], batch.relations[rows]
         of_head, of_relation = self.generator.entity[heads], self.generator.relation[relations]
         asked, offered = of_head * of_relation, self.generator.entity[pool]
@@ -140,8 +144,9 @@ class Kbgan(Sampler):
         weights = logits.sub_(logits.amax(-1, keepdim=True).clamp_min(torch.finfo().min)).exp_()
         upto = weights.cumsum(-1)
         total = upto[..., -1]
-        point = torch.rand(total.shape, generator=source).mul_(total)
-        place = (upto <= point.unsqueeze(-1)).sum(-1).clamp_max_(c - 1) + torch.arange(0, s * c, c)
+        point = torch.rand(total.shape, generator=source).to(total.device).mul_(total)
+        sets = torch.arange(0, s * c, c, device=total.device)
+        place = (upto <= point.unsqueeze(-1)).sum(-1).clamp_max_(c - 1) + sets
         chosen = pool[place]
         nothing = total == 0
         if nothing.any():

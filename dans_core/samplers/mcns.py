@@ -59,10 +59,10 @@ class Mcns(Sampler):
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)
-        self.proposal = Proposal(*neighbours(facts, config.hops))
+        self.proposal = Proposal(*(part.to(facts.device) for part in neighbours(facts, config.hops)))
         queries = len(facts.distinct_queries)
-        self.chains = torch.zeros(queries, config.negatives, dtype=torch.int32)
-        self.begun = torch.zeros(queries, dtype=torch.bool)
+        self.chains = torch.zeros(queries, config.negatives, dtype=torch.int32, device=facts.device)
+        self.begun = torch.zeros(queries, dtype=torch.bool, device=facts.device)
 
     @torch.no_grad()
     def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
@@ -72,8 +72,8 @@ class Mcns(Sampler):
         fresh = (~(known & self.begun[rows])).nonzero().squeeze(1)
         if len(fresh):
             start = torch.randint(len(entities), states[fresh].shape, generator=self.random.negatives)
-            states[fresh] = self.walk(entities, queries, fresh, start, self.config.burn_in)
-        states = self.walk(entities, queries, torch.arange(len(queries)), states, 1)
+            states[fresh] = self.walk(entities, queries, fresh, start.to(rows.device), self.config.burn_in)
+        states = self.walk(entities, queries, torch.arange(len(queries), device=rows.device), states, 1)
         self.chains[rows[known]] = states[known].int()
         self.begun[rows[known]] = True
 
@@ -92,7 +92,7 @@ class Mcns(Sampler):
             proposed = self.proposal.draw(states, source)
             of_proposed = log_target(scores.of(proposed))
             ratio = of_proposed - weight + self.proposal.log_ratio(states, proposed)
-            accepted = torch.rand(states.shape, generator=source).log_() < ratio
+            accepted = torch.rand(states.shape, generator=source).log_().to(ratio.device) < ratio
             states = torch.where(accepted, proposed, states)
             weight = torch.where(accepted, of_proposed, weight)
         return states
@@ -123,22 +123,23 @@ class Proposal:
     def __init__(self, offsets: Tensor, ids: Tensor) -> None:
         self.num_entities = len(offsets) - 1
         self._first, self._degree = offsets[:-1], offsets.diff()
-        of = torch.arange(self.num_entities).repeat_interleave(self._degree)
+        of = torch.arange(self.num_entities, device=ids.device).repeat_interleave(self._degree)
         # One key more at the end, which is no pair's: any search, and any first place, ends at a key.
-        self._keys = torch.cat([of * self.num_entities + ids, ids.new_full((1,), self.num_entities**2)])
+        self._keys = torch.cat([ids, ids.new_full((1,), self.num_entities**2)])
+        self._keys[:-1].add_(of, alpha=self.num_entities)
         self._table: Tensor | None = None
         if self.num_entities**2 < _TABLE:
-            self._table = torch.zeros(self.num_entities**2 + 1, dtype=torch.bool)
+            self._table = ids.new_zeros(self.num_entities**2 + 1, dtype=torch.bool)
             self._table[self._keys] = True
-        by_chance = torch.full((self.num_entities,), 1 / self.num_entities)
+        by_chance = torch.full((self.num_entities,), 1 / self.num_entities, device=ids.device)
         # The density where y is not near x, and what is added where it is.
         self._far = torch.where(self._degree > 0, by_chance / 2, by_chance)
         self._near = 0.5 / self._degree.clamp_min(1)
 
     def draw(self, states: Tensor, source: torch.Generator) -> Tensor:
         """A proposal for each state, the same shape."""
-        anywhere = torch.randint(self.num_entities, states.shape, generator=source)
-        coin, share = torch.rand(2, *states.shape, generator=source)
+        anywhere = torch.randint(self.num_entities, states.shape, generator=source).to(states.device)
+        coin, share = torch.rand(2, *states.shape, generator=source).to(states.device)
         degree = self._degree[states]
         near = self._keys[self._first[states] + (share * degree).long()] - states * self.num_entities
         return torch.where((coin < 0.5) | (degree == 0), anywhere, near)

@@ -46,14 +46,15 @@ class NSCaching(Sampler):
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)
         size = min(config.cache_size, facts.num_entities)
-        self.cache = _distinct(len(facts.distinct_queries), size, facts.num_entities, random.negatives)
+        drawn = _distinct(len(facts.distinct_queries), size, facts.num_entities, random.negatives)
+        self.cache = drawn.to(facts.device)
 
     def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
         """N_s ids for every pair from the caches as they are; then these move on."""
         random = self.random.negatives
         rows, there = self.facts.row_of(batch.heads, batch.relations)
         ids = draw_uniform(batch.answer, self.config.negatives, len(entities), random)
-        place = torch.randint(self.cache.shape[1], ids.shape, generator=random)
+        place = torch.randint(self.cache.shape[1], ids.shape, generator=random).to(ids.device)
         place += (rows[batch.query] * self.cache.shape[1]).unsqueeze(1)
         cached = self.cache.flatten()[place].long()
         elsewhere = (cached == batch.answer.unsqueeze(1)) | ~there[batch.query].unsqueeze(1)
@@ -70,17 +71,18 @@ class NSCaching(Sampler):
 
     def _update(self, rows: Tensor, entities: Tensor, queries: Tensor) -> None:
         """Refill these rows of the cache (Q,), whose queries (Q, dim) are given in the same order."""
-        random, size = self.random.negatives, self.cache.shape[1]
+        random, size, device = self.random.negatives, self.cache.shape[1], rows.device
         width = size + self.config.cache_fresh
-        for part in torch.arange(len(rows)).split(max(1, _BLOCK // width)):
+        for part in torch.arange(len(rows), device=device).split(max(1, _BLOCK // width)):
             fresh = torch.randint(
                 len(entities), (len(part), self.config.cache_fresh), generator=random, dtype=torch.int32
             )
-            candidates = torch.cat([self.cache[rows[part]], fresh], dim=1).sort(dim=1).values
-            asked = torch.arange(len(part))
+            candidates = torch.cat([self.cache[rows[part]], fresh.to(device)], dim=1).sort(dim=1).values
+            asked = torch.arange(len(part), device=device)
             scores = Scores(self.decoder, entities, queries[part], asked, width).of(candidates.long())
             # Minus the logarithm of an exponential number is a Gumbel one.
-            keys = scores - torch.empty_like(scores).exponential_(generator=random).log_()
+            noise = torch.empty(scores.shape, dtype=scores.dtype).exponential_(generator=random).log_()
+            keys = scores - noise.to(device)
             keys[:, 1:].masked_fill_(candidates[:, 1:] == candidates[:, :-1], -torch.inf)
             self.cache[rows[part]] = candidates.gather(1, keys.topk(size, dim=1, sorted=False).indices)
 

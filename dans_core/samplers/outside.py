@@ -31,11 +31,11 @@ class Outside:
 
     def __init__(self, facts: TrainFacts, weights: Tensor) -> None:
         self._weights, self._ends = weights, weights.cumsum(0)
-        queries, answers = facts.distinct_queries, torch.from_numpy(facts.known.answers.copy())
-        row = torch.searchsorted(queries, torch.from_numpy(facts.known.keys.copy()))
+        queries, answers = facts.distinct_queries, facts.tensor(facts.known.answers)
+        row = torch.searchsorted(queries, facts.tensor(facts.known.keys))
         # The row after the last is that of all queries unknown to train: nothing is cut there.
         self._unknown = len(queries)
-        self._first = torch.searchsorted(row, torch.arange(len(queries) + 2))
+        self._first = torch.searchsorted(row, torch.arange(len(queries) + 2, device=row.device))
         self._facts = row * facts.num_entities + answers
         self._cut = torch.cat([weights.new_zeros(1), weights[answers].cumsum(0)])
         self._line = int(self._ends[-1]) + 1
@@ -43,7 +43,7 @@ class Outside:
         self._places = row * self._line + (self._ends - weights)[answers] - cut_before
         self._table: Tensor | None = None
         if (len(queries) + 1) * facts.num_entities <= _TABLE:
-            self._table = torch.zeros((len(queries) + 1) * facts.num_entities, dtype=torch.bool)
+            self._table = row.new_zeros((len(queries) + 1) * facts.num_entities, dtype=torch.bool)
             self._table[self._facts] = True
 
     def redraw(
@@ -68,7 +68,7 @@ class Outside:
         if self._table is not None:
             again = again & self._table[(row * n).unsqueeze(1) + ids]
         pair, column = again.nonzero(as_tuple=True)
-        share = torch.rand(len(pair), generator=generator, dtype=torch.double)
+        share = torch.rand(len(pair), generator=generator, dtype=torch.double).to(pair.device)
         point = (share * left[pair]).long()
         point += own[pair] * (point >= start[pair])
         before = torch.searchsorted(self._places, row[pair] * self._line + point, right=True)

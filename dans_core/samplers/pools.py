@@ -46,15 +46,12 @@ class Pools:
         n, queries = facts.num_entities, len(pool_of_query)
         self._n, self._entries, self._order = n, entries, order
         self._ends = None if weights is None else torch.cat([weights.new_zeros(1), weights.cumsum(0)])
-        self._place = None if order is None else torch.empty_like(order).scatter_(0, order, torch.arange(n))
-        pools = torch.arange(int(pool_of_query.max()) + 2)
+        self._place = None if order is None else torch.empty_like(order).scatter_(0, order, _upto(n, order))
+        pools = _upto(int(pool_of_query.max()) + 2, entries)
         # More than any pool has positions, so that one number orders queries and positions.
         self._span = 1 + int(self._position(self._first(pools)).diff().max())
 
-        keys, answers = (
-            torch.from_numpy(facts.known.keys.copy()),
-            torch.from_numpy(facts.known.answers.copy()),
-        )
+        keys, answers = facts.tensor(facts.known.keys), facts.tensor(facts.known.answers)
         row = torch.searchsorted(facts.distinct_queries, keys)
         wanted = pool_of_query[row] * n + self.places(answers)
         entry = torch.searchsorted(entries, wanted)
@@ -65,13 +62,13 @@ class Pools:
         width = self._position(entry + 1) - self._position(entry)
         self._closed = torch.cat([width.new_zeros(1), width.cumsum(0)])
         # One row more than there are queries: that of a query which train does not have, with nothing closed.
-        self._closed_before_row = self._closed[torch.searchsorted(row, torch.arange(queries + 1))]
+        self._closed_before_row = self._closed[torch.searchsorted(row, _upto(queries + 1, row))]
         self._start = start
         self._free_start = start - (self._closed[:-1] - self._closed_before_row[row])
         self._unknown, self._table = queries, None
         if queries * self._span <= _TABLE and len(entries):
-            free = torch.arange(self._span).expand(queries, -1)
-            self._table = self._search(torch.arange(queries), pool_of_query, free).flatten()
+            free = _upto(self._span, row).expand(queries, -1)
+            self._table = self._search(_upto(queries, row), pool_of_query, free).flatten()
 
     def places(self, entities: Tensor) -> Tensor:
         """The place of each entity in the order of the pools, any shape."""
@@ -147,7 +144,7 @@ def draw_around(
     low: Tensor, high: Tensor, cut_low: Tensor, cut_high: Tensor, k: int, random: torch.Generator
 ) -> Tensor:
     """(P, k) whole numbers, each even over low … high without cut_low … cut_high, as in `Choice`; all of shape (P,)."""
-    share = torch.rand(len(low), k, dtype=torch.float64, generator=random)
+    share = torch.rand(len(low), k, dtype=torch.float64, generator=random).to(low.device)
     cut = cut_high - cut_low
     found = share.mul_((high - low - cut).unsqueeze(1)).long().add_(low.unsqueeze(1))
     return found.add_((found >= cut_low.unsqueeze(1)) * cut.unsqueeze(1))
@@ -160,7 +157,7 @@ class Everyone(Pools):
         """`order`: (N,) the entities in the order of the pool; None is that of their ids."""
         self._facts = facts
         one_for_all = torch.zeros_like(facts.distinct_queries)
-        super().__init__(facts, one_for_all, torch.arange(facts.num_entities), order)
+        super().__init__(facts, one_for_all, _upto(facts.num_entities, one_for_all), order)
 
     def rows(self, batch: Batch) -> Tensor:
         """The row of each pair's query, (P,), the same in all pools of these facts."""
@@ -190,6 +187,11 @@ class Everyone(Pools):
         ids = answer.new_empty(len(answer), k)
         ids[some] = choice.of(some).draw(pools, k, random)
         filling = self.draw(choice.row[short], answer[short], k, random)
-        chosen = torch.arange(k) < enough[short].unsqueeze(1)
+        chosen = _upto(k, enough) < enough[short].unsqueeze(1)
         ids[short] = torch.where(chosen, ids[short], filling)
         return ids
+
+
+def _upto(n: int, beside: Tensor) -> Tensor:
+    """0 … n − 1, on the device of another tensor."""
+    return torch.arange(n, device=beside.device)

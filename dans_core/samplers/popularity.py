@@ -36,7 +36,7 @@ class Popularity(Sampler):
         # The cuts of all queries stand on one line of 64-bit numbers.
         total = min(_TOTAL, 2**61 // (len(facts.distinct_queries) + 2))
         rounded = np.ceil(share / share.sum() * (total - facts.num_entities))
-        self._weights = torch.from_numpy(rounded.astype(np.int64))
+        self._weights = facts.tensor(rounded.astype(np.int64))
         self._ends = self._weights.cumsum(0)
         self._outside = Outside(facts, self._weights) if config.filter_known else None
 
@@ -55,7 +55,7 @@ class Popularity(Sampler):
         """(P,) answers → (P, k) ids, never the answer, and whether nothing but the answer has weight, (P,)."""
         own = self._weights[answer]
         left = self._ends[-1] - own
-        share = torch.rand(len(answer), k, generator=random, dtype=torch.double)
+        share = torch.rand(len(answer), k, generator=random, dtype=torch.double).to(answer.device)
         point = (share * left.unsqueeze(1)).long()
         # The stretch of the answer is cut out of the line of all weights: what lies behind it moves up.
         point += own.unsqueeze(1) * (point >= (self._ends[answer] - own).unsqueeze(1))

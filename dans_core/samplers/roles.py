@@ -62,10 +62,10 @@ class Concepts:
         """Those in the names where each has one; else one for each role signature, rare ones joined."""
         labels = concepts_in(facts.entities)
         if labels is not None:
-            return cls(torch.from_numpy(np.unique(labels, return_inverse=True)[1]))
+            return cls(facts.tensor(np.unique(labels, return_inverse=True)[1]))
         signatures, of = role_signatures(facts)
         counts = np.bincount(of, minlength=len(signatures))
-        return cls(torch.from_numpy(_joined(signatures, counts)[of]))
+        return cls(facts.tensor(_joined(signatures, counts)[of]))
 
 
 def concepts_in(names: Sequence[str]) -> list[str] | None:

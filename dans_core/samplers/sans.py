@@ -40,8 +40,8 @@ from dans_core.samplers import Negatives, Sampler, Sources, TrainFacts
 from dans_core.samplers.neighbourhood import neighbours
 from dans_core.samplers.pools import Everyone, Pools
 
-# Walks that are under way at once: 32 MiB of places.
-_AT_ONCE = 1 << 22
+# Walks that are under way at once: 8 MiB of places.
+_AT_ONCE = 1 << 20
 
 
 class Sans(Sampler):
@@ -57,8 +57,9 @@ class Sans(Sampler):
             entries += torch.arange(n).repeat_interleave(offsets.diff()) * n
             near, itself = entries.numpy(), offsets.diff().nonzero().squeeze(1).numpy() * (n + 1)
             entries = torch.from_numpy(np.insert(near, np.searchsorted(near, itself), itself))
+        weights = None if weights is None else weights.to(facts.device)
         heads = facts.distinct_queries // (2 * facts.num_relations)
-        self._near = Pools(facts, heads, entries, weights=weights)
+        self._near = Pools(facts, heads, entries.to(facts.device), weights=weights)
         self._everyone = Everyone(facts)
 
     def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
@@ -76,11 +77,17 @@ class Sans(Sampler):
 def walk_ends(facts: TrainFacts, walks: int, hops: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
     """Where `walks` random walks of `hops` edges from each entity end: start · N + end, ascending, and how many did.
 
-    Both of shape (M,), int64. From an entity without neighbours no walk begins.
+    Both of shape (M,), int64, on the CPU, where the walks are drawn. From an entity without neighbours no walk begins.
     """
     offsets, ids = neighbours(facts, 1)
     n, degrees = facts.num_entities, offsets.diff()
-    found, counts = [], []
+    owner = torch.arange(n).repeat_interleave(degrees)
+    most = degrees.clamp_max(walks)
+    for _ in range(hops - 1):
+        most = torch.zeros_like(degrees).index_add_(0, owner, most[ids]).clamp_max_(walks)
+    # Made once: small pieces kept between the large ones of the loop would hold those apart, and so their memory.
+    found, counts = torch.empty(2, int(most.sum()), dtype=torch.int64)
+    done = 0
     for starts in degrees.nonzero().squeeze(1).split(max(1, _AT_ONCE // walks)):
         at = starts.repeat_interleave(walks)
         for _ in range(hops):
@@ -88,7 +95,7 @@ def walk_ends(facts: TrainFacts, walks: int, hops: int, random: torch.Generator)
             at = ids[step.add_(offsets[at])]
         ends = at.view(len(starts), walks).sort(dim=1).values.add_((starts * n).unsqueeze(1))
         distinct, count = ends.flatten().unique_consecutive(return_counts=True)
-        found.append(distinct)
-        counts.append(count)
-    nothing = torch.zeros(0, dtype=torch.int64)
-    return torch.cat([nothing, *found]), torch.cat([nothing, *counts])
+        part = slice(done, done + len(distinct))
+        found[part], counts[part] = distinct, count
+        done = part.stop
+    return found[:done], counts[:done]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from dans_core.batch import Batch
 from dans_core.samplers import Negatives
 from dans_core.samplers.uniform import Uniform
-from dans_core.scores import Scores
+from dans_core.scores import Scores, shared_scores
 
 
 class SelfAdversarial(Uniform):
@@ -19,13 +20,20 @@ class SelfAdversarial(Uniform):
     ones, so that samplers differ in their negatives only.
 
     A step scores the negatives once more, without gradient: one table of Q · N scores on small graphs, else P · K
-    scores of chosen pairs.
+    scores of chosen pairs, or one product of matrices for each group of pairs that share theirs.
     """
 
     def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
         """N_s fresh ids for every pair, weighted by the scores of the current vectors."""
-        ids = super().negatives(batch, entities, queries).ids
+        given = super().negatives(batch, entities, queries)
+        ids, shared = given.ids, given.shared
         assert ids is not None, "uniform negatives are entities"
+        vectors = entities.detach(), queries.detach()
         k = ids.shape[1]
-        scores = Scores(self.decoder, entities.detach(), queries.detach(), batch.query, k).of(ids)
-        return Negatives(ids=ids, weights=k * (self.config.temperature * scores).softmax(1))
+        if shared > 1:
+            scores = shared_scores(self.decoder, *vectors, batch.query, ids, shared)
+            # A pair's own answer is no negative of it, so it takes no weight from the others.
+            scores = scores.masked_fill(given.own(batch), -torch.inf)
+        else:
+            scores = Scores(self.decoder, *vectors, batch.query, k).of(ids)
+        return Negatives(ids=ids, weights=k * (self.config.temperature * scores).softmax(1), shared=shared)

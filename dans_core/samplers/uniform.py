@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dans_core.batch import Batch
+from dans_core.config import Config
 from dans_core.samplers import Negatives, Sampler, TrainFacts
 from dans_core.samplers.outside import Outside
 
@@ -16,7 +17,7 @@ _outside: WeakKeyDictionary[TrainFacts, Outside] = WeakKeyDictionary()
 
 def draw_uniform(answer: Tensor, k: int, num_entities: int, generator: torch.Generator) -> Tensor:
     """(P,) answers → (P, k) ids, uniform over the other num_entities − 1 entities."""
-    ids = torch.randint(num_entities - 1, (len(answer), k), generator=generator)
+    ids = torch.randint(num_entities - 1, (len(answer), k), generator=generator).to(answer.device)
     return ids + (ids >= answer.unsqueeze(1))
 
 
@@ -32,19 +33,28 @@ def draw_others(
     if not filter_known:
         return ids
     if facts not in _outside:
-        _outside[facts] = Outside(facts, torch.ones(facts.num_entities, dtype=torch.long))
+        ones = torch.ones(facts.num_entities, dtype=torch.long, device=facts.device)
+        _outside[facts] = Outside(facts, ones)
     return _outside[facts].redraw(ids, batch, facts, generator)[0]
+
+
+def random_negatives(
+    batch: Batch, k: int, config: Config, facts: TrainFacts, generator: torch.Generator
+) -> Negatives:
+    """k uniform negatives for every pair, drawn, shared and filtered as the settings say."""
+    if config.shared > 1:
+        rows = -(-len(batch.answer) // config.shared)
+        ids = torch.randint(facts.num_entities, (rows, k), generator=generator).to(batch.answer.device)
+        return Negatives(ids=ids, shared=config.shared)
+    return Negatives(ids=draw_others(batch, k, facts, generator, config.filter_known))
 
 
 class Uniform(Sampler):
     """The baseline, Rand in the paper: N_s uniform negatives a pair. Other true answers may be drawn, unless filtered.
 
-    Costs P · K random numbers a step, and what `Outside` says with the filter.
+    Costs P · K random numbers a step, and what `Outside` says with the filter; P / shared · K where pairs share them.
     """
 
     def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
-        """N_s fresh ids for every pair."""
-        config = self.config
-        return Negatives(
-            ids=draw_others(batch, config.negatives, self.facts, self.random.negatives, config.filter_known)
-        )
+        """N_s fresh ids for every pair, or for all that share them."""
+        return random_negatives(batch, self.config.negatives, self.config, self.facts, self.random.negatives)

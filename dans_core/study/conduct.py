@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import filelock
 
+from dans_core.budget import Sizes, predict
 from dans_core.config import Config
+from dans_core.datasets import SPLITS
 from dans_core.errors import InputError
 from dans_core.kg import KnowledgeGraph
 from dans_core.records import replace, to_json
@@ -51,12 +54,13 @@ class Conduct:
     def estimate(self, crew: Crew, heard: Callable[[int, int], None] = lambda done, of: None) -> float:
         """Seconds that what is left will take this crew; each kind of run is timed, for a second or so.
 
-        Kinds with a record here are not timed, since their runs were. `heard(done, of)` is called after each kind.
+        Kinds with a record here are not timed, since their runs were, nor those that were timed before.
+        `heard(done, of)` is called after each kind.
 
         Raises InputError where a kind cannot be trained at all.
         """
         kinds = {self._kind(job.config): job for job in self.todo}
-        known = self._measured()
+        known = self.study.about.expected | self._measured()
         orders = [
             self._order("time", Job(kind, job.config)) for kind, job in kinds.items() if kind not in known
         ]
@@ -71,6 +75,8 @@ class Conduct:
             done += 1
             self.expected[reply.run] = reply.seconds
             heard(done, len(orders))
+        if orders:
+            self.note(expected=self.study.about.expected | self.expected)
         return self.left(crew.size)
 
     def left(self, size: int) -> float:
@@ -91,6 +97,14 @@ class Conduct:
             for kind in (self._kind(job.config),)
         ]
         return max(sum(rest) / size, max(rest, default=0.0))
+
+    def memory(self) -> int:
+        """Bytes that the largest of its runs needs at its peak, as predicted."""
+        sizes = Sizes.of(self.kg)
+        seed = self.plan.seeds[0]
+        return max(
+            predict(job.config, sizes).memory_bytes for job in self.plan.jobs if job.config.seed == seed
+        )
 
     def run(self, crew: Crew) -> Iterator[RunRecord | str | None]:
         """Train what is left: each record as it is kept, a sentence for each run that failed otherwise, None between.
@@ -190,6 +204,9 @@ def conducting(plan: Plan) -> Iterator[Conduct]:
         if study.about.source != (source := source_that_lasts(plan.dataset)):
             # The same triplets, in another place now.
             conduct.note(source=source)
+        if not study.about.counts:
+            # Begun with a version that did not tell as much of them.
+            conduct.note(**_facts(kg))
         yield conduct
 
 
@@ -202,9 +219,6 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _about(plan: Plan, kg: KnowledgeGraph) -> About:
-    from dans_core.ranking import popularity_floor
-
-    floor = popularity_floor(kg, "test")
     return About(
         dataset=kg.name,
         source=source_that_lasts(plan.dataset),
@@ -212,8 +226,22 @@ def _about(plan: Plan, kg: KnowledgeGraph) -> About:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions(),
         machine=_machine(),
-        floor={name: getattr(floor, name) for name in METRICS} if floor.count else {},
+        **_facts(kg),
     )
+
+
+def _facts(kg: KnowledgeGraph) -> dict[str, Any]:
+    """What study.json tells of the data set, for those who do not have it."""
+    from dans_core.ranking import popularity_floor, seen_in_train
+
+    floor, seen = popularity_floor(kg, "test"), seen_in_train(kg, "test")
+    return {
+        "floor": {name: getattr(floor, name) for name in METRICS} if floor.count else {},
+        "floor_seen": {name: getattr(floor.seen, name) for name in METRICS} if floor.seen else {},
+        "seen": "" if seen.all() else "".join("01"[int(each)] for each in seen),
+        "counts": {"entities": kg.num_entities, "relations": kg.num_relations}
+        | {split: len(kg.array(split)) for split in SPLITS},
+    }
 
 
 def _machine() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -103,7 +104,10 @@ def swing(values: np.ndarray) -> float:
 
 
 def curves(events: Sequence[Event]) -> dict[str, list[float | None]]:
-    """Valid MRR and losses over the epochs, at most 100 of them, the last one among them; names as in the events."""
+    """Valid MRR, losses and seconds of training over the epochs, at most 100 of them, the last one among them.
+
+    Names are as in the events; the seconds are those of all epochs up to that one, without rankings and checks.
+    """
     losses = {event.epoch: event for event in events if isinstance(event, Losses)}
     ranked = {event.epoch: event.mrr for event in events if isinstance(event, Ranking)}
     candidates = sorted(ranked or losses)
@@ -112,6 +116,10 @@ def curves(events: Sequence[Event]) -> dict[str, list[float | None]]:
     step = -(-len(candidates) // _POINTS)
     epochs = candidates[::-1][::step][::-1]
     found: dict[str, list[float | None]] = {"epoch": [float(epoch) for epoch in epochs]}
+    if losses:
+        sums = itertools.accumulate(event.seconds for event in losses.values())
+        until = dict(zip(losses, sums, strict=True))
+        found["seconds"] = [_short(until.get(epoch), 6) for epoch in epochs]
     found["valid_mrr"] = [_short(ranked.get(epoch)) for epoch in epochs]
     for name in ("base", "g_e", "g_r", "d_adv", "d_aux"):
         column = [_short(getattr(losses.get(epoch), name, None)) for epoch in epochs]
@@ -137,5 +145,5 @@ def _mean(*values: float | None) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.4g}")
+def _short(value: float | None, digits: int = 4) -> float | None:
+    return None if value is None else float(f"{value:.{digits}g}")

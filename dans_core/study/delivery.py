@@ -1,4 +1,4 @@
-"""The report of a study as files: Markdown, CSV for every table, and the study itself, small enough to be passed on."""
+"""The report of a study as files: Markdown, CSV and curves for every table, and the study itself, small and packed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from dans_core.spreadsheet import csv_bytes
 from dans_core.study import tables
 from dans_core.study.convergence import FIGURES
 from dans_core.study.folder import RunRecord
+from dans_core.study.learning import timed
+from dans_core.study.picture import svg
 from dans_core.study.report import Read, markdown
 from dans_core.study.tables import Spread
 
 SPLITS = ("valid", "test")
 
-_OURS = re.compile(r"(table|comparisons)-\d+\.csv")
+_OURS = re.compile(r"(table|comparisons|curve)-\d+\.(csv|svg)")
 
 
 def deliver(read: Read, to: Path | None = None) -> tuple[Path, dict[str, int]]:
@@ -41,8 +43,11 @@ def deliver(read: Read, to: Path | None = None) -> tuple[Path, dict[str, int]]:
     folder = study.path / "report"
     contents: dict[str, bytes] = {"report.md": markdown(read).encode(), "runs.csv": runs_csv(read)}
     for number, table in enumerate(read.tables, start=1):
-        contents[f"table-{number}.csv"] = table_csv(table)
+        contents[f"table-{number}.csv"] = table_csv(table, read.seen_of(table))
         contents[f"comparisons-{number}.csv"] = comparisons_csv(read, number - 1)
+        if picture := svg(table):
+            contents[f"curve-{number}.csv"] = curve_csv(table)
+            contents[f"curve-{number}.svg"] = picture.encode()
     if to is not None:
         folder = to if to.resolve().name == study.name else to / study.name
         if not folder.resolve().is_relative_to(study.path.resolve()):
@@ -71,14 +76,18 @@ def packed(read: Read) -> dict[str, bytes]:
             archive.writestr(file, read.records[run].model_dump_json())
     return {
         "study.toml": read.plan.text.encode(),
-        "study.json": to_json(read.about),
+        "study.json": to_json(read.about.model_copy(update={"expected": {}})),
         "records.zip": stream.getvalue(),
     }
 
 
 def runs_csv(read: Read) -> bytes:
-    """A line for each run that the plan asks for: what varies among its settings, state, metrics and figures."""
+    """A line for each run that the plan asks for: what varies among its settings, state, metrics and figures.
+
+    Where there are unseen entities, the test metrics stand once more over the seen triplets.
+    """
     jobs = read.plan.jobs
+    seen = tables.over_seen(read.records, read.about.seen) if read.about.seen else {}
     varying = [
         name
         for name in Config.model_fields
@@ -87,6 +96,7 @@ def runs_csv(read: Read) -> bytes:
     settings = [name for name in varying if name != "seed"]
     head = ["run", "seed", *settings, "state", "reason", "seconds", "best_epoch"]
     head += [f"{split}_{name}" for split in SPLITS for name in METRICS]
+    head += [f"seen_{name}" for name in METRICS if seen]
     figures = [name for name in FIGURES if any(name in record.figures for record in read.records.values())]
 
     def lines() -> Iterator[list[Any]]:
@@ -98,6 +108,7 @@ def runs_csv(read: Read) -> bytes:
                 *(getattr(job.config, name) for name in settings),
                 *_of(record),
                 *(getattr(record, split, {}).get(name) for split in SPLITS for name in METRICS),
+                *(getattr(seen.get(job.run), "test", {}).get(name) for name in METRICS if seen),
                 *(record.figures.get(name) if record is not None else None for name in figures),
             ]
 
@@ -110,15 +121,21 @@ def _of(record: RunRecord | None) -> tuple[Any, ...]:
     return record.state, record.reason or None, record.seconds, record.best_epoch
 
 
-def table_csv(table: tables.Table) -> bytes:
-    """A line for each cell: mean and standard deviation of every metric, of the seconds and of the figures."""
+def table_csv(table: tables.Table, seen: tables.Table | None = None) -> bytes:
+    """A line for each cell: mean and standard deviation of every metric, of the seconds and of the figures.
+
+    With the same table over the seen triplets, the test metrics stand once more over these.
+    """
     names = [f"{split}_{name}" for split in SPLITS for name in METRICS]
+    names += [f"seen_{name}" for name in METRICS if seen is not None]
     figures = [name for name in FIGURES if any(entry.figure(name) for entry in table.entries)]
     spreads = [f"{name}_{what}" for name in (*names, "seconds", *figures) for what in ("mean", "sd")]
 
     def lines() -> Iterator[list[Any]]:
         for entry in table.entries:
             found = [entry.spread(name, split) for split in SPLITS for name in METRICS]
+            if seen is not None:
+                found += [seen.entry(entry.labels).spread(name) for name in METRICS]
             found += [entry.seconds, *(entry.figure(name) for name in figures)]
             runs = [len(entry.records), len(entry.failed), entry.missing]
             yield [
@@ -130,38 +147,42 @@ def table_csv(table: tables.Table) -> bytes:
     return csv_bytes([*_axes(table), "finished", "diverged", "missing", *spreads], lines())
 
 
+def curve_csv(table: tables.Table) -> bytes:
+    """A line for each ranking of valid in each finished run: its cell and seed, epoch, seconds of training, MRR."""
+    lines = (
+        [*_labels(table, entry.labels), record.run, record.seed, int(epoch), seconds, value]
+        for entry in table.entries
+        for record in entry.records
+        for epoch, seconds, value in timed(record)
+    )
+    return csv_bytes([*_axes(table), "run", "seed", "epoch", "seconds", "valid_mrr"], lines)
+
+
 def comparisons_csv(read: Read, number: int) -> bytes:
-    """A line for each metric and cell but the reference's, where there is something to compare."""
-    part = read.plan.parts[number]
-    every = [tables.table(read.plan, part, read.records, metric) for metric in METRICS]
-    head = [
-        "metric",
-        *_axes(every[0]),
-        "reference",
-        "difference",
-        "low",
-        "high",
-        "p",
-        "holm_p",
-        "verdict",
-        "seeds",
-    ]
+    """A line for each metric and cell but the reference's, where there is something to compare.
+
+    Where there are unseen entities, all of them once more over the seen triplets.
+    """
+    part, seen = read.plan.parts[number], read.about.seen
+    every = [("all", tables.table(read.plan, part, read.records, metric)) for metric in METRICS]
+    if seen:
+        kept = tables.over_seen(read.records, seen)
+        every += [("seen", tables.table(read.plan, part, kept, metric)) for metric in METRICS]
+    axes = _axes(read.tables[number])
+    head = [*(["triplets"] * bool(seen)), "metric", *axes, "reference", "difference", "low", "high"]
+    head += ["p", "holm_p", "verdict", "seeds", "queries"]
     lines = [
         [
-            *(
-                each.metric,
-                *_labels(table, each.labels),
-                _cell(each.reference),
-                each.difference,
-                each.low,
-                each.high,
-            ),
+            *([which] * bool(seen)),
+            each.metric,
+            *_labels(table, each.labels),
+            *(_cell(each.reference), each.difference, each.low, each.high),
             *(each.p, each.corrected, each.verdict, each.seeds, each.queries),
         ]
-        for table in every
+        for which, table in every
         for each in table.comparisons
     ]
-    return csv_bytes([*head, "queries"], lines)
+    return csv_bytes(head, lines)
 
 
 def _axes(table: tables.Table) -> list[str]:

@@ -12,7 +12,6 @@ from dans_core.config import Config
 from dans_core.diagnostics import measure
 from dans_core.drive import drive
 from dans_core.errors import InputError
-from dans_core.events import Losses
 from dans_core.kg import KnowledgeGraph
 from dans_core.networks import load_weights
 from dans_core.ranking import RankingResult, evaluate
@@ -25,7 +24,13 @@ from dans_core.training import Diverged, Trainer
 from dans_core.writer import RunWriter
 
 _TIMED = 7
-"""Epochs of each phase that are timed before a study begins; the first of them does not count."""
+"""Epochs of each phase that are timed before a study begins, at most; the first iteration does not count."""
+
+_PATIENCE = 6.0
+"""Seconds of timing a phase, where epochs are long: then a few of their batches tell how long the others are."""
+
+_LONG = 100_000
+_TRAINING_ALONE = dict.fromkeys(("epochs", "eval_every", "diagnose_every", "snapshot_every"), _LONG)
 
 _FILES = 0.3
 """Seconds that a run spends on its files and its test ranking (*measured* on UMLS: 0.2 to 0.4)."""
@@ -66,40 +71,53 @@ def execute(
 
 
 def time_run(config: Config, kg: KnowledgeGraph, stop: Callable[[], bool] = lambda: False) -> float:
-    """Seconds that a run with these settings will take in this process, from a few epochs of each of its phases.
+    """Seconds that a run with these settings will take in this process, from a few steps of each of its phases.
 
     Raises Stopped when `stop()` said so.
     """
-    waits = config.waits and config.warmup_epochs > 0
+    warm_up = config.warmup_epochs if config.waits else 0
+    training = building = 0.0
+    # The phase that ends the run comes last, as its networks are those to be ranked.
+    for waiting, epochs in ((True, warm_up), (False, config.epochs - warm_up)):
+        if not epochs:
+            continue
+        begun = time.perf_counter()
+        trainer = Trainer(
+            kg, config.with_values(warmup_epochs=_LONG - 1 if waiting else 0, **_TRAINING_ALONE)
+        )
+        building = time.perf_counter() - begun
+        training += epochs * _epoch_seconds(trainer, stop)
+    ranking = _seconds_of(lambda: evaluate(trainer.model, kg, "valid"))
+    checking = _seconds_of(lambda: measure(trainer.networks, kg, config, 1))
+    keeping = _seconds_of(trainer.snapshot_arrays)
+    if stop():
+        raise Stopped
+    # Once it has ended, both splits are ranked with the best weights.
+    rankings = config.epochs / config.eval_every + 1 + len(kg.test) / max(1, len(kg.valid))
+    checks, snapshots = config.epochs / config.diagnose_every, 1 + config.epochs / config.snapshot_every
+    return building + training + rankings * ranking + checks * checking + snapshots * keeping + _FILES
+
+
+def _epoch_seconds(trainer: Trainer, stop: Callable[[], bool]) -> float:
+    """Seconds of an epoch of the trainer, from as many of its iterations as there is time for, the first left out."""
+    chunks = -(-len(trainer.kg.train) // trainer.config.batch_size)
+    iterations: list[float] = []
     begun = time.perf_counter()
-    trainer = Trainer(
-        kg,
-        config.with_values(
-            epochs=_TIMED * (1 + waits),
-            warmup_epochs=_TIMED * waits,
-            eval_every=100_000,
-            diagnose_every=100_000,
-            snapshot_every=100_000,
-        ),
-    )
-    total = time.perf_counter() - begun + _FILES
-    phases: dict[bool, list[float]] = {True: [], False: []}
-    for event in trainer:
-        if stop():
-            raise Stopped
-        if isinstance(event, Losses):
-            phases[event.warm_up].append(event.seconds)
-    warm_up = config.warmup_epochs if waits else 0
-    for epochs, seconds in ((warm_up, phases[True]), (config.epochs - warm_up, phases[False])):
-        if epochs:
-            total += epochs * statistics.median(seconds[1:])
+    while len(iterations) < _TIMED * chunks and (
+        len(iterations) < 2 or time.perf_counter() - begun < _PATIENCE
+    ):
+        started = time.perf_counter()
+        while trainer.step().name != "base":
+            if stop():
+                raise Stopped
+        iterations.append(time.perf_counter() - started)
+    return chunks * statistics.median(iterations[1:])
+
+
+def _seconds_of(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
-    evaluate(trainer.model, kg, "valid")
-    ranked = time.perf_counter()
-    measure(trainer.networks, kg, config, 1)
-    measured = time.perf_counter()
-    total += config.epochs / config.eval_every * (ranked - begun)
-    return total + config.epochs / config.diagnose_every * (measured - ranked)
+    work()
+    return time.perf_counter() - begun
 
 
 def _begun(run: Run, job: Job, kg: KnowledgeGraph) -> bool:

@@ -14,10 +14,14 @@ _NAMES = (VARIANT, "sampler", "decoder")
 """Axes whose values say what they are without the name of the axis."""
 
 
-def findings(table: Table) -> list[str]:
-    """What a table shows, a sentence or two for each column, then for all of it."""
+def findings(table: Table, seen: Table | None = None) -> list[str]:
+    """What a table shows, a sentence or two for each column, then for all of it.
+
+    `seen` is the same table over the test triplets whose entities train shows, where there are others.
+    """
     found = [_column(table, column) for column in columns(table)]
     found += _counts(table)
+    found += [] if seen is None else _seen(table, seen)
     if table.part.figure == "stability":
         found += [sentence for name in FIGURES if (sentence := _figure(table, name))]
     return found + _lost(table)
@@ -71,9 +75,9 @@ def _row(table: Table, of: Entry | Comparison) -> str:
     return row_name(table, of.labels[table.part.rows.name])
 
 
-def _whole(table: Table, entry: Entry) -> str:
-    column = heading(table, _column_of(table, entry.labels))
-    return f"{_row(table, entry)} with {column}" if column else _row(table, entry)
+def _whole(table: Table, of: Entry | Comparison) -> str:
+    column = heading(table, _column_of(table, of.labels))
+    return f"{_row(table, of)} with {column}" if column else _row(table, of)
 
 
 def _column(table: Table, column: tuple[Label, ...]) -> str:
@@ -148,6 +152,21 @@ def _counts(table: Table) -> list[str]:
             "Comparisons over a single seed speak of that seed alone; other seeds may well say something else."
         )
     return found
+
+
+def _seen(table: Table, seen: Table) -> list[str]:
+    """Whether the verdicts are the same over the seen triplets alone."""
+    if not table.comparisons or not seen.comparisons:
+        return []
+    count = f"{seen.comparisons[0].queries // 2:,} seen test triplets"
+    others = [
+        f"{_whole(seen, own)} {own.verdict} ({signed(own.difference)}), not “{found.verdict}”"
+        for found in table.comparisons
+        if (own := seen.comparison(found.labels)) is not None and own.verdict != found.verdict
+    ]
+    if not others:
+        return [f"Over the {count} alone the verdicts are the same."]
+    return [f"Over the {count} alone the verdicts are the same but for: {'; '.join(others)}."]
 
 
 def _figure(table: Table, name: str) -> str:

@@ -24,7 +24,10 @@ from dans_core.runs import STUDIES, runs_dir
 from dans_core.study.plan import Plan, parse_plan
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
-"""The folder of the studies that come with the program, as results/DATASET/NAME."""
+"""The folder of the studies that come with the program: results/DATASET/NAME, or results/NAME of a study alone there.
+
+A study named after its data set stands in the folder of that data set itself, as results/wn18rr.
+"""
 
 
 class RunRecord(Record):
@@ -36,7 +39,8 @@ class RunRecord(Record):
     best_epoch         of the highest valid MRR, from which the metrics below come
     valid, test        mrr, hits_at_1, hits_at_3, hits_at_10, ndcg_at_5, filtered, both sides
     ranks              twice the test rank of each triplet's tail and head, whole numbers as ties count half
-    curves             "epoch" and, at these epochs, "valid_mrr" and losses by their names in `Losses`
+    curves             "epoch" and, at these epochs, "seconds" of training until then (without rankings and checks),
+                       "valid_mrr" and losses by their names in `Losses`; records of before have no seconds
     figures            numbers about the way there, such as those of `convergence`
     """
 
@@ -59,6 +63,11 @@ class About(Record):
     `estimate` is what was said before the first run began, in seconds, and `took` the time spent since, over all
     sessions; None where not known. `workers` is in words ("2 processes"), `machine` the processor's name. `floor` has
     the test metrics of ranking by popularity, without any model.
+
+    `seen` has a character for each test triplet, in the order of a record's ranks: 1 where both entities occur in
+    train. It is "" where all do, and `floor_seen` is empty then; else it has the floor over these triplets. `counts`
+    are those of entities, relations, and triplets of each split; empty in studies of before. `expected` has the seconds
+    of each kind of run as timed before, so that who goes on with a study need not time them again.
     """
 
     dataset: str
@@ -71,6 +80,10 @@ class About(Record):
     estimate: float | None = None
     took: float | None = None
     floor: dict[str, float] = Field(default_factory=dict)
+    floor_seen: dict[str, float] = Field(default_factory=dict)
+    seen: str = Field(default="", pattern="^[01]*$")
+    counts: dict[str, int] = Field(default_factory=dict)
+    expected: dict[str, float] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,7 +100,14 @@ class Study:
     @property
     def shipped(self) -> bool:
         """Whether it came with the program, which has its records and not its runs."""
-        return RESULTS in self.path.resolve().parents
+        return RESULTS.resolve() in self.path.resolve().parents
+
+    @property
+    def key(self) -> str:
+        """What no other study is known by: its name, of a shipped one with its data set, as "umls/main"."""
+        if not self.shipped:
+            return self.name
+        return f"{self.path.resolve().relative_to(RESULTS.resolve()).parts[0]}/{self.name}"
 
     @cached_property
     def plan(self) -> Plan:
@@ -149,10 +169,13 @@ def studies_dir() -> Path:
 def list_studies() -> list[Study]:
     """The studies of this machine by name, then those that come with the program, main tables first; unreadable too."""
     own = [file.parent for file in sorted(studies_dir().glob("*/study.toml"))]
-    shipped = sorted(
-        (file.parent for file in RESULTS.glob("*/*/study.toml")), key=lambda path: (path.name != "main", path)
-    )
-    return [Study(path) for path in (*own, *shipped)]
+    return [Study(path) for path in (*own, *shipped_studies())]
+
+
+def shipped_studies() -> list[Path]:
+    """The folders of the studies that come with the program, main tables first."""
+    folders = {file.parent for pattern in ("*", "*/*") for file in RESULTS.glob(f"{pattern}/study.toml")}
+    return sorted(folders, key=lambda path: (path.name != "main", path))
 
 
 def open_study(name: str) -> Study:

@@ -67,7 +67,8 @@ class RayCluster:
                 logging_level="error",
                 runtime_env={
                     "py_modules": [str(Path(dans_core.__file__).parent)],
-                    "env_vars": {"OMP_NUM_THREADS": "1"},
+                    # A run has one CPU there.
+                    "env_vars": {"OMP_NUM_THREADS": "1", "DANS_DEVICE": "cpu"},
                 },
             )
         # What a wrong address leads to depends on Ray's version and on the address.

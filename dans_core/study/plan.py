@@ -1,6 +1,7 @@
 """A study file: which runs answer a question, and which of them are compared; nothing here needs torch.
 
     title = "Negative samplers on UMLS"
+    budget = "300 epochs for each run"          # optional: what all runs have alike, or why not, in a sentence
     dataset = "umls"
     seeds = 5                                   # 0 … 4, or a list of seeds
     [settings]                                  # of every run
@@ -80,6 +81,7 @@ class _File(_Part):
 
     title: str
     question: str = ""
+    budget: str = ""
     dataset: str = "umls"
     preset: str = "default"
     seeds: int | list[int] = 5
@@ -135,11 +137,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study: its parts, and the seeds with which every cell is run. `text` is the file's content."""
+    """A study: its parts, and the seeds with which every cell is run. `text` is the file's content.
+
+    `budget` says what each run may spend, in a sentence; "" where nothing is said.
+    """
 
     name: str
     title: str
     question: str
+    budget: str
     dataset: str
     seeds: tuple[int, ...]
     parts: tuple[Part, ...]
@@ -159,7 +165,7 @@ class Plan:
     def run_id(self, config: Config) -> str:
         """The id of the run with these settings, made of the study's name, what it trains and a digest of all."""
         # Of a path its last part, so that data may be moved; the study compares its hash.
-        values = json.dumps([Path(self.dataset).name, config.model_dump()], sort_keys=True)
+        values = json.dumps([Path(self.dataset).name, config.identity], sort_keys=True)
         digest = hashlib.sha256(values.encode()).hexdigest()[:8]
         ending = f"-s{config.seed}-{digest}"
         return f"{self.name}-{config.decoder}-{config.sampler}"[: LONGEST_ID - len(ending)] + ending
@@ -249,7 +255,9 @@ def _plan(written: _File, text: str, name: str) -> Plan:
             parts.append(_part(part, title, shared))
         except InputError as error:
             raise InputError(f"part {title!r}: {error}" if written.part else str(error)) from None
-    plan = Plan(name, written.title, written.question, written.dataset, seeds, tuple(parts), text)
+    plan = Plan(
+        name, written.title, written.question, written.budget, written.dataset, seeds, tuple(parts), text
+    )
     if len(plan.jobs) > MOST_RUNS:
         raise InputError(f"asks for {len(plan.jobs):,} runs, more than {MOST_RUNS:,}")
     return plan

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dans_core.config import Config
 from dans_core.errors import InputError
-from dans_core.kg import KnowledgeGraph
-from dans_core.names import DATASETS, METRICS, duration
-from dans_core.shelf import clean
+from dans_core.names import METRICS
 from dans_core.study import tables
 from dans_core.study.convergence import FIGURES, OF_NEGATIVES
+from dans_core.study.facts import facts, floor
 from dans_core.study.findings import (
     columns,
     figure,
@@ -25,25 +22,25 @@ from dans_core.study.findings import (
     spread,
 )
 from dans_core.study.folder import About, RunRecord, Study
+from dans_core.study.learning import unit
+from dans_core.study.markup import plain, rows
 from dans_core.study.plan import Plan
-from dans_core.study.tables import Entry, Table
+from dans_core.study.tables import Entry, Spread, Table
 
-__all__ = ["Read", "findings", "markdown", "read_study"]
+__all__ = ["Read", "markdown", "plain", "read_study"]
+
+_SEEN = ("mrr", "hits_at_10")
+"""Metrics that a table of all metrics has over the seen triplets, too."""
 
 _MARKS = {"better": " ▲", "worse": " ▼"}
-
-_HOW = (
-    "Ranking: filtered with all three splits, both sides, all entities as candidates, ties count their mean rank. Each "
-    "run is tested with the weights of its best epoch, by valid MRR.",
-    "± is the standard deviation over seeds. Comparisons are paired by seed and by test triplet; their 95 % intervals "
-    "speak of new seeds and new triplets (two-way bootstrap in closed form, with Student's t since seeds are few), and "
-    "Holm p is corrected for all comparisons of the table.",
-)
 
 
 @dataclass(frozen=True)
 class Read:
-    """A study with all that its report is made of; `tables` has one for each part, their comparisons in `metric`."""
+    """A study with all that its report is made of; `tables` has one for each part, their comparisons in `metric`.
+
+    `seen` has the same tables over the test triplets whose two entities occur in train; it is empty where all do.
+    """
 
     study: Study
     plan: Plan
@@ -51,6 +48,11 @@ class Read:
     records: dict[str, RunRecord]
     tables: tuple[Table, ...]
     metric: str
+    seen: tuple[Table, ...] = ()
+
+    def seen_of(self, table: Table) -> Table | None:
+        """The same table over the seen triplets; None where all are."""
+        return self.seen[self.tables.index(table)] if self.seen else None
 
 
 def read_study(study: Study, metric: str = "mrr") -> Read:
@@ -66,140 +68,30 @@ def read_study(study: Study, metric: str = "mrr") -> Read:
     if not records:
         raise InputError(f"study {study.name} has no run that is over yet, so there is nothing to report")
     made = tuple(tables.table(plan, part, records, metric) for part in plan.parts)
-    return Read(study, plan, about, records, made, metric)
+    over_seen = tables.over_seen(records, about.seen) if about.seen else {}
+    seen = tuple(tables.table(plan, part, over_seen, metric) for part in plan.parts if over_seen)
+    return Read(study, plan, about, records, made, metric, seen)
 
 
-def markdown(read: Read) -> str:
-    """The report, readable as text and as a page."""
+def markdown(read: Read, pictures: bool = True) -> str:
+    """The report, readable as text and as a page; with `pictures` it shows those that `deliver` puts beside it."""
     plan = read.plan
     blocks = [f"# {plain(plan.title)}"]
     blocks += [plain(plan.question)] if plan.question else []
     if (made := len(read.records)) < len(plan.jobs):
         blocks.append(f"**Unfinished: {made:,} of {len(plan.jobs):,} runs.** All below may change.")
-    blocks += ["## What was run", "\n".join(f"- {fact}" for fact in _facts(read)), _floor(read.about)]
-    for table in read.tables:
-        blocks += _part(read, table)
+    listed = facts(plan, read.about, read.tables)
+    blocks += ["## What was run", "\n".join(f"- {fact}" for fact in listed), floor(read.about)]
+    for number, table in enumerate(read.tables, start=1):
+        blocks += _part(read, table, f"curve-{number}" if pictures else "")
     return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-def plain(text: str) -> str:
-    """Text of a file that Markdown shows as it is, on one line."""
-    line = clean(" ".join(text.split()))
-    return re.sub(r"([\\`*<>\[\]|~#$]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", line)
-
-
-def rows(head: Sequence[str], body: Sequence[Sequence[str]], words: int = 1) -> str:
-    """A Markdown table with columns as wide as their cells; the first `words` and a "verdict" hold words."""
-    lines = [head, *body]
-    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(head))]
-    left = [i < words or name == "verdict" for i, name in enumerate(head)]
-
-    def drawn(line: Sequence[str]) -> str:
-        cells = zip(line, widths, left, strict=True)
-        return " | ".join(cell.ljust(width) if flush else cell.rjust(width) for cell, width, flush in cells)
-
-    rule = " | ".join(
-        "-" * (width - 1) + ("-" if flush else ":") for width, flush in zip(widths, left, strict=True)
-    )
-    return "\n".join(f"| {line} |" for line in (drawn(head), rule, *map(drawn, body)))
-
-
-# --- what was run ----------------------------------------------------------------------------------------------
-
-
-def _facts(read: Read) -> list[str]:
-    plan, about = read.plan, read.about
-    configs = [job.config for job in plan.jobs]
-    facts = [_data(about), _runs(plan), _budget(configs)]
-    axes = {axis.name for part in plan.parts for axis in (part.rows, *part.columns)}
-    default, first = Config(), configs[0].model_dump()
-    shared = {
-        name: value
-        for name, value in first.items()
-        if name not in axes | {"seed", "epochs", "negatives"}
-        and value != getattr(default, name)
-        and all(getattr(config, name) == value for config in configs)
-    }
-    listed = ", ".join(f"{name} = {_setting(value)}" for name, value in shared.items())
-    facts.append(f"Settings of all runs other than the defaults: {listed or 'none'}.")
-    versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
-    where = ", ".join(plain(each) for each in (about.machine, about.workers) if each)
-    facts.append(f"Begun {about.created[:10]}" + (f" on {where}" if where else "") + f"; {plain(versions)}.")
-    facts.append(_time(about))
-    return [fact for fact in [*facts, *_HOW] if fact]
-
-
-def _data(about: About) -> str:
-    text = f"Data set: {plain(DATASETS.get(about.dataset, about.dataset))}"
-    try:
-        kg = KnowledgeGraph.load(about.source)
-    except InputError:
-        kg = None
-    if kg is not None and kg.hash == about.hash:
-        text += f", {kg.num_entities:,} entities, {kg.num_relations:,} relations; "
-        text += f"{len(kg.train):,} / {len(kg.valid):,} / {len(kg.test):,} triplets in train / valid / test"
-    return f"{text} (sha256 {about.hash[:12]}…)."
-
-
-def _runs(plan: Plan) -> str:
-    seeds = ", ".join(map(str, plan.seeds))
-    kinds = len(plan.jobs) // len(plan.seeds)
-    return (
-        f"Runs: {len(plan.jobs):,}, of {kinds:,} {'setting' if kinds == 1 else 'settings'} with "
-        f"{len(plan.seeds)} {'seed' if len(plan.seeds) == 1 else 'seeds'} each ({seeds})."
-    )
-
-
-def _budget(configs: Sequence[Config]) -> str:
-    """What every run may spend, and what differs."""
-    epochs = sorted({config.epochs for config in configs})
-    negatives = sorted({config.negatives for config in configs if config.sampler != "one-vs-all"})
-    if len(epochs) > 1:
-        listed = ", ".join(f"{each:,}" for each in epochs)
-        return f"Training budgets differ: {listed} epochs, as the tables say. Seconds are shown."
-    text = (
-        f"Equal training budget: {epochs[0]:,} epochs for every run, so as many updates of the base model and as many "
-        "positives"
-    )
-    if len(negatives) == 1:
-        text += f", with {negatives[0]:,} negatives per query (N_s)."
-    elif negatives:
-        text += f"; negatives per query (N_s) differ: {', '.join(f'{each:,}' for each in negatives)}."
-    else:
-        text += "."
-    if negatives and (every := [config for config in configs if config.sampler == "one-vs-all"]):
-        text += " One-vs-all has no N_s: all other entities are its negatives"
-        text += ", and its loss is softmax." if {config.loss for config in every} == {"softmax"} else "."
-    if any(config.waits for config in configs):
-        text += " Training a generator of negatives comes on top for those that have one."
-    return f"{text} Seconds differ, and are shown."
-
-
-def _time(about: About) -> str:
-    said = "" if about.estimate is None else f"estimated before it began: {duration(about.estimate)}"
-    took = "" if about.took is None else f"taken: {duration(about.took)}"
-    text = "; ".join(part for part in (said, took) if part)
-    if about.estimate and about.took:
-        text += f", {about.took / about.estimate:.2f} × the estimate"
-    return f"Time of the whole study, {text}." if text else ""
-
-
-def _setting(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else plain(str(value))
-
-
-def _floor(about: About) -> str:
-    known = [f"{METRICS[name]} {about.floor[name]:.3f}" for name in METRICS if name in about.floor]
-    if not known:
-        return ""
-    return f"Popularity floor on test (ranking by how often an entity fills the slot, no model): {', '.join(known)}."
 
 
 # --- a part ----------------------------------------------------------------------------------------------------
 
 
-def _part(read: Read, table: Table) -> list[str]:
-    part, metric = table.part, METRICS[table.metric]
+def _part(read: Read, table: Table, picture: str) -> list[str]:
+    part, metric, seen = table.part, METRICS[table.metric], read.seen_of(table)
     blocks = (
         [f"## {plain(part.title)}"]
         if len(read.plan.parts) > 1 or part.title != read.plan.title
@@ -211,14 +103,21 @@ def _part(read: Read, table: Table) -> list[str]:
         f"▲ better and ▼ worse than {reference}, Holm p < {tables.LEVEL:g}." if table.comparisons else ""
     )
     if part.columns:
-        blocks += [
-            f"Test {metric}. {compared}".strip(),
-            _matrix(table),
-            "All metrics on test, and valid MRR:",
-        ]
-        blocks.append(_cells(table, marked=False))
+        blocks += [f"Test {metric}. {compared}".strip(), _matrix(table)]
+        blocks += [] if seen is None else [f"Test {metric} over the seen triplets:", _matrix(seen)]
+        blocks += ["All metrics on test, and valid MRR:", _cells(read, table, marked=False)]
     else:
-        blocks += [f"All metrics on test, and valid MRR. {compared}".strip(), _cells(table, marked=True)]
+        blocks += [
+            f"All metrics on test, and valid MRR. {compared}".strip(),
+            _cells(read, table, marked=True),
+        ]
+    if picture and any(entry.trained for entry in table.entries):
+        blocks += [
+            "### Learning by training time",
+            f"![Valid MRR by training time]({picture}.svg)",
+            f"Thick lines are medians over the seeds, thin ones runs; the points are in {picture}.csv. The time is of "
+            "training alone, without rankings and checks.",
+        ]
     names = [name for name in figure_names(table) if part.figure == "stability" or name in OF_NEGATIVES]
     if names:
         title = "The way there" if part.figure == "stability" else "Their negatives"
@@ -226,7 +125,10 @@ def _part(read: Read, table: Table) -> list[str]:
         blocks.append("\n".join(f"- {FIGURES[name][0]}: {FIGURES[name][1]}" for name in names))
     if table.comparisons:
         blocks += [f"### Test {metric}, each less {reference}", _comparisons(table)]
-    return [*blocks, "### What it shows", "\n".join(f"- {plain(sentence)}" for sentence in findings(table))]
+    if seen is not None and seen.comparisons:
+        blocks += [f"### Test {metric} over the seen triplets, each less {reference}", _comparisons(seen)]
+    shows = (f"- {plain(sentence)}" for sentence in findings(table, seen))
+    return [*blocks, "### What it shows", "\n".join(shows)]
 
 
 def _matrix(table: Table) -> str:
@@ -270,26 +172,46 @@ def _labels(table: Table, labels: dict[str, Any]) -> list[str]:
     return [plain(tables.label(name, labels[name])) for name in _axes(table)]
 
 
-def _cells(table: Table, marked: bool) -> str:
-    """A line for each cell with all metrics."""
-    axes = _axes(table)
-    head = [
-        *(plain(tables.title(name)) for name in axes),
-        "runs",
-        *METRICS.values(),
+def _cells(read: Read, table: Table, marked: bool) -> str:
+    """A line for each cell with all metrics; where they differ, its epochs, and the time of training alone."""
+    axes, seen = _axes(table), read.seen_of(table)
+    epochs = {entry.cell.config.epochs for entry in table.entries}
+    spent = len(epochs) > 1 or bool(read.plan.budget)
+    alone = spent and any(entry.trained for entry in table.entries)
+    name, size = unit(max((each.mean for entry in table.entries if (each := entry.seconds)), default=0.0))
+    head = [*(plain(tables.title(axis)) for axis in axes), "runs", *METRICS.values()]
+    head += [f"{METRICS[metric]}, seen" for metric in _SEEN if seen is not None]
+    head += [
         "valid MRR",
-        "seconds a run",
+        *(["epochs"] * (spent and "epochs" not in axes)),
+        *([f"{name} of training"] * alone),
     ]
+    head.append(f"{name} a run")
     body = []
     for entry in table.entries:
-        values = [
-            _value(table, entry, marked) if name == table.metric else spread(entry.spread(name))
-            for name in METRICS
+        cells = [
+            _value(table, entry, marked) if metric == table.metric else spread(entry.spread(metric))
+            for metric in METRICS
         ]
-        runs = f"{len(entry.records)}"
-        valid = spread(entry.spread("mrr", "valid"))
-        body.append([*_labels(table, entry.labels), runs, *values, valid, spread(entry.seconds, 1)])
+        if seen is not None:
+            own = seen.entry(entry.labels)
+            cells += [
+                _value(seen, own, marked) if metric == table.metric else spread(own.spread(metric))
+                for metric in _SEEN
+            ]
+        cells.append(spread(entry.spread("mrr", "valid")))
+        cells += [f"{entry.cell.config.epochs:,}"] * (spent and "epochs" not in axes)
+        cells += [spread(_scaled(entry.trained, size), 1)] * alone
+        cells.append(spread(_scaled(entry.seconds, size), 1))
+        body.append([*_labels(table, entry.labels), f"{len(entry.records)}", *cells])
     return rows(head, body, len(axes))
+
+
+def _scaled(found: Spread | None, size: float) -> Spread | None:
+    """The same in another unit."""
+    if found is None:
+        return None
+    return Spread(found.mean / size, None if found.sd is None else found.sd / size, found.count)
 
 
 def _figures(table: Table, names: Sequence[str]) -> str:

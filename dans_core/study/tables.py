@@ -54,8 +54,8 @@ class Entry:
     missing: int
 
     def spread(self, metric: str, split: str = "test") -> Spread | None:
-        """A metric of `METRICS` over the finished runs, on "test" or "valid"; None where no run has it."""
-        found = [record.test if split == "test" else record.valid for record in self.records]
+        """A metric of `METRICS` over the finished runs, on "valid" or else on test; None where no run has it."""
+        found = [record.valid if split == "valid" else record.test for record in self.records]
         return Spread.of([values[metric] for values in found if metric in values])
 
     def figure(self, name: str) -> Spread | None:
@@ -64,8 +64,14 @@ class Entry:
 
     @property
     def seconds(self) -> Spread | None:
-        """Time of training of a finished run."""
+        """Time of training of a finished run, with rankings and checks."""
         return Spread.of([record.seconds for record in self.records])
+
+    @property
+    def trained(self) -> Spread | None:
+        """Seconds of training alone of a finished run, without rankings and checks; None of records of before."""
+        curves = [record.curves["seconds"] for record in self.records if record.curves.get("seconds")]
+        return Spread.of([curve[-1] for curve in curves if curve[-1] is not None])
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,32 @@ def table(plan: Plan, part: Part, records: Mapping[str, RunRecord], metric: str 
     entries = tuple(_entry(plan, cell, records) for cell in part.cells)
     found = Table(part, entries, (), metric)
     return Table(part, entries, _comparisons(found), metric)
+
+
+def over_seen(records: Mapping[str, RunRecord], seen: str) -> dict[str, RunRecord]:
+    """The same runs as if the test split had only the triplets marked in `seen`, as `About` has it; valid is left out.
+
+    Raises
+    ------
+    InputError
+        for records whose ranks are not as many as there are marks.
+    """
+    kept = np.array(list(seen)) == "1"
+    found = {}
+    for run, record in records.items():
+        changed: dict[str, object] = {"valid": {}, "test": {}, "ranks": []}
+        if record.ranks:
+            if len(record.ranks) != len(kept):
+                raise InputError(
+                    f"study.json tells of {len(kept):,} test triplets, but run {run} has ranked {len(record.ranks):,}"
+                )
+            ranks = [pair for pair, keep in zip(record.ranks, kept, strict=True) if keep]
+            changed["ranks"] = ranks
+            if ranks:
+                values = np.asarray(ranks, dtype=float) / 2
+                changed["test"] = {name: float(of(values).mean()) for name, of in METRICS.items()}
+        found[run] = record.model_copy(update=changed)
+    return found
 
 
 def label(axis: str, value: Label) -> str:

@@ -11,7 +11,7 @@ from dans_core.records import replace, to_json
 from dans_core.study.folder import RunRecord
 from dans_core.writer import RunWriter
 from tests import small_run
-from tests.study_samples import small_plan, write_study
+from tests.study_samples import EQUAL_TIME, small_plan, write_study
 
 pytestmark = pytest.mark.browser
 
@@ -87,3 +87,22 @@ def test_a_study_grows_while_one_looks(runs: Path, serve, page):
     for chart in page.locator(".js-plotly-plot").all():
         box = chart.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 400
+
+
+def test_the_seen_triplets_and_the_minutes_are_a_press_away(runs: Path, serve, page):
+    plan = small_plan(EQUAL_TIME, "equal")
+    seen = "".join("01"[number % 5 > 0] for number in range(60))
+    write_study(runs / "studies", plan, seen=seen, epoch_seconds=lambda cell: 600 / cell.config.epochs)
+    page.goto(f"{serve().url}/studies")
+    page.get_by_text(re.compile("^seen 0\\.")).first.wait_for()
+    page.get_by_text("200 epochs, 10").wait_for()
+    page.get_by_text("Test, seen", exact=True).click()
+    page.get_by_role("heading", name="MRR on seen test triplets").first.wait_for()
+    page.wait_for_url(re.compile("split=seen"))
+    assert page.get_by_text(re.compile("^seen 0\\.")).count() == 0
+    page.get_by_text("Minutes", exact=True).click()
+    page.get_by_text("training time of a run, minutes").wait_for(state="attached")
+    page.wait_for_url(re.compile("by=time"))
+    assert page.locator("[data-testid=stException]").count() == 0
+    page.set_viewport_size({"width": 400, "height": 800})
+    assert fits(page)

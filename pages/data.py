@@ -1,0 +1,236 @@
+"""Screen Data: what a data set is like, what to know before believing a score on it, and one's own triplets."""
+
+from functools import partial
+
+import streamlit as st
+
+from dans_app import data_known, data_sections, data_walk, graph, settings, shell, theme, upload
+from dans_app.address import Address
+from dans_app.data_known import Survey
+from dans_core import survey
+from dans_core.datasets import SPLITS, DatasetInfo, fetch, own
+from dans_core.errors import InputError
+
+PROBLEM = "data_problem"
+
+
+def show() -> None:
+    bar = shell.head("Data")
+    st.caption(
+        "What a data set holds, and what to know of it before believing a score on it. "
+        f"[Bring your own triplets](#{upload.ANCHOR})."
+    )
+    shell.narrow_hint("The other pages are behind the arrows at the top left.")
+    shell.toolbar(bar, None)
+    known = data_known.listing()
+    place = Address("data", "")
+    name, problem = data_known.choice(place.raw("data"), known)
+    info = known[name]
+    own_place = Address("data", name, "view")
+    # Only now, since another scope takes old complaints away.
+    if problem:
+        place.complain(problem)
+    place.keep("data", name)
+    choose(place, known, name)
+    said = st.empty()
+    about(info)
+    if problem := st.session_state.pop(PROBLEM, None):
+        st.error(f"{shell.plain(problem[:1].upper() + problem[1:], 400)}.", icon=":material/error:")
+    if info.problem:
+        st.error(f"It cannot be read: {shell.plain(info.problem, 400)}.", icon=":material/error:")
+    elif info.here:
+        with shell.told("This data set cannot be shown"):
+            found = data_known.surveyed(info)
+            figures(info, found)
+            know(info, found)
+            data_sections.degrees(own_place, found)
+            data_sections.relations(own_place, found)
+            data_walk.around(own_place, found)
+    else:
+        not_here(info)
+    with st.container(border=True):
+        upload.panel()
+    if place.message:
+        said.warning(place.message, icon=":material/link_off:")
+
+
+def choose(place: Address, known: dict[str, DatasetInfo], name: str) -> None:
+    st.session_state["data_choice"] = name
+    st.selectbox(
+        "Data set",
+        list(known),
+        format_func=lambda each: data_known.label(known[each]),
+        key="data_choice",
+        on_change=lambda: place.choose("data", st.session_state["data_choice"]),
+        help="Those that come with the program, those in the folder DANS_DATA_DIR, your own, and those that can be "
+        "downloaded.",
+    )
+
+
+def about(info: DatasetInfo) -> None:
+    licence = f" Licence: {shell.plain(info.licence, 200)}." if info.licence else ""
+    st.markdown(
+        f"{shell.plain(info.description, 300)}  \n:small[From {shell.plain(info.origin, 300)}.{licence}]"
+    )
+    if info.problem and not info.own:
+        return
+    with st.container(horizontal=True, gap="small"):
+        if (
+            info.here
+            and not info.problem
+            and st.button("Train on this", icon=":material/play_arrow:", type="primary")
+        ):
+            st.session_state[settings.DATASET] = info.name
+            shown = theme.DATASETS.get(info.name, info.name)
+            st.switch_page(data_walk.page("Train"), query_params={settings.DATASET: shown})
+        if info.own and st.button("Remove", icon=":material/delete:", help="Delete this data set of yours."):
+            remove(info)
+
+
+# --- not here yet, and away again ------------------------------------------------------------------------------
+
+
+def not_here(info: DatasetInfo) -> None:
+    counts(info)
+    with st.container(border=True):
+        st.markdown(
+            "**It is not on this machine yet.** Once downloaded it is kept, and every screen knows it."
+        )
+        size = f"{info.bytes / 1e6:,.1f} MB"
+        if st.button(f"Download ({size})", icon=":material/download:", type="primary"):
+            download(info)
+    facts(info.facts)
+
+
+def download(info: DatasetInfo) -> None:
+    """Fetch the files while the page waits; another click ends it, and then nothing is kept."""
+    bar = st.progress(0.0, text="Connecting …")
+
+    def tell(came: int, total: int) -> None:
+        share = came / total if total else 0.0
+        bar.progress(min(share, 1.0), text=f"{came / 1e6:,.1f} of {total / 1e6:,.1f} MB")
+
+    try:
+        fetch.fetch(info.name, tell)
+    except InputError as error:
+        bar.empty()
+        st.error(f"{shell.plain(str(error)[:1].upper() + str(error)[1:], 400)}.", icon=":material/error:")
+        return
+    st.rerun()
+
+
+@st.dialog("Remove this data set?")
+def remove(info: DatasetInfo) -> None:
+    runs = data_known.runs_on(info.name)
+    words = (
+        f"The {runs:,} runs that were trained on it stay, but cannot be continued or ranked again."
+        if runs > 1
+        else "The run that was trained on it stays, but cannot be continued or ranked again."
+        if runs
+        else "No run was trained on it."
+    )
+    st.markdown(f"**{shell.plain(data_known.title(info))}** is deleted from this machine for good. {words}")
+    with st.container(horizontal=True):
+        gone = st.button(
+            "Remove for good", type="primary", icon=":material/delete:", on_click=removed, args=(info.name,)
+        )
+        if st.button("Keep it") or gone:
+            st.rerun()
+
+
+def removed(name: str) -> None:
+    try:
+        own.remove(name)
+        graph.load.clear(name)
+        Address("data", "").choose("data", None)
+    except InputError as error:
+        st.session_state[PROBLEM] = str(error)
+
+
+# --- figures and what to know ----------------------------------------------------------------------------------
+
+
+def counts(info: DatasetInfo) -> None:
+    with st.container(horizontal=True, gap="medium"):
+        for label, number in (
+            ("Entities", info.entities),
+            ("Relations", info.relations),
+            *((split.capitalize(), getattr(info, split)) for split in SPLITS),
+        ):
+            st.metric(label, f"{number:,}", width="content")
+
+
+def figures(info: DatasetInfo, found: Survey) -> None:
+    kg, counted = found.kg, found.statistics
+    counts(info)
+    parts = [
+        f"An entity stands in **{counted.mean_degree:,.1f}** train triplets on average, in {counted.median_degree:g} "
+        f"in the middle, and in {counted.max_degree:,} at most ({shell.plain(kg.entities[counted.busiest])}).",
+        f"Of all triplets that could be made, {share(counted.density)} is in train.",
+        "All entities of train are connected."
+        if counted.components == 1
+        else f"Train falls into {counted.components:,} parts without a link between them; the largest has "
+        f"{100 * counted.largest:.1f} % of its entities.",
+    ]
+    st.markdown(" ".join(parts))
+    if not len(kg.array("test")):
+        return
+    words = "Popularity floor: ranking by how often an entity fills the slot in train, with nothing learned"
+    asked = f"data_floor_{kg.hash}"
+    if data_known.costs_little(kg) or st.session_state.get(asked):
+        with st.spinner("Working out the popularity floor …", show_time=True):
+            floor = data_known.floor(info.name, kg)
+        if floor is not None:
+            st.markdown(f"{words}, reaches a test MRR of **{floor:.3f}**.")
+    elif not any("no model, reaches" in fact for fact in info.facts):
+        st.button(
+            "Work out the popularity floor",
+            icon=":material/straighten:",
+            on_click=partial(st.session_state.__setitem__, asked, True),
+            help=f"{words}. Takes a while for a graph of this size.",
+        )
+
+
+def know(info: DatasetInfo, found: Survey) -> None:
+    told = [fact for fact in survey.unsaid(info.facts, found.findings) if not said_above(fact, found)]
+    if not (told or found.findings or found.notes):
+        return
+    st.subheader(
+        "Know before you believe a score",
+        anchor=False,
+        help="What was counted in these files, and what is known of the data set. :material/warning: can change what a "
+        "score means.",
+    )
+    with st.container(border=True, gap="small"):
+        for finding in found.findings:
+            icon = ":orange[:material/warning:]" if finding.severity == "caution" else ":material/info:"
+            st.markdown(
+                f"{icon} {shell.plain(finding.sentence, 600)}  \n:small[{shell.plain(finding.why, 400)}]"
+            )
+        lines(told)
+        lines([f"{note[:1].upper()}{note[1:]}." for note in found.notes])
+
+
+def said_above(fact: str, found: Survey) -> bool:
+    """Whether the figures say it already, by name or not."""
+    return "no model, reaches" in fact and data_known.costs_little(found.kg)
+
+
+def facts(told: tuple[str, ...]) -> None:
+    if told:
+        st.subheader("Know before you believe a score", anchor=False)
+        with st.container(border=True, gap="small"):
+            lines(told)
+
+
+def lines(sentences) -> None:
+    for sentence in sentences:
+        st.markdown(f":material/info: {shell.plain(sentence, 600)}")
+
+
+def share(part: float) -> str:
+    return f"1 in {1 / part:,.0f}" if part > 1e-6 else f"1 in {1e-6 / part:,.1f} million"
+
+
+shell.guard()
+show()

@@ -1,0 +1,113 @@
+"""The field that finds names, in a real browser with 64,000 of them: typing, the keyboard, and what travels."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests import large_run
+from tests.browser.conftest import Server, workers
+
+pytestmark = pytest.mark.browser
+
+ENTITIES = 64_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a run on a large graph."""
+    folder = tmp_path_factory.mktemp("search")
+    source = folder / "graph"
+    kg = large_run.graph(source, ENTITIES, 5_000, 20)
+    large_run.drawn(folder / "runs", kg, source, "large")
+    started = Server(folder / "runs")
+    yield started
+    started.stop()
+    for process in workers(folder / "runs"):
+        os.kill(process, 9)
+
+
+def field(page, label: str):
+    found = page.get_by_role("combobox", name=label, exact=True)
+    found.wait_for()
+    return found
+
+
+def names(page, text: str) -> list[str]:
+    """Those offered for what was typed, once they are there."""
+    page.locator(f"ul.names[data-typed='{text}'][data-open]").wait_for()
+    return page.locator("ul.names[data-open] [role=option] .text").all_inner_texts()
+
+
+def test_names_come_as_one_types_and_the_keyboard_picks_one(server, page):
+    received: list[int] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda data: received.append(len(data))))
+    page.goto(f"{server.url}/triplet?run=large")
+    head = field(page, "Head")
+    before = head.input_value()
+    head.click()
+    assert page.locator("ul.names[data-open] [role=option]").count() > 1, "offered before anything is typed"
+    page.wait_for_timeout(1500)
+    received.clear()
+    took = []
+    for text in ("river:place_2", "place 4999", "nothing like it"):
+        head.fill("")
+        names(page, "")
+        begin = time.monotonic()
+        head.press_sequentially(text)
+        found = names(page, text)
+        took.append(time.monotonic() - begin)
+        assert all(text.replace("_", " ") in name.replace("_", " ") for name in found)
+        assert len(found) == {"river:place_2": 20, "place 4999": 11, "nothing like it": 0}[text]
+    assert min(took) < 2, took
+    assert sum(received) < 100_000, "some names travel, not all"
+    page.locator(".names .say", has_text="No entity has this in its name.").wait_for()
+
+    head.press("Escape")
+    assert head.input_value() == before and head.get_attribute("aria-expanded") == "false"
+    head.fill("city:place_100")
+    found = names(page, "city:place_100")
+    head.press("ArrowDown")
+    head.press("ArrowDown")
+    active = page.locator(f"#{head.get_attribute('aria-activedescendant')}")
+    assert active.get_attribute("aria-selected") == "true" and found[2] in active.inner_text()
+    head.press("Enter")
+    page.wait_for_url(re.compile(f"head={re.escape(found[2]).replace(':', '(:|%3A)')}(&|$)"))
+    assert head.input_value() == found[2]
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_enter_before_the_names_have_come_takes_the_first(server, page):
+    page.goto(f"{server.url}/triplet?run=large")
+    tail = field(page, "Tail")
+    tail.fill("sports_team:place_13")
+    tail.press("Enter")
+    page.wait_for_url(re.compile("tail=sports_team(:|%3A)place_13(&|$)"))
+
+
+def test_the_map_rings_all_that_match_and_nothing_clears_it(server, page):
+    page.goto(f"{server.url}/map?run=large&projection=pca")
+    page.locator(".map canvas.canvas[aria-label]").first.wait_for()
+    find = field(page, "Find entities")
+    find.fill("/^city:place_1[05]+$/")
+    page.get_by_role("option", name="All that match").click()
+    page.wait_for_url(re.compile("find="))
+    page.get_by_text(re.compile("match your search, .* in the sample and have a ring")).wait_for()
+    find.fill("")
+    find.press("Enter")
+    page.wait_for_url(lambda url: "find=" not in url)
+
+
+def test_it_fits_on_a_phone(server, page):
+    page.set_viewport_size({"width": 400, "height": 850})
+    page.goto(f"{server.url}/triplet?run=large")
+    head = field(page, "Head")
+    head.fill("place_77")
+    names(page, "place_77")
+    box = page.locator("ul.names[data-open]").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 400
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")

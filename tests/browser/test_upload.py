@@ -1,0 +1,178 @@
+"""One's own triplets in a real browser: looked at, kept, trained on; hostile, wrong and too large files; phones."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dans_core import datasets
+from dans_core.datasets import SPLITS, own
+from dans_core.runs import list_runs
+
+pytestmark = pytest.mark.browser
+
+MARKUP = "<img src=x onerror=alert(1)> **b** [a](http://b) $x$ `c` :red[d] :material/bolt: # "
+
+
+@pytest.fixture
+def server(serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A fresh server with an own place for what is kept."""
+    monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("DANS_LIMITS", raising=False)
+    monkeypatch.delenv("DANS_DATA_DIR", raising=False)
+    return serve()
+
+
+def drop(page, *files: tuple[str, bytes]) -> None:
+    page.locator("input[type=file]").set_input_files(
+        [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
+    )
+
+
+def nations() -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for split in SPLITS:
+            archive.write(datasets.BUNDLED / "nations" / f"{split}.txt", f"mine/{split}.txt")
+    return data.getvalue()
+
+
+def is_calm(page) -> None:
+    """No error box of Streamlit, and nothing of a name that became an element."""
+    assert page.locator("[data-testid=stException], img[src=x], .katex").count() == 0
+
+
+def settle(page) -> None:
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+
+
+def test_a_zip_is_kept_trained_on_and_known_everywhere(server, page, runs: Path):
+    page.goto(f"{server.url}/data?data=umls")
+    drop(page, ("My facts.zip", nations()))
+    page.get_by_text("1,992 triplets").wait_for()
+    page.get_by_text("Zip archive, 3 files: text, columns separated by tabs, no header").wait_for()
+    assert own.names() == [] and page.get_by_role("spinbutton", name="Split seed").count() == 0
+    name = page.get_by_role("textbox", name="Name", exact=True)
+    assert name.input_value() == "my-facts"
+    name.press_sequentially("!")
+    page.get_by_text("cannot name a data set").wait_for()
+    assert page.get_by_role("button", name="Keep this data set").is_disabled()
+    name.press("Backspace")
+    page.get_by_text("cannot name a data set").wait_for(state="detached")
+    page.get_by_role("button", name="Keep this data set").click()
+    page.get_by_text("is kept. It is shown above").wait_for()
+    page.wait_for_url(re.compile("data=my-facts"))
+    assert own.names() == ["my-facts"]
+    is_calm(page)
+
+    page.get_by_role("button", name="Train on it").click()
+    page.get_by_role("button", name="Start training").wait_for()
+    page.wait_for_url(re.compile("dataset=my-facts"))
+    page.get_by_text("14 entities, 55 relations, 1,592 training triplets").wait_for()
+    page.get_by_role("spinbutton", name="Epochs").fill("4")
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_text(re.compile(r"^4 epochs in ")).wait_for(timeout=180_000)
+    (run,) = list_runs(runs)
+    assert (run.meta.dataset, run.meta.source, run.status.state) == ("my-facts", "my-facts", "finished")
+    page.get_by_role("button", name="Share").click()
+    page.get_by_text("python -m dans_core train --dataset my-facts").wait_for()
+    page.keyboard.press("Escape")
+
+    page.get_by_role("link", name="Triplet").click()
+    page.locator(".js-plotly-plot .scatterlayer .point").first.wait_for(state="attached")
+    page.get_by_text(re.compile("is a fact of test")).wait_for()
+    for screen, shown in (
+        (f"map?run={run.id}", "canvas.canvas[aria-label]"),
+        (f"diagnostics?run={run.id}", ".js-plotly-plot"),
+        (f"compare?runs={run.id},umls-complex-dans", "svg.plot"),
+        ("runs?data=my-facts", "[data-testid=stDataFrame]"),
+    ):
+        page.goto(f"{server.url}/{screen}")
+        page.locator(shown).first.wait_for(state="attached")
+        settle(page)
+        is_calm(page)
+    assert "Traceback" not in server.log()
+
+
+def test_names_are_text_and_wrong_files_get_one_sentence(server, page, tmp_path: Path):
+    page.on("dialog", lambda dialog: pytest.fail("a script of a name ran"))
+    page.goto(f"{server.url}/data?data=nations")
+    rows = [(f"{MARKUP}{i % 9}", f"{MARKUP}r{i % 2}", f"{MARKUP}{(i * 5 + 1) % 9}") for i in range(40)]
+    rows += [
+        ("a" * 1000, MARKUP, "b" * 1000),
+        ("a" * 1000, MARKUP, "a" * 1000),
+        (f"{MARKUP}1", "only", "עברית"),
+    ] * 2
+    hostile = "".join("\t".join(row) + "\n" for row in rows)
+    title = f"\u202e{MARKUP.replace('/', '')}"
+    drop(page, (f"{title}.tsv", hostile.encode()))
+    page.get_by_text("Know before you train on it").wait_for()
+    page.get_by_text(re.compile("of 4 relations ha.* only one head or only one tail")).wait_for()
+    is_calm(page)
+    panel = page.get_by_test_id("stMain")
+    for element in ("strong:has-text('b'):text-is('b')", "a[href='http://b']", "code:text-is('c')"):
+        assert panel.locator(element).count() == 0, element
+    assert page.get_by_text("<img src=x onerror=alert(1)> **b** [a](http", exact=False).count() >= 1
+
+    # The whole screen shows it then, by a title that is the name of the file.
+    page.get_by_role("button", name="Keep this data set").click()
+    page.get_by_text("is kept. It is shown above").wait_for()
+    page.wait_for_url(re.compile("data=.*img-src-x"))
+    settle(page)
+    is_calm(page)
+    kept = own.names()
+
+    drop(page, ("first.tsv", b"a\tb\n"))
+    page.get_by_text("1: 2 columns, expected 3").wait_for()
+    drop(page, (f"{title}.csv", f"a,b\n{MARKUP}".encode()))
+    page.get_by_text("2 columns separated by").wait_for()
+    page.get_by_text("not used any more").wait_for()
+    assert page.get_by_test_id("stAlert").count() == 1
+    is_calm(page)
+
+    # The browser refuses what the server would: it says so on the file, and the panel how to allow more.
+    large = tmp_path / "large.tsv"
+    with large.open("wb") as file:
+        file.truncate(101 * 2**20)
+    page.locator("input[type=file]").set_input_files(large)
+    page.get_by_text("File must be 100.0MB or smaller").wait_for(state="attached")
+    page.get_by_text("Up to 100 MB a file").wait_for()
+    assert page.get_by_test_id("stAlert").count() == 1 and own.names() == kept
+    assert "Traceback" not in server.log()
+
+
+def test_a_phone_shows_the_panel_and_its_sample(server, page):
+    page.set_viewport_size({"width": 400, "height": 850})
+    page.goto(f"{server.url}/data?data=nations")
+    page.get_by_role("button", name="A sample file").wait_for()
+    page.get_by_role("link", name="Bring your own triplets").first.click()
+    page.wait_for_function("document.getElementById('own-triplets')?.getBoundingClientRect().top < 500")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="A sample file").click()
+    drop(page, ("sample.tsv", Path(download.value.path()).read_bytes()))
+    page.get_by_text("Nothing odd was found").wait_for()
+    seed = page.get_by_role("spinbutton", name="Split seed")
+    seed.fill("7")
+    seed.press("Enter")
+    page.get_by_text("22 entities").wait_for()
+    settle(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    for part in (
+        page.get_by_role("button", name="Keep this data set"),
+        page.get_by_test_id("stFileUploader"),
+    ):
+        part.scroll_into_view_if_needed()
+        box = part.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 400
+    page.get_by_role("button", name="Keep this data set").click()
+    page.get_by_role("button", name="Train on it").wait_for()
+    kept = datasets.load("sample").splits
+    wanted = datasets.from_uploads(
+        [("s.tsv", Path(download.value.path()).read_bytes())], "s", split_seed=7
+    ).splits
+    assert {split: set(kept[split]) for split in SPLITS} == {split: set(wanted[split]) for split in SPLITS}
+    is_calm(page)
