@@ -53,11 +53,11 @@ def measured(graph: str | int, steps: int = 0, **settings: Any) -> dict[str, Any
 
 
 def _tell(graph: str | int, steps: int, settings: dict[str, Any]) -> dict[str, Any]:
-    import resource
     import time
 
     import torch
 
+    from benchmarks.timing import peak_memory
     from dans_core import Trainer, budget, diagnostics, evaluate, process
     from dans_core.inspection import encode, inspect_triplet
     from dans_core.ranking import popularity_floor
@@ -90,11 +90,9 @@ def _tell(graph: str | int, steps: int, settings: dict[str, Any]) -> dict[str, A
         head, relation, tail = map(int, kg.array("valid")[0])
         vectors = encode(trainer.networks, kg)
         rows = inspect_triplet(trainer.networks, kg, config, head, relation, tail, entities=vectors).negatives
-    # Linux counts in kibibytes, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
     need = budget.predict(config, sizes)
     return {
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        "peak": peak_memory(),
         "memory": need.memory_bytes,
         "step": sorted(seconds)[len(seconds) // 2],
         "predicted_step": need.epoch_seconds / -(-sizes.train // config.batch_size),
