@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from dans_core import costs
-from dans_core.config import Config, matters, parse
+from dans_core.config import SHARING, Config, matters, parse
 from dans_core.datasets.places import folders
 from dans_core.errors import InputError
 from dans_core.kg import KnowledgeGraph
@@ -41,8 +41,6 @@ RECIPES: tuple[tuple[int, dict[str, Any]], ...] = (
 
 SHARED = {"negatives": 200, "shared": 100}
 """What a recipe adds for samplers whose random negatives many triplets can share, so that many cost little."""
-
-_SHARING = ("dans", "uniform", "self-adversarial")
 
 RECIPE_SETTINGS = frozenset(SHARED).union(*(settings for _, settings in RECIPES))
 """All settings that a recipe may choose."""
@@ -124,7 +122,7 @@ def recipe(sizes: Sizes, sampler: str) -> dict[str, Any]:
     for above, settings in RECIPES:
         if sizes.train > above:
             found = settings
-    return {**found, **(SHARED if found and sampler in _SHARING else {})}
+    return {**found, **(SHARED if found and sampler in SHARING else {})}
 
 
 def config_for(sizes: Sizes, values: Mapping[str, Any]) -> Config:

@@ -13,6 +13,9 @@ from dans_core.errors import InputError
 # Samplers by what they read.
 _FILTERED = ("dans", "uniform", "popularity", "bernoulli", "self-adversarial", "kbgan")
 _WAITING = ("dans", "kbgan")
+SHARING = ("dans", "uniform", "self-adversarial")
+"""Samplers whose random negatives triplets may share; KBGAN's warm-up may, too."""
+
 _DRAWING = (*_FILTERED, "nscaching", "mcns", "sans", "cake-style", "smile-style")
 
 # Settings that came after the first studies: at their defaults they leave the identity of a run as it was.
@@ -110,7 +113,7 @@ class Config(BaseModel):
         1, "Share negatives among",
         "This many triplets of a step have the same random negatives, those of KBGAN's warm-up too. On large graphs "
         "hundreds of negatives then cost little; 1 draws them for each triplet apart.",
-        "negatives", "triplets", samplers=("dans", "uniform", "self-adversarial", "kbgan"), ge=1, le=100_000,
+        "negatives", "triplets", samplers=(*SHARING, "kbgan"), ge=1, le=100_000,
     )  # fmt: skip
     filter_known: bool = _setting(
         False, "Redraw known facts",

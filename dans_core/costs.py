@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dans_core.config import Config
+from dans_core.config import SHARING, Config
 from dans_core.studied import MOST_ENTITIES, MOST_QUERIES
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Steps:
         self.heads = _distinct(min(sizes.entities, 2 * sizes.train), 2 * sizes.train, share)
         self.slots = _distinct(sizes.queries, 2 * sizes.train, config.message_split)
         cells = self.queries * sizes.entities
-        self.shared = config.shared > 1 and config.sampler in ("dans", "uniform", "self-adversarial")
+        self.shared = config.shared > 1 and config.sampler in SHARING
         self.has_table = not self.shared and cells <= min(1 << 24, 8 * (1 + config.negatives) * self.pairs)
         self.cells = cells if self.has_table else 0.0
 
