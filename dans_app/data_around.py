@@ -90,6 +90,12 @@ def alt(kg: KnowledgeGraph, found: Neighbourhood) -> str:
 
 def show(data: dict[str, Any], key: str, on_pick: Any) -> None:
     """Draw the network; a pressed neighbour is then `picked`."""
+    # The browser draws it after the rest of the screen; without its room, what stands below would be pushed away.
+    legend = min(190, 26 * -(-len(data["groups"]) // 2))
+    st.html(
+        f"<style>.st-key-{key} {{ min-height: 36rem; }} "
+        f"@media (max-width: 640px) {{ .st-key-{key} {{ min-height: calc(100vw + {legend + 28}px); }} }}</style>"
+    )
     # In a list, since Streamlit looks for tables in a dictionary.
     _component()(key=key, data=[data], on_picked_change=on_pick, width="stretch", height="content")
 
