@@ -296,6 +296,10 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, list[str], str, str]]:
     facts = [("Data set", names, "", "The triplets it learns and is ranked on.")]
     for name, field in Config.model_fields.items():
         facts.append((field.title, _values(name, runs), field.json_schema_extra["unit"], field.description))
+    why = "Where it was trained. A GPU adds in another order, and from run to run, so last digits differ."
+    facts.append(("Device", [run.meta.device for run in runs], "", why))
+    why = "How exact its products are; tf32 rounds their factors to 10 binary digits."
+    facts.append(("Precision", [run.meta.precision for run in runs], "", why))
     for part in dict.fromkeys(part for run in runs for part in run.meta.versions):
         values = [run.meta.versions.get(part, "–") for run in runs]
         why = "Another version may sum in another order, and so give other numbers."

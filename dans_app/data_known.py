@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from dans_app import graph
-from dans_app.words import plain
+from dans_app.words import instead, plain
 from dans_core import datasets, survey
 from dans_core.datasets import SPLITS, DatasetInfo
 from dans_core.datasets.files import split_file
@@ -71,10 +71,8 @@ def choice(text: str | None, known: Mapping[str, DatasetInfo]) -> tuple[str, str
     if named := next((name for name, info in known.items() if title(info) == text[:200]), None):
         return named, None
     close = datasets.suggestion(text, known) if len(text) <= 120 else ""
-    instead = plain(title(known[default]))
-    return (
-        default,
-        f"There is no data set “{plain(text)}” here{plain(close, 160)}; {instead} is shown instead.",
+    return default, instead(
+        f"There is no data set “{plain(text)}” here{plain(close, 160)}", plain(title(known[default]))
     )
 
 
@@ -86,7 +84,8 @@ def relation(text: str | None, kg: KnowledgeGraph) -> tuple[int | None, str | No
         return kg.relation_id(text[:10_000]) % kg.num_relations, None
     except InputError:
         close = datasets.suggestion(text, kg.relations) if len(text) <= 120 else ""
-        return None, f"This data set has no relation “{plain(text)}”{plain(close, 160)}."
+        end = plain(close, 160) if close else "."
+        return None, f"This data set has no relation “{plain(text)}”{end}"
 
 
 def surveyed(info: DatasetInfo) -> Survey:

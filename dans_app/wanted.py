@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dans_app import shell
+from dans_app.words import instead
 from dans_core import datasets
 from dans_core.kg import KnowledgeGraph
 
@@ -30,8 +31,8 @@ def relation(text: str | None, kg: KnowledgeGraph) -> tuple[int, str | None]:
     names = [kg.relation_name(number) for number in range(2 * kg.num_relations)]
     if text in names:
         return names.index(text), None
-    shown = f"“{shell.plain(kg.relation_name(default))}” is shown instead"
-    return default, f"{_none_such(kg, 'relation', text, kg.relations)}; {shown}."
+    shown = f"“{shell.plain(kg.relation_name(default))}”"
+    return default, instead(_none_such(kg, "relation", text, kg.relations), shown)
 
 
 def entity(text: str | None, kg: KnowledgeGraph, role: str) -> tuple[int | None, str | None]:
@@ -40,7 +41,7 @@ def entity(text: str | None, kg: KnowledgeGraph, role: str) -> tuple[int | None,
         return None, None
     if (number := entity_number(text, kg)) is not None:
         return number, None
-    return None, f"{_none_such(kg, role, text, kg.entities)}; another is shown instead."
+    return None, instead(_none_such(kg, role, text, kg.entities), "another")
 
 
 def entity_number(name: str, kg: KnowledgeGraph) -> int | None:
@@ -108,9 +109,7 @@ def triplet(
         number, relation_problem = relation(relation_name, kg)
         if relation_problem:
             number = None
-            relation_problem = (
-                f"{_none_such(kg, 'relation', relation_name, kg.relations)}; another is shown instead."
-            )
+            relation_problem = instead(_none_such(kg, "relation", relation_name, kg.relations), "another")
         elif number >= kg.num_relations:
             number -= kg.num_relations
             head, tail, side_found = tail, head, "head"

@@ -1,4 +1,4 @@
-"""Text of unknown origin made safe to show."""
+"""Words for the screen: text of unknown origin made safe, and sentences put together."""
 
 from __future__ import annotations
 
@@ -22,3 +22,10 @@ def escape(name: str, limit: int = 48) -> str:
     line = " ".join(_TURNS.sub("", name).split())
     line = line if len(line) <= limit else line[: limit - 1] + "…"
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def instead(problem: str, shown: str) -> str:
+    """What is wrong and what is shown instead, where the first may end by asking what was meant."""
+    if problem.endswith("?"):
+        return f"{problem} {shown[:1].upper()}{shown[1:]} is shown instead."
+    return f"{problem}; {shown} is shown instead."

@@ -156,6 +156,15 @@ def heading(run: Run, status, wish: str, troubles: int) -> None:
             color, icon = "gray", ":material/hourglass_top:"
         st.badge(wish or theme.STATES[status.state], icon=icon, color=color)
         st.badge(f"seed {config.seed}", color="gray")
+        place, precision = run.meta.device, run.meta.precision
+        if (place, precision) != ("cpu", "float32"):
+            exact = "" if precision == "float32" else f", {precision}"
+            st.badge(
+                f"{shell.plain(place)}{shell.plain(exact)}",
+                icon=":material/memory:",
+                color="gray",
+                help="Where it was trained, and how exact its products are where that is not float32.",
+            )
         if troubles:
             words = "1 warning" if troubles == 1 else f"{troubles} warnings"
             st.badge(

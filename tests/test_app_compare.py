@@ -160,7 +160,7 @@ def test_every_setting_is_in_one_of_the_two_tables(trained):
     ]
     told = [*table["Setting"], *rest["Setting"]]
     fields = [field.title for field in Config.model_fields.values()]
-    assert set(fields) <= set(told) and len(told) == len(set(told)) == 1 + len(fields) + len(
+    assert set(fields) <= set(told) and len(told) == len(set(told)) == 3 + len(fields) + len(
         runs["A"].meta.versions
     )
     assert dict(zip(rest["Setting"], rest["All"], strict=True))["Score message edges"] == "on"
@@ -168,15 +168,17 @@ def test_every_setting_is_in_one_of_the_two_tables(trained):
     assert table["What it does"][1] == reasons["Negatives"]
 
 
-def test_other_triplets_under_the_same_name_and_other_versions_differ(tmp_path, trained):
+def test_other_triplets_under_the_same_name_another_device_and_other_versions_differ(tmp_path, trained):
     shutil.copytree(trained / "with-gan", tmp_path / "with-gan")
     other = copy(tmp_path, "with-gan", "other")
     stored = json.loads((other.path / "config.json").read_text())
     stored["hash"], stored["versions"]["torch"] = "0" * 64, "1.0"
+    stored["device"], stored["precision"] = "cuda:0 (One GPU)", "tf32"
     (other.path / "config.json").write_text(json.dumps(stored))
     table = comparing.differing({"A": Run(tmp_path / "with-gan"), "B": other})
-    assert table["Setting"].tolist() == ["Data set", "Version of torch"]
-    assert table["B"].tolist() == ["Nations (00000000)", "1.0"]
+    assert table["Setting"].tolist() == ["Data set", "Device", "Precision", "Version of torch"]
+    assert table["A"].tolist()[1:3] == ["cpu", "float32"]
+    assert table["B"].tolist() == ["Nations (00000000)", "cuda:0 (One GPU)", "tf32", "1.0"]
 
 
 def test_the_difference_is_said_in_a_sentence_each(trained):

@@ -113,7 +113,7 @@ def test_the_entity_with_most_triplets_is_shown_first_and_any_other_by_its_name(
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ({"data": "ulms"}, 'There is no data set “ulms” here; did you mean "umls"?; UMLS is shown instead.'),
+        ({"data": "ulms"}, 'There is no data set “ulms” here; did you mean "umls"? UMLS is shown instead.'),
         ({"data": "../../etc"}, "There is no data set “../../etc” here; UMLS is shown instead."),
         ({"relation": "is_a"}, "This data set has no relation “is_a”"),
         ({"entity": "enzymes"}, "UMLS has no entity “enzymes”"),

@@ -159,6 +159,15 @@ def test_the_run_of_the_url_is_shown_with_its_result_and_warnings(tmp_path):
     assert [warning.value.split("  \n")[0] for warning in app.warning] == ["G\\_E makes copies\\."]
 
 
+def test_a_run_that_was_trained_on_another_device_says_so(tmp_path):
+    run = make_run(tmp_path / "runs", "a", Config(epochs=4))
+    assert "material/memory" not in texts(screen(run="a"))
+    stored = json.loads((run.path / "config.json").read_text())
+    stored |= {"device": "cuda:0 (A *GPU*)", "precision": "tf32"}
+    (run.path / "config.json").write_text(json.dumps(stored))
+    assert "cuda\\:0 \\(A \\*GPU\\*\\), tf32" in texts(screen(run="a"))
+
+
 # --- what comes in through the URL
 
 

@@ -151,7 +151,7 @@ def test_missing_parts_are_filled_in_with_a_fact(nations):
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ({"head": "brasil"}, 'has no head “brasil”; did you mean "brazil"'),
+        ({"head": "brasil"}, 'has no head “brasil”; did you mean "brazil"? Another is shown instead.'),
         ({"relation": "embasy"}, "has no relation “embasy”"),
         ({"tail": "<img src=x onerror=alert(1)>"}, "has no tail"),
         ({"head": "\x00\ud7ff" * 9000}, "has no head"),
