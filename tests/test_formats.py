@@ -190,6 +190,8 @@ def test_any_names_in_quotes(rows: list[Triplet]) -> None:
         ("source , target, label", ()),
         ("id,from,to,type,weight", ('kg.csv: columns left out: "id", "weight"',)),
         (",head,relation,tail,type", ('kg.csv: columns left out: "", "type"',)),
+        ("H,T,R", ()),
+        ("s,p,o", ()),
     ],
 )
 def test_headers(header: str, note: tuple[str, ...]) -> None:
@@ -197,9 +199,9 @@ def test_headers(header: str, note: tuple[str, ...]) -> None:
     places = [
         next(names.index(word) for word in words if word in names)
         for words in (
-            ("head", "subject", "source", "from"),
-            ("relation", "predicate", "label", "type"),
-            ("tail", "object", "target", "to"),
+            ("head", "subject", "source", "from", "h", "s"),
+            ("relation", "predicate", "label", "type", "r", "p"),
+            ("tail", "object", "target", "to", "t", "o"),
         )
     ]
     lines = [header]
@@ -211,6 +213,12 @@ def test_headers(header: str, note: tuple[str, ...]) -> None:
     found = from_uploads([("kg.csv", "\n".join(lines).encode())], "kg")
     assert sorted(t for split in SPLITS for t in found.splits[split]) == sorted(set(ROWS))
     assert found.notes[1:] == note
+
+
+def test_letters_that_are_not_a_header_are_names() -> None:
+    rows = [(head, "r", tail) for head in "xspo" for tail in "tho"]
+    found = from_uploads([("kg.csv", "\n".join(map(",".join, rows)).encode())], "kg")
+    assert {t for split in SPLITS for t in found.splits[split]} == set(rows)
 
 
 @pytest.mark.parametrize(

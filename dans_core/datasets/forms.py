@@ -21,6 +21,9 @@ _COLUMNS = {
 }
 """What a column may be called in a header; of two in one header the earlier here counts."""
 
+_LETTERS = ("hrt", "spo")
+"""Headers of a letter a column: head, relation, tail, and subject, predicate, object. Alone a letter may be a name."""
+
 _SAMPLE = 100
 """Lines of a CSV file that decide what separates its columns."""
 
@@ -130,6 +133,9 @@ def _delimiter(sample: Sequence[str], where: str) -> str:
 def _header(row: Sequence[str]) -> tuple[int, int, int] | None:
     """Where head, relation and tail stand if this row names the columns."""
     names = [name.strip().lower() for name in row]
+    for letters in _LETTERS:
+        if sorted(names) == sorted(letters):
+            return names.index(letters[0]), names.index(letters[1]), names.index(letters[2])
     head, relation, tail = (
         next((names.index(word) for word in _COLUMNS[role] if word in names), None) for role in ROLES
     )
