@@ -274,22 +274,31 @@ def test_the_curve_is_data_and_picture(study):
     assert "![Valid MRR by training time](curve-1.svg)" in (folder / "report.md").read_text()
     assert "curve-1" not in markdown(read, pictures=False)
 
-    tree = ElementTree.fromstring((folder / "curve-1.svg").read_text())
-    lines_drawn = list(tree.iter("{http://www.w3.org/2000/svg}polyline"))
-    assert len(lines_drawn) == 9 + 3, "each run, and the median of each row"
-    texts = "".join(tree.itertext())
-    assert all(name in texts for name in ("DANS", "Uniform", "NSCaching", "minutes"))
+    for name, over, other in (("curve", "minutes", "epochs"), ("epochs", "epochs", "minutes")):
+        tree = ElementTree.fromstring((folder / f"{name}-1.svg").read_text())
+        lines_drawn = list(tree.iter("{http://www.w3.org/2000/svg}polyline"))
+        assert len(lines_drawn) == 9 + 3, "each run, and the median of each row"
+        texts = "".join(tree.itertext())
+        assert all(name in texts for name in ("DANS", "Uniform", "NSCaching", over)) and other not in texts
     # Old records have no seconds: nothing is drawn, and files of before do not stay.
     before = write_study(study.path.parent, small_plan(EQUAL_TIME, "equal"))
     _, files = deliver(read_study(before))
-    assert not any(name.startswith("curve") for name in files) and not list(folder.glob("curve*"))
+    assert not any(name.endswith(".svg") for name in files) and not list(folder.glob("*-1.svg"))
+
+
+def test_runs_of_equal_length_are_drawn_over_time_alone(tmp_path):
+    text = re.sub(r"epochs = \d+", "epochs = 60", EQUAL_TIME)
+    read = read_study(write_study(tmp_path, small_plan(text, "equal-epochs"), epoch_seconds=lambda cell: 1.0))
+    folder, files = deliver(read)
+    assert "curve-1.svg" in files and "epochs-1.svg" not in files
+    assert "Learning by epochs" not in (folder / "report.md").read_text()
 
 
 def test_names_in_a_picture_are_text_alone(tmp_path):
     text = EQUAL_TIME.replace('"NSCaching"', '"<script>alert(1)</script> & more"')
     plan = small_plan(text, "hostile")
     (table,) = read_study(write_study(tmp_path, plan, epoch_seconds=lambda cell: 0.1)).tables
-    drawn = picture.svg(table)
+    drawn = picture.svg(table, "seconds")
     assert "<script" not in drawn and "&lt;script&gt;" in drawn
     ElementTree.fromstring(drawn)
 
@@ -301,7 +310,7 @@ def test_a_picture_of_very_short_runs_can_be_drawn(tmp_path, epochs):
     )
     plan = small_plan(text, "short")
     (table,) = read_study(write_study(tmp_path, plan, epoch_seconds=lambda cell: 0.0)).tables
-    ElementTree.fromstring(picture.svg(table))
+    ElementTree.fromstring(picture.svg(table, "seconds"))
 
 
 def test_names_at_the_ends_of_lines_do_not_touch():
@@ -317,8 +326,8 @@ def test_names_at_the_ends_of_lines_do_not_touch():
 def test_medians_in_time_are_taken_epoch_by_epoch(study):
     records = list(study.records().values())[:3]
     short = records[0].model_copy(update={"curves": {"epoch": [3.0], "seconds": [4.0], "valid_mrr": [None]}})
-    assert timed(short) == [] and median([]) == []
-    of_all = median([short, *records[1:]])
+    assert timed(short) == [] and median([], "seconds") == []
+    of_all = median([short, *records[1:]], "seconds")
     at: dict[float, list[tuple[float, float]]] = {}
     for record in records[1:]:
         for epoch, seconds, value in zip(
@@ -326,3 +335,5 @@ def test_medians_in_time_are_taken_epoch_by_epoch(study):
         ):
             at.setdefault(epoch, []).append((seconds, value))
     assert of_all == [tuple(np.median(at[epoch], axis=0)) for epoch in sorted(at)]
+    over_epochs = median([short, *records[1:]], "epochs")
+    assert over_epochs == [(epoch, value) for epoch, (_, value) in zip(sorted(at), of_all, strict=True)]

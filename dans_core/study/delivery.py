@@ -18,13 +18,13 @@ from dans_core.study import tables
 from dans_core.study.convergence import FIGURES
 from dans_core.study.folder import RunRecord
 from dans_core.study.learning import timed
-from dans_core.study.picture import svg
+from dans_core.study.picture import svg, worth_drawing
 from dans_core.study.report import Read, markdown
 from dans_core.study.tables import Spread
 
 SPLITS = ("valid", "test")
 
-_OURS = re.compile(r"(table|comparisons|curve)-\d+\.(csv|svg)")
+_OURS = re.compile(r"(table|comparisons|curve|epochs)-\d+\.(csv|svg)")
 
 
 def deliver(read: Read, to: Path | None = None) -> tuple[Path, dict[str, int]]:
@@ -45,9 +45,9 @@ def deliver(read: Read, to: Path | None = None) -> tuple[Path, dict[str, int]]:
     for number, table in enumerate(read.tables, start=1):
         contents[f"table-{number}.csv"] = table_csv(table, read.seen_of(table))
         contents[f"comparisons-{number}.csv"] = comparisons_csv(read, number - 1)
-        if picture := svg(table):
+        for over, name in worth_drawing(table).items():
             contents[f"curve-{number}.csv"] = curve_csv(table)
-            contents[f"curve-{number}.svg"] = picture.encode()
+            contents[f"{name}-{number}.svg"] = svg(table, over).encode()
     if to is not None:
         folder = to if to.resolve().name == study.name else to / study.name
         if not folder.resolve().is_relative_to(study.path.resolve()):

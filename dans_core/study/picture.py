@@ -1,4 +1,4 @@
-"""A study's learning curves as an SVG file that needs no browser to be made: valid MRR against training time."""
+"""A study's learning curves as SVG files that need no browser to be made: valid MRR over training time or epochs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 from dans_core.study.findings import columns, heading, row_name
-from dans_core.study.learning import Curve, median, timed, unit
+from dans_core.study.learning import Curve, Over, curve, median, timed, unit
 from dans_core.study.tables import Table
 
 _COLORS = ("#0072b2", "#c44601", "#007a5a", "#b0478a", "#6a4fb3", "#7a5c00", "#2f7d95", "#444444")
@@ -26,7 +26,19 @@ _LINE = 15.0
 _LONGEST = 26
 
 
-def svg(table: Table) -> str:
+WORDS: dict[Over, str] = {"seconds": "training time", "epochs": "epochs"}
+"""What learning is drawn over, in words."""
+
+
+def worth_drawing(table: Table) -> dict[Over, str]:
+    """What to draw the curves of a table over, and how the file is called; over epochs too where these differ."""
+    if not any(entry.trained for entry in table.entries):
+        return {}
+    last = {points[-1][0] for entry in table.entries for record in entry.records if (points := timed(record))}
+    return {"seconds": "curve", "epochs": "epochs"} if len(last) > 1 else {"seconds": "curve"}
+
+
+def svg(table: Table, over: Over) -> str:
     """The curves of a table as SVG, one panel for each of its columns; "" where no run has seconds.
 
     Thick lines are medians over the seeds, with their names at the end; thin ones are runs. The ground is white, so
@@ -42,8 +54,8 @@ def svg(table: Table) -> str:
         lines = [
             _Line(
                 row_name(table, each.labels[table.part.rows.name]),
-                median(each.records),
-                [[(s, v) for _, s, v in timed(record)] for record in each.records],
+                median(each.records, over),
+                [curve(record, over) for record in each.records],
                 f'stroke="{_COLORS[place % len(_COLORS)]}" '
                 f'stroke-dasharray="{_DASHES[place // len(_COLORS) % len(_DASHES)]}"',
                 _COLORS[place % len(_COLORS)],
@@ -51,7 +63,7 @@ def svg(table: Table) -> str:
             for place, each in enumerate(entries)
         ]
         if lines := [line for line in lines if line.middle]:
-            panels.append(_panel(heading(table, column), lines, len(panels)))
+            panels.append(_panel(heading(table, column), lines, over, len(panels)))
     if not panels:
         return ""
     height = _HEIGHT * len(panels)
@@ -59,7 +71,7 @@ def svg(table: Table) -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" '
             f'height="{height}" font-family="system-ui, sans-serif" font-size="12" fill="#222222">',
-            f"<title>{escape(table.part.title)}: valid MRR by training time</title>",
+            f"<title>{escape(table.part.title)}: valid MRR by {WORDS[over]}</title>",
             f'<rect width="{_WIDTH}" height="{height}" rx="6" fill="#ffffff"/>',
             *panels,
             "</svg>\n",
@@ -76,9 +88,12 @@ class _Line:
     color: str
 
 
-def _panel(title: str, lines: list[_Line], number: int) -> str:
-    name, size = unit(max(s for line in lines for s, _ in line.middle))
-    end = max(1e-6, *(s / size for line in lines for run in line.runs for s, _ in run))
+def _panel(title: str, lines: list[_Line], over: Over, number: int) -> str:
+    what, size = "epochs", 1.0
+    if over == "seconds":
+        name, size = unit(max(x for line in lines for x, _ in line.middle))
+        what = f"training time of a run, {name}"
+    end = max(1e-6, *(x / size for line in lines for run in line.runs for x, _ in run))
     # The first epochs would press flat what comes after them.
     late = [v for line in lines for _, v in line.middle[len(line.middle) // 8 :]]
     room = 0.05 * max(max(late) - min(late), 0.002)
@@ -86,11 +101,11 @@ def _panel(title: str, lines: list[_Line], number: int) -> str:
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
     def place(point: tuple[float, float]) -> tuple[float, float]:
-        seconds, value = point
-        return _LEFT + width * seconds / size / end, _TOP + height * (high - value) / (high - low)
+        at, value = point
+        return _LEFT + width * at / size / end, _TOP + height * (high - value) / (high - low)
 
-    def path(curve: Curve, look: str) -> str:
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, curve))
+    def path(points_of: Curve, look: str) -> str:
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, points_of))
         return f'<polyline points="{points}" fill="none" {look}/>'
 
     out = [f'<g transform="translate(0 {_HEIGHT * number})">']
@@ -105,7 +120,7 @@ def _panel(title: str, lines: list[_Line], number: int) -> str:
         x, y = place((value * size, low))
         out.append(f'<text x="{x:.1f}" y="{y + 17:.1f}" text-anchor="middle">{value:g}</text>')
     middle, foot = _LEFT + width / 2, _HEIGHT - 10
-    out.append(f'<text x="{middle:g}" y="{foot}" text-anchor="middle">training time of a run, {name}</text>')
+    out.append(f'<text x="{middle:g}" y="{foot}" text-anchor="middle">{what}</text>')
     turned = f'transform="translate(14 {_TOP + height / 2:g}) rotate(-90)" text-anchor="middle"'
     out.append(f"<text {turned}>valid MRR</text>")
     inside = f"inside-{number}"

@@ -24,6 +24,7 @@ from dans_core.study.findings import (
 from dans_core.study.folder import About, RunRecord, Study
 from dans_core.study.learning import unit
 from dans_core.study.markup import plain, rows
+from dans_core.study.picture import WORDS, worth_drawing
 from dans_core.study.plan import Plan
 from dans_core.study.tables import Entry, Spread, Table
 
@@ -83,14 +84,15 @@ def markdown(read: Read, pictures: bool = True) -> str:
     listed = facts(plan, read.about, read.tables)
     blocks += ["## What was run", "\n".join(f"- {fact}" for fact in listed), floor(read.about)]
     for number, table in enumerate(read.tables, start=1):
-        blocks += _part(read, table, f"curve-{number}" if pictures else "")
+        blocks += _part(read, table, number if pictures else None)
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 # --- a part ----------------------------------------------------------------------------------------------------
 
 
-def _part(read: Read, table: Table, picture: str) -> list[str]:
+def _part(read: Read, table: Table, number: int | None) -> list[str]:
+    """One table and all about it; with its number also the pictures that stand beside the report."""
     part, metric, seen = table.part, METRICS[table.metric], read.seen_of(table)
     blocks = (
         [f"## {plain(part.title)}"]
@@ -111,13 +113,14 @@ def _part(read: Read, table: Table, picture: str) -> list[str]:
             f"All metrics on test, and valid MRR. {compared}".strip(),
             _cells(read, table, marked=True),
         ]
-    if picture and any(entry.trained for entry in table.entries):
-        blocks += [
-            "### Learning by training time",
-            f"![Valid MRR by training time]({picture}.svg)",
-            f"Thick lines are medians over the seeds, thin ones runs; the points are in {picture}.csv. The time is of "
-            "training alone, without rankings and checks.",
-        ]
+    drawn = worth_drawing(table) if number is not None else {}
+    for over, name in drawn.items():
+        blocks += [f"### Learning by {WORDS[over]}", f"![Valid MRR by {WORDS[over]}]({name}-{number}.svg)"]
+    if drawn:
+        blocks.append(
+            f"Thick lines are medians over the seeds, thin ones runs; the points are in curve-{number}.csv. The time "
+            "is of training alone, without rankings and checks."
+        )
     names = [name for name in figure_names(table) if part.figure == "stability" or name in OF_NEGATIVES]
     if names:
         title = "The way there" if part.figure == "stability" else "Their negatives"
