@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from dans_core import budget
+from dans_core.datasets.catalogue import CATALOGUE
 from dans_core.errors import InputError
 from dans_core.kg import KnowledgeGraph
 
@@ -14,8 +15,15 @@ _BLOCK = 1 << 22
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def load(name: str) -> KnowledgeGraph:
-    """A data set, read once a server. Raises InputError."""
+    """A data set, read once a server. Raises InputError, also for one that would have to be downloaded."""
+    refuse_download(name)
     return KnowledgeGraph.load(name)
+
+
+def refuse_download(name: str) -> None:
+    """Raises InputError for a data set that would have to be downloaded, since who looks at a run asks for none."""
+    if name in CATALOGUE and not budget.is_here(name):
+        raise InputError(f"data set {name} is not on this machine; the Data screen downloads it")
 
 
 def sizes(name: str) -> budget.Sizes | None:

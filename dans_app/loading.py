@@ -16,6 +16,7 @@ import streamlit as st
 from threadpoolctl import threadpool_limits
 
 from dans_app import inspecting, projection, snapshots
+from dans_app.graph import refuse_download
 from dans_app.projection import Method, Projection
 from dans_app.projector import Job, Projector
 from dans_app.snapshots import RelationView
@@ -275,6 +276,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
 def _graph(source: str, wanted_hash: str, _run: Run) -> KnowledgeGraph:
+    refuse_download(source)
     return _run.load_kg()
 
 

@@ -242,15 +242,24 @@ def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
             f"**Does the sampler matter?** The twin is this run with the sampler *{theme.SAMPLERS[config.sampler]}*; "
             "data, seed, loss and settings are the same."
         )
+        try:
+            cost = (
+                f"Takes {jobs.estimate(config, run.meta.source, runs)} on disk."
+                if twin is None
+                else live.five_seeds(run.config, config, run.meta.source, runs)
+            )
+            here = True
+        except InputError as error:
+            cost, here = f"No twin can be trained here: {shell.plain(str(error), 300)}.", False
         if twin is None:
-            cost = jobs.estimate(config, run.meta.source, runs)
             with st.container(horizontal=True, vertical_alignment="center"):
-                act("Train the twin", ":material/compare_arrows:", start_twin, run)
-                st.caption(f"Takes {cost} on disk.")
+                if here:
+                    act("Train the twin", ":material/compare_arrows:", start_twin, run)
+                st.caption(cost)
             return
         st.toggle("Show the twin in the curves", key=TWIN)
         st.markdown(live.comparison(run, twin, runs))
-        st.caption(live.five_seeds(run.config, config, run.meta.source, runs))
+        st.caption(cost)
         act("Compare them", ":material/compare_arrows:", compare, run, twin, kind="tertiary")
 
 

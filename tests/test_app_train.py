@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import socketserver
 import subprocess
 import sys
 import threading
@@ -166,6 +167,25 @@ def test_a_run_that_was_trained_on_another_device_says_so(tmp_path):
     stored |= {"device": "cuda:0 (A *GPU*)", "precision": "tf32"}
     (run.path / "config.json").write_text(json.dumps(stored))
     assert "cuda\\:0 \\(A \\*GPU\\*\\), tf32" in texts(screen(run="a"))
+
+
+def test_a_run_on_data_that_are_not_here_is_shown_and_nothing_is_downloaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("DANS_DATA_DIR", raising=False)
+    with socketserver.TCPServer(("127.0.0.1", 0), None) as server:
+        monkeypatch.setenv("DANS_MIRROR", f"http://127.0.0.1:{server.server_address[1]}")
+        server.socket.setblocking(False)
+        run = make_run(tmp_path / "runs", "a", Config(epochs=4), mrr=0.8125)
+        stored = json.loads((run.path / "config.json").read_text())
+        (run.path / "config.json").write_text(json.dumps(stored | {"source": "wn18rr"}))
+        app = screen(run="a")
+        said = texts(app)
+        assert "**0.812**" in said or "**0.813**" in said
+        sentence = "data set wn18rr is not on this machine; the Data screen downloads it"
+        assert f"No twin can be trained here: {sentence}" in shell_unescaped(said)
+        assert "Train the twin" not in [button.label for button in app.button] and not app.error
+        with pytest.raises(BlockingIOError):
+            server.get_request()
 
 
 # --- what comes in through the URL
