@@ -444,6 +444,23 @@ def test_parts_share_runs_that_are_the_same() -> None:
     assert plan.runs_of(shared[0]) == plan.runs_of(shared[1])
 
 
+def test_a_part_has_the_note_of_the_file_but_for_one_of_its_own() -> None:
+    text = """
+    title = "Two sweeps"
+    note = "Said of all."
+    seeds = 1
+    [[part]]
+    title = "N_s"
+    grid = { negatives = [10, 20] }
+    [[part]]
+    title = "σ"
+    note = "Said of σ."
+    grid = { sigma = [0.1, 0.5] }
+    """
+    plan = parse_plan(text, "sweeps", "sweeps.toml")
+    assert [part.note for part in plan.parts] == ["Said of all.", "Said of σ."]
+
+
 def test_variants_multiply_with_the_grid_and_take_presets() -> None:
     text = """
     title = "t"

@@ -157,8 +157,10 @@ def test_findings_claim_nothing_where_nothing_differs(tmp_path):
 
 
 def test_one_seed_is_said_to_speak_of_itself_alone(tmp_path):
-    table = read_study(write_study(tmp_path, small_plan(SMALL.replace("seeds = 3", "seeds = 1")))).tables[0]
+    read = read_study(write_study(tmp_path, small_plan(SMALL.replace("seeds = 3", "seeds = 1"))))
+    (table,) = read.tables
     assert any("speak of that seed alone" in sentence for sentence in findings(table))
+    assert "and not of new seeds" in markdown(read) and "speak of new seeds" not in markdown(read)
     assert all(each.seeds == 1 for each in table.comparisons)
 
 

@@ -18,12 +18,18 @@ from dans_core.study.tables import Table
 EQUAL = 1.25
 """Times are called equal up to this ratio of the longest to the shortest."""
 
-_HOW = (
+_RANKING = (
     "Ranking: filtered with all three splits, both sides, all entities as candidates, ties count their mean rank. Each "
-    "run is tested with the weights of its best epoch, by valid MRR.",
+    "run is tested with the weights of its best epoch, by valid MRR."
+)
+_COMPARED = (
     "± is the standard deviation over seeds. Comparisons are paired by seed and by test triplet; their 95 % intervals "
     "speak of new seeds and new triplets (two-way bootstrap in closed form, with Student's t since seeds are few), and "
-    "Holm p is corrected for all comparisons of the table.",
+    "Holm p is corrected for all comparisons of the table."
+)
+_COMPARED_ONCE = (
+    "Comparisons are paired by test triplet; with a single seed their 95 % intervals speak of new triplets, and not of "
+    "new seeds (Student's t). Holm p is corrected for all comparisons of the table."
 )
 
 
@@ -46,7 +52,8 @@ def facts(plan: Plan, about: About, made: Sequence[Table]) -> list[str]:
     where = ", ".join(plain(each) for each in (about.machine, about.workers) if each)
     found.append(f"Begun {about.created[:10]}" + (f" on {where}" if where else "") + f"; {plain(versions)}.")
     found.append(_time(about))
-    return [fact for fact in [*found, *_HOW] if fact]
+    found += [_RANKING, _COMPARED if len(plan.seeds) > 1 else _COMPARED_ONCE]
+    return [fact for fact in found if fact]
 
 
 def _data(about: About) -> str:

@@ -252,7 +252,7 @@ def _plan(written: _File, text: str, name: str) -> Plan:
     for part in written.part or [written]:
         title = part.title or written.title
         try:
-            parts.append(_part(part, title, shared))
+            parts.append(_part(part, title, part.note or written.note, shared))
         except InputError as error:
             raise InputError(f"part {title!r}: {error}" if written.part else str(error)) from None
     plan = Plan(
@@ -263,7 +263,7 @@ def _plan(written: _File, text: str, name: str) -> Plan:
     return plan
 
 
-def _part(written: _Part, title: str, shared: Mapping[str, Any]) -> Part:
+def _part(written: _Part, title: str, note: str, shared: Mapping[str, Any]) -> Part:
     axes, variants = [], {}
     if written.variant:
         variants = _variants(written.variant)
@@ -294,7 +294,7 @@ def _part(written: _Part, title: str, shared: Mapping[str, Any]) -> Part:
         values = ", ".join(map(str, down.values))
         raise InputError(f"table: reference = {reference!r}: must be one of {values}")
     across = tuple(axis for axis in axes if axis is not down)
-    return Part(title, written.note, written.table.figure, down, across, reference, cells)
+    return Part(title, note, written.table.figure, down, across, reference, cells)
 
 
 def _variants(written: list[dict[str, Label]]) -> dict[str, dict[str, Any]]:
