@@ -64,11 +64,14 @@ class Places:
     def of(cls, listing: Listing) -> Places:
         """What the address asks for; `key` is None where there is no study.
 
-        Without an address it is a study of one's own, a whole one if there is, else the first that came along.
+        A shipped study is known by its name alone, too. Without an address it is a study of one's own, a whole one if
+        there is, else the first that came along.
         """
         studies = listing.studies
         screen = Address("studies", "")
         wish = screen.raw("study")
+        if wish not in studies:
+            wish = next((key for key, listed in studies.items() if listed.study.name == wish), wish)
         own = {key: listed for key, listed in studies.items() if not listed.study.shipped}
         whole = (key for key, listed in own.items() if listed.done == listed.total)
         key = wish if wish in studies else next(itertools.chain(whole, own, studies), None)

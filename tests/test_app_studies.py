@@ -524,6 +524,8 @@ def test_a_shipped_study_says_how_to_repeat_a_run(root, tmp_path):
         "python -m dans_core train --dataset nations --decoder distmult --sampler uniform --epochs 40 --seed 1"
         in text
     )
+    by_name = screen(study="small")
+    assert asked(by_name, "study") == "nations/small" and not by_name.warning
     small(root, "small")
     assert set(study_data.listing().studies) == {"small", "nations/small"}
     (study.path / "records.zip").write_bytes(b"no zip")
