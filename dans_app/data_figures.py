@@ -79,7 +79,7 @@ def _axis(name: str, low: int, top: int) -> dict[str, object]:
     marks = [step * 10**power for power in range(8) for step in steps]
     marks = [mark for mark in marks if 0.8 * low <= mark <= 1.3 * top]
     return {
-        "title": {"text": name, "standoff": 4},
+        "title": {"text": name, "standoff": 14},
         "type": "log",
         "range": [float(np.log10(low)) - 0.12, float(np.log10(top)) + 0.12],
         "tickvals": marks,

@@ -291,7 +291,7 @@ def _layout(axis: Axis, height: int) -> dict[str, Any]:
         },
         "xaxis": {
             "range": [0, 1.02 * max(axis.last, 1)],
-            "title": {"text": "epoch", "standoff": 4},
+            "title": {"text": "epoch", "standoff": 14},
             "zeroline": False,
             "showgrid": False,
             "nticks": 7,

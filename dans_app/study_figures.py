@@ -78,14 +78,14 @@ def forest(view: View, column: Column, rows: Sequence[Label], ends: tuple[float,
     reference = view.entries[view.reference, column].spread(view.table.metric)
     name = view.row_name(view.reference)
     at_zero = f"{escape(name, NAME)} {number(reference.mean)}" if reference else escape(name, NAME)
-    layout = layout_of(_ROW * len(shown) + 86) | {
+    layout = layout_of(_ROW * len(shown) + 108) | {
         "shapes": [rule(x0=0, x1=0, yref="paper", y0=0, y1=1)],
         "annotations": [*notes, note(at_zero, x=0, y=1, yref="paper", yanchor="bottom")],
     }
     layout["margin"]["t"] = 24
     layout["xaxis"] |= {
         "range": list(ends),
-        "title": {"text": f"{METRICS[view.table.metric]} above {escape(name, NAME)}", "standoff": 4},
+        "title": {"text": f"{METRICS[view.table.metric]} above {escape(name, NAME)}", "standoff": 14},
     }
     layout["yaxis"] |= _names([view.row_name(row) for row in shown])
     return go.Figure({"data": traces, "layout": layout})
@@ -234,7 +234,7 @@ def strip(
         )
     every = [value for trace in traces for value in trace["x"]]
     traces += _ring(traces, view.rows.index(chosen[0]), chosen[1])
-    layout = layout_of(_ROW * len(rows) + 60)
+    layout = layout_of(_ROW * len(rows) + 76)
     if floor is not None and every and _is_near(floor, every):
         layout["shapes"] = [rule(x0=floor, x1=floor, yref="paper", y0=0, y1=1)]
         layout["annotations"] = [note("popularity floor", x=floor, y=1, yref="paper", yanchor="bottom")]
@@ -249,7 +249,7 @@ def strip(
         )
         for row, x in far.items()
     ]
-    layout["xaxis"]["title"] = {"text": f"{METRICS[metric]} on {view.where(split)}", "standoff": 4}
+    layout["xaxis"]["title"] = {"text": f"{METRICS[metric]} on {view.where(split)}", "standoff": 14}
     layout["yaxis"] |= _names([_counted(view, row, column) for row in rows])
     return go.Figure({"data": traces, "layout": layout})
 

@@ -25,6 +25,9 @@ from dans_core.study.plan import Label
 
 FAINT = theme.rgba(GREY, 0.45)
 
+_FEW = 5
+"""Up to so many points all have their names, which then do not lie upon one another."""
+
 BY_HELP = (
     "Epochs say how often each has gone through the training triplets; time, what a person waits for: that of training "
     "alone, without rankings and checks."
@@ -55,7 +58,7 @@ class Scale:
         """The medians over the runs of both, at each epoch; both (n,)."""
         if not self.size:
             return median(records, "valid_mrr")
-        points = np.array(median_in_time(records)).reshape(-1, 2)
+        points = np.array(median_in_time(records, "seconds")).reshape(-1, 2)
         return points[:, 0] / self.size, points[:, 1]
 
 
@@ -103,7 +106,7 @@ def learning(view: View, column: Column, rows: Sequence[Label], scale: Scale = E
             }
         )
     layout = layout_of(380) | {"legend": LEGEND}
-    layout["xaxis"] |= {"title": {"text": scale.axis, "standoff": 4}, "rangemode": "tozero"}
+    layout["xaxis"] |= {"title": {"text": scale.axis, "standoff": 14}, "rangemode": "tozero"}
     layout["yaxis"] |= {"title": {"text": "median valid MRR"}, "nticks": 7}
     # The first epochs, and rows far below, would press the lines that matter flat.
     late = [values[len(values) // 8 :] for row, (_, values) in found.items() if row in looks]
@@ -150,7 +153,10 @@ def _seed(
 
 
 def cost(view: View, column: Column, rows: Sequence[Label], metric: str, split: str) -> go.Figure:
-    """Mean metric against mean training time, a point a row; named are the reference and what nothing faster beats."""
+    """Mean metric against mean training time, a point a row.
+
+    Named are all where they are few, else the reference and what nothing faster beats.
+    """
     points = []
     for row in rows:
         entry = view.entries[row, column]
@@ -164,7 +170,7 @@ def cost(view: View, column: Column, rows: Sequence[Label], metric: str, split: 
     for row, seconds, spread in (point for point in points if point[0] not in far):
         leads = spread.mean > best
         best = max(best, spread.mean)
-        named = leads or row == view.reference
+        named = leads or row == view.reference or len(points) <= _FEW
         labelled += named
         color = theme.BASE.color if row == view.reference else GREY
         traces.append(
@@ -196,7 +202,7 @@ def cost(view: View, column: Column, rows: Sequence[Label], metric: str, split: 
     layout = layout_of(380)
     times = [seconds / size for _, seconds, _ in points]
     spans = bool(times) and max(times) > 8 * max(min(times), 1e-9)
-    title = {"text": f"{name} of training, mean of a run", "standoff": 4}
+    title = {"text": f"{name} of training, mean of a run", "standoff": 14}
     layout["xaxis"] |= {"title": title, "type": "log" if spans else "linear"}
     if times and not spans:
         room = 0.18 * max(max(times) - min(times), 0.2 * max(times))

@@ -67,7 +67,7 @@ def line(view: View, metric: str, split: str, heights: Range | None) -> go.Figur
         "type": "log" if numeric and is_log(view) else "linear",
         "tickvals": list(places.values()),
         "ticktext": [escape(view.row_name(row), 14) for row in view.rows],
-        "title": {"text": escape(tables.title(view.part.rows.name)), "standoff": 4},
+        "title": {"text": escape(tables.title(view.part.rows.name)), "standoff": 14},
         "showgrid": False,
     }
     layout["yaxis"] |= {"title": {"text": f"{METRICS[metric]} on {view.where(split)}"}, "nticks": 6}
@@ -228,7 +228,7 @@ def curves(view: View, row: Label, column: Column, kind: str, ends: Range | None
                 }
             )
     layout = layout_of(210) | {"legend": LEGEND | {"font": {"size": 11}}}
-    layout["xaxis"] |= {"range": [0, 1.02 * last], "title": {"text": "epoch", "standoff": 2}, "nticks": 5}
+    layout["xaxis"] |= {"range": [0, 1.02 * last], "title": {"text": "epoch", "standoff": 14}, "nticks": 5}
     if ends:
         layout["yaxis"]["range"] = list(ends)
     layout["yaxis"]["nticks"] = 5
