@@ -65,7 +65,7 @@ class Decoder(ABC):
 
         Works in blocks and again in the backward pass, so that no (P, K, dim) tensor is ever held.
         """
-        scores: Tensor = _Chosen.apply(self, q, entities, rows, ids)  # type: ignore[no-untyped-call]
+        scores: Tensor = _Chosen.apply(self, q, entities, rows, ids)  # type: ignore[no-untyped-call] # torch: untyped
         return scores
 
     @abstractmethod
@@ -130,14 +130,14 @@ class RotatE(Decoder):
         return torch.cat([h_re * cos - h_im * sin, h_re * sin + h_im * cos], dim=-1)
 
     def score(self, q: Tensor, t: Tensor) -> Tensor:
-        distance: Tensor = _Moduli.apply(*(q - t).chunk(2, dim=-1))  # type: ignore[no-untyped-call]
+        distance: Tensor = _Moduli.apply(*(q - t).chunk(2, dim=-1))  # type: ignore[no-untyped-call] # torch: untyped
         return self.gamma - distance
 
     def score_own(self, q: Tensor, t: Tensor) -> Tensor:
         return self.score(q.unsqueeze(1), t)
 
     def score_all(self, q: Tensor, entities: Tensor) -> Tensor:
-        distance: Tensor = _SumOfModuli.apply(q, entities)  # type: ignore[no-untyped-call]
+        distance: Tensor = _SumOfModuli.apply(q, entities)  # type: ignore[no-untyped-call] # torch: untyped
         return self.gamma - distance
 
     def score_groups(self, q: Tensor, t: Tensor) -> Tensor:

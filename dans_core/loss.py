@@ -84,7 +84,7 @@ def _against_all(decoder: Decoder, kind: str, batch: Batch, entities: Tensor, qu
     positive = decoder.score_chosen(queries, entities, batch.query, batch.answer.unsqueeze(1))
     counts = batch.counts.to(queries.dtype)
     # `apply` of a torch Function has no types.
-    rows: Tensor = _SumOverRows.apply(decoder, kind, counts, queries, entities)  # type: ignore[no-untyped-call]
+    rows: Tensor = _SumOverRows.apply(decoder, kind, counts, queries, entities)  # type: ignore[no-untyped-call] # torch: untyped
     terms = len(batch.answer) * (1 if kind == "softmax" else len(entities))
     return (rows - positive.sum()) / terms
 

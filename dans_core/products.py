@@ -26,7 +26,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return linear(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], len(weight))
     if torch.is_grad_enabled():
         # `apply` of a torch Function has no types.
-        out: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        out: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call] # torch: untyped
         return out
     return _product(x, weight, bias)
 

@@ -108,7 +108,7 @@ class FastRGCN(RGCNConv):
             return own + self._plain_messages(x, plan)
         weight = (self.comp @ self.weight.flatten(1)).view(-1, *self.root.shape)
         # `apply` of a torch Function has no types.
-        out: Tensor = _AddMessages.apply(own, x, weight, plan)  # type: ignore[no-untyped-call]
+        out: Tensor = _AddMessages.apply(own, x, weight, plan)  # type: ignore[no-untyped-call] # torch: untyped
         return out
 
     def _dense_messages(self, x: Tensor, plan: EdgePlan) -> Tensor:

@@ -363,7 +363,7 @@ def scan_runs(root: str | os.PathLike[str] | None = None) -> Listing:
         try:
             run = _inside(inside, entry.name)
             run.stored_status  # noqa: B018 - read to see that it can be read
-            run.meta, run.config  # noqa: B018
+            run.meta, run.config  # noqa: B018 - likewise
             listing.runs.append(run)
         except InputError as error:
             listing.unreadable[entry.name] = str(error)

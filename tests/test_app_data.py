@@ -116,6 +116,7 @@ def test_the_entity_with_most_triplets_is_shown_first_and_any_other_by_its_name(
         ({"data": "ulms"}, 'There is no data set “ulms” here; did you mean "umls"? UMLS is shown instead.'),
         ({"data": "../../etc"}, "There is no data set “../../etc” here; UMLS is shown instead."),
         ({"relation": "is_a"}, "This data set has no relation “is_a”"),
+        ({"relation": "afects"}, 'This data set has no relation “afects”; did you mean "affects"?'),
         ({"entity": "enzymes"}, "UMLS has no entity “enzymes”"),
         ({"steps": "9"}, "The address asks for steps “9”; it can be 1 or 2."),
         ({"degrees": "all"}, "The address asks for degrees “all”; it can be least or exactly."),
@@ -127,6 +128,7 @@ def test_what_an_address_asks_for_in_vain_gets_one_sentence(query, sentence):
     app = screen(**query)
     assert len(app.warning) == 1 and sentence in app.warning[0].value.replace("\\", "")
     assert "**bold**" not in app.warning[0].value and ":material/bolt" not in app.warning[0].value
+    assert "?." not in app.warning[0].value and "?;" not in app.warning[0].value
     assert asked(app, "data") == "umls" and app.metric
 
 
