@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from dans_app import loading
-from dans_core import process
+from dans_app.server import loading
 from dans_core.config import Config
-from dans_core.drive import drive
 from dans_core.kg import KnowledgeGraph
-from dans_core.runs import RECORDED, Run
 from dans_core.training import Trainer
-from dans_core.writer import RunWriter
+from dans_lab.runs import process
+from dans_lab.runs.drive import drive
+from dans_lab.runs.run import RECORDED, Run
+from dans_lab.runs.writer import RunWriter
 
 LIMIT_BYTES = 3_000_000
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.report import Section, render, write
-from dans_core.errors import InputError
+from dans_data.errors import InputError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 

@@ -167,10 +167,10 @@ def _switches(bench: Bench, tell: Tell) -> None:
 
 
 def _map(bench: Bench, tell: Tell) -> None:
-    from dans_app import projection
+    from dans_app.server import projection
     from dans_core import KnowledgeGraph
-    from dans_core.frames import Frame
-    from dans_core.runs import list_runs
+    from dans_lab.runs.frames import Frame
+    from dans_lab.runs.run import list_runs
 
     page = bench.page
     times = []

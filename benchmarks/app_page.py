@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 CLOCK = (HERE / "clock.js").read_text(encoding="utf-8")
 
-HELPERS = {"UMAP": "dans_app.projection", "torch": "dans_app.inspecting"}
+HELPERS = {"UMAP": "dans_app.server.projection", "torch": "dans_app.server.inspecting"}
 
 RECORDED = "umls-complex-dans"
 
@@ -115,7 +115,7 @@ class Bench:
 
     def end_runs(self) -> None:
         """Stop the run that `begin` started, and wait until its process is gone."""
-        from dans_core.runs import list_runs
+        from dans_lab.runs.run import list_runs
 
         for run in list_runs(self.runs):
             if run.is_live:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dans_core import InputError, KnowledgeGraph
-from dans_core.datasets import DATA_DIR_VARIABLE
+from dans_data import DATA_DIR_VARIABLE
 
 TITLES = {"umls": "UMLS", "wn18rr": "WN18RR", "nell-995": "NELL-995"}
 # Up to so many train triplets a graph is small: everything is measured on it, the slowest peer too.

@@ -24,7 +24,7 @@ def one_thread() -> None:
     """Hold torch, and every process started from here on, to one thread, and do as a run of ours does."""
     for library in ("OMP", "MKL", "OPENBLAS"):
         os.environ[f"{library}_NUM_THREADS"] = "1"
-    from dans_core import process
+    from dans_lab.runs import process
 
     process.prepare(1)
 

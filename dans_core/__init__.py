@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dans_core.config import PRESETS, Config
-    from dans_core.errors import InputError
     from dans_core.inspection import inspect_triplet
     from dans_core.kg import KnowledgeGraph
     from dans_core.networks import load_weights
     from dans_core.ranking import evaluate, popularity_floor
     from dans_core.training import Diverged, Trainer
+    from dans_data.errors import InputError
 
 __version__ = "0.1.0"
 
@@ -29,7 +29,7 @@ _HOMES = {
     "PRESETS": "config",
     "Config": "config",
     "Diverged": "training",
-    "InputError": "errors",
+    "InputError": "dans_data.errors",
     "KnowledgeGraph": "kg",
     "Trainer": "training",
     "evaluate": "ranking",
@@ -55,7 +55,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(
+        importlib.import_module(home if "." in (home := _HOMES[name]) else f"{__name__}.{home}"), name
+    )
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,7 @@
 
 import sys
 
-from dans_core.cli import main
+from dans_lab.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from dans_core.errors import InputError
+from dans_data.errors import InputError
 
 # Samplers by what they read.
 _FILTERED = ("dans", "uniform", "popularity", "bernoulli", "self-adversarial", "kbgan")

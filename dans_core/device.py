@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dans_core.errors import InputError
+from dans_data.errors import InputError
 
 DEVICE_VARIABLE = "DANS_DEVICE"
 """What "auto" means where this is set in the environment."""

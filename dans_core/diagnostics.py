@@ -26,7 +26,7 @@ from dans_core.networks import Networks, borrowed
 from dans_core.products import linear
 from dans_core.samplers.dans import noise_scale
 from dans_core.samplers.uniform import draw_uniform
-from dans_core.studied import studied_entities, studied_triplets
+from dans_core.snapshot_sample import studied_entities, studied_triplets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,15 @@ sampler that has no GAN, the fields of the GAN are `None`.
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from dans_data.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -187,3 +194,41 @@ class Finished(Event):
 def to_dict(event: Event) -> dict[str, Any]:
     """The event as plain JSON values, its kind under `event`."""
     return {"event": event.kind, **dataclasses.asdict(event)}
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first complaint about a record, with its field."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]
+
+
+def read_events(path: Path, data: bytes, offset: int) -> list[Event]:
+    """The events in whole lines; `offset` is where they begin in the file.
+
+    Kinds of later versions are passed over. InputError says at which byte is something else.
+    """
+    readers = _readers()
+    found = []
+    for line in data.splitlines(keepends=True):
+        try:
+            reader = readers.get(json.loads(line, parse_constant=_not_json)["event"])
+            if reader is not None:
+                found.append(reader.validate_json(line, strict=True))
+        except ValidationError as error:
+            raise InputError(f"{path}, byte {offset}: {first_problem(error)}") from None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise InputError(f"{path}, byte {offset}: not an event") from None
+        offset += len(line)
+    return found
+
+
+@cache
+def _readers() -> dict[str, TypeAdapter[Event]]:
+    """For each kind of event what reads and checks its line."""
+    return {kind.kind: TypeAdapter(kind) for kind in Event.__subclasses__()}
+
+
+def _not_json(constant: str) -> None:
+    """Python would read NaN and Infinity, which no event holds."""
+    raise ValueError(constant)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from dans_core import datasets
-from dans_core.datasets import RECIPROCAL, SPLITS, Triplet
-from dans_core.errors import InputError
+import dans_data as datasets
+from dans_data import RECIPROCAL, SPLITS, Triplet
+from dans_data.errors import InputError
 
 if TYPE_CHECKING:
     import torch

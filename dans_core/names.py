@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dans_data.catalogue import DATASETS as DATASETS
+
 DECODERS = {"distmult": "DistMult", "complex": "ComplEx", "rotate": "RotatE"}
 
 SAMPLERS = {
@@ -36,13 +38,6 @@ SAMPLERS_ABOUT = {
 }
 """Each sampler in one sentence."""
 
-DATASETS = {
-    "umls": "UMLS",
-    "kinships": "Kinships",
-    "nations": "Nations",
-    "wn18rr": "WN18RR",
-    "nell-995": "NELL-995",
-}
 
 METRICS = {"mrr": "MRR", "hits_at_1": "H@1", "hits_at_3": "H@3", "hits_at_10": "H@10", "ndcg_at_5": "NDCG@5"}
 """The metrics of a ranking, in the order of every table."""

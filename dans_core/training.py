@@ -19,19 +19,18 @@ from dans_core import diagnostics
 from dans_core.batch import Batch
 from dans_core.config import Config
 from dans_core.device import choose, name_of, on_cpu
-from dans_core.errors import InputError
-from dans_core.events import Diagnostics, Event, Finished, Losses, Ranking, Snapshot, to_dict
+from dans_core.events import Diagnostics, Event, Finished, Losses, Ranking, Snapshot, read_events, to_dict
 from dans_core.health import Watch
 from dans_core.kg import KnowledgeGraph
 from dans_core.loss import base_loss
 from dans_core.model import Model, train_graph
 from dans_core.networks import Networks, random_sources
 from dans_core.ranking import evaluate
-from dans_core.records import read_events
 from dans_core.samplers import Sources, TrainFacts
 from dans_core.samplers.catalogue import SAMPLERS
 from dans_core.samplers.dans import Dans
 from dans_core.samplers.uniform import Uniform
+from dans_data.errors import InputError
 
 
 class Diverged(RuntimeError):

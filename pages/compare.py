@@ -3,27 +3,20 @@
 import pandas as pd
 import streamlit as st
 
-from dans_app import (
-    comparing,
-    curves,
-    exports,
-    graph,
-    inspecting,
-    jobs,
-    live,
-    loading,
-    map_data,
-    map_together,
-    map_view,
-    shell,
-    wanted,
-)
-from dans_app import rank_comparison as ranking
-from dans_app.address import Address
-from dans_app.comparing import SPLITS, WEIGHTS, Options, Runs
-from dans_app.snapshots import count, relation_label
-from dans_core.errors import InputError
+from dans_app.compare import chosen_runs as comparing
+from dans_app.compare import rank_comparison as ranking
+from dans_app.compare.chosen_runs import SPLITS, WEIGHTS, Options, Runs
+from dans_app.map import data as map_data
+from dans_app.map import together as map_together
+from dans_app.map import view as map_view
+from dans_app.server import graph, inspecting, jobs, loading
+from dans_app.server.relation_view import count, relation_label
+from dans_app.shared import curves, exports, shell
+from dans_app.shared import url_values as wanted
+from dans_app.shared.address import Address
+from dans_app.train import live
 from dans_core.kg import KnowledgeGraph
+from dans_data.errors import InputError
 
 TICK = 1.0
 ON_TEST = (

@@ -4,12 +4,17 @@ from functools import partial
 
 import streamlit as st
 
-from dans_app import data_known, data_sections, data_walk, graph, settings, shell, theme, upload
-from dans_app.address import Address
-from dans_app.data_known import Survey
-from dans_core import survey
-from dans_core.datasets import SPLITS, DatasetInfo, fetch, own
-from dans_core.errors import InputError
+from dans_app.data import known as data_known
+from dans_app.data import sections as data_sections
+from dans_app.data import upload_panel as upload
+from dans_app.data import walk as data_walk
+from dans_app.data.known import Survey
+from dans_app.server import graph
+from dans_app.shared import settings, shell, theme
+from dans_app.shared.address import Address
+from dans_data import SPLITS, DatasetInfo, fetch, own
+from dans_data.errors import InputError
+from dans_lab import survey
 
 PROBLEM = "data_problem"
 

@@ -5,16 +5,18 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from dans_app import diagnostics_figures as figures
-from dans_app import diagnostics_panels as panels
-from dans_app import diagnostics_words as words
-from dans_app import exports, jobs, live, shell, snapshots, wanted
-from dans_app.address import Address
-from dans_app.diagnostics_figures import Axis
-from dans_app.diagnostics_panels import Panel
-from dans_app.series import Story
+from dans_app.diagnostics import figures, panels, words
+from dans_app.diagnostics.figures import Axis
+from dans_app.diagnostics.panels import Panel
+from dans_app.server import jobs
+from dans_app.server import relation_view as snapshots
+from dans_app.shared import exports, shell
+from dans_app.shared import url_values as wanted
+from dans_app.shared.address import Address
+from dans_app.shared.run_curves import Story
+from dans_app.train import live
 from dans_core.events import Diagnostics
-from dans_core.runs import Run
+from dans_lab.runs.run import Run
 
 TICK = 2.0
 SCORES = {"score": "Score", "against": "Against the positive"}

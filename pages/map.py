@@ -5,15 +5,21 @@ import math
 import pandas as pd
 import streamlit as st
 
-from dans_app import exports, loading, map_data, map_view, map_words, name_search, shell, snapshots, wanted
-from dans_app.address import Address
-from dans_app.loading import Picture
-from dans_app.name_search import entity_search
-from dans_app.projection import TRUST_NEIGHBOURS
-from dans_app.snapshots import RelationView
-from dans_core.frames import Frame
+from dans_app.map import data as map_data
+from dans_app.map import view as map_view
+from dans_app.map import words as map_words
+from dans_app.server import loading
+from dans_app.server import relation_view as snapshots
+from dans_app.server.loading import Picture
+from dans_app.server.projection import TRUST_NEIGHBOURS
+from dans_app.server.relation_view import RelationView
+from dans_app.shared import exports, name_search, shell
+from dans_app.shared import url_values as wanted
+from dans_app.shared.address import Address
+from dans_app.shared.name_search import entity_search
 from dans_core.kg import KnowledgeGraph
-from dans_core.runs import Run
+from dans_lab.runs.frames import Frame
+from dans_lab.runs.run import Run
 
 KEY = "map"
 FROZEN = "map_frozen"

@@ -5,13 +5,19 @@ import os
 import pandas as pd
 import streamlit as st
 
-from dans_app import exports, live, run_actions, run_list, run_trash, shell, theme, wanted
-from dans_app.address import Address
-from dans_app.run_actions import PROBLEM, SELECTED
-from dans_app.run_list import Filter, count
-from dans_core import shelf, trash
-from dans_core.runs import runs_dir
-from dans_core.shelf import Look
+from dans_app.runs import actions as run_actions
+from dans_app.runs import table as run_list
+from dans_app.runs import trash as run_trash
+from dans_app.runs.actions import PROBLEM, SELECTED
+from dans_app.runs.table import Filter, count
+from dans_app.shared import exports, shell, theme
+from dans_app.shared import url_values as wanted
+from dans_app.shared.address import Address
+from dans_app.train import live
+from dans_lab.runs import folder as shelf
+from dans_lab.runs import trash
+from dans_lab.runs.folder import Look
+from dans_lab.runs.run import runs_dir
 
 CALM_TICK = 5.0
 LIVE_TICK = 2.0

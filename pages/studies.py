@@ -5,16 +5,20 @@ from functools import partial
 
 import streamlit as st
 
-from dans_app import exports, shell, study_choice, study_data, study_files, study_runs, study_table
-from dans_app import study_figures as figures
-from dans_app import study_words as words
-from dans_app.address import Address
-from dans_app.study_choice import ORDERS, SPLITS, Options, Places, Spot
-from dans_app.study_data import Listed, Listing, Loaded, View
-from dans_app.study_sections import MOST_COLUMNS, Drawn, calm, chart, learned, settings, stability
+from dans_app.shared import exports, shell
+from dans_app.shared.address import Address
+from dans_app.studies import choice as study_choice
+from dans_app.studies import data as study_data
+from dans_app.studies import figures, words
+from dans_app.studies import files as study_files
+from dans_app.studies import runs as study_runs
+from dans_app.studies import table as study_table
+from dans_app.studies.choice import ORDERS, SPLITS, Options, Places, Spot
+from dans_app.studies.data import Listed, Listing, Loaded, View
+from dans_app.studies.sections import MOST_COLUMNS, Drawn, calm, chart, learned, settings, stability
 from dans_core.names import METRICS
-from dans_core.study import tables
-from dans_core.study.findings import findings as findings_of
+from dans_lab.study import tables
+from dans_lab.study.findings import findings as findings_of
 
 TICK = 3.0
 TABLE = "studies_table"

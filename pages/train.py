@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dans_app import curves, graph, jobs, live, settings, shell, theme
-from dans_core import datasets
-from dans_core.errors import InputError
-from dans_core.runs import Run, find_twin, list_runs, recorded_runs, twin_config
+import dans_data as datasets
+from dans_app.server import graph, jobs
+from dans_app.shared import curves, settings, shell, theme
+from dans_app.train import live
+from dans_data.errors import InputError
+from dans_lab.runs.run import Run, find_twin, list_runs, recorded_runs, twin_config
 
 TWIN = "dans_show_twin"
 TICK = 0.5

@@ -7,25 +7,20 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dans_app import (
-    beside,
-    exports,
-    inspecting,
-    loading,
-    name_search,
-    shell,
-    snapshots,
-    triplet_asked,
-    triplet_details,
-    triplet_strip,
-    triplet_table,
-    wanted,
-)
-from dans_app.name_search import entity_search
-from dans_app.triplet_asked import Asked
-from dans_app.triplet_table import Lane, Shown
-from dans_app.wanted import Triplet
-from dans_core.runs import Run
+from dans_app.server import inspecting, loading
+from dans_app.server import relation_view as snapshots
+from dans_app.shared import exports, name_search, shell
+from dans_app.shared import other_runs as beside
+from dans_app.shared import url_values as wanted
+from dans_app.shared.name_search import entity_search
+from dans_app.shared.url_values import Triplet
+from dans_app.triplet import asked as triplet_asked
+from dans_app.triplet import details as triplet_details
+from dans_app.triplet import strip as triplet_strip
+from dans_app.triplet import table as triplet_table
+from dans_app.triplet.asked import Asked
+from dans_app.triplet.table import Lane, Shown
+from dans_lab.runs.run import Run
 
 FAKE_SIDES = {"tail": "Fake tails", "head": "Fake heads", "both": "Both"}
 OTHER_SIDES = {"tail": "Negative tails", "head": "Negative heads", "both": "Both"}

@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
-from dans_app import aside
-from dans_core.errors import InputError
+from dans_app.server import helper as aside
+from dans_data.errors import InputError
 
 
 def answer(request: aside.Arrays) -> aside.Arrays:

@@ -58,9 +58,11 @@ def _tell(graph: str | int, steps: int, settings: dict[str, Any]) -> dict[str, A
     import torch
 
     from benchmarks.timing import peak_memory
-    from dans_core import Trainer, budget, diagnostics, evaluate, process
+    from dans_core import Trainer, diagnostics, evaluate
     from dans_core.inspection import encode, inspect_triplet
     from dans_core.ranking import popularity_floor
+    from dans_lab.budget import estimates as budget
+    from dans_lab.runs import process
 
     process.prepare(1)
     kg = synthetic(graph) if isinstance(graph, int) else KnowledgeGraph.load(graph)

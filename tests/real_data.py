@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dans_core.datasets import DATA_DIR_VARIABLE, SPLITS
+from dans_data import DATA_DIR_VARIABLE, SPLITS
 
 # As the tests began: single tests take the variable away.
 _DATA_DIR = os.environ.get(DATA_DIR_VARIABLE)

@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.events import Snapshot
-from dans_core.runs import Run
-from dans_core.writer import RunWriter
+from dans_lab.runs.run import Run
+from dans_lab.runs.writer import RunWriter
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = 2
@@ -19,7 +19,7 @@ WARM_UP = 2
 
 def trained(root: Path, run_id: str, sampler: str = "dans", dataset: str = "nations", **more: object) -> Run:
     """A finished run of six epochs, two of them warm-up, with snapshots at 0, 3 and 6; `more` are settings."""
-    from dans_core.drive import drive
+    from dans_lab.runs.drive import drive
 
     small = {"epochs": 6, "dim": 16, "negatives": 8, "eval_every": 3, "snapshot_every": 3}
     config = Config(sampler=sampler, warmup_epochs=WARM_UP, **small, **more)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from dans_core.ranking import Metrics
-from dans_core.records import replace, to_json
-from dans_core.study.convergence import FIGURES
-from dans_core.study.folder import About, RunRecord, Study
-from dans_core.study.plan import Cell, Plan, parse_plan
+from dans_lab.runs.records import replace, to_json
+from dans_lab.study.convergence import FIGURES
+from dans_lab.study.folder import About, RunRecord, Study
+from dans_lab.study.plan import Cell, Plan, parse_plan
 
 FLOOR = {"mrr": 0.661, "hits_at_1": 0.506, "hits_at_3": 0.77, "hits_at_10": 0.91, "ndcg_at_5": 0.688}
 

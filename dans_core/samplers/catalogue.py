@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dans_core.samplers import Sampler
-from dans_core.samplers.bernoulli import Bernoulli
-from dans_core.samplers.cake_style import CakeStyle
+from dans_core.samplers.baselines.bernoulli import Bernoulli
+from dans_core.samplers.baselines.cake_style import CakeStyle
+from dans_core.samplers.baselines.kbgan import Kbgan
+from dans_core.samplers.baselines.mcns import Mcns
+from dans_core.samplers.baselines.nscaching import NSCaching
+from dans_core.samplers.baselines.one_vs_all import OneVsAll
+from dans_core.samplers.baselines.popularity import Popularity
+from dans_core.samplers.baselines.sans import Sans
+from dans_core.samplers.baselines.self_adversarial import SelfAdversarial
+from dans_core.samplers.baselines.smile_style import SmileStyle
 from dans_core.samplers.dans import Dans
-from dans_core.samplers.kbgan import Kbgan
-from dans_core.samplers.mcns import Mcns
-from dans_core.samplers.nscaching import NSCaching
-from dans_core.samplers.one_vs_all import OneVsAll
-from dans_core.samplers.popularity import Popularity
-from dans_core.samplers.sans import Sans
-from dans_core.samplers.self_adversarial import SelfAdversarial
-from dans_core.samplers.smile_style import SmileStyle
 from dans_core.samplers.uniform import Uniform
 
 SAMPLERS: dict[str, type[Sampler]] = {

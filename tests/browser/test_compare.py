@@ -9,7 +9,7 @@ import pytest
 
 from dans_core import KnowledgeGraph
 from dans_core.events import Losses
-from dans_core.writer import RunWriter
+from dans_lab.runs.writer import RunWriter
 from tests import small_run
 
 pytestmark = pytest.mark.browser

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dans_core.datasets import Dataset, own
+from dans_data import Dataset, own
 
 pytestmark = pytest.mark.browser
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dans_core import Config, KnowledgeGraph, Trainer
-from dans_core.drive import drive
 from dans_core.events import Diagnostics
-from dans_core.writer import RunWriter
+from dans_lab.runs.drive import drive
+from dans_lab.runs.writer import RunWriter
 
 pytestmark = pytest.mark.browser
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dans_app import theme
+from dans_app.shared import theme
 from dans_core import KnowledgeGraph
-from dans_core.writer import RunWriter
+from dans_lab.runs.writer import RunWriter
 from tests import small_run
 from tests.browser.conftest import Server, workers
 from tests.browser.server import processes
@@ -170,7 +170,7 @@ def test_a_deep_link_to_a_fresh_server_shows_pca_then_umap_and_no_one_there_mean
 def used(server: Server, runs: Path) -> float:
     """Seconds of processor time that the server and its process for projections have taken."""
     total = 0.0
-    for process in (server.pid, *processes("dans_app.projection", runs)):
+    for process in (server.pid, *processes("dans_app.server.projection", runs)):
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         total += (int(fields[11]) + int(fields[12])) / 100
     return total

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dans_core.config import Config
-from dans_core.runs import Run, list_runs
-from dans_core.shelf import read_about
-from dans_core.writer import RunWriter
+from dans_lab.runs.folder import read_about
+from dans_lab.runs.run import Run, list_runs
+from dans_lab.runs.writer import RunWriter
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dans_app import bookmarks
+from dans_app.shared import bookmarks
 from tests import small_run
 
 pytestmark = pytest.mark.browser

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dans_core.records import replace, to_json
-from dans_core.study.folder import RunRecord
-from dans_core.writer import RunWriter
+from dans_lab.runs.records import replace, to_json
+from dans_lab.runs.writer import RunWriter
+from dans_lab.study.folder import RunRecord
 from tests import small_run
 from tests.study_samples import EQUAL_TIME, small_plan, write_study
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dans_core.config import Config
-from dans_core.runs import Run, list_runs
+from dans_lab.runs.run import Run, list_runs
 from tests.browser.conftest import workers
 
 pytestmark = pytest.mark.browser

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dans_core import datasets
-from dans_core.datasets import SPLITS, own
-from dans_core.runs import list_runs
+import dans_data as datasets
+from dans_data import SPLITS, own
+from dans_lab.runs.run import list_runs
 
 pytestmark = pytest.mark.browser
 

@@ -1,0 +1,361 @@
+"""Diagnoses of a run in words and rows: verdicts, troubles and how long they lasted, and the table of all figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from dans_app.server.relation_view import count, share
+from dans_app.shared import theme
+from dans_core.config import Config
+from dans_core.events import QUANTILES, Diagnostics, HealthWarning, PathwayHealth, SampledHealth
+from dans_core.health import COLLAPSED_COSINE, COPIES, EASY, collapsed_nearest, most_false_negatives
+
+MARKS = {"G_E": ":orange[◆]", "G_R": ":blue[■]", "sampler": ":yellow[★]", "random": ":gray[✕]"}
+
+TROUBLES = {
+    "collapse": "Collapse",
+    "copies": "Copies",
+    "easier-than-random": "Easier than random",
+    "d-too-strong": "D too strong",
+    "d-too-weak": "D too weak",
+    "false-negatives": "False negatives",
+}
+"""The troubles that are watched for, in the order of the lanes."""
+
+_HARDER, _LIKE_RANDOM = 0.6, 0.4
+_FEW, _SOME = 0.1, 0.3
+
+
+def percent(part: float) -> str:
+    """ "31 %"; a share that is not quite nothing is never shown as nothing."""
+    return share(part, 1).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def pathways(found: Diagnostics) -> dict[str, PathwayHealth]:
+    """The health of each pathway by its name; empty without a GAN."""
+    return {name: health for name, health in (("G_E", found.g_e), ("G_R", found.g_r)) if health is not None}
+
+
+# --- verdicts --------------------------------------------------------------------------------------------------
+
+
+def verdicts(found: Diagnostics, sampler: str = "uniform") -> list[str]:
+    """A sentence or two in Markdown for each pathway; without a GAN on the sampler's own negatives, or random ones."""
+    known = percent(found.random_false_negatives)
+    if found.sampled is not None:
+        own = found.sampled
+        return [
+            f"{MARKS['sampler']} **{theme.own_negatives(sampler).name}**: its negatives are {_hardness(own)} and "
+            f"outscore the positive in {percent(own.outscores_positive)} of cases (random: "
+            f"{percent(found.random_outscores_positive)}). {percent(own.false_negatives)} are known facts, "
+            f"{_false_negatives(own, found)} ({known}){_consequence(own, found)}."
+        ]
+    if not (by_name := pathways(found)):
+        return [
+            f"{MARKS['random']} **Random negatives** outscore the positive in "
+            f"{percent(found.random_outscores_positive)} of cases, and {known} are known facts."
+        ]
+    return [
+        f"{MARKS[name]} **{name}** makes fakes that are {_hardness(health)} and outscore the positive in "
+        f"{percent(health.outscores_positive)} of cases (random: {percent(found.random_outscores_positive)}). "
+        f"{_diversity(health, found.num_entities)}; {_copies(health)}. "
+        f"{percent(health.false_negatives)} would be known facts, {_false_negatives(health, found)} ({known})."
+        for name, health in by_name.items()
+    ]
+
+
+def before(found: Diagnostics, config: Config) -> list[str]:
+    """What to know before the verdict: that the sampler had not begun, or that random negatives stand for its own."""
+    if config.sampler == "one-vs-all":
+        return ["To this run every other entity is a negative; random ones stand for them here."]
+    if not config.waits or found.epoch > config.warmup_epochs:
+        return []
+    lasts = f"Warm-up lasts to epoch {config.warmup_epochs:,}:"
+    if config.sampler == "dans":
+        return [f"{lasts} the GAN has learned nothing yet, and its fakes are chance."]
+    name = theme.own_negatives(config.sampler).name
+    return [f"{lasts} random negatives are trained on, and those below are what {name} would choose."]
+
+
+def _consequence(own: SampledHealth, found: Diagnostics) -> str:
+    too_many = own.false_negatives > most_false_negatives(found.random_false_negatives)
+    return ": the model is taught that so many true facts are false" if too_many else ""
+
+
+def _hardness(health: PathwayHealth | SampledHealth) -> str:
+    rate = health.outscores_random
+    if rate < EASY:
+        words = "**much easier than random negatives**"
+    elif rate < _LIKE_RANDOM:
+        words = "**easier than random negatives**"
+    else:
+        words = "about as hard as random negatives" if rate <= _HARDER else "**harder than random negatives**"
+    return f"{words} ({percent(rate)} outscore one)"
+
+
+def _diversity(health: PathwayHealth, num_entities: int | None) -> str:
+    nearest = count(health.distinct_nearest, "entity", "entities")
+    if num_entities is None:
+        return f"They fall nearest to {nearest}"
+    places = min(num_entities, health.conditions)
+    of_all = f"{health.distinct_nearest:,} of {num_entities:,} are nearest to any"
+    if health.distinct_nearest <= collapsed_nearest(num_entities, health.conditions):
+        return f"They have **collapsed** onto few entities ({of_all})"
+    if health.mean_cosine > COLLAPSED_COSINE:
+        return f"They have **collapsed** into one direction (mean cosine {health.mean_cosine:.2f})"
+    evenly = (health.effective_nearest or health.distinct_nearest) / places
+    if evenly < _FEW:
+        return f"They **crowd around few entities** ({of_all})"
+    return f"They {'spread over some entities' if evenly < _SOME else 'are diverse'} ({of_all})"
+
+
+def _copies(health: PathwayHealth) -> str:
+    if health.copy_spread < COPIES:
+        return "the draws for one condition are **copies**"
+    little = " little" if health.copy_spread < 5 * COPIES else ""
+    return f"the draws for one condition differ{little}"
+
+
+def _false_negatives(health: PathwayHealth | SampledHealth, found: Diagnostics) -> str:
+    rate, chance = health.false_negatives, found.random_false_negatives
+    if rate > most_false_negatives(chance):
+        return "**far more than random negatives**"
+    if rate > 1.25 * chance + 0.01:
+        return "more than random negatives"
+    return (
+        "fewer than random negatives" if rate < 0.8 * chance - 0.01 else "about as many as random negatives"
+    )
+
+
+def adaptivity(found: Diagnostics) -> list[str]:
+    """What FiLM and the condition do to the fakes of each pathway, a sentence or two each; empty where unmeasured."""
+    return [
+        f"{MARKS[name]} **{name}**: {words}"
+        for name, health in pathways(found).items()
+        if (words := " ".join(_adaptivity(name, health)))
+    ]
+
+
+def _adaptivity(name: str, health: PathwayHealth) -> Iterator[str]:
+    spread = {
+        "between heads": (health.between_heads, health.between_heads_neutral),
+        "between relations": (health.between_relations, health.between_relations_neutral),
+    }
+    known = {words: pair for words, pair in spread.items() if pair[0] is not None}
+    if name == "G_E":
+        known.pop("between relations", None)
+    if known:
+        now = " and ".join(f"{words} {with_film:.2g} times" for words, (with_film, _) in known.items())
+        yield f"its fakes differ {now} as much as entities do."
+        parts = [_without(words, *pair) for words, pair in known.items() if pair[1] is not None]
+        if parts:
+            yield f"Without FiLM, they would differ {' and '.join(parts)}."
+        if name == "G_E":
+            yield "It does not know the relation, so all relations of a head get the same fakes."
+
+
+def _without(words: str, with_film: float, neutral: float) -> str:
+    if with_film == 0:
+        return f"{words} {neutral:.2g} times as much as entities do"
+    return f"{words} {neutral / with_film:.2g} times as much"
+
+
+# --- troubles --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Span:
+    """A trouble from the epoch at which it began to the one at which it was over; `end` None: it is not."""
+
+    warning: HealthWarning
+    end: int | None
+
+    @property
+    def begin(self) -> int:
+        """The epoch at which it was first found."""
+        return self.warning.epoch
+
+    @property
+    def words(self) -> str:
+        """ "epochs 40 to 90", or "since epoch 40"."""
+        if self.end is None:
+            return f"since epoch {self.begin:,}"
+        return f"epochs {self.begin:,} to {self.end:,}"
+
+
+def spans(warnings: Sequence[HealthWarning]) -> list[Span]:
+    """Every trouble of a run, by the epoch at which it began."""
+    found: list[Span] = []
+    going: dict[tuple[str, str | None], int] = {}
+    for warning in warnings:
+        key = (warning.code, warning.pathway)
+        if warning.active and key not in going:
+            going[key] = len(found)
+            found.append(Span(warning, None))
+        elif not warning.active and key in going:
+            place = going.pop(key)
+            found[place] = Span(found[place].warning, warning.epoch)
+    return found
+
+
+def troubles(found: Sequence[Span]) -> list[list[Span]]:
+    """The spans of each trouble, newest first; a trouble of the same pathway is one, however often it came."""
+    groups: dict[tuple[str, str | None], list[Span]] = {}
+    for span in sorted(found, key=lambda span: span.begin, reverse=True):
+        groups.setdefault((span.warning.code, span.warning.pathway), []).append(span)
+    # What is wrong now stands before what was.
+    return sorted(groups.values(), key=lambda group: (group[0].end is not None, -group[0].begin))
+
+
+def title(warning: HealthWarning) -> str:
+    """ "Collapse, G_R"; a code of a later version stands for itself."""
+    name = TROUBLES.get(warning.code, warning.code)
+    return f"{name}, {warning.pathway}" if warning.pathway else name
+
+
+# --- tables ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One row of the table: how a figure is read from a pathway, of random negatives and of positives.
+
+    `of_own` reads it from the negatives that a sampler without a GAN chooses.
+    """
+
+    name: str
+    of_pathway: Callable[[PathwayHealth], float | None]
+    of_random: Callable[[Diagnostics], float | None] = lambda found: None
+    of_positive: Callable[[Diagnostics], float | None] = lambda found: None
+    form: Callable[[float], str] = "{:.2f}".format
+    of_own: Callable[[SampledHealth], float | None] = lambda own: None
+
+    def read(self, side: PathwayHealth | SampledHealth) -> float | None:
+        """The figure of a pathway, or of a sampler's own negatives."""
+        return self.of_own(side) if isinstance(side, SampledHealth) else self.of_pathway(side)
+
+
+def _at(values: Sequence[float] | None, place: int) -> float | None:
+    return None if values is None else values[place]
+
+
+def _part(below: int) -> str:
+    return "median" if below == 50 else f"{below} %"
+
+
+def _whole(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+MEASURES = [
+    Measure(
+        "outscores a random negative",
+        lambda side: side.outscores_random,
+        form=percent,
+        of_own=lambda own: own.outscores_random,
+    ),
+    Measure(
+        "outscores the positive",
+        lambda side: side.outscores_positive,
+        lambda found: found.random_outscores_positive,
+        form=percent,
+        of_own=lambda own: own.outscores_positive,
+    ),
+    Measure(
+        "nearest entity is a known fact",
+        lambda side: side.false_negatives,
+        lambda found: found.random_false_negatives,
+        form=percent,
+        of_own=lambda own: own.false_negatives,
+    ),
+    Measure(
+        "score, mean",
+        lambda side: side.mean_score,
+        lambda found: found.random_score,
+        lambda found: found.positive_score,
+        of_own=lambda own: own.mean_score,
+    ),
+    *(
+        Measure(
+            f"score, {_part(below)}",
+            lambda side, place=place: _at(side.scores, place),
+            lambda found, place=place: _at(found.random_scores, place),
+            lambda found, place=place: _at(found.positive_scores, place),
+            of_own=lambda own, place=place: _at(own.scores, place),
+        )
+        for place, below in enumerate(QUANTILES)
+    ),
+    *(
+        Measure(
+            f"against the positive, {_part(below)}",
+            lambda side, place=place: _at(side.hardness, place),
+            lambda found, place=place: _at(found.random_hardness, place),
+            form="{:+.2f}".format,
+            of_own=lambda own, place=place: _at(own.hardness, place),
+        )
+        for place, below in enumerate(QUANTILES)
+    ),
+    Measure("effective rank", lambda side: side.effective_rank, form="{:.1f}".format),
+    Measure("nearest entities, different", lambda side: side.distinct_nearest, form=_whole),
+    Measure("nearest entities, in even use", lambda side: side.effective_nearest, form="{:.1f}".format),
+    Measure("mean cosine of two fakes", lambda side: side.mean_cosine),
+    Measure("copy spread", lambda side: side.copy_spread, form="{:.3f}".format),
+    Measure("length against an entity", lambda side: side.scale),
+    Measure("between heads", lambda side: side.between_heads),
+    Measure("between heads, without FiLM", lambda side: side.between_heads_neutral),
+    Measure("between relations", lambda side: side.between_relations),
+    Measure("between relations, without FiLM", lambda side: side.between_relations_neutral),
+    Measure("conditions looked at", lambda side: side.conditions, form=_whole),
+]
+
+
+def _sides(found: Diagnostics, sampler: str) -> dict[str, PathwayHealth | SampledHealth]:
+    """The negatives that are not random: of each pathway by its name, or of the sampler by its title."""
+    own = {} if found.sampled is None else {theme.own_negatives(sampler).name: found.sampled}
+    return {**pathways(found), **own}
+
+
+def table(found: Diagnostics, sampler: str = "uniform") -> pd.DataFrame:
+    """All figures of one diagnosis as numbers: a row each, with a column for each source that the run has."""
+    sides = _sides(found, sampler)
+    rows = [
+        {
+            "figure": measure.name,
+            **{name: measure.read(side) for name, side in sides.items()},
+            "random": measure.of_random(found),
+            "positive": measure.of_positive(found),
+        }
+        for measure in MEASURES
+    ]
+    columns = ["figure", *sides, "random", "positive"]
+    return pd.DataFrame(rows, columns=columns).dropna(subset=columns[1:], how="all").reset_index(drop=True)
+
+
+def shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same table as text, each figure with its unit; empty where it means nothing."""
+    forms = {measure.name: measure.form for measure in MEASURES}
+    text = rows.copy()
+    for column in rows.columns[1:]:
+        text[column] = [
+            "" if pd.isna(value) else forms[name](float(value))
+            for name, value in zip(rows["figure"], rows[column], strict=True)
+        ]
+    return text
+
+
+def history(diagnoses: Sequence[Diagnostics], sampler: str = "uniform") -> pd.DataFrame:
+    """All figures of all diagnoses as numbers: a row for each epoch and source, a column for each figure."""
+    rows = []
+    for found in diagnoses:
+        sides = _sides(found, sampler)
+        sources = {
+            **{name: [measure.read(side) for measure in MEASURES] for name, side in sides.items()},
+            "random": [measure.of_random(found) for measure in MEASURES],
+            "positive": [measure.of_positive(found) for measure in MEASURES],
+        }
+        rows += [[found.epoch, source, *values] for source, values in sources.items()]
+    names = ["epoch", "source", *(measure.name for measure in MEASURES)]
+    return pd.DataFrame(rows, columns=names).dropna(axis=1, how="all")

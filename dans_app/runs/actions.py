@@ -1,0 +1,212 @@
+"""What the Runs screen offers for the runs that are selected: open, continue, repeat, name, compare, delete."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+import dans_data as datasets
+from dans_app.compare import chosen_runs as comparing
+from dans_app.runs import table as run_list
+from dans_app.server import jobs
+from dans_app.shared import settings, shell
+from dans_app.train import live
+from dans_data.errors import InputError
+from dans_lab.export import run_export as export
+from dans_lab.runs import folder as shelf
+from dans_lab.runs import trash
+from dans_lab.runs.folder import Entry
+
+SELECTED = "runs_selected"
+"""Session key: ids of the runs that are selected in the table."""
+
+PROBLEM = "runs_problem"
+"""Session key: a refusal that is still to be said."""
+
+TICK = 2.0
+"""Seconds between two looks at a run that is under way."""
+
+CAN_GO_ON = ("stopped", "interrupted", "paused")
+
+
+def attempt(action: Callable[..., object], *args: Any) -> None:
+    """For callbacks: do it, and keep a refusal for the page, where it is said once."""
+    try:
+        action(*args)
+    except InputError as error:
+        st.session_state[PROBLEM] = str(error)
+
+
+def show(entries: Sequence[Entry]) -> None:
+    """What can be done with these runs; nothing for none."""
+    if not entries:
+        return
+    with st.container(border=True):
+        _one(entries[0]) if len(entries) == 1 else _several(entries)
+
+
+def _one(entry: Entry) -> None:
+    """Everything about a single run."""
+    run, status = entry.run, entry.status
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(shell.plain(entry.about.name or entry.id), anchor=False, width="content")
+        if entry.recorded:
+            st.badge("Recorded run", icon=":material/inventory_2:", color="gray")
+
+    @st.fragment(run_every=TICK if status.live else None)
+    def progress() -> None:
+        with shell.told("This run cannot be read"):
+            st.markdown(live.sentence(jobs.pool().status(run), run.config))
+
+    progress()
+    made = run_list.created(run)
+    exact = run_list.exactly(made, run_list.zone_of(st.context.timezone))
+    st.caption(f"{shell.plain(entry.id)} · made {run_list.ago(made)}, {exact}")
+    _buttons(entry)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _name_and_note(entry)
+    with right:
+        st.markdown("**The same run in a terminal**")
+        st.code(export.command(run), language="bash", wrap_lines=True)
+        st.download_button(
+            "Download its settings",
+            lambda: export.config_json(run),
+            file_name=f"{entry.id}.json",
+            mime="application/json",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+            help="All settings, the data set and the versions used, as JSON.",
+        )
+
+
+def _buttons(entry: Entry) -> None:
+    """Where to look at a run, and what to do with it."""
+    run, status = entry.run, entry.status
+    titles = {page.title for page in shell.pages()}
+    with st.container(horizontal=True, gap="small"):
+        if st.button(
+            "Open", icon=":material/show_chart:", type="primary", help="Its curves, on the Train page."
+        ):
+            _leave("Train", run=entry.id)
+        for title, icon in (
+            ("Map", ":material/scatter_plot:"),
+            ("Triplet", ":material/conversion_path:"),
+            ("Diagnostics", ":material/monitor_heart:"),
+        ):
+            if title in titles and st.button(title, icon=icon):
+                _leave(title, run=entry.id)
+        if status.live:
+            st.button("Stop", icon=":material/stop:", on_click=attempt, args=(run.request, None, True))
+        elif status.state in CAN_GO_ON and not entry.recorded:
+            st.button(
+                "Continue",
+                icon=":material/play_arrow:",
+                on_click=attempt,
+                args=(jobs.pool().resume, run),
+                help="Goes on from its last checkpoint.",
+            )
+        known = [info.name for info in datasets.available() if info.here and not info.problem]
+        named = run.meta.source in known
+        if st.button(
+            "Repeat with changes",
+            icon=":material/tune:",
+            disabled=not named,
+            help="Opens the form of a new run with the settings of this one."
+            if named
+            else "Its data came from a file or folder, and the form knows data sets by name. Use the command below.",
+        ):
+            _leave("Train", run=entry.id, **settings.use_run(run.config, run.meta.source))
+        _delete_button([entry])
+
+
+def _delete_button(entries: Sequence[Entry]) -> None:
+    recorded = any(entry.recorded for entry in entries)
+    st.button(
+        "Delete",
+        icon=":material/delete:",
+        disabled=recorded,
+        on_click=attempt,
+        args=(_delete, [entry.id for entry in entries]),
+        help="A recorded run came with the app and cannot be deleted."
+        if recorded
+        else "Moves to the trash. It can be undone.",
+    )
+
+
+def _name_and_note(entry: Entry) -> None:
+    """The form in which a person says what the run is."""
+    if entry.recorded:
+        st.caption("A recorded run came with the app: it can be read, but not renamed or deleted.")
+        return
+    try:
+        shelf.read_about(entry.run)
+    except InputError as error:
+        st.warning(f"{shell.plain(str(error), 300)}. Saving writes it anew.", icon=":material/warning:")
+    with st.form(f"runs_about_{entry.id}", border=False):
+        st.text_input(
+            "Name",
+            entry.about.name,
+            key=_form_key("name", entry),
+            max_chars=shelf.NAME_LENGTH,
+            placeholder=entry.id,
+            help="Stands in every list of runs. It changes neither the id nor the folder.",
+        )
+        st.text_area(
+            "Note",
+            entry.about.note,
+            key=_form_key("note", entry),
+            max_chars=shelf.NOTE_LENGTH,
+            placeholder="What you tried, and what came of it",
+            height=90,
+        )
+        st.form_submit_button("Save", icon=":material/save:", on_click=attempt, args=(_describe, entry))
+
+
+def _several(entries: Sequence[Entry]) -> None:
+    """What can be done with more than one run."""
+    names = ", ".join(run_list.called(entry.id, entry.about.name) for entry in entries[:6])
+    more = f" and {len(entries) - 6} more" if len(entries) > 6 else ""
+    st.markdown(f"**{len(entries)} runs selected:** {names}{more}")
+    with st.container(horizontal=True, gap="small"):
+        if "Compare" in {page.title for page in shell.pages()} and st.button(
+            "Compare",
+            icon=":material/compare_arrows:",
+            type="primary",
+            disabled=len(entries) > comparing.MOST,
+            help=f"What differs, and who ranks better; at most {comparing.MOST} runs.",
+        ):
+            _leave("Compare", runs=",".join(entry.id for entry in entries))
+        _delete_button(entries)
+
+
+def _leave(title: str, **query: str) -> None:
+    """Go to another screen."""
+    if "run" in query:
+        shell.select(query["run"])
+    st.switch_page(next(page for page in shell.pages() if page.title == title), query_params=query)
+
+
+def _delete(run_ids: Sequence[str]) -> None:
+    """To the trash, and out of the selection."""
+    trash.delete(run_ids)
+    st.session_state[SELECTED] = []
+    if st.session_state.get(shell.PICKED) in run_ids:
+        # Else the other screens would say that they cannot find it.
+        del st.session_state[shell.PICKED]
+
+
+def _describe(entry: Entry) -> None:
+    """Keep what the form says of this run."""
+    shelf.write_about(
+        entry.run, st.session_state[_form_key("name", entry)], st.session_state[_form_key("note", entry)]
+    )
+
+
+def _form_key(part: str, entry: Entry) -> str:
+    """Another key once another text is kept, so that the form never shows an older one."""
+    return f"runs_{part}_{entry.id}_{zlib.crc32(repr(entry.about).encode()):x}"

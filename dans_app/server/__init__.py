@@ -1,0 +1,1 @@
+"""What the server does for all screens: training jobs, helper processes, caches."""

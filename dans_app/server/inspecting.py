@@ -1,0 +1,200 @@
+"""Inspections of the networks of a run, made by a process of its own, `python -m dans_app.server.inspecting`.
+
+It holds torch, whose import alone would hold up every click on the server for seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal, cast
+from weakref import WeakValueDictionary
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+from dans_app.server import helper as aside
+from dans_core.kg import KnowledgeGraph
+from dans_data.errors import InputError
+from dans_lab.runs.run import Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dans_core.config import Config
+    from dans_core.inspection import Arithmetic, Inspection, Row
+    from dans_core.networks import Networks
+
+Which = Literal["best", "last"]
+
+_PROCESS = aside.Aside("dans_app.server.inspecting")
+
+
+def warm_up() -> None:
+    """Have the process import torch, so that the first inspection need not wait for it. Takes seconds."""
+    _PROCESS.ask()
+
+
+def checkpoints(run: Run) -> list[Which]:
+    """Which weights the run has so far, best first."""
+    names: tuple[Which, ...] = ("best", "last")
+    return [name for name in names if (run.path / f"{name}.pt").is_file()]
+
+
+def inspect(
+    run: Run, kg: KnowledgeGraph, which: Which, query: tuple[int, int, int], draws: int, seed: int
+) -> tuple[Inspection, int]:
+    """The negatives for the tail of a query (reciprocals too), and the epoch of the weights.
+
+    Raises InputError where there is no checkpoint, or one that does not fit the data set.
+    """
+    answer = _ask(run, kg, which, ask="inspect", query=query, draws=draws, seed=seed)
+    # With the attributes of an Inspection, whose own module imports torch.
+    found = json.loads(str(answer["inspection"]), object_hook=lambda fields: SimpleNamespace(**fields))
+    return cast("Inspection", found), int(answer["epoch"])
+
+
+def explain(
+    run: Run, kg: KnowledgeGraph, which: Which, query: tuple[int, int, int], draws: int, seed: int, row: Row
+) -> Arithmetic:
+    """How the scores of the positive and of one negative of `inspect` add up; raises as it does."""
+    answer = _ask(
+        run, kg, which, ask="explain", query=query, draws=draws, seed=seed, source=row.source, draw=row.draw
+    )
+    return cast("Arithmetic", SimpleNamespace(**answer))
+
+
+def ranks(run: Run, kg: KnowledgeGraph, which: Which, split: str) -> npt.NDArray[np.float64]:
+    """The filtered ranks of a split, shape (n, 2): of triplet i, the rank of its tail and its head; raises as above."""
+    return _ask(run, kg, which, ask="ranks", split=split)["ranks"]
+
+
+def floor_ranks(run: Run, kg: KnowledgeGraph, which: Which, split: str) -> npt.NDArray[np.float64]:
+    """The same by the popularity floor of the run's data set; raises as above."""
+    return _ask(run, kg, which, ask="floor", split=split)["ranks"]
+
+
+def _ask(run: Run, kg: KnowledgeGraph, which: Which, **request: Any) -> aside.Arrays:
+    """What the process answers about weights of a run, kept until they change."""
+    stat = (run.path / f"{which}.pt").stat() if which in checkpoints(run) else None
+    stamp = (stat.st_mtime_ns, stat.st_size) if stat else (0, 0)
+    return _answered(str(run.path.resolve()), which, stamp, kg.hash, **request)
+
+
+@st.cache_resource(max_entries=256, show_spinner="Loading the networks of this run …")
+def _answered(
+    path: str, which: Which, stamp: tuple[int, int], graph_hash: str, **request: Any
+) -> aside.Arrays:
+    try:
+        return _PROCESS.ask(path=path, which=which, stamp=stamp, hash=graph_hash, **request)
+    except RuntimeError as error:
+        raise InputError(f"its networks cannot be used ({error})") from None
+
+
+# --- in the process --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """Weights of a run and what they are used with; `entities` are the encoder's outputs, (N, dim)."""
+
+    networks: Networks
+    epoch: int
+    kg: KnowledgeGraph
+    config: Config
+    entities: Tensor
+
+
+def _answer(request: aside.Arrays) -> aside.Arrays:
+    if not request:
+        # Torch comes with them, and takes seconds.
+        for module in ("inspection", "networks", "ranking"):
+            importlib.import_module(f"dans_core.{module}")
+        return {}
+    stamp = tuple(request["stamp"].tolist())
+    loaded = _load(str(request["path"]), str(request["which"]), stamp, str(request["hash"]))
+    return _ANSWERS[str(request["ask"])](loaded, request)
+
+
+def _inspect(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
+    from dans_core.inspection import inspect_triplet
+
+    seen = inspect_triplet(
+        loaded.networks,
+        loaded.kg,
+        loaded.config,
+        *request["query"].tolist(),
+        draws=int(request["draws"]),
+        seed=int(request["seed"]),
+        entities=loaded.entities,
+    )
+    return {"inspection": np.array(json.dumps(dataclasses.asdict(seen))), "epoch": np.array(loaded.epoch)}
+
+
+def _explain(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
+    from dans_core.inspection import explain_score
+
+    found = explain_score(
+        loaded.networks,
+        loaded.kg,
+        loaded.config,
+        *request["query"].tolist(),
+        source=str(request["source"]),
+        draw=int(request["draw"]),
+        draws=int(request["draws"]),
+        seed=int(request["seed"]),
+        entities=loaded.entities,
+    )
+    return {name: np.asarray(value) for name, value in vars(found).items()}
+
+
+def _rank(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
+    from dans_core.ranking import evaluate
+
+    return {"ranks": evaluate(loaded.networks.model, loaded.kg, str(request["split"])).ranks.numpy()}
+
+
+def _floor(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
+    from dans_core.ranking import popularity_floor
+
+    return {"ranks": popularity_floor(loaded.kg, str(request["split"])).ranks.numpy()}
+
+
+_ANSWERS: dict[str, Callable[[_Loaded, aside.Arrays], aside.Arrays]] = {
+    "inspect": _inspect,
+    "explain": _explain,
+    "ranks": _rank,
+    "floor": _floor,
+}
+
+# Runs on the same data share it.
+_graphs: WeakValueDictionary[str, KnowledgeGraph] = WeakValueDictionary()
+
+
+@lru_cache(maxsize=6)
+def _load(path: str, which: Which, stamp: tuple[int, int], graph_hash: str) -> _Loaded:
+    """A run's weights with its graph; `stamp` (time, size) and `graph_hash` renew a kept answer."""
+    from dans_core.inspection import encode
+    from dans_core.networks import load_weights
+
+    run = Run(Path(path))
+    kg = _graphs.get(graph_hash) or run.load_kg()
+    _graphs[kg.hash] = kg
+    state = run.load_checkpoint(which)
+    epoch = state["progress"]["epoch"] if which == "last" else state["epoch"]
+    networks = load_weights(state, kg, run.config)
+    return _Loaded(networks, int(epoch), kg, run.config, encode(networks, kg))
+
+
+if __name__ == "__main__":
+    from dans_lab.runs import process
+
+    process.prepare()
+    aside.serve(_answer)

@@ -1,0 +1,245 @@
+"""Starting, resuming and costing runs from the app; training itself happens in workers, processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from dans_app.server import graph
+from dans_core.config import Config
+from dans_core.names import bytes_in_words as bytes_in_words
+from dans_core.names import epoch_in_words as epoch_in_words
+from dans_core.names import seconds_in_words as seconds_in_words
+from dans_data.errors import InputError
+from dans_lab.budget import estimates as budget
+from dans_lab.budget.estimates import Sizes, predict
+from dans_lab.runs.records import Status
+from dans_lab.runs.run import Run, list_runs, new_id, runs_dir
+from dans_lab.runs.writer import RunWriter
+
+ROOT = Path(__file__).resolve().parents[2]
+
+FIRST_SCREEN = 1.5
+"""Seconds before a worker is made ready: its imports take a core, which the browser needs for the first screen."""
+
+FIRST_EPOCHS = 1.0
+"""Seconds after a start before the next worker is made ready, which would slow down the first losses of the run."""
+
+_CALIBRATED_BY = 5
+"""Finished runs at most that say how fast this machine is."""
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Pool:
+    """Keeps one worker warm (imports done, data read, waiting for a job) and hands it runs.
+
+    A worker that got a run belongs to that run: it lives in a session of its own and outlives the app. An idle
+    one ends when its standard input does, which is when the app ends.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._idle: subprocess.Popen[bytes] | None = None
+        self._working: list[subprocess.Popen[bytes]] = []
+        self._resuming: dict[str, subprocess.Popen[bytes]] = {}
+        self._timer: threading.Timer | None = None
+        self._not_before = time.monotonic() + FIRST_SCREEN
+        self._likely = ""
+
+    def warm(self, dataset: str) -> None:
+        """See to it that before long a worker waits for a run on `dataset`. Returns at once.
+
+        A worker that waits for another data set stays: it reads the right one in a moment.
+        """
+        with self._turn:
+            self._likely = dataset
+            if self._timer is None and (self._idle is None or self._idle.poll() is not None):
+                self._timer = threading.Timer(max(0.0, self._not_before - time.monotonic()), self._warm_now)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _warm_now(self) -> None:
+        with self._turn:
+            self._timer = None
+            early = self._not_before > time.monotonic()
+            if not early:
+                self._worker()
+        if early:
+            self.warm(self._likely)
+
+    def start(self, config: Config, dataset: str) -> Run:
+        """Create a run and train it.
+
+        Raises
+        ------
+        InputError
+            for a data set that cannot be read, too little memory, a full house, or a folder that cannot be written.
+        """
+        kg = graph.load(dataset)
+        check_memory(config, dataset)
+        with self._turn:
+            self._check_room()
+            with RunWriter.create(
+                runs_dir(), new_id(config, kg.name), config, kg.name, kg.hash, dataset
+            ) as writer:
+                run = writer.run
+            self._likely = dataset
+            self._hand_over(run, resume=False)
+        return run
+
+    def resume(self, run: Run) -> None:
+        """Go on with a run that was stopped, interrupted, or paused for so long that its worker left.
+
+        Raises
+        ------
+        InputError
+            for a full house, or a run that cannot go on.
+        """
+        with self._turn:
+            if run.is_live:
+                return
+            self._check_room()
+            RunWriter.requeue(run.path)
+            self._resuming[run.id] = self._hand_over(run, resume=True)
+
+    def status(self, run: Run) -> Status:
+        """Its status; "queued" also while a worker is about to go on with it, of which the run knows nothing yet."""
+        status = run.status
+        worker = self._resuming.get(run.id)
+        if worker is None:
+            return status
+        if status.live or worker.poll() is not None:
+            self._resuming.pop(run.id, None)
+            return run.status
+        return status.model_copy(update={"state": "queued"})
+
+    def close(self) -> None:
+        """Let the waiting worker go; runs go on."""
+        with self._turn:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if self._idle is not None:
+                assert self._idle.stdin is not None
+                self._idle.stdin.close()
+                self._idle = None
+
+    def _check_room(self) -> None:
+        busy = [run for run in list_runs() if (status := run.status).live or status.state == "queued"]
+        if len(busy) >= CORES:
+            runs = "1 run is" if len(busy) == 1 else f"{len(busy)} runs are"
+            cores = "1 core" if CORES == 1 else f"{CORES} cores"
+            names = " or ".join(run.id for run in busy[:4]) + (" or another" if len(busy) > 4 else "")
+            raise InputError(
+                f"{runs} under way and this machine has {cores}, one for each run; wait for {names} to end, or stop it"
+            )
+
+    def _hand_over(self, run: Run, resume: bool) -> subprocess.Popen[bytes]:
+        """Give the run to the waiting worker; to a new one where that has died."""
+        job = json.dumps({"run_dir": str(run.path.resolve()), "resume": resume}) + "\n"
+        for _ in range(2):
+            worker = self._worker()
+            assert worker.stdin is not None
+            try:
+                worker.stdin.write(job.encode())
+                worker.stdin.close()
+            except OSError:
+                worker.wait()
+                continue
+            self._working.append(worker)
+            self._idle = None
+            self._not_before = time.monotonic() + FIRST_EPOCHS
+            return worker
+        raise InputError(f"no training process could be started; its last words are in {_log_file()}")
+
+    def _worker(self) -> subprocess.Popen[bytes]:
+        # Asking each for its exit code lets the system forget those that ended.
+        self._working = [worker for worker in self._working if worker.poll() is None]
+        if self._idle is None or self._idle.poll() is not None:
+            log = _log_file()
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("ab") as words:
+                self._idle = subprocess.Popen(
+                    [sys.executable, "-m", "dans_lab.runs.worker", *([self._likely] if self._likely else [])],
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=words,
+                    stderr=words,
+                    # Else Ctrl-C on the server would reach every run.
+                    start_new_session=True,
+                )
+        return self._idle
+
+
+@st.cache_resource(show_spinner=False)
+def pool() -> Pool:
+    """The one pool of this server."""
+    return Pool()
+
+
+def _log_file() -> Path:
+    """What workers say before they have a run."""
+    return runs_dir() / ".cache" / "workers.log"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run will take: seconds of training, bytes on disk, and bytes of memory at its peak.
+
+    `measured` says whether the seconds rest on runs of the same kind (data set, decoder, sampler) of this machine.
+    """
+
+    seconds: float
+    epoch_seconds: float
+    bytes: int
+    memory: int
+    measured: bool
+
+    def __str__(self) -> str:
+        return f"{seconds_in_words(self.seconds)} and {bytes_in_words(self.bytes)}"
+
+
+def estimate(config: Config, dataset: str, runs: list[Run] | None = None) -> Cost:
+    """What a run will take, before it starts.
+
+    The time is the formula of `budget.predict`, times how much slower or faster finished runs (None: those of the runs
+    folder) of the same kind were than the formula says; of any kind, where there is none of the same.
+
+    Raises InputError for a data set that cannot be read.
+    """
+    kg = graph.load(dataset)
+    size = Sizes.of(kg)
+    finished = [
+        run
+        for run in (list_runs() if runs is None else runs)
+        if not run.recorded and run.stored_status.state == "finished"
+    ]
+    kind = kg.hash, config.decoder, config.sampler
+    same = [run for run in finished if (run.meta.hash, run.config.decoder, run.config.sampler) == kind]
+    factors: list[float] = []
+    for run in same or finished:
+        of_run = size if run.meta.hash == kg.hash else graph.sizes(run.meta.source)
+        if of_run is not None:
+            factors.append(run.stored_status.seconds / predict(run.config, of_run).run_seconds)
+        if len(factors) == _CALIBRATED_BY:
+            break
+    need = predict(config, size, statistics.median(factors) if factors else 1.0)
+    return Cost(need.run_seconds, need.epoch_seconds, need.disk_bytes, need.memory_bytes, bool(same))
+
+
+def check_memory(config: Config, dataset: str) -> str | None:
+    """A warning where a run nearly fills the memory that is free, else None.
+
+    Raises InputError where it needs more, or for a data set that cannot be read.
+    """
+    return budget.check(config, Sizes.of(graph.load(dataset)), lambda name: Config.model_fields[name].title)

@@ -1,0 +1,317 @@
+"""What the screens have loaded: graphs, snapshots, views and pictures, kept by the server between clicks."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from threadpoolctl import threadpool_limits
+
+from dans_app.server import inspecting, projection
+from dans_app.server import relation_view as snapshots
+from dans_app.server.graph import refuse_download
+from dans_app.server.projection import Method, Projection
+from dans_app.server.projector import Job, Projector
+from dans_app.server.relation_view import RelationView
+from dans_core.kg import KnowledgeGraph
+from dans_data.errors import InputError
+from dans_lab.runs.frames import Frame
+from dans_lab.runs.run import Run, runs_dir
+
+IMPORT_DELAY = 5.0
+"""Seconds before the server imports what draws the other screens: first its own is painted."""
+
+WARM_UP_DELAY = 20.0
+"""Seconds before UMAP compiles: first the screen is painted, and a run started at once gets the core."""
+
+MOST_SNAPSHOTS = 40
+"""Snapshots of a run in one map."""
+
+MOST_NUMBERS = 64_000_000
+"""Numbers of all its snapshots held in memory for a map, 4 bytes each."""
+
+MOST_PLACES = 80_000
+"""Points of all snapshots in the map of a large graph, each of which holds a sample; UMAP places them in a minute."""
+
+_PICTURES = 64
+"""Pictures kept in memory, of all runs; one of UMLS with 13 snapshots takes 200 kB."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The projection to show now, and what is to be said about it.
+
+    `series` holds all epochs of the map in one space. `single` is the chosen epoch by the method that was asked for,
+    where that is not (yet) there for all: it has a space of its own. `waiting` are those still being made; `problem`
+    says why one could not be.
+    """
+
+    series: Projection
+    single: Projection | None = None
+    waiting: tuple[Job, ...] = ()
+    problem: str | None = None
+
+
+@st.cache_resource(show_spinner=False)
+def prepare() -> None:
+    """Have ready, before long, what the other screens need. Returns at once; calling it again does nothing."""
+    # While a run trains, numpy's second thread waits for a core that is taken: a PCA takes 3 ms with one, 145 with two.
+    threadpool_limits(1)
+    threading.Thread(target=_prepare, args=(projector(),), name="prepare", daemon=True).start()
+
+
+def _prepare(umap: Projector) -> None:
+    time.sleep(IMPORT_DELAY)
+    for module in (
+        "data.sections",
+        "data.walk",
+        "map.view",
+        "map.words",
+        "triplet.details",
+        "diagnostics.figures",
+        "compare.rank_comparison",
+        "runs.table",
+    ):
+        importlib.import_module(f"dans_app.{module}")
+    umap.wait_until_warm()
+    # A broken install is told by the page that needs it.
+    with contextlib.suppress(Exception):
+        inspecting.warm_up()
+
+
+@st.cache_resource(show_spinner=False)
+def projector() -> Projector:
+    """The server's one queue for UMAP. First asked for, it waits a little and then has UMAP imported and compiled."""
+    worker = Projector()
+    worker.warm_up(after=WARM_UP_DELAY)
+    return worker
+
+
+def graph(run: Run) -> KnowledgeGraph:
+    """The data set of a run. Raises InputError where it is gone or no longer the one the run was trained on."""
+    return _graph(run.meta.source, run.meta.hash, run)
+
+
+def frame(run: Run, epoch: int, kg: KnowledgeGraph) -> Frame:
+    """One snapshot, read and checked. Raises InputError where the file is gone or damaged."""
+    path = run.path / "snapshots" / f"{epoch:06d}.npz"
+    return _frame(str(run.path), epoch, _stamp(path), kg.hash, kg)
+
+
+def view(run: Run, epochs: Sequence[int], kg: KnowledgeGraph, relation: int) -> RelationView:
+    """What the map shows of one relation (id below 2|R|) at these snapshots."""
+    stamps = tuple(_stamp(run.path / "snapshots" / f"{epoch:06d}.npz") for epoch in epochs)
+    return _view(str(run.path), tuple(epochs), stamps, kg.hash, relation, run, kg)
+
+
+def shown_epochs(epochs: Sequence[int], size: int, dim: int, whole: bool = False) -> list[int]:
+    """Those snapshots of a run that its map holds: all, or evenly some and the newest, so that they fit in memory.
+
+    Every second, fourth, eighth …, so that those on the map stay there for long while a run adds to them. `whole` says
+    that all points of each are placed, however many they are.
+    """
+    most = max(2, min(MOST_SNAPSHOTS, MOST_NUMBERS // (size * dim)))
+    if whole:
+        most = max(2, min(most, MOST_PLACES // size))
+    step = 1
+    while len(epochs[:-1:step]) + 1 > most:
+        step *= 2
+    return [*epochs[:-1:step], *epochs[-1:]]
+
+
+def all_shown_epochs(run: Run, kg: KnowledgeGraph) -> list[int]:
+    """Those snapshots of a run that its map holds; none where it has none."""
+    epochs = [epoch for epoch, _ in run.snapshots()]
+    if not epochs:
+        return []
+    last = frame(run, epochs[-1], kg)
+    return shown_epochs(epochs, last.size, last.entities.shape[1], last.is_sample)
+
+
+def frames(run: Run, epochs: Sequence[int], kg: KnowledgeGraph) -> list[Frame]:
+    """These snapshots. Raises InputError where one is gone, damaged, or of other queries than the last one."""
+    found = [frame(run, epoch, kg) for epoch in epochs]
+    for each in found:
+        if each.size != found[-1].size or not np.array_equal(each.queries, found[-1].queries):
+            raise InputError(f"its snapshots of epochs {each.epoch} and {found[-1].epoch} hold other queries")
+    return found
+
+
+def picture(
+    run: Run, epochs: Sequence[int], epoch: int, kg: KnowledgeGraph, method: Method, focus: projection.Rows
+) -> Picture:
+    """The places of everything in these snapshots: by the method asked for when it is there, else by PCA at once.
+
+    `focus` are rows that have to be in the picture; they matter only where there are too many points for all. A sample
+    of a large graph is placed whole, so that one picture serves all relations.
+    """
+    shown = frames(run, epochs, kg)
+    limit = min(projection.LARGEST, projection.LARGEST_JOINT // len(epochs))
+    limit = shown[-1].size if shown[-1].is_sample else limit
+    rows = projection.sample_rows(shown[-1].size, focus, limit)
+    contents = [_content_of(run, number) for number in epochs]
+    pca = _pca(run, epochs, kg, rows, contents)
+    if method == "pca" or len(rows) < projection.SMALLEST:
+        return Picture(pca)
+    at = list(epochs).index(epoch)
+    wanted = [_Fit(run, method, epochs[at : at + 1], rows, contents[at : at + 1], pca, shown[at : at + 1])]
+    # While a run goes on, each new snapshot would have all of them fitted again.
+    if method == "umap" and not run.is_live:
+        wanted.append(_Fit(run, "umap", epochs, rows, contents, pca, shown))
+        if isinstance(joint := wanted[-1].found(), Projection):
+            return Picture(joint)
+    answers = [fit.found() for fit in wanted]
+    missing = [fit for fit, answer in zip(wanted, answers, strict=True) if answer is None]
+    # The chosen epoch comes first: it takes a second, and is what the person looks at.
+    projector().submit(*((fit.job, fit.compute) for fit in missing))
+    return Picture(
+        pca,
+        answers[0] if isinstance(answers[0], Projection) else None,
+        tuple(fit.job for fit in missing),
+        next((answer for answer in answers if isinstance(answer, str)), None),
+    )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A UMAP or t-SNE of some snapshots, which is there, or can be made from their PCA."""
+
+    run: Run
+    method: Method
+    epochs: Sequence[int]
+    rows: projection.Rows
+    contents: Sequence[bytes]
+    pca: Projection
+    shown: Sequence[Frame]
+
+    @property
+    def job(self) -> Job:
+        return Job(_folders(self.run)[0], projection.key_of(self.method, *self.contents, self.rows))
+
+    def found(self) -> Projection | str | None:
+        """The picture, or why it cannot be made, or None while it is not there."""
+        job = self.job
+        if done := projector().result(job) or _memory().get(job.key):
+            return done
+        if kept := projection.load(_folders(self.run), job.key, self.epochs, self.rows):
+            _keep(job.key, kept)
+        return kept
+
+    def compute(self) -> Projection:
+        points = np.stack([_stacked(each, self.rows) for each in self.shown])
+        start = np.stack([self.pca.points[self.pca.epochs.index(epoch)] for epoch in self.epochs])
+        return projection.fit_aside(self.method, self.epochs, self.rows, points, start)
+
+
+def trust(run: Run, epoch: int, kg: KnowledgeGraph, made: Projection) -> float:
+    """The trustworthiness of one epoch of a picture; of a PCA it is measured here, which takes longer than the PCA."""
+    at = made.epochs.index(epoch)
+    if np.isnan(made.trust[at]):
+        points = _stacked(frame(run, epoch, kg), made.rows)
+        made.trust[at] = projection.trustworthiness(points, made.points[at])
+    return float(made.trust[at])
+
+
+def _stacked(shown: Frame, rows: projection.Rows) -> projection.Points:
+    return np.concatenate(shown.groups)[rows]
+
+
+def _pca(
+    run: Run, epochs: Sequence[int], kg: KnowledgeGraph, rows: projection.Rows, contents: Sequence[bytes]
+) -> Projection:
+    """All snapshots along the same two directions; made in milliseconds, so kept in memory only."""
+    key = projection.key_of("pca", *contents, rows)
+    memory = _memory()
+    if (kept := memory.get(key)) is None:
+        shown = frames(run, epochs, kg)
+        moments = [_moments(content, each) for content, each in zip(contents, shown, strict=True)]
+        axes = projection.Axes.of(moments)
+        kept = Projection(
+            "pca",
+            tuple(epochs),
+            rows,
+            np.stack([axes.place(_stacked(each, rows)) for each in shown]),
+            np.full(len(epochs), np.nan),
+            np.array([axes.explained(each) for each in moments]),
+        )
+        _keep(key, kept)
+    return kept
+
+
+def _keep(key: str, made: Projection) -> None:
+    memory = _memory()
+    memory[key] = made
+    while len(memory) > _PICTURES:
+        memory.pop(next(iter(memory)), None)
+
+
+@st.cache_resource(show_spinner=False)
+def _memory() -> dict[str, Projection]:
+    return {}
+
+
+def _folders(run: Run) -> list[Path]:
+    """Where pictures of a run are kept: the cache, then what a recorded run ships."""
+    settings = hashlib.sha256((run.path / "config.json").read_bytes()).hexdigest()[:8]
+    return [runs_dir() / ".cache" / "projections" / f"{run.id}-{settings}", run.path / "projections"]
+
+
+# --- kept between clicks; a stamp (time, size) renews what was read from a file ---------------------------------
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        raise InputError("this snapshot is gone from the run's folder") from None
+    return stat.st_mtime_ns, stat.st_size
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
+def _graph(source: str, wanted_hash: str, _run: Run) -> KnowledgeGraph:
+    refuse_download(source)
+    return _run.load_kg()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _frame(run_path: str, epoch: int, stamp: tuple[int, int], graph_hash: str, _kg: KnowledgeGraph) -> Frame:
+    try:
+        return Frame.of(Run(run_path).load_snapshot(epoch), _kg.num_entities, _kg.num_relations)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _view(
+    path: str,
+    epochs: tuple[int, ...],
+    stamps: tuple[tuple[int, int], ...],
+    graph_hash: str,
+    relation: int,
+    _run: Run,
+    _kg: KnowledgeGraph,
+) -> RelationView:
+    return snapshots.view_of(frames(_run, epochs, _kg), _kg, relation)
+
+
+@st.cache_resource(max_entries=1024, show_spinner=False)
+def _moments(content: bytes, _frame: Frame) -> projection.Moments:
+    return projection.Moments.of(_frame.groups)
+
+
+def _content_of(run: Run, epoch: int) -> bytes:
+    path = run.path / "snapshots" / f"{epoch:06d}.npz"
+    return _content(str(path), _stamp(path))
+
+
+@st.cache_data(max_entries=4096, show_spinner=False)
+def _content(path: str, stamp: tuple[int, int]) -> bytes:
+    return hashlib.sha256(Path(path).read_bytes()).digest()

@@ -1,0 +1,286 @@
+"""Live curves that keep their zoom, as one inline component: the panels of one run, or of several on shared axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dans_app.shared import theme
+from dans_app.shared.run_curves import Curve, Story, thin
+from dans_app.shared.theme import Look
+from dans_core.config import Config
+
+_HERE = Path(__file__).parent
+
+GUESS = math.log(2)
+"""Loss of a discriminator that guesses."""
+
+_BASE = (
+    "How well the embedding model tells true triplets from the negatives of this epoch. Harder negatives raise it, so "
+    "a higher loss need not mean a worse model: look at the ranking."
+)
+_RANKING = (
+    "Filtered MRR over both sides: the mean of 1 / rank of the true answer among all entities; 1 is perfect. The "
+    "popularity floor ranks by how often an entity fills the slot in train, with nothing learned."
+)
+_COMPARED = {
+    "mrr": ("Ranking, valid split", _RANKING),
+    "base": ("Base model loss", _BASE),
+    "g_e": ("G_E, generator loss", "L_G of the entity-wise pathway, which makes fakes from the head alone. "),
+    "g_r": (
+        "G_R, generator loss",
+        "L_G of the relation-wise pathway, which makes fakes from head and relation. ",
+    ),
+    "d_adv": ("D_adv, discriminator loss", "The head of D that tells real entities from fakes. "),
+    "d_aux": ("D_aux, discriminator loss", "The head of D that tells which pathway made a fake. "),
+}
+"""The panels of several runs, by the name of the curve: title and explanation."""
+
+_D_AUX = ", D_aux tells which pathway made a fake"
+_NOTHING = {"mrr": "No run has been ranked yet.", "base": "No run has finished an epoch yet."}
+_GUESSING = {"name": "guessing", "y": GUESS, "color": theme.FLOOR.color}
+
+_POINTS = 3200
+"""Points of the lines of a panel together."""
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    """Registered once a server; the scripts are read with it."""
+    return st.components.v2.component(
+        "dans_curves",
+        css=(_HERE / "curves.css").read_text(encoding="utf-8"),
+        js=(_HERE / "curves.js").read_text(encoding="utf-8"),
+    )
+
+
+def show(data: dict[str, Any], key: str = "curves") -> None:
+    """Draw the panels of `panels` or `shared_panels`, or update them in place."""
+    # In a list, since Streamlit looks for tables in a dictionary, by way of pandas: the first screen would wait for it.
+    _component()(key=key, data=[data | {"ahead": _plotly()}], width="stretch", height="content")
+
+
+@st.cache_resource(show_spinner=False)
+def _plotly() -> str:
+    """Where Streamlit serves the script that draws charts, for the browser to start ahead; "" if it is not found."""
+    scripts = Path(st.__file__).parent / "static" / "static" / "js"
+    found = sorted(scripts.glob("PlotlyChart.*.js"))
+    base = st.get_option("server.baseUrlPath").strip("/")
+    return f"/{base}/static/js/{found[0].name}".replace("//", "/") if found else ""
+
+
+def panels(
+    story: Story, config: Config, *, live: bool, floor: float | None, twin: Story | None, twin_name: str
+) -> dict[str, Any]:
+    """What the component draws of a run and, on the same axes, of its twin.
+
+    The panels of the GAN are left out where neither has one. `floor` is the MRR of the popularity floor; `twin_name`
+    stands behind the names of the twin's lines.
+    """
+    stretch = 1
+
+    def lines(*wanted: tuple[str, Look]) -> list[dict[str, Any]]:
+        nonlocal stretch
+        out = []
+        for source, faint in ((story, False), (twin, True)):
+            for key, look in wanted if source else ():
+                curve = source.curve(key)
+                if not len(curve):
+                    continue
+                epochs, values, width = thin(curve, config.epochs)
+                stretch = max(stretch, width)
+                out.append(
+                    {
+                        "name": f"{look.name}, {twin_name}" if faint else look.name,
+                        "color": look.color,
+                        "dash": "4 4" if faint else look.dash,
+                        "faint": faint,
+                        "x": epochs,
+                        "y": values,
+                        "reach": _reach(curve, width),
+                    }
+                )
+        return out
+
+    gan = lines(("g_e", theme.G_E), ("g_r", theme.G_R))
+    judge = lines(("d_adv", theme.D_ADV), ("d_aux", theme.D_AUX))
+    base = lines(("base", theme.BASE))
+    ranking = lines(("mrr", Look("MRR", theme.BASE.color)))
+    waiting = _no_gan(story, config)
+    data = [
+        {
+            "id": "generator",
+            "title": "Generator loss",
+            "about": f"L_G of {_pathways(config)}. Low: its fakes pass for real entities with the discriminator. G_E "
+            "makes a fake from the head alone, G_R from head and relation. At 0.693 (ln 2) the discriminator is "
+            "guessing.",
+            "series": gan,
+            "rules": [_GUESSING],
+            "marks": [],
+            "empty": "" if gan else waiting,
+        },
+        {
+            "id": "discriminator",
+            "title": "Discriminator loss",
+            "about": f"D_adv tells real entities from fakes{_D_AUX * has_aux(config)}. At 0.693 (ln 2) "
+            "a head is guessing; near 0 it is always right, and G learns little from a D_adv that is always right.",
+            "series": judge,
+            "rules": [_GUESSING],
+            "marks": [],
+            "empty": "" if judge else waiting,
+        },
+        {
+            "id": "base",
+            "title": "Base model loss",
+            "about": _BASE,
+            "series": base,
+            "rules": [],
+            "marks": [],
+            "empty": "" if base else "The first epoch is on its way.",
+        },
+        {
+            "id": "ranking",
+            "title": "Ranking, valid split",
+            "about": _RANKING,
+            "series": ranking,
+            "rules": _floor(floor),
+            "marks": [
+                {
+                    "name": f"best {story.best.mrr:.3f}",
+                    "x": story.best.epoch,
+                    "y": story.best.mrr,
+                    "color": theme.BASE.color,
+                }
+            ]
+            if story.best
+            else [],
+            "empty": "" if ranking else f"The first ranking comes after {_first_ranking(config)}.",
+        },
+    ]
+    if config.sampler != "dans" and not gan and not judge:
+        data = data[2:]
+    for panel in data:
+        panel["alt"] = _alt(panel, config.epochs)
+    return {
+        "run": story.run_id,
+        "epochs": config.epochs,
+        "warm_up": config.warmup_epochs if config.waits else 0,
+        "live": live,
+        "panels": data,
+        "note": _note(stretch),
+    }
+
+
+def shared_panels(
+    stories: Sequence[Story],
+    configs: Sequence[Config],
+    looks: Sequence[Look],
+    live: Sequence[bool],
+    floor: float | None,
+) -> dict[str, Any]:
+    """What the component draws of several runs: a panel for each curve, in it a line for each run that has it.
+
+    The name of a run's look stands for the run. `floor` is the MRR of the popularity floor where it is the same for
+    all. The panels of the GAN are left out where no run has one.
+    """
+    epochs = max(config.epochs for config in configs)
+    with_gan = [config for config in configs if config.sampler == "dans"]
+    warm_ups = {config.warmup_epochs for config in configs if config.waits}
+    stretch, data = 1, []
+    for name, (title, about) in _COMPARED.items():
+        gan = name not in ("mrr", "base")
+        if gan and not with_gan:
+            continue
+        series, marks = [], []
+        for story, look, growing in zip(stories, looks, live, strict=True):
+            curve = story.curve(name)
+            if not len(curve):
+                continue
+            x, y, width = thin(curve, epochs, _POINTS // len(stories))
+            stretch = max(stretch, width)
+            line = {
+                "name": look.name,
+                "color": look.color,
+                "dash": look.dash,
+                "faint": False,
+                "live": growing,
+            }
+            series.append(line | {"x": x, "y": y, "reach": _reach(curve, width)})
+            if name == "mrr" and story.best:
+                best = {"name": f"best of {look.name} {story.best.mrr:.3f}", "short": look.name}
+                marks.append(best | {"x": story.best.epoch, "y": story.best.mrr, "color": look.color})
+        panel = {
+            "id": name,
+            "title": title,
+            "about": f"{about}At 0.693 (ln 2) D is guessing." if gan else about,
+            "series": series,
+            "rules": [_GUESSING] if gan else _floor(floor) if name == "mrr" else [],
+            "marks": marks,
+            "empty": "" if series else _NOTHING.get(name, "The GAN starts after the warm-up."),
+        }
+        data.append(panel | {"alt": _alt(panel, epochs)})
+    return {
+        "run": ",".join(story.run_id for story in stories),
+        "epochs": epochs,
+        "warm_up": warm_ups.pop() if len(warm_ups) == 1 else 0,
+        "live": any(live),
+        "panels": data,
+        "note": _note(stretch),
+    }
+
+
+def _floor(floor: float | None) -> list[dict[str, Any]]:
+    if floor is None:
+        return []
+    return [{"name": "popularity floor", "short": "floor", "y": floor, "color": theme.FLOOR.color}]
+
+
+def _note(stretch: int) -> str:
+    return "" if stretch == 1 else f"Lines keep the lowest and highest point of every {stretch} epochs."
+
+
+def _reach(curve: Curve, width: int) -> int:
+    """How far, in epochs, a point speaks for its neighbourhood when hovered."""
+    gap = curve.epochs[1] - curve.epochs[0] if len(curve) > 1 else 1
+    return max(gap, width)
+
+
+def has_aux(config: Config) -> bool:
+    """Whether a run's discriminator has D_aux, which needs two pathways to tell apart and a loss that asks it to."""
+    return config.pathways == "both" and (config.aux_weight > 0 or config.aux_weight_g > 0)
+
+
+def _pathways(config: Config) -> str:
+    return "each pathway" if config.pathways == "both" else f"{config.pathways}, the only pathway"
+
+
+def _no_gan(story: Story, config: Config) -> str:
+    if story.epoch < config.warmup_epochs:
+        return (
+            f"Warm-up: the base model trains alone until epoch {config.warmup_epochs}, so that the generator "
+            "has something to imitate. The GAN starts then."
+        )
+    return "The GAN starts with the next epoch."
+
+
+def _first_ranking(config: Config) -> str:
+    first = min(config.eval_every, config.epochs)
+    return "the first epoch" if first == 1 else f"epoch {first:,}"
+
+
+def _alt(panel: dict[str, Any], epochs: int) -> str:
+    """What the panel shows now, in a sentence for a screen reader."""
+    if panel["empty"] or not panel["series"]:
+        return f"{panel['title']}: nothing to show yet."
+    now = ", ".join(
+        f"{line['name']} {line['y'][-1]:.3f} at epoch {line['x'][-1]:,}"
+        for line in panel["series"]
+        if line["x"]
+    )
+    extra = "".join(f"; {item['name']} {item['y']:.3f}" for item in panel["rules"])
+    best = "".join(f"; {mark['name']} at epoch {mark['x']:,}" for mark in panel["marks"])
+    return f"{panel['title']} by epoch, of {epochs:,}: {now}{extra}{best}."

@@ -1,0 +1,231 @@
+"""What leaves the app: a table as CSV, a chart as picture or web page, and the view itself as address and files."""
+
+from __future__ import annotations
+
+import copy
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from html import escape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+import streamlit as st
+
+from dans_app.shared.bookmarks import pairs
+from dans_data.errors import InputError
+from dans_lab.export import run_export as export
+from dans_lab.export.spreadsheet import spreadsheet_text
+from dans_lab.runs.run import Run
+
+# Every screen has the toolbar, and pandas takes longer to import than a screen to paint.
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+_PLOTLY = {"displaylogo": False, "showSendToCloud": False}
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ max-width: 1200px; margin: 1.5rem auto; padding: 0 1rem; font-family: system-ui, sans-serif;
+  color: #1e2530; background: #fff; }}
+h1 {{ font-size: 1.3rem; }}
+figcaption {{ color: #4a5361; margin-top: .75rem; line-height: 1.5; }}
+figure {{ margin: 0; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<figure>
+{chart}
+<figcaption>{caption}</figcaption>
+</figure>
+</body>
+</html>
+"""
+
+
+def table(rows: pd.DataFrame, name: str) -> None:
+    """A button that downloads a table as CSV, to stand under it.
+
+    `name` says in words what it holds, becomes the name of the file, and stands once on a page.
+    """
+    st.download_button(
+        "Download CSV",
+        partial(csv, rows),
+        file_name=file_name(name, "csv"),
+        mime="text/csv",
+        key=f"csv_{zlib.crc32(name.encode()):x}",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+    )
+
+
+def chart(figure: go.Figure, *, key: str, alt: str, name: str) -> None:
+    """A chart that can be zoomed and saved: as a picture by its camera, as a web page by a button under it.
+
+    `name` says in words what it shows: the title of the page, and the name of both files.
+    """
+    st.plotly_chart(figure, key=key, alt=alt, config=config(name))
+    st.download_button(
+        "Download chart",
+        partial(web_page, figure, name, alt),
+        file_name=file_name(name, "html"),
+        mime="text/html",
+        key=f"{key}_html",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+        help="A web page that works by itself, offline: hover and zoom as here. "
+        "For a picture, use the camera above the chart.",
+    )
+
+
+def charts(figures: Sequence[tuple[str, go.Figure, str]], name: str) -> bytes:
+    """Several charts, each with its title and the words under it, in one HTML file."""
+    parts = []
+    for place, (title, figure, alt) in enumerate(figures):
+        drawn = _drawn(figure, include_plotlyjs=place == 0)
+        parts.append(f"<h2>{escape(title)}</h2>{drawn}<p>{escape(alt)}</p>")
+    return _PAGE.format(title=escape(name), caption="", chart="\n".join(parts)).encode()
+
+
+def config(name: str) -> dict[str, Any]:
+    """What Plotly offers above a chart: the camera, and what zooming needs."""
+    picture = {"format": "png", "scale": 2, "filename": file_name(name)}
+    return _PLOTLY | {
+        "modeBarButtons": [["zoom2d", "resetScale2d", "toImage"]],
+        "toImageButtonOptions": picture,
+    }
+
+
+def csv(rows: pd.DataFrame) -> bytes:
+    """A table as CSV in UTF-8 without its index; text that a spreadsheet would run as a formula is made harmless."""
+    safe = rows.rename(columns=_harmless)
+    for place in range(safe.shape[1]):
+        column = safe.iloc[:, place]
+        if column.dtype.kind == "O":
+            safe.isetitem(place, column.astype(object).map(_harmless))
+    return safe.to_csv(index=False, lineterminator="\r\n").encode()
+
+
+def web_page(figure: go.Figure, name: str, alt: str) -> bytes:
+    """A chart with all it needs in one HTML file of about 5 MB; `alt` stands under it."""
+    drawn = _drawn(figure, include_plotlyjs=True)
+    return _PAGE.format(title=escape(name[:1].upper() + name[1:]), caption=escape(alt), chart=drawn).encode()
+
+
+def _drawn(figure: go.Figure, include_plotlyjs: bool) -> str:
+    """A chart as a part of a page, on white."""
+    shown = copy.deepcopy(figure).update_layout(
+        template="plotly_white", paper_bgcolor="#fff", plot_bgcolor="#fff"
+    )
+    return shown.to_html(
+        full_html=False, include_plotlyjs=include_plotlyjs, config=_PLOTLY | {"responsive": True}
+    )
+
+
+def file_name(name: str, ending: str = "") -> str:
+    """A name for a file that every system takes: small letters, digits and hyphens."""
+    clean = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:80].strip("-") or "dans"
+    return f"{clean}.{ending}" if ending else clean
+
+
+def _harmless(cell: Any) -> Any:
+    return spreadsheet_text(cell) if isinstance(cell, str) else cell
+
+
+# --- the toolbar's list ------------------------------------------------------------------------------------------
+
+
+def share(run: Run | None) -> None:
+    """What others need to see this view or to repeat its run: its address, the command, and files."""
+    link = address()
+    st.markdown("**The address of this view**")
+    st.code(link, language=None, wrap_lines=True)
+    here = urlsplit(link).hostname in ("localhost", "127.0.0.1", "::1")
+    st.caption(
+        "It opens the same view in another browser that reaches this server"
+        + (", which answers on this machine alone." if here else ".")
+    )
+    if run is None:
+        return
+    st.markdown("**The same run in a terminal**")
+    st.code(export.command(run), language="bash", wrap_lines=True)
+    st.caption("The same data, seed and settings give the same numbers.")
+    st.markdown("**Files of this run**")
+    _files(run)
+    st.caption("All of these and the arrays of the embeddings, into a folder:")
+    st.code(f"python -m dans_core export {run.id} --to FOLDER", language="bash", wrap_lines=True)
+
+
+def address() -> str:
+    """The full address of what is on the screen; the part behind the host where there is no browser."""
+    url = urlsplit(st.context.url or "")
+    return url._replace(path=url.path or "/", query=urlencode(pairs())).geturl()
+
+
+def _files(run: Run) -> None:
+    snapshots = run.snapshots()
+    kept = f"the snapshot of epoch {snapshots[-1][0]:,}" if snapshots else ""
+
+    def of_snapshot(make: Callable[[export.Kept], bytes]) -> bytes:
+        newest = export.newest_snapshot(run)
+        if newest is None:
+            raise InputError(f"run {run.id} has no snapshot any more")
+        return make(newest)
+
+    with st.container(horizontal=True, gap="small"):
+        _file(
+            "config.json",
+            partial(export.config_json, run),
+            run,
+            "Settings, data set and its hash, versions, seed.",
+        )
+        _file(
+            "metrics.csv", partial(export.metrics_csv, run), run, "All that was measured: epoch, name, value."
+        )
+        _file(
+            "negatives.csv",
+            partial(of_snapshot, export.negatives_csv),
+            run,
+            f"Every negative kept with {kept}: nearest entity, cosine, scores, D’s opinion, known fact or not.",
+            bool(kept),
+        )
+        _file(
+            "embeddings.zip",
+            partial(of_snapshot, export.projector_zip),
+            run,
+            f"The entities of {kept} as vectors.tsv and metadata.tsv, for projector.tensorflow.org.",
+            bool(kept),
+        )
+
+
+def _file(name: str, make: Callable[[], bytes], run: Run, about: str, there: bool = True) -> None:
+    kind = name.rpartition(".")[2]
+    st.download_button(
+        name,
+        partial(_or_sentence, make),
+        file_name=f"{name.removesuffix('.' + kind)}-{run.id}.{kind}",
+        mime={"csv": "text/csv", "json": "application/json", "zip": "application/zip"}[kind],
+        key=f"share_{kind}_{name}",
+        icon=":material/download:",
+        on_click="ignore",
+        disabled=not there,
+        help=about if there else "This run has kept no snapshot yet.",
+    )
+
+
+def _or_sentence(make: Callable[[], bytes]) -> bytes:
+    """The file; where it cannot be made, a sentence that says why, since a failed download says nothing."""
+    try:
+        return make()
+    except InputError as error:
+        return f"This file could not be made: {error}.\n".encode()

@@ -1,0 +1,365 @@
+"""The widgets of a new run, built from the fields of `Config`: title, reason, bounds and default come from there.
+
+Each widget is bound to the URL, so a link carries the settings; what comes in is checked again by `Config`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import streamlit as st
+from pydantic import ValidationError
+
+from dans_app.server import graph
+from dans_app.shared import theme
+from dans_app.shared.shell import plain
+from dans_core.config import PRESETS, Config, explain, matters
+from dans_lab.budget import estimates as budget
+
+MAIN = ("decoder", "sampler", "epochs", "seed")
+GROUPS = {
+    "negatives": "Negatives",
+    "GAN": "Generator and discriminator",
+    "training": "Training",
+    "model": "Embedding model",
+    "record": "What is kept",
+}
+DATASET = "dataset"
+_PROBLEM = "address_problem"
+_SAMPLER_BEFORE = "dans_sampler_before"
+_DATASET_BEFORE = "dans_dataset_before"
+_USUAL = "umls"
+_GROUP_OF_KBGAN = {GROUPS["GAN"]: "Generator"}
+_PRESETS = {
+    "default": "All settings as they train well on small graphs.",
+    "paper": "The numbers of the DANS paper and its released code: 5,000 epochs, and noise so small that all fakes "
+    "of a condition are copies.",
+    "released-faults": "What the released code of DANS trains by mistake: fakes of G_R only, a FiLM that never learns, "
+    "and no D_aux.",
+}
+_WORDS = {
+    "decoder": theme.DECODERS,
+    "sampler": theme.SAMPLERS,
+    "loss": {"bce": "Binary", "softmax": "Softmax"},
+    "pathways": {"both": "Both", "G_E": "G_E alone", "G_R": "G_R alone"},
+    "film": {"trained": "Trained", "frozen": "Frozen", "none": "None"},
+}
+
+
+def key(name: str) -> str:
+    """The widget's key, which is its name in the URL; `set_` as in the terminal's `--set name=value`."""
+    return name if name in MAIN else f"set_{name}"
+
+
+def default(name: str, sampler: str | None = None, dataset: str | None = None) -> Any:
+    """The default of one setting, with this sampler and data set (None: those that are chosen now)."""
+    if name == "loss" and (sampler or _sampler()) == "one-vs-all":
+        return Config(sampler="one-vs-all").loss
+    usual = Config.model_fields[name].default
+    return recipe(sampler, dataset).get(name, usual) if name in budget.RECIPE_SETTINGS else usual
+
+
+def recipe(sampler: str | None = None, dataset: str | None = None) -> dict[str, Any]:
+    """The settings that fit a sampler and the size of a data set (None: those that are chosen now).
+
+    Empty where the data set cannot be read.
+    """
+    sizes = graph.sizes(dataset or _dataset())
+    return {} if sizes is None else budget.recipe(sizes, sampler or _sampler())
+
+
+def _dataset() -> str:
+    return st.session_state.get(DATASET) or _USUAL
+
+
+def _sampler() -> str:
+    field = Config.model_fields["sampler"]
+    found = st.session_state.get(key("sampler"))
+    return found if found in get_args(field.annotation) else field.default
+
+
+def bounds(name: str) -> tuple[float | None, float | None]:
+    """Lowest and highest value of a number, from the field's own limits; excluded ends count as included."""
+    low = high = None
+    for limit in Config.model_fields[name].metadata:
+        low = getattr(limit, "ge", getattr(limit, "gt", low))
+        high = getattr(limit, "le", getattr(limit, "lt", high))
+    return low, high
+
+
+def step(name: str) -> float:
+    """A step for the plus and minus of a number: one unit of its default's first digit."""
+    value = default(name)
+    if isinstance(value, int):
+        even = any(hasattr(limit, "multiple_of") for limit in Config.model_fields[name].metadata)
+        return 10 if even or value >= 100 else 1
+    return 10.0 ** math.floor(math.log10(value)) if value else 0.1
+
+
+def chosen() -> dict[str, Any]:
+    """The settings that differ from their defaults now."""
+    values = {name: st.session_state.get(key(name), default(name)) for name in Config.model_fields}
+    return {name: value for name, value in values.items() if value is not None and value != default(name)}
+
+
+def config() -> Config:
+    """The complete `Config` of the widgets, with what the data set's size decides.
+
+    Raises InputError, in one sentence, where the settings do not go together or the data set cannot be read.
+    """
+    return budget.config_for(budget.Sizes.of(graph.load(_dataset())), chosen())
+
+
+def check_address(datasets: list[str]) -> None:
+    """Say once, before the widgets fall back to their defaults, which values of the URL make no sense."""
+    problems = []
+    for name in Config.model_fields:
+        raw = st.query_params.get(key(name))
+        if raw is None:
+            continue
+        # Streamlit writes a choice as it reads on screen; links may also carry its plain name.
+        labels = _WORDS.get(name, {})
+        if raw in labels:
+            st.session_state[key(name)] = raw
+        raw = {label: value for value, label in labels.items()}.get(raw, raw)
+        try:
+            Config(**{name: raw})
+        except ValidationError as error:
+            # What a widget can show, it shows, and the form says what is wrong with it.
+            if error.errors()[0]["loc"] and not _can_show(name, raw):
+                problems.append(explain(error))
+    asked = st.query_params.get(DATASET)
+    if asked in datasets and asked in theme.DATASETS:
+        st.session_state[DATASET] = asked
+    asked = {label: name for name, label in theme.DATASETS.items()}.get(asked, asked)
+    if asked is not None and asked not in datasets:
+        problems.append(f"dataset = {asked[:40]!r}: must be one of {', '.join(datasets)}")
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        st.session_state[_PROBLEM] = (
+            f"The address holds a setting that is not possible, so its default stands: {plain(problems[0], 200)}{more}."
+        )
+    if _PROBLEM in st.session_state:
+        st.warning(st.session_state[_PROBLEM], icon=":material/link_off:")
+
+
+def use_preset(name: str) -> None:
+    """Set every widget to this preset; for callbacks."""
+    _fill(PRESETS[name])
+
+
+def use_run(config: Config, dataset: str) -> dict[str, str]:
+    """Set every widget to what a run was trained with, before its page is shown; the same as a part of the URL."""
+    st.session_state[DATASET] = st.session_state[_DATASET_BEFORE] = dataset
+    _fill(config.model_dump())
+    # A widget that was not on the screen yet does not write itself into the URL.
+    found = {DATASET: theme.DATASETS.get(dataset, dataset)}
+    for name, value in config:
+        if value != default(name, config.sampler, dataset):
+            written = str(value).lower() if isinstance(value, bool) else str(value)
+            found[key(name)] = _WORDS.get(name, {}).get(written, written)
+    return found
+
+
+def use_address(datasets: list[str]) -> None:
+    """Set what the address does not name to its default, before the page is shown; it may ask for these data sets."""
+    asked = st.query_params.get(key("sampler"), "")
+    sampler = {label: name for name, label in theme.SAMPLERS.items()}.get(asked, asked) or default("sampler")
+    asked = st.query_params.get(DATASET, "")
+    asked = {label: name for name, label in theme.DATASETS.items()}.get(asked, asked)
+    # Anything else that `KnowledgeGraph.load` takes, such as a path, is not for an address to name.
+    dataset = asked if asked in datasets else _USUAL
+    for name in (DATASET, *map(key, Config.model_fields)):
+        if name not in st.query_params:
+            usual = _USUAL if name == DATASET else default(name.removeprefix("set_"), sampler, dataset)
+            st.session_state[name] = usual
+
+
+def _fill(values: Mapping[str, Any]) -> None:
+    sampler = values.get("sampler", Config.model_fields["sampler"].default)
+    for field in Config.model_fields:
+        st.session_state[key(field)] = values.get(field, default(field, sampler))
+    _forget_problem()
+
+
+def preset_buttons() -> None:
+    """Choose a preset. Buttons, since their press cannot be mistaken for a setting that changed by itself."""
+    own = chosen()
+    own.pop("seed", None)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(":small[Preset]", width="content")
+        for name, values in PRESETS.items():
+            differs = {setting: value for setting, value in values.items() if value != default(setting)}
+            st.button(
+                name.replace("-", " ").capitalize(),
+                icon=":material/check:" if differs == own else None,
+                key=f"preset_{name}",
+                on_click=use_preset,
+                args=(name,),
+                help=_PRESETS[name],
+            )
+
+
+def dataset_widget(names: list[str]) -> str:
+    """Choose a data set by name."""
+    dataset = st.selectbox(
+        "Data set",
+        names,
+        index=names.index(_USUAL) if _USUAL in names else 0,
+        format_func=lambda name: theme.DATASETS.get(name, name),
+        key=DATASET,
+        bind="query-params",
+        on_change=_forget_problem,
+        help="Data sets that came with the program, those in the folder DANS_DATA_DIR or downloaded, and your own. The "
+        "Data screen shows, downloads and adds them.",
+    )
+    with st.spinner("Reading the triplets …", show_time=True):
+        graph.sizes(dataset)
+    _move_on(st.session_state.get(_DATASET_BEFORE), dataset)
+    return dataset
+
+
+def _move_on(before: str | None, dataset: str) -> None:
+    """What stood at the default of the data set before stands at that of this one."""
+    if before not in (None, dataset):
+        for name in budget.RECIPE_SETTINGS:
+            if st.session_state.get(key(name)) in (None, default(name, dataset=before)):
+                st.session_state[key(name)] = default(name, dataset=dataset)
+    st.session_state[_DATASET_BEFORE] = dataset
+
+
+def widget(name: str) -> None:
+    """The widget of one setting."""
+    field = Config.model_fields[name]
+    kind, options = field.annotation, get_args(field.annotation)
+    extra = field.json_schema_extra
+    assert isinstance(extra, dict)
+    unit = str(extra["unit"])
+    usual = default(name)
+    changed = st.session_state.get(key(name), usual) not in (usual, None)
+    sized = name in recipe() and usual != field.default
+    label = f"{field.title}{' :primary[●]' if changed else ' :material/straighten:' if sized else ''}"
+    words = _WORDS.get(name, {})
+    shown = words.get(usual, f"{usual:g}" if isinstance(usual, float) else usual)
+    common: dict[str, Any] = {
+        "key": key(name),
+        "bind": "query-params",
+        "on_change": _forget_problem,
+        "help": f"{field.description}\n\nDefault{' for a graph of this size' if sized else ''}: "
+        f"{shown}{f' {unit}' if unit else ''}.",
+    }
+    if name == "sampler":
+        _sampler_widget(label, options, common)
+    elif options:
+        st.segmented_control(
+            label,
+            options,
+            default=usual,
+            format_func=lambda value: words.get(value, value),
+            required=True,
+            **common,
+        )
+    elif kind is bool:
+        st.toggle(label, value=usual, **common)
+    else:
+        low, high = bounds(name)
+        number = int if kind is int else float
+        st.number_input(
+            label,
+            value=number(usual),
+            min_value=None if low is None else number(low),
+            max_value=None if high is None else number(high),
+            step=number(step(name)),
+            format="%d" if kind is int else "%g",
+            **common,
+        )
+
+
+def _sampler_widget(label: str, options: tuple[str, ...], common: dict[str, Any]) -> None:
+    """The list of samplers, each with what it is in the help, and the chosen one below."""
+    every = "\n".join(
+        f"- **{theme.SAMPLERS[name]}**: {about}" for name, about in theme.SAMPLERS_ABOUT.items()
+    )
+    common |= {"help": f"{common['help']}\n\n{every}", "on_change": _sampler_changed}
+    sampler = st.selectbox(
+        label,
+        options,
+        index=options.index(default("sampler")),
+        format_func=theme.SAMPLERS.__getitem__,
+        **common,
+    )
+    st.session_state[_SAMPLER_BEFORE] = sampler
+    st.caption(theme.SAMPLERS_ABOUT[sampler])
+
+
+def sampler_title() -> str:
+    """The chosen sampler as it is called on screen."""
+    return theme.SAMPLERS[_sampler()]
+
+
+def used(name: str) -> bool:
+    """Whether the chosen sampler uses this setting."""
+    return matters(name, _sampler())
+
+
+def more_settings() -> None:
+    """The settings beside the main ones that the chosen sampler uses, in groups; then, closed, the rest."""
+    groups: dict[str, list[str]] = {title: [] for title in GROUPS.values()}
+    idle = []
+    for name, field in Config.model_fields.items():
+        if name in MAIN:
+            continue
+        (groups[GROUPS[field.json_schema_extra["group"]]] if used(name) else idle).append(name)
+    for title, names in groups.items():
+        if names:
+            st.markdown(f"**{_GROUP_OF_KBGAN.get(title, title) if _sampler() == 'kbgan' else title}**")
+        for name in names:
+            widget(name)
+    # On the page although no one needs them: a widget that goes and comes again takes what the address once said.
+    with st.expander(f"Not used by {sampler_title()}"):
+        st.caption("These change nothing now, and are kept for a sampler that uses them.")
+        for name in idle:
+            widget(name)
+
+
+def changes(in_use: bool = True) -> str:
+    """The settings that differ from the defaults and that the sampler uses, or does not, in words; "" for none."""
+    return ", ".join(
+        f"{Config.model_fields[name].title} {_in_words(name, value)}"
+        for name, value in chosen().items()
+        if used(name) == in_use
+    )
+
+
+def _in_words(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return _WORDS.get(name, {}).get(value, str(value))
+
+
+def _can_show(name: str, raw: str) -> bool:
+    """Whether the number widget of a setting takes this text, although `Config` may not."""
+    if Config.model_fields[name].annotation not in (int, float):
+        return False
+    low, high = bounds(name)
+    try:
+        value = float(raw)
+    except ValueError:
+        return False
+    return (low is None or low <= value) and (high is None or value <= high)
+
+
+def _sampler_changed() -> None:
+    """What stood at the default of the sampler before stands at that of the new one."""
+    for name in {"loss", *budget.RECIPE_SETTINGS}:
+        if st.session_state.get(key(name)) in (None, default(name, st.session_state.get(_SAMPLER_BEFORE))):
+            st.session_state[key(name)] = default(name)
+    _forget_problem()
+
+
+def _forget_problem() -> None:
+    st.session_state.pop(_PROBLEM, None)

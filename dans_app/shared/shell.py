@@ -1,0 +1,334 @@
+"""What all screens share: the list of pages, the guard for deep links, and the choice of a run."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dans_app.data import upload_reading
+from dans_app.server import loading
+from dans_app.shared import bookmarks, exports, theme
+from dans_app.shared.words import plain
+from dans_data.errors import InputError
+from dans_lab.runs.folder import about_or_nothing
+from dans_lab.runs.run import Run, recorded_runs, runs_dir, scan_runs
+
+ROOT = Path(__file__).resolve().parents[2]
+READY = "dans_ready"
+"""Session key: app.py has run in this browser session, so the menu and the titles are right."""
+
+PICKED = "dans_run"
+"""Session key: the id of the run that this person is looking at, kept across pages."""
+
+
+PAGE = "dans_page"
+"""Session key: the path of the page that is shown."""
+
+ARRIVED = "dans_arrived"
+"""Session key: a bookmark was just opened, so what its address does not name has its default."""
+
+_NEWEST = "dans_run_picker"
+"""Session key: the key of the list of runs that is on the screen."""
+
+
+def pages() -> list[st.Page]:
+    """The screens, in the order of the menu; the first is the one without a path."""
+    train = st.Page(
+        ROOT / "pages" / "train.py",
+        title="Train",
+        icon=":material/show_chart:",
+        url_path="start",
+        default=True,
+        help="Start a run and watch the losses, the ranking and the health of the negatives as it trains.",
+    )
+
+    def to_train() -> None:
+        st.switch_page(train, query_params=st.query_params.to_dict())
+
+    return [
+        train,
+        # A default page has no path of its own, but a person may type it.
+        st.Page(to_train, title="Train", url_path="train", visibility="hidden"),
+        st.Page(
+            ROOT / "pages" / "data.py",
+            title="Data",
+            icon=":material/hub:",
+            url_path="data",
+            help="What a data set holds, what to know before believing a score on it, and your own triplets.",
+        ),
+        st.Page(
+            ROOT / "pages" / "map.py",
+            title="Map",
+            icon=":material/scatter_plot:",
+            url_path="map",
+            help="Real entities and generated negatives in one projection, at every snapshot of a run.",
+        ),
+        st.Page(
+            ROOT / "pages" / "triplet.py",
+            title="Triplet",
+            icon=":material/conversion_path:",
+            url_path="triplet",
+            help="The negatives of one triplet from each sampler: nearest entity, scores, and D's opinion.",
+        ),
+        st.Page(
+            ROOT / "pages" / "diagnostics.py",
+            title="Diagnostics",
+            icon=":material/monitor_heart:",
+            url_path="diagnostics",
+            help="Are the generated negatives hard, diverse and really false? Every measurement, epoch by epoch.",
+        ),
+        st.Page(
+            ROOT / "pages" / "compare.py",
+            title="Compare",
+            icon=":material/compare_arrows:",
+            url_path="compare",
+            help="Runs side by side: what differs, their curves, and whether one ranks better than luck.",
+        ),
+        st.Page(
+            ROOT / "pages" / "studies.py",
+            title="Studies",
+            icon=":material/science:",
+            url_path="studies",
+            help="Many runs for one question: tables with intervals, what beats what, and every run behind them.",
+        ),
+        st.Page(
+            ROOT / "pages" / "runs.py",
+            title="Runs",
+            icon=":material/list_alt:",
+            url_path="runs",
+            help="All runs with their results: name, compare, repeat, delete.",
+        ),
+    ]
+
+
+def configure() -> None:
+    """Title, icon and layout of the app."""
+    st.set_page_config(
+        page_title="DANS Lab",
+        # A file, since Streamlit fetches icons given by name from another host.
+        page_icon=str(ROOT / "dans_app" / "shared" / "icon.svg"),
+        layout="wide",
+        initial_sidebar_state=330,
+    )
+
+
+def guard() -> None:
+    """First line of every page: on a deep link to a fresh server, let app.py run before the page.
+
+    Streamlit serves the first request for a file of a folder named `pages/` without the entry file, with the
+    wrong menu and title. Registering the pages and running again puts it right.
+    """
+    if not st.session_state.get(READY):
+        configure()
+        st.navigation(pages(), position="hidden")
+        st.session_state[READY] = True
+        st.rerun()
+
+
+def navigate() -> None:
+    """The menu, and the page that was asked for."""
+    st.session_state[READY] = True
+    page = st.navigation(pages(), position="top")
+    if st.session_state.get(PAGE) != page.url_path:
+        upload_reading.leave()
+    st.session_state[PAGE] = page.url_path
+    st.session_state[ARRIVED] = bookmarks.arrives()
+    if st.session_state[ARRIVED]:
+        _forget_views()
+    st.set_page_config(page_title=f"{page.title} · DANS Lab")
+    page.run()
+    # After the first screen is on its way: the others then find what they need.
+    loading.prepare()
+
+
+def _forget_views() -> None:
+    """Let the address alone say what is shown, as at the beginning of a session."""
+    for key in [key for key in st.session_state if key == PICKED or str(key).startswith("address_")]:
+        del st.session_state[key]
+
+
+def select(run_id: str) -> None:
+    """Look at this run from now on: in the URL, and on the other pages. For callbacks and before `pick_run`."""
+    st.session_state[PICKED] = run_id
+    st.query_params["run"] = run_id
+
+
+def pick_run(label: str = "Run") -> Run | None:
+    """The run to show, with a list to choose another; None (and a friendly word) where there is no run.
+
+    It is the run looked at before; at the beginning of a session that of `?run=` in the URL, else the recorded run,
+    else the newest. Later the URL is written and not read, since what a browser sends with a tick may be an older
+    address. An id that is unknown or not an id at all gets one sentence, and the recorded run is shown instead.
+    """
+    recorded = recorded_runs()
+    listing = scan_runs(runs_dir())
+    runs = {run.id: run for run in [*listing.runs, *recorded]}
+    wanted = st.session_state.get(PICKED) or st.query_params.get("run")
+    if wanted and wanted not in runs:
+        st.warning(
+            _unknown(wanted, bool(recorded), listing.unreadable.get(wanted)), icon=":material/link_off:"
+        )
+        wanted = None
+    if not runs:
+        return None
+    first = next((run for run in recorded if run.config.sampler == "dans"), None)
+    chosen = wanted or (first.id if first else next(iter(without_studies(runs) or runs)))
+    select(chosen)
+    listed = without_studies(runs, (chosen,))
+    lines = labels(listed)
+    # A browser sends the value of each widget again with every tick, as it last knew it, also of one that has just
+    # gone. So a list with other words or another choice is another widget, and only the newest one is listened to.
+    key = f"run_picker_{zlib.crc32(repr((chosen, lines)).encode()):x}"
+    st.session_state[_NEWEST] = key
+    st.selectbox(
+        label,
+        list(lines),
+        index=list(lines).index(chosen),
+        format_func=lines.__getitem__,
+        key=key,
+        on_change=_picked,
+        args=(key,),
+        help="Recorded runs come with the app; your own are kept in the runs folder, newest first.",
+    )
+    tell_unlisted(len(runs) - len(listed))
+    return runs[chosen]
+
+
+def without_studies(runs: Mapping[str, Run], shown: Collection[str] = ()) -> dict[str, Run]:
+    """The runs that a list offers: a study has so many that none of its own are, but for those that are `shown`."""
+    return {run_id: run for run_id, run in runs.items() if run.meta.study is None or run_id in shown}
+
+
+def tell_unlisted(count: int) -> None:
+    """Where the runs are that a list leaves out; nothing for none."""
+    if count:
+        verb = "run of a study is" if count == 1 else "runs of studies are"
+        st.caption(f"{count:,} {verb} not listed; open {'it' if count == 1 else 'them'} from Studies.")
+
+
+def _picked(key: str) -> None:
+    if st.session_state[_NEWEST] == key:
+        select(st.session_state[key])
+
+
+def describe(run: Run) -> str:
+    """One line that tells this run from the others, such as "UMLS · ComplEx · DANS · seed 0 · 300 epochs · …".
+
+    The name that a person gave it stands first.
+    """
+    config, status = run.config, run.status
+    state = theme.STATES[status.state].lower()
+    if status.state not in ("queued", "running", "finished"):
+        state += f" at epoch {status.epoch:,}"
+    if status.best_mrr is not None and not status.live:
+        state += f", MRR {status.best_mrr:.3f}"
+    parts = [
+        dataset_name(run.meta.dataset),
+        theme.DECODERS[config.decoder],
+        theme.SAMPLERS[config.sampler],
+        f"seed {config.seed}",
+        f"{config.epochs:,} epochs",
+        state,
+    ]
+    mark = "Recorded · " if run.recorded else "● Live · " if status.live else ""
+    name = about_or_nothing(run).name
+    return (f"{name} · " if name else "") + mark + " · ".join(parts)
+
+
+def labels(runs: Mapping[str, Run]) -> dict[str, str]:
+    """A line for each run that no other has: the id is added where two would read the same."""
+    lines = {run_id: describe(run) for run_id, run in runs.items()}
+    all_of_them = list(lines.values())
+    return {
+        run_id: line if all_of_them.count(line) == 1 else f"{line} · {run_id}"
+        for run_id, line in lines.items()
+    }
+
+
+def dataset_name(name: str) -> str:
+    """How a data set is written on screen."""
+    return theme.DATASETS.get(name, name)
+
+
+def begin(title: str, about: str, without: str, icon: str) -> Run | None:
+    """The top of a screen about one run: title, a line on what it is for, and the choice of the run.
+
+    `without` is said, with an `icon`, where there is no run yet; then the answer is None.
+    """
+    bar = head(title)
+    st.caption(about)
+    narrow_hint("The other pages are behind the arrows at the top left.")
+    run = pick_run()
+    toolbar(bar, run)
+    if run is None:
+        st.info(without, icon=icon)
+    return run
+
+
+def head(title: str) -> DeltaGenerator:
+    """The title of a screen, and the place right of it for the `toolbar`."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(title, anchor=False, width="stretch")
+        return st.container(width="content")
+
+
+def toolbar(place: DeltaGenerator, run: Run | None) -> None:
+    """What every screen offers: to share this view, and bookmarks."""
+    with place:
+        _tools(run)
+
+
+# A fragment, so that opening a list does not draw the screen anew. Dialogs and not popovers, since one that closes
+# as a link of the menu is pressed would bring the server back to the page that is being left.
+@st.fragment
+def _tools(run: Run | None) -> None:
+    with st.container(horizontal=True, gap="xsmall"):
+        share = st.button("Share", icon=":material/share:", key="toolbar_share")
+        marks = st.button("Bookmarks", icon=":material/bookmarks:", key="toolbar_bookmarks")
+    if share:
+        _share(run)
+    if marks:
+        _bookmarks()
+
+
+@st.dialog("Share this view")
+def _share(run: Run | None) -> None:
+    with told("This run cannot be shared"):
+        exports.share(run)
+
+
+@st.dialog("Bookmarks")
+def _bookmarks() -> None:
+    known = {page.url_path: page for page in pages() if page.visibility != "hidden"}
+    bookmarks.show(known, st.session_state.get(PAGE, ""))
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """A run whose files are gone or damaged gets one sentence, such as "This run cannot be drawn: …"."""
+    try:
+        yield
+    except InputError as error:
+        st.error(f"{what}: {plain(str(error), 300)}.", icon=":material/error:")
+
+
+def narrow_hint(text: str) -> None:
+    """A line for narrow screens alone, where Streamlit folds the side bar away."""
+    with st.container(key="narrow_hint"):
+        st.html("<style>@media (min-width: 768px) { .st-key-narrow_hint { display: none; } }</style>")
+        st.caption(text)
+
+
+def _unknown(run_id: str, recorded: bool, damage: str | None) -> str:
+    instead = "the recorded run is shown instead" if recorded else "choose one below, or start one"
+    if damage is not None:
+        return f"Run “{plain(run_id)}” cannot be read ({plain(damage, 200)}); {instead}."
+    if re.fullmatch(r"[a-z0-9-]{1,64}", run_id):
+        return f"There is no run “{plain(run_id)}” on this machine; {instead}."
+    return f"The address asks for something that is not the name of a run; {instead}."

@@ -1,0 +1,380 @@
+"""The studies there are and what the Studies screen knows of one, read anew only where a file has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import streamlit as st
+
+import dans_data as datasets
+from dans_app.server import jobs
+from dans_data.errors import InputError
+from dans_lab.runs.records import read
+from dans_lab.runs.run import Run, runs_dir
+from dans_lab.study import findings, tables
+from dans_lab.study.folder import About, RunRecord, Study, list_studies
+from dans_lab.study.plan import SHIPPED, Cell, Label, Part, Plan, read_plan
+from dans_lab.study.tables import Comparison, Entry, Table
+
+Column = tuple[Label, ...]
+"""A column of a table: its value on each axis but that of the rows."""
+
+
+# --- which there are -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A study whose plan can be read. `key` names it in an address: its name, a shipped one with its data set."""
+
+    key: str
+    study: Study
+    plan: Plan
+    done: int
+
+    @property
+    def total(self) -> int:
+        """Runs that were asked for."""
+        return len(self.plan.jobs)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Own studies by name, then shipped ones, by key; and why others are not shown, by key as well."""
+
+    studies: dict[str, Listed] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+def listing() -> Listing:
+    """All studies as they are now; no record is read."""
+    found = Listing()
+    for study in list_studies():
+        key = study.key
+        try:
+            plan = _plan(str(study.path), _stamp(study.path / "study.toml"), study)
+            done = len(study.finished() & {job.run for job in plan.jobs})
+            found.studies[key] = Listed(key, study, plan, done)
+        except InputError as error:
+            found.unreadable[key] = str(error)
+    return found
+
+
+def shipped_plans() -> list[Plan]:
+    """The study files that come with the program and can be read, the main one first."""
+    found = []
+    for file in sorted(SHIPPED.glob("*.toml"), key=lambda file: (file.stem != "main", file.stem)):
+        try:
+            found.append(_shipped_plan(str(file), _stamp(file)))
+        except InputError:
+            continue
+    return found
+
+
+def download(plan: Plan) -> datasets.DatasetInfo | None:
+    """The data set of a study where it must be downloaded first; else None."""
+    return next((info for info in datasets.available() if info.name == plan.dataset and not info.here), None)
+
+
+def cost(plan: Plan) -> float | None:
+    """About how many seconds a study takes with a run on each core; None where its data set is not here to be read."""
+    if download(plan) is not None:
+        return None
+    try:
+        return _cost(plan.text, plan) / jobs.CORES
+    except InputError:
+        return None
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _cost(text: str, _plan: Plan) -> float:
+    cells = {id(cell): cell for part in _plan.parts for cell in part.cells}.values()
+    each = [jobs.estimate(cell.config, _plan.dataset, []).seconds for cell in cells]
+    return len(_plan.seeds) * sum(each)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _plan(path: str, stamp: object, _study: Study) -> Plan:
+    return _study.plan
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _shipped_plan(path: str, stamp: object) -> Plan:
+    return read_plan(Path(path))
+
+
+# --- one of them -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A study with its records by the id of their run.
+
+    `damaged` are records that cannot be read, id to reason; `about` is None where study.json cannot be, and `problem`
+    says why. `stamp` is another one whenever a record is.
+    """
+
+    listed: Listed
+    about: About | None
+    problem: str
+    records: Mapping[str, RunRecord]
+    damaged: Mapping[str, str]
+    stamp: str
+
+    @property
+    def plan(self) -> Plan:
+        """What was asked for."""
+        return self.listed.plan
+
+    @property
+    def shipped(self) -> bool:
+        """Whether it came with the program, without its runs."""
+        return self.listed.study.shipped
+
+    @cached_property
+    def left(self) -> list[str]:
+        """Ids of the runs without a record."""
+        return [job.run for job in self.plan.jobs if job.run not in self.records]
+
+    @property
+    def seen(self) -> str:
+        """A mark for each test triplet, as in `About`; "" where train shows all entities, or nobody knows."""
+        return self.about.seen if self.about else ""
+
+    @property
+    def source(self) -> str:
+        """What `--dataset` takes to get the same data."""
+        return self.about.source if self.about else self.plan.dataset
+
+
+def load(listed: Listed) -> Loaded:
+    """A study with all that can be read of it."""
+    study = listed.study
+    records, damaged, stamp = _reader(str(study.path)).read()
+    try:
+        about, problem = _about(str(study.path), _stamp(study.path / "study.json"), study), ""
+    except InputError as error:
+        about, problem = None, str(error)
+    return Loaded(listed, about, problem, records, damaged, stamp)
+
+
+class Reader:
+    """The records of one study, looked at again and again: only files that changed are read anew."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._turn = threading.Lock()
+        self._kept: dict[str, tuple[tuple[int, int], RunRecord | str]] = {}
+        self._packed: tuple[object, dict[str, RunRecord], dict[str, str]] | None = None
+
+    def read(self) -> tuple[dict[str, RunRecord], dict[str, str], str]:
+        """Records, why others cannot be read, and what tells this state of all of them from others."""
+        with self._turn:
+            packed = self._study.path / "records.zip"
+            return self._unpacked(_stamp(packed)) if packed.is_file() else self._files()
+
+    def _files(self) -> tuple[dict[str, RunRecord], dict[str, str], str]:
+        records, damaged, digest = {}, {}, hashlib.sha256()
+        seen = set()
+        try:
+            with os.scandir(self._study.path / "records") as entries:
+                files = sorted((e for e in entries if e.name.endswith(".json")), key=lambda e: e.name)
+        except OSError:
+            files = []
+        for file in files:
+            if file.name.startswith("."):
+                continue
+            run = file.name.removesuffix(".json")
+            found = file.stat()
+            stamp = (found.st_mtime_ns, found.st_size)
+            kept = self._kept.get(run)
+            if kept is None or kept[0] != stamp:
+                kept = self._kept[run] = (stamp, _record(Path(file.path)))
+            digest.update(repr((run, stamp)).encode())
+            seen.add(run)
+            if isinstance(kept[1], str):
+                damaged[run] = kept[1]
+            else:
+                records[run] = kept[1]
+        for gone in self._kept.keys() - seen:
+            del self._kept[gone]
+        return records, damaged, digest.hexdigest()[:16]
+
+    def _unpacked(self, stamp: object) -> tuple[dict[str, RunRecord], dict[str, str], str]:
+        if self._packed is None or self._packed[0] != stamp:
+            try:
+                self._packed = (stamp, self._study.records(), {})
+            except InputError as error:
+                self._packed = (stamp, {}, {"records.zip": str(error)})
+        _, records, damaged = self._packed
+        return records, damaged, hashlib.sha256(repr(stamp).encode()).hexdigest()[:16]
+
+
+def _record(file: Path) -> RunRecord | str:
+    try:
+        return read(file, RunRecord)
+    except InputError as error:
+        return str(error)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _reader(path: str) -> Reader:
+    return Reader(Study(Path(path)))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _about(path: str, stamp: object, _study: Study) -> About:
+    return _study.about
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+# --- its runs --------------------------------------------------------------------------------------------------
+
+
+def run_of(run_id: str) -> Run | None:
+    """The run of this id where its folder is there and can be read."""
+    run = Run(runs_dir() / run_id)
+    try:
+        run.meta, run.config, run.stored_status  # noqa: B018 - read to see that it can be read
+    except InputError:
+        return None
+    return run
+
+
+def going(loaded: Loaded) -> list[Run]:
+    """Runs of this study that are being trained now."""
+    if loaded.shipped:
+        return []
+    folder = runs_dir()
+    there = (run_of(run_id) for run_id in loaded.left if (folder / run_id).is_dir())
+    return [run for run in there if run is not None and run.is_live]
+
+
+def seconds_left(loaded: Loaded, at_a_time: int) -> float | None:
+    """What the runs without a record will take, so many at a time; None before anything is known.
+
+    Runs that differ in their seeds alone take the same time; other kinds as long as those that ended did on average.
+    """
+    left = set(loaded.left)
+    if not left:
+        return 0.0
+    if not loaded.records:
+        return loaded.about.estimate if loaded.about else None
+    mean = sum(record.seconds for record in loaded.records.values()) / len(loaded.records)
+    total = 0.0
+    for cell_runs in kinds(loaded.listed):
+        done = [loaded.records[run].seconds for run in cell_runs if run in loaded.records]
+        each = sum(done) / len(done) if done else mean
+        total += each * len(left.intersection(cell_runs))
+        left -= set(cell_runs)
+    return total / max(1, at_a_time)
+
+
+def kinds(listed: Listed) -> list[tuple[str, ...]]:
+    """The ids of the runs of each cell of all parts."""
+    return _kinds(listed.plan.text, listed.plan.name, listed.plan)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _kinds(text: str, name: str, _plan: Plan) -> list[tuple[str, ...]]:
+    return [_plan.runs_of(cell) for part in _plan.parts for cell in part.cells]
+
+
+# --- its tables ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class View:
+    """The table of one part, to be looked up by row and column; `seen`: over the seen test triplets alone."""
+
+    plan: Plan
+    table: Table
+    rows: tuple[Label, ...]
+    columns: tuple[Column, ...]
+    entries: Mapping[tuple[Label, Column], Entry]
+    comparisons: Mapping[tuple[Label, Column], Comparison]
+    seen: bool = False
+
+    @property
+    def part(self) -> Part:
+        """The part of the plan that it shows."""
+        return self.table.part
+
+    @property
+    def reference(self) -> Label:
+        """The row that the others are compared with."""
+        return self.part.reference
+
+    def where(self, split: str) -> str:
+        """What its metrics of "test" or "valid" are over, in words."""
+        return "seen test triplets" if self.seen and split == "test" else split
+
+    @property
+    def spent_differs(self) -> bool:
+        """Whether its rows are to be read with what each may spend: their epochs differ, or the plan has a budget."""
+        epochs = {entry.cell.config.epochs for entry in self.table.entries}
+        return bool(self.plan.budget) or (len(epochs) > 1 and self.part.rows.name != "epochs")
+
+    def row_name(self, row: Label) -> str:
+        """How a row is called on screen."""
+        return tables.label(self.part.rows.name, row)
+
+    def row_title(self, row: Label) -> str:
+        """The same where the axis is not said beside it: "Noise (σ) 0.5"."""
+        return findings.row_name(self.table, row)
+
+    def column_name(self, column: Column) -> str:
+        """How a column is called on screen; "" where there is but one, without an axis."""
+        names = zip(self.part.columns, column, strict=True)
+        return " · ".join(tables.label(axis.name, value) for axis, value in names)
+
+    def runs_of(self, row: Label, column: Column) -> tuple[str, ...]:
+        """Ids of the runs of a cell, in the order of seeds."""
+        return self.plan.runs_of(self.cell(row, column))
+
+    def cell(self, row: Label, column: Column) -> Cell:
+        """The settings of a cell."""
+        return self.entries[row, column].cell
+
+
+def view(loaded: Loaded, number: int, metric: str, seen: bool = False) -> View:
+    """The table of a part, counted from 0; made once for the same records. `seen`: over the seen test triplets.
+
+    Raises InputError for records that are not of one test split.
+    """
+    marks = loaded.seen if seen else ""
+    return _view(str(loaded.listed.study.path), loaded.plan.text, loaded.stamp, number, metric, marks, loaded)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _view(path: str, text: str, stamp: str, number: int, metric: str, seen: str, _loaded: Loaded) -> View:
+    part = _loaded.plan.parts[number]
+    records = tables.over_seen(_loaded.records, seen) if seen else _loaded.records
+    made = tables.table(_loaded.plan, part, records, metric)
+
+    def place(labels: Mapping[str, Label]) -> tuple[Label, Column]:
+        return labels[part.rows.name], tuple(labels[axis.name] for axis in part.columns)
+
+    entries = {place(entry.labels): entry for entry in made.entries}
+    return View(
+        _loaded.plan,
+        made,
+        part.rows.values,
+        tuple(dict.fromkeys(column for _, column in entries)),
+        entries,
+        {place(each.labels): each for each in made.comparisons},
+        bool(seen),
+    )

@@ -1,0 +1,389 @@
+"""What the Studies screen says in words, and how better and worse are marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from dans_app.compare.rank_comparison import number, p_words, signed
+from dans_app.server import jobs
+from dans_app.shared import theme
+from dans_app.shared.theme import Look
+from dans_app.shared.words import plain
+from dans_app.studies.data import Column, Listed, Loaded, View, cost, download
+from dans_core.names import DATASETS, METRICS, SAMPLERS_ABOUT, UNSEEN, bytes_in_words, unseen_of
+from dans_lab.runs.run import Run
+from dans_lab.study import tables
+from dans_lab.study.folder import About
+from dans_lab.study.learning import unit
+from dans_lab.study.plan import Label, Plan
+from dans_lab.study.tables import LEVEL, Comparison, Entry, Spread, Verdict
+
+VERDICTS: dict[Verdict, Look] = {
+    "better": Look("better", theme.OPINION[2], "triangle-up"),
+    "worse": Look("worse", theme.OPINION[0], "triangle-down"),
+    "cannot be told apart": Look("cannot be told apart", theme.RANDOM.color, "circle-open"),
+}
+"""How each verdict is drawn; shape and colour both tell."""
+
+MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "cannot be told apart": "○"}
+
+LEGEND = (
+    f"{MARKS['better']} better and {MARKS['worse']} worse than {{reference}}; {MARKS['cannot be told apart']} cannot "
+    "be told apart from it."
+)
+HOW = (
+    "± is the standard deviation over seeds. A difference is taken over the seeds that both have, triplet by triplet. "
+    "Its 95 % interval is for new seeds and new test triplets. p is corrected for all comparisons of the table (Holm), "
+    f"and below {LEVEL:g} it is called a difference."
+)
+
+NO_TEST = (
+    "Differences, intervals and p are of the test split, whose ranks are kept; on valid the best epoch of each run was "
+    "chosen."
+)
+METRICS_HELP = (
+    "Filtered, over both sides. MRR: the mean of 1 / rank of the true answer. H@k: the share of answers ranked k or "
+    "better. NDCG@5: 1 / log₂(1 + rank) up to rank 5, else 0."
+)
+SPLIT_HELP = (
+    "Results are reported on test. On valid, where the best epoch was chosen, they look better than they are. Where "
+    "test has entities that train never shows, of which nothing can be learned, it is there without them, too."
+)
+# --- the list of studies -----------------------------------------------------------------------------------------
+
+
+def line(listed: Listed) -> str:
+    """A study in the list: "Negative samplers · UMLS · 57 of 180 runs"."""
+    data = DATASETS.get(listed.plan.dataset, listed.plan.dataset)
+    done = (
+        f"{listed.total:,} runs"
+        if listed.done == listed.total
+        else f"{listed.done:,} of {listed.total:,} runs"
+    )
+    parts = [listed.plan.title, data, done, *(["comes with the app"] if listed.study.shipped else [])]
+    return " · ".join(parts)
+
+
+def lines(studies: dict[str, Listed]) -> dict[str, str]:
+    """A line for each study that no other has: its key is added where two would read the same."""
+    found = {key: line(listed) for key, listed in studies.items()}
+    every = list(found.values())
+    return {key: text if every.count(text) == 1 else f"{text} · {key}" for key, text in found.items()}
+
+
+def size(plan: Plan) -> str:
+    """How many runs a study asks for, on what, and about how long they take: "180 runs on UMLS, about 2 hours …"."""
+    text = f"{len(plan.jobs):,} runs on {DATASETS.get(plan.dataset, plan.dataset)}"
+    if (info := download(plan)) is not None:
+        return f"{text}, which is downloaded first ({bytes_in_words(info.bytes)})"
+    seconds = cost(plan)
+    return text if seconds is None else f"{text}, {jobs.seconds_in_words(seconds)} on this machine"
+
+
+# --- how far it is -----------------------------------------------------------------------------------------------
+
+
+def progress(loaded: Loaded, going: Sequence[Run], left: float | None) -> str:
+    """How many runs there are, and when the rest will be: "57 of 180 runs, about 3 hours left at this pace." """
+    total, missing = loaded.listed.total, len(loaded.left)
+    text = f"**{total - missing:,} of {total:,} runs** are there"
+    if not going:
+        return f"{text}; none is being trained now."
+    pace = "" if left is None else f", {jobs.seconds_in_words(left)} left"
+    return f"{text}{pace}."
+
+
+def training_now(going: Sequence[Run], most: int = 4) -> list[str]:
+    """A line of Markdown for each run that is being trained: what it is, and how far."""
+    found = []
+    for run in going[:most]:
+        status, config = run.stored_status, run.config
+        names = [tables.label("sampler", config.sampler), tables.label("decoder", config.decoder)]
+        what = " · ".join([*names, f"seed {config.seed}"])
+        found.append(f"{what}: epoch {status.epoch:,} of {status.epochs:,}")
+    return found + ([f"and {len(going) - most} more"] if len(going) > most else [])
+
+
+def command(loaded: Loaded) -> str:
+    """The line that runs this study, or goes on with it."""
+    return f"python -m dans_core study {loaded.plan.name}"
+
+
+# --- what it ran on ----------------------------------------------------------------------------------------------
+
+
+def ran_on(loaded: Loaded) -> pd.DataFrame:
+    """What a study ran on, one fact a row."""
+    plan, about = loaded.plan, loaded.about
+    rows = [
+        ("Data set", DATASETS.get(plan.dataset, plan.dataset)),
+        ("Seeds", ", ".join(map(str, plan.seeds))),
+        ("Epochs", _span({job.config.epochs for job in plan.jobs})),
+        ("Negatives per query", _span({job.config.negatives for job in plan.jobs})),
+        ("Runs", f"{loaded.listed.total:,}"),
+    ]
+    rows += [("Training budget", plan.budget)] * bool(plan.budget)
+    if loaded.seen:
+        rows.append(
+            (
+                "Unseen in train",
+                f"{loaded.seen.count('0'):,} of {len(loaded.seen):,} test triplets have an entity",
+            )
+        )
+    if loaded.records:
+        spent = sum(record.seconds for record in loaded.records.values())
+        rows.append(("Training time of all runs", jobs.seconds_in_words(spent)))
+    if about is not None:
+        rows += _about(about)
+    return pd.DataFrame(rows, columns=["What", "Value"])
+
+
+def _about(about: About) -> list[tuple[str, str]]:
+    rows = [("Data read from", about.source), ("Identity of the data", about.hash[:16])]
+    rows += [("Machine", about.machine)] * bool(about.machine) + [("Trained by", about.workers)] * bool(
+        about.workers
+    )
+    if about.estimate is not None:
+        rows.append(("Time expected", jobs.seconds_in_words(about.estimate)))
+    if about.took is not None:
+        rows.append(("Time taken", jobs.seconds_in_words(about.took)))
+    rows.append(("Begun", about.created[:16].replace("T", " ") + " UTC" * about.created.endswith("+00:00")))
+    rows += [(f"Version of {name}", version) for name, version in about.versions.items()]
+    return rows
+
+
+def _span(values: set[int]) -> str:
+    return f"{min(values):,}" if len(values) == 1 else f"{min(values):,} to {max(values):,}"
+
+
+# --- a cell ------------------------------------------------------------------------------------------------------
+
+
+def value(spread: Spread | None) -> str:
+    """ "0.912 ± 0.004", "0.912" of one run, "–" of none."""
+    if spread is None:
+        return "–"
+    return number(spread.mean) + (f" ± {number(spread.sd)}" if spread.sd is not None else "")
+
+
+def runs_note(entry: Entry) -> str:
+    """What is not in the mean: "3 of 5 runs, 1 diverged"; "" where all runs are."""
+    total = len(entry.records) + len(entry.failed) + entry.missing
+    if len(entry.records) == total:
+        return ""
+    text = f"{len(entry.records)} of {total} runs"
+    return text + (f", {len(entry.failed)} diverged" if entry.failed else "")
+
+
+def legend(view: View, split: str) -> str:
+    """How to read the marks of the table, in Markdown."""
+    if split != "test":
+        return NO_TEST
+    text = LEGEND.format(reference=plain(view.row_title(view.reference)))
+    lone = any(found.seeds == 1 for found in view.comparisons.values())
+    return text + " Faint: over one seed, which speaks of itself alone." * lone
+
+
+def difference(found: Comparison, reference: str) -> str:
+    """A comparison in words: "0.038 lower than DANS (95 %: 0.025 … 0.051 lower), p = 0.013 …: worse." """
+    low, high = (found.low, found.high) if found.difference >= 0 else (-found.high, -found.low)
+    way = "higher" if found.difference >= 0 else "lower"
+    return (
+        f"{number(abs(found.difference))} {way} than {reference} "
+        f"(95 %: {number(low)} … {number(high)}), {p_words(found.corrected)} corrected, over {seeds(found.seeds)}: "
+        f"{found.verdict}"
+    )
+
+
+def seeds(count: int) -> str:
+    """ "1 seed", "5 seeds"."""
+    return f"{count:,} seed{'' if count == 1 else 's'}"
+
+
+def place(view: View, row: Label, column: Column) -> str:
+    """How a cell is called: "Uniform, ComplEx"."""
+    return ", ".join(part for part in (view.row_name(row), view.column_name(column)) if part)
+
+
+def explained(
+    view: View, row: Label, column: Column, metric: str, split: str, beside: View | None = None
+) -> str:
+    """All that is to be said of a cell, in a few sentences; `beside` is the same table over the seen test triplets."""
+    text = _explained(view, row, column, metric, split)
+    over_seen = beside and beside.entries[row, column].spread(metric)
+    if beside is None or over_seen is None:
+        return text
+    found = beside.comparisons.get((row, column))
+    said = f": {found.verdict}" if found else ""
+    return f"{text} On {beside.where('test')} {value(over_seen)}{said}."
+
+
+def _explained(view: View, row: Label, column: Column, metric: str, split: str) -> str:
+    entry, found = view.entries[row, column], view.comparisons.get((row, column))
+    spread = entry.spread(metric, split)
+    text = f"{place(view, row, column)}: "
+    if spread is None:
+        return text + ("no run is there yet." if entry.missing else "every run diverged.")
+    text += f"{METRICS[metric]} {value(spread)} on {view.where(split)}, over {seeds(spread.count)}"
+    if note := runs_note(entry):
+        text += f" ({note})"
+    if row == view.reference:
+        return f"{text}. The others are compared with it."
+    if split == "test" and found is not None:
+        return f"{text}; {difference(found, view.row_title(view.reference))}."
+    return f"{text}."
+
+
+def about_row(view: View, row: Label) -> str:
+    """What a row is, where it is a sampler; else ""."""
+    return SAMPLERS_ABOUT.get(str(row), "") if view.part.rows.name == "sampler" else ""
+
+
+# --- the whole table ---------------------------------------------------------------------------------------------
+
+
+def ordered(view: View, by_value: bool, metric: str, split: str, column: Column | None = None) -> list[Label]:
+    """The rows as in the plan, or best first: by a column, or by the mean over all columns."""
+    if not by_value:
+        return list(view.rows)
+    columns = view.columns if column is None else (column,)
+
+    def mean(row: Label) -> float:
+        spreads = [view.entries[row, each].spread(metric, split) for each in columns]
+        known = [spread.mean for spread in spreads if spread is not None]
+        return sum(known) / len(known) if known else float("-inf")
+
+    return sorted(view.rows, key=mean, reverse=True)
+
+
+def table_data(
+    view: View,
+    rows: Sequence[Label],
+    metric: str,
+    split: str,
+    floor: str | None,
+    chosen: tuple[Label, Column] | None,
+    beside: View | None = None,
+) -> dict[str, Any]:
+    """What the table of the screen draws; cells are named by the places of row and column in the plan.
+
+    With `beside`, the same table over the seen test triplets, each cell has the metric on these, too.
+    """
+    with_columns = len(view.columns) > 1 or bool(view.part.columns)
+    return {
+        "corner": tables.title(view.part.rows.name),
+        "columns": [view.column_name(column) for column in view.columns]
+        if with_columns
+        else [METRICS[metric]],
+        "rows": [
+            {
+                "name": view.row_name(row),
+                "about": about_row(view, row),
+                "spent": spent(view, row) if view.spent_differs else "",
+                "reference": row == view.reference,
+                "cells": [_cell(view, row, column, metric, split, beside) for column in view.columns],
+            }
+            for row in rows
+        ],
+        "floor": floor,
+        "chosen": "" if chosen is None else cell_id(view, *chosen),
+        "hint": "Point at a cell to read it in words; press it for its runs.",
+        "alt": table_alt(view, rows, metric, split),
+    }
+
+
+def cell_id(view: View, row: Label, column: Column) -> str:
+    """A cell by the places of its row and column in the plan."""
+    return f"{view.rows.index(row)}.{view.columns.index(column)}"
+
+
+def floor_words(about: About | None, metric: str, view: View, split: str) -> str | None:
+    """The popularity floor of a metric, which is known for test; with that over the seen triplets where both are."""
+    floor = floor_of(about, metric, view, split)
+    if about is None or floor is None:
+        return None
+    seen = None if view.seen else about.floor_seen.get(metric)
+    return number(floor) + ("" if seen is None else f" (seen {number(seen)})")
+
+
+def floor_of(about: About | None, metric: str, view: View, split: str) -> float | None:
+    """The floor over the triplets of the table; None where it is not known."""
+    if about is None or split != "test":
+        return None
+    return (about.floor_seen if view.seen else about.floor).get(metric)
+
+
+def spent(view: View, row: Label) -> str:
+    """What each run of a row spends: "200 epochs, 10.2 minutes of training"."""
+    entries = [view.entries[row, column] for column in view.columns]
+    words = f"{_span({entry.cell.config.epochs for entry in entries})} epochs"
+    times = [found.mean for entry in entries if (found := entry.trained or entry.seconds)]
+    if not times:
+        return words
+    name, size = unit(max(times))
+    ends = sorted({f"{min(times) / size:.1f}", f"{max(times) / size:.1f}"}, key=float)
+    return f"{words}, {' to '.join(ends)} {name} of training"
+
+
+def unseen(loaded: Loaded) -> str:
+    """Why metrics stand twice; "" where train shows all entities."""
+    every, marked = len(loaded.seen), loaded.seen.count("1")
+    return (
+        f"{UNSEEN}: {unseen_of(every - marked, every, 'test')}. “seen” is over the other {marked:,}."
+        * bool(every)
+    )
+
+
+def _over_seen(beside: View | None, row: Label, column: Column, metric: str) -> str:
+    """ "seen 0.473 ▲": the metric over the seen triplets, and its verdict."""
+    spread = beside and beside.entries[row, column].spread(metric)
+    if beside is None or spread is None:
+        return ""
+    found = beside.comparisons.get((row, column))
+    return f"seen {number(spread.mean)}" + (f" {MARKS[found.verdict]}" if found else "")
+
+
+def _cell(
+    view: View, row: Label, column: Column, metric: str, split: str, beside: View | None
+) -> dict[str, Any]:
+    entry = view.entries[row, column]
+    spread = entry.spread(metric, split)
+    found = view.comparisons.get((row, column)) if split == "test" else None
+    return {
+        "id": cell_id(view, row, column),
+        "mean": "–" if spread is None else number(spread.mean),
+        "sd": "" if spread is None or spread.sd is None else f"± {number(spread.sd)}",
+        "mark": MARKS[found.verdict] if found else "",
+        "color": VERDICTS[found.verdict].color if found else "",
+        "difference": signed(found.difference) if found else "",
+        "faint": found is not None and found.seeds == 1,
+        "seen": _over_seen(beside, row, column, metric),
+        "note": runs_note(entry),
+        "words": explained(view, row, column, metric, split, beside),
+    }
+
+
+def table_alt(view: View, rows: Sequence[Label], metric: str, split: str) -> str:
+    """The table in a sentence."""
+    across = f" and {len(view.columns)} columns" if len(view.columns) > 1 else ""
+    what = f"{METRICS[metric]} on {view.where(split)}, mean and standard deviation over seeds"
+    return f"{what}: {len(rows)} rows{across}."
+
+
+def not_there(view: View) -> str:
+    """A line of Markdown on runs that diverged or are missing; "" where all are there."""
+    failed = [record for entry in view.table.entries for record in entry.failed]
+    missing = sum(entry.missing for entry in view.table.entries)
+    parts = []
+    if failed:
+        first = f" ({plain(failed[0].run)}: {plain(failed[0].reason, 160)})" if failed[0].reason else ""
+        verb = "run" if len(failed) == 1 else "runs"
+        parts.append(
+            f"{len(failed):,} {verb} diverged and {'is' if len(failed) == 1 else 'are'} in no mean{first}"
+        )
+    if missing:
+        parts.append(f"{missing:,} {'is' if missing == 1 else 'are'} still to come")
+    return "; ".join(parts) + "." if parts else ""

@@ -1,0 +1,1 @@
+"""The samplers that DANS is compared with, one file each."""

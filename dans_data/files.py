@@ -1,0 +1,88 @@
+"""Triplets from what lies on disk: which file holds a split, whether it may be opened, and its content."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from dans_data import naming
+from dans_data.errors import InputError
+from dans_data.limits import Limits
+from dans_data.naming import SUFFIXES as SUFFIXES
+from dans_data.reading import Reader
+from dans_data.text import Part
+from dans_data.triplets import Triplet, plain
+
+
+def read_triplets(file: Path, limits: Limits | None = None) -> list[Triplet]:
+    """The triplets of one file, in its order, duplicates included.
+
+    Raises:
+        InputError: unreadable, not text, or a line that is not three names; with file and line number.
+    """
+    return Reader(limits or Limits.from_environment()).read(part_of(file))
+
+
+def part_of(file: Path) -> Part:
+    """A file on disk, to be read; its name says how it is written.
+
+    Raises:
+        InputError: a folder, a pipe, a device, or a file of another kind.
+    """
+    where = plain(str(file))
+    # Reading a pipe or a device could wait for ever.
+    if (what := kind(file)) != "file":
+        is_what = "is a folder" if what == "folder" else "is not a file that can be read"
+        raise InputError(f"{where} {is_what}; expected a file of triplets")
+    check_kind(file.name, where)
+    gzipped = naming.is_gzip(file.name)
+    packed = file.stat().st_size if gzipped else 0
+    return Part(where, naming.form_of(file.name), lambda: file.open("rb"), packed, gzipped)
+
+
+def check_kind(name: str, where: str) -> None:
+    """Raises InputError where the name of a file says that it is surely no text of triplets."""
+    if ending := naming.foreign(name):
+        raise InputError(
+            f"{where} is of a kind ({ending}) that is not read here; expected {naming.EXPECTED}, or .zip"
+        )
+
+
+def split_file(folder: Path, split: str) -> Path:
+    """The file of one split in a folder. Raises InputError as `split_files`."""
+    return split_files(folder)[split]
+
+
+def split_files(folder: Path) -> dict[str, Path]:
+    """The files of train, valid and test in a folder.
+
+    Raises:
+        InputError: one is missing, there are two of one, or the folder cannot be read.
+    """
+    where = plain(str(folder))
+    try:
+        files = sorted(path for path in folder.iterdir() if naming.split_of(path.name))
+    except OSError as error:
+        raise InputError(
+            f"{where} cannot be read ({error.strerror}); expected a folder with train, valid and test"
+        ) from error
+    return naming.by_split(((path.name, path) for path in files if kind(path) != "nothing"), where)
+
+
+def home(path: Path) -> Path:
+    """The path with "~" made the home of a person."""
+    try:
+        return path.expanduser()
+    except RuntimeError:  # "~name" of no such person is an ordinary, missing, path
+        return path
+
+
+def kind(path: Path) -> str:
+    """One of folder, file, other (a device, a pipe, or behind a closed door), nothing."""
+    try:
+        mode = path.stat().st_mode
+    except PermissionError:
+        return "other"
+    except (OSError, ValueError):  # too long a name, a zero in it
+        return "nothing"
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"

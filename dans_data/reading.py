@@ -1,0 +1,111 @@
+"""A file becomes triplets of checked names, held against the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from dans_data import forms, naming, ntriples
+from dans_data.errors import InputError
+from dans_data.limits import Limits
+from dans_data.text import Meter, Part, lines
+from dans_data.triplets import RECIPROCAL, RESERVED_ENDING, ROLES, Triplet, name_problem, plain
+
+_ROWS: dict[str, Callable[[Iterator[str], str, Callable[[str], None]], forms.Rows]] = {
+    "tsv": forms.tsv,
+    "csv": forms.comma_separated,
+    "nt": ntriples.rows,
+}
+
+
+class Reader:
+    """Reads the files of one data set, which share the limits and one string for each name.
+
+    Attributes:
+        notes: what was left out of the files, in words.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.notes: list[str] = []
+        self._limits = limits
+        self._meter = Meter(limits)
+        self._entities = _Names(limits, "entities")
+        self._relations = _Names(limits, "relations")
+        self._triplets = 0
+
+    def read(self, part: Part) -> list[Triplet]:
+        """The triplets of one file in its order, repeated ones included.
+
+        Raises:
+            InputError: unreadable, not text, over a limit, or a line that is not three names; with file and line.
+        """
+        entities, relations = self._entities, self._relations
+        left = self._limits.triplets - self._triplets
+        found: list[Triplet] = []
+
+        def note(words: str) -> None:
+            self.notes.append(f"{naming.base(part.where)}: {words}")
+
+        for number, row in _ROWS[part.form](lines(part, self._meter), part.where, note):
+            if len(found) == left:
+                raise InputError(f"{part.where}, line {number}: {_too_many('triplets', self._limits)}")
+            try:
+                found.append((entities[row[0]], relations[row[1]], entities[row[2]]))
+            except _UnfitError as error:
+                role = ROLES[row.index(error.written)]
+                raise InputError(
+                    f"{part.where}, line {number}: the name of the {role} {error.problem}"
+                ) from None
+            except _TooManyError as error:
+                raise InputError(f"{part.where}, line {number}: {error}") from None
+        self._triplets += len(found)
+        return found
+
+
+class _UnfitError(Exception):
+    """A name as it is written, and what is wrong with it, in words that follow "the name"."""
+
+    def __init__(self, written: str, problem: str) -> None:
+        self.written = written
+        self.problem = problem
+
+
+class _TooManyError(Exception):
+    """One more than a limit allows, in words."""
+
+
+class _Names(dict[str, str]):
+    """Maps a name as it is written to the one string that stands for it; a new name is checked first."""
+
+    def __init__(self, limits: Limits, kind: str) -> None:
+        """`kind`: "entities" or "relations", which limit counts them."""
+        super().__init__()
+        self._limits = limits
+        self._kind = kind
+        self._most: int = getattr(limits, kind)
+
+    def __missing__(self, written: str) -> str:
+        name = written.strip(" ")
+        if name in self:
+            return self[name]
+        if problem := self._problem(name):
+            raise _UnfitError(written, problem)
+        if len(self) >= self._most:
+            raise _TooManyError(_too_many(self._kind, self._limits))
+        self[name] = name
+        return name
+
+    def _problem(self, name: str) -> str | None:
+        if not name:
+            return "is empty, expected three names"
+        if len(name) > (most := self._limits.name_length):
+            return (
+                f'has {len(name):,} characters ("{plain(name[:40])}…"); expected at most {most:,}, '
+                f"{self._limits.to_raise('name_length')}"
+            )
+        if self._kind == "relations" and name.endswith(RECIPROCAL):
+            return f'"{plain(name, 40)}" {RESERVED_ENDING}'
+        return name_problem(name)
+
+
+def _too_many(kind: str, limits: Limits) -> str:
+    return f"there are more than {getattr(limits, kind):,} {kind}; expected fewer, {limits.to_raise(kind)}"

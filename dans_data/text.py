@@ -1,0 +1,195 @@
+"""Bytes become lines of text: a stream, unpacked on the way, that stops where a limit is passed.
+
+So what is packed cannot fill the memory, and nothing is ever unpacked to disk.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from dans_data.errors import InputError
+from dans_data.limits import Limits
+from dans_data.triplets import plain, unprintable
+
+_PIECE = 2**20
+"""Bytes read at a time."""
+
+_SMALL = 2**20
+"""Bytes of text below which to pack well is no sign of malice."""
+
+_EXPECTED = "expected UTF-8 text, one triplet a line"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of triplets, wherever it lies.
+
+    Attributes:
+        where: how complaints name it, on one line.
+        form: how its text is written: "tsv", "csv" or "nt".
+        open: its bytes from the beginning; raises OSError.
+        packed: the size in bytes of the .gz or .zip file that it comes out of; 0 where it is not packed.
+        gzipped: whether what `open` gives is gzip.
+    """
+
+    where: str
+    form: str
+    open: Callable[[], IO[bytes]]
+    packed: int = 0
+    gzipped: bool = False
+
+
+class Meter:
+    """Counts the bytes of text of all files of a data set."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._spent = 0
+
+    def count(self, part: Part, size: int) -> None:
+        """`size` more bytes of a part. Raises InputError where this passes a limit."""
+        self._spent += size
+        limits = self.limits
+        if self._spent > limits.unpacked_bytes:
+            raise InputError(
+                f"{part.where}: there are more than {limits.unpacked_bytes:,} bytes of text; expected less, "
+                f"{limits.to_raise('unpacked_bytes')}"
+            )
+        if part.packed and self._spent > max(_SMALL, limits.expansion * part.packed):
+            raise InputError(
+                f"{part.where}: the text is over {limits.expansion:,} times as large as what it is packed in; "
+                f"expected triplets, {limits.to_raise('expansion')}"
+            )
+
+
+def lines(part: Part, meter: Meter) -> Iterator[str]:
+    """The lines of a file without their ends, LF or CRLF; in N-Triples a lone CR is an end, too.
+
+    Raises:
+        InputError: unreadable, damaged, not UTF-8, or over a limit.
+    """
+    first, offset = 1, 0
+    for block in _blocks(part, meter):
+        text = _decoded(block, part.where, first, offset)
+        if "\r" in text:
+            text = _without_cr(text.replace("\r\n", "\n"), part, first)
+        found = text.split("\n")
+        if not found[-1]:
+            found.pop()
+        yield from found
+        first += len(found)
+        offset += len(block)
+
+
+def _without_cr(text: str, part: Part, first: int) -> str:
+    if part.form == "nt":
+        return text.replace("\r", "\n")
+    if "\r" in text:
+        line = first + text.count("\n", 0, text.index("\r"))
+        raise InputError(
+            f"{part.where}, line {line}: the line {unprintable(chr(13))}; expected lines that end with LF or CRLF"
+        )
+    return text
+
+
+def _blocks(part: Part, meter: Meter) -> Iterator[bytes]:
+    """The file in blocks of whole lines."""
+    longest = max(4 * _PIECE, 16 * meter.limits.name_length)
+    rest, line = b"", 1
+    for piece in _pieces(part, meter):
+        cut = piece.rfind(b"\n") + 1
+        if cut:
+            block = rest + piece[:cut]
+            yield block
+            line += block.count(b"\n")
+            rest = piece[cut:]
+        else:
+            rest += piece
+        if len(rest) > longest:
+            ended = (
+                "; its lines end with CR, expected LF or CRLF" if b"\r" in rest else "; expected three names"
+            )
+            raise InputError(f"{part.where}, line {line}: the line is over {longest:,} bytes long{ended}")
+    if rest:
+        yield rest
+
+
+def _pieces(part: Part, meter: Meter) -> Iterator[bytes]:
+    most = meter.limits.packed_bytes
+    if part.packed > most:
+        raise InputError(
+            f"{part.where}: the packed file has {part.packed:,} bytes; expected at most {most:,}, "
+            f"{meter.limits.to_raise('packed_bytes')}"
+        )
+    with _told(part):
+        opened = part.open()
+    with closing(opened):
+        stream = gzip.GzipFile(fileobj=opened, mode="rb") if part.gzipped else opened
+        begun = False
+        while True:
+            with _told(part):
+                piece = stream.read(_PIECE)
+            if not piece:
+                return
+            meter.count(part, len(piece))
+            if not begun and (problem := _not_text(piece, bool(part.packed))):
+                raise InputError(f"{part.where}, line 1: {problem}; {_EXPECTED}")
+            begun = True
+            yield piece
+
+
+@contextmanager
+def _told(part: Part) -> Iterator[None]:
+    try:
+        yield
+    # A damaged archive fails in many ways, deep inside zipfile, gzip and zlib.
+    except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise InputError(
+                f"{part.where} cannot be read ({error.strerror}); expected a file of triplets"
+            ) from error
+        if not part.packed:
+            raise
+        reason = plain(str(error), 80) or type(error).__name__
+        raise InputError(
+            f"{part.where} is damaged or not what its name says ({reason}); expected a whole file"
+        ) from error
+
+
+def _not_text(head: bytes, packed: bool) -> str | None:
+    """What the first bytes say of a file that is not text, in words."""
+    again = "; it is packed more than once" if packed else ""
+    if head.startswith(b"\x1f\x8b"):
+        return "this is packed by gzip" + (again or ", and its name should end with .gz")
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return "this is a zip archive or a document" + (again or ", and its name does not end with .zip")
+    sample = head[:1000]
+    zeros = sample[::2].count(0), sample[1::2].count(0)
+    # Of ASCII in UTF-16 every other byte is zero.
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or (
+        len(sample) > 3 and max(zeros) > len(sample) // 4 > min(zeros)
+    ):
+        return "this is UTF-16, which editors call Unicode; save it as UTF-8"
+    return None
+
+
+def _decoded(block: bytes, where: str, line: int, offset: int) -> str:
+    """A block as text; `line` and `offset` are those of its beginning."""
+    zero = block.find(b"\0")
+    if zero >= 0:
+        line += block.count(b"\n", 0, zero)
+        raise InputError(
+            f"{where}, line {line}: byte {offset + zero + 1} of the file is zero, so it is not text; {_EXPECTED}"
+        )
+    try:
+        text = block.decode()
+    except UnicodeDecodeError as error:
+        line += block.count(b"\n", 0, error.start)
+        raise InputError(
+            f"{where}, line {line}: byte {offset + error.start + 1} of the file is not UTF-8; {_EXPECTED}"
+        ) from error
+    return text if offset else text.removeprefix("\ufeff")

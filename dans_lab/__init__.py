@@ -1,0 +1,1 @@
+"""The lab: what one does with the method, without a screen."""

@@ -1,0 +1,334 @@
+"""What a run costs before it starts, and the settings that fit a graph of its size; nothing here needs torch.
+
+The formulas are in `costs`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from dans_core.config import SHARING, Config, matters, parse
+from dans_core.kg import KnowledgeGraph
+from dans_core.names import bytes_in_words, epoch_in_words, seconds_in_words
+from dans_data.errors import InputError
+from dans_data.places import folders
+from dans_lab.budget import costs
+
+RECIPES: tuple[tuple[int, dict[str, Any]], ...] = (
+    (
+        50_000,
+        {
+            "batch_size": 15_000,
+            "loss": "softmax",
+            "pathway_fakes": 5,
+            "epochs": 150,
+            "warmup_epochs": 20,
+            "eval_every": 10,
+            "diagnose_every": 25,
+            "snapshot_every": 50,
+        },
+    ),
+)
+"""Settings for graphs with more than so many training triplets; of several that apply, the last."""
+
+SHARED = {"negatives": 200, "shared": 100}
+"""What a recipe adds for samplers whose random negatives many triplets can share, so that many cost little."""
+
+RECIPE_SETTINGS = frozenset(SHARED).union(*(settings for _, settings in RECIPES))
+"""All settings that a recipe may choose."""
+
+MEMORY_VARIABLE = "DANS_MEMORY_GB"
+"""Gigabytes that a run may use, instead of those that are free."""
+
+NEARLY = 0.8
+"""Share of the free memory from which on a run is warned of."""
+
+# What may be lowered in a run that needs too much, and how far.
+_LEAST = {"batch_size": 1_000, "negatives": 4, "dim": 16, "layers": 1, "condition_chunk": 256}
+
+
+# --- sizes and settings ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Counts that decide the cost of a run.
+
+    Attributes:
+        entities, relations: N and |R|, without the reciprocals.
+        train, valid: triplets of these splits.
+        queries: distinct (head, relation) of train, both directions.
+        paths: how many entities two edges of train away reach, counted for each entity and added up, at most N each;
+            an entity reached by several paths counts as often.
+    """
+
+    entities: int
+    relations: int
+    train: int
+    queries: int
+    valid: int = 0
+    paths: int = 0
+
+    @classmethod
+    def of(cls, kg: KnowledgeGraph) -> Sizes:
+        """The sizes of a graph, counted once for each."""
+        if kg not in _sizes:
+            heads, relations, tails = kg.queries("train").T
+            degrees = np.bincount(heads, minlength=kg.num_entities)
+            reached = np.bincount(heads, weights=degrees[tails], minlength=kg.num_entities)
+            _sizes[kg] = cls(
+                entities=kg.num_entities,
+                relations=kg.num_relations,
+                train=len(kg.array("train")),
+                queries=len(np.unique(heads * 2 * kg.num_relations + relations)),
+                valid=len(kg.array("valid")),
+                paths=int(np.minimum(reached, kg.num_entities).sum()),
+            )
+        return _sizes[kg]
+
+
+_sizes: WeakKeyDictionary[KnowledgeGraph, Sizes] = WeakKeyDictionary()
+_sizes_of_sources: dict[str, Sizes] = {}
+
+
+def is_here(source: str) -> bool:
+    """Whether `KnowledgeGraph.load` finds this source on this machine, without a download."""
+    return source in folders() or (Path(source).is_absolute() and Path(source).exists())
+
+
+def sizes_of(source: str) -> Sizes | None:
+    """The sizes of a data set, read once a process; None where it is not here or cannot be read."""
+    if source not in _sizes_of_sources:
+        if not is_here(source):
+            return None
+        try:
+            _sizes_of_sources[source] = Sizes.of(KnowledgeGraph.load(source))
+        except InputError:
+            return None
+    return _sizes_of_sources[source]
+
+
+def recipe(sizes: Sizes, sampler: str) -> dict[str, Any]:
+    """The settings that fit a graph of this size and a sampler, where nothing else is asked for; else empty."""
+    found: dict[str, Any] = {}
+    for above, settings in RECIPES:
+        if sizes.train > above:
+            found = settings
+    return {**found, **(SHARED if found and sampler in SHARING else {})}
+
+
+def config_for(sizes: Sizes, values: Mapping[str, Any]) -> Config:
+    """The complete settings of a run: `values` (a person's, over those of a preset) over the recipe over the defaults.
+
+    A warm-up that only the recipe asks for is at most half the epochs.
+
+    Raises InputError as `config.parse` does.
+    """
+    chosen = recipe(sizes, str(values.get("sampler", Config.model_fields["sampler"].default)))
+    warm_up = chosen.pop("warmup_epochs", None)
+    config = parse({**chosen, **values})
+    if warm_up is None or "warmup_epochs" in values:
+        return config
+    return parse({**chosen, **values, "warmup_epochs": min(warm_up, config.epochs // 2)})
+
+
+def chosen_for_size(sizes: Sizes, values: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """What `config_for` took from the recipe and a small graph would have otherwise, of settings that matter."""
+    small = parse(dict(values))
+    return {
+        name: value
+        for name in recipe(sizes, config.sampler)
+        if name not in values
+        and matters(name, config.sampler)
+        and (value := getattr(config, name)) != getattr(small, name)
+    }
+
+
+# --- what a run needs -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a run takes: peak memory of its process and disk in bytes, and seconds of training on one core.
+
+    `epoch_seconds` is an epoch with the run's own sampler, after any warm-up; `run_seconds` are all epochs, rankings,
+    measurements and snapshots.
+    """
+
+    memory_bytes: int
+    disk_bytes: int
+    epoch_seconds: float
+    run_seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"about {bytes_in_words(self.memory_bytes)} of memory, {epoch_in_words(self.epoch_seconds)} an epoch and "
+            f"{seconds_in_words(self.run_seconds)} in all on one core"
+        )
+
+
+def predict(config: Config, sizes: Sizes, slower: float = 1.0) -> Need:
+    """What a run with these settings will take on a graph of these sizes.
+
+    `slower` is how many times as long this machine takes as the one on which the formula was measured.
+    """
+    steps = costs.Steps(config, sizes)
+    step = costs.base_seconds(config, sizes, steps) + costs.own_seconds(config, sizes, steps)
+    return Need(
+        memory_bytes=round(costs.memory(config, sizes, steps)),
+        disk_bytes=round(costs.disk(config, sizes)),
+        epoch_seconds=slower * steps.count * step,
+        run_seconds=slower * costs.run_seconds(config, sizes, steps),
+    )
+
+
+# --- what there is --------------------------------------------------------------------------------------------------
+
+
+def free_memory(root: Path = Path("/")) -> int | None:
+    """Bytes that a new process may take here: what the system calls available, or a control group still allows.
+
+    `DANS_MEMORY_GB` stands instead of both. None where nothing tells. `root` is where /proc and /sys are looked for.
+
+    Raises InputError for a `DANS_MEMORY_GB` that is no number above 0.
+    """
+    if (text := os.environ.get(MEMORY_VARIABLE)) is not None:
+        try:
+            asked = float(text)
+        except ValueError:
+            asked = math.nan
+        if not 0 < asked < math.inf:
+            raise InputError(
+                f"{MEMORY_VARIABLE} = {text!r}: must be a number of gigabytes above 0, such as 4"
+            )
+        return int(asked * 1e9)
+    found = [free for free in (_of_system(root), *_of_groups(root)) if free is not None]
+    return min(found, default=None)
+
+
+def _of_system(root: Path) -> int | None:
+    for line in _lines(root / "proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _of_groups(root: Path) -> Iterator[int]:
+    """What each control group around this process still allows, of either version; files can be given up."""
+    for line in _lines(root / "proc/self/cgroup"):
+        _, kinds, name = line.split(":", 2)
+        if kinds not in ("", "memory") and "memory" not in kinds.split(","):
+            continue
+        base = root / "sys/fs/cgroup" / ("memory" if kinds else "")
+        limit, used, files = (
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            if kinds
+            else ("memory.max", "memory.current", "inactive_file")
+        )
+        inner = PurePosixPath(name.lstrip("/"))
+        for group in (inner, *inner.parents):
+            most, now = (_number(base / group / file) for file in (limit, used))
+            if most is not None and now is not None:
+                stats = dict(
+                    pair for line in _lines(base / group / "memory.stat") if len(pair := line.split()) == 2
+                )
+                yield max(0, most - now + int(stats.get(files, 0)))
+
+
+def _number(file: Path) -> int | None:
+    """The number in a file; None for "max" and for no file."""
+    text = "".join(_lines(file)).strip()
+    return int(text) if text.isdecimal() else None
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []
+
+
+# --- whether the one fits the other ---------------------------------------------------------------------------------
+
+
+def too_much(
+    config: Config, sizes: Sizes, free: int | None, name: Callable[[str], str] = lambda name: name
+) -> str | None:
+    """Why a run cannot be started with so many bytes free, and what to lower, in one sentence; None where it fits.
+
+    `name` says how a setting is called where the sentence is read.
+    """
+    need = predict(config, sizes).memory_bytes
+    if free is None or need <= free:
+        return None
+    words = f"this run needs about {bytes_in_words(need)} of memory and {bytes_in_words(free)} are free here"
+    return f"{words}; {_advice(config, sizes, free, name)}"
+
+
+def tight(config: Config, sizes: Sizes, free: int | None) -> str | None:
+    """A warning, in one sentence, for a run that nearly fills so many bytes; None where there is room."""
+    need = predict(config, sizes).memory_bytes
+    if free is None or not NEARLY * free < need <= free:
+        return None
+    return f"this run needs about {bytes_in_words(need)} of the {bytes_in_words(free)} of memory that are free here"
+
+
+def check(config: Config, sizes: Sizes, name: Callable[[str], str] = lambda name: name) -> str | None:
+    """A warning where the run nearly fills the memory that is free here, else None.
+
+    Raises InputError where it needs more.
+    """
+    free = free_memory()
+    if problem := too_much(config, sizes, free, name):
+        raise InputError(problem)
+    return tight(config, sizes, free)
+
+
+def _advice(config: Config, sizes: Sizes, free: int, name: Callable[[str], str]) -> str:
+    """What to lower so that the run fits: each setting that does it alone, or else all together."""
+    smaller = {setting: _lowered(config, sizes, free, (setting,)) for setting in _LEAST}
+    # A setting that is hardly recognised afterwards is no way out.
+    alone = [
+        f"{name(setting)} to {values[setting]:,}"
+        for setting, values in smaller.items()
+        if values and values[setting] * 8 >= min(getattr(config, setting), 2 * sizes.train)
+    ]
+    if alone:
+        return f"lower {' or '.join(alone)}"
+    if together := _lowered(config, sizes, free, tuple(_LEAST)):
+        words = [f"{name(setting)} to {value:,}" for setting, value in together.items()]
+        return f"lower {', '.join(words[:-1])} and {words[-1]}, all together"
+    return "no smaller settings would fit either"
+
+
+def _lowered(config: Config, sizes: Sizes, free: int, names: tuple[str, ...]) -> dict[str, int]:
+    """The first values of these settings, all halved as often as it takes, with which the run fits; none without."""
+    values = {name: getattr(config, name) for name in names if matters(name, config.sampler)}
+    if "batch_size" in values:
+        values["batch_size"] = min(config.batch_size, sizes.train)
+    while halves := {
+        name: half for name, value in values.items() if (half := _half(name, value, config)) < value
+    }:
+        values = values | halves
+        smaller = config.with_values(**values, warmup_epochs=config.warmup_epochs)
+        if predict(smaller, sizes).memory_bytes <= free:
+            return {name: value for name, value in values.items() if value != getattr(config, name)}
+    return {}
+
+
+def _half(name: str, value: int, config: Config) -> int:
+    """Half of a setting, even for `dim`; the value itself where half were too little to be of use."""
+    half = 2 * (value // 4) if name == "dim" else value // 2
+    least = max(_LEAST[name], 2 * config.pathway_fakes + 1) if name == "negatives" else _LEAST[name]
+    return half if half >= least else value

@@ -1,0 +1,61 @@
+"""What the commands share: one application, and a person's mistake told in one line.
+
+Nothing here imports torch, so that `--help` answers at once; the commands import it when they run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from dans_data.errors import InputError
+from dans_lab.cli import data, export, look, report, study, train
+from dans_lab.cli import runs as shelf
+
+app = typer.Typer(
+    name="python -m dans_core",
+    help="Train and inspect knowledge-graph embeddings with DANS, an adversarial sampler of negatives.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(train.train)
+app.command()(look.evaluate)
+app.command()(look.inspect)
+app.command()(data.datasets)
+app.command()(export.export)
+app.command()(shelf.runs)
+app.command()(report.report)
+app.command()(study.study)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; the exit code: 0 done, 1 a run that failed, 2 a mistake in what was asked, 130 interrupted."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or 0)
+    except InputError as error:
+        return _say(str(error), 2)
+    except TyperException as error:
+        # No command at all: the message is the help.
+        message = error.format_message()
+        if message.startswith("Usage:"):
+            print(message, file=sys.stderr)
+            return 2
+        return _say(f"{message.rstrip('.')}; --help tells what there is", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # Who read our output has gone; Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+
+
+def _say(message: str, code: int) -> int:
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    return code

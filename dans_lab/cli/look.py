@@ -1,0 +1,187 @@
+"""The commands that look at a run: `evaluate` and `inspect`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+
+import typer
+
+from dans_core.names import UNSEEN, unseen_of
+from dans_data.errors import InputError
+from dans_lab.cli.output import number, print_json, print_table
+from dans_lab.runs.run import Run, Which, open_run
+
+if TYPE_CHECKING:
+    from dans_core.inspection import Row
+    from dans_core.kg import KnowledgeGraph
+    from dans_core.networks import Networks
+    from dans_core.ranking import Metrics
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the path of its folder.")]
+Weights = Annotated[
+    str, typer.Option(metavar="best|last", help="Weights of the best valid epoch, or the last.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
+
+
+def evaluate(
+    run: RunArgument,
+    split: Annotated[str, typer.Option(metavar="train|valid|test", help="Which triplets to rank.")] = "test",
+    checkpoint: Weights = "best",
+    json: Json = False,
+) -> None:
+    """Filtered ranking of a split, beside the floor of ranking by slot popularity alone."""
+    which = _which(checkpoint)
+    found = open_run(run, paths=True)
+    kg = found.load_kg()
+    kg.array(split)
+    networks, epoch = _networks(found, kg, which)
+    from dans_core.ranking import evaluate as rank
+    from dans_core.ranking import popularity_floor
+
+    result, floor = rank(networks.model, kg, split), popularity_floor(kg, split)
+    if json:
+        record = _metrics(result)
+        record |= {"tail": _metrics(result.tail), "head": _metrics(result.head)}
+        record["seen"] = result.seen and _metrics(result.seen)
+        record["floor"] = _metrics(floor) | {"tail": _metrics(floor.tail), "head": _metrics(floor.head)}
+        record["floor"]["seen"] = floor.seen and _metrics(floor.seen)
+        record["relations"] = {name: _metrics(metrics) for name, metrics in result.relations.items()}
+        record |= {"run": found.id, "dataset": found.meta.dataset, "split": split}
+        print_json(record | {"checkpoint": which, "epoch": epoch})
+        return
+    if not result.count:
+        print(f"{kg.name} has no {split} triplets, so there is nothing to rank")
+        return
+    rows = []
+    for source, ranked in (("run", result), ("popularity floor", floor)):
+        parts = [("both sides", ranked), ("tail", ranked.tail), ("head", ranked.head)]
+        parts += [("both sides, seen", ranked.seen)] if ranked.seen else []
+        for side, metrics in parts:
+            values = (
+                metrics.mrr,
+                metrics.hits_at_1,
+                metrics.hits_at_3,
+                metrics.hits_at_10,
+                metrics.ndcg_at_5,
+            )
+            rows.append([source, side, *map(number, values), f"{metrics.count:,}"])
+    headings = ["MRR", "H@1", "H@3", "H@10", "NDCG@5", "queries"]
+    columns = [("ranked by", False), ("side", False), *((heading, True) for heading in headings)]
+    print_table(f"{found.id}: {kg.name} {split}, {which} weights, epoch {epoch}", columns, rows)
+    if result.seen is not None:
+        every = len(result.ranks)
+        print(
+            f"{UNSEEN}: {unseen_of(every - result.seen.count // 2, every, split)}. The seen ones are ranked apart."
+        )
+
+
+def inspect(
+    run: RunArgument,
+    triplet: Annotated[
+        tuple[str, str, str],
+        typer.Option(metavar="HEAD RELATION TAIL", help="Names of the triplet whose negatives to show."),
+    ],
+    side: Annotated[
+        str, typer.Option(metavar="tail|head", help="Which side the negatives replace.")
+    ] = "tail",
+    draws: Annotated[int, typer.Option(min=1, max=1000, help="Negatives from each source.")] = 5,
+    checkpoint: Weights = "best",
+    json: Json = False,
+) -> None:
+    """The negatives of one triplet from each source: nearest entity, scores, D's opinion, known fact or not."""
+    which = _which(checkpoint)
+    if side not in ("tail", "head"):
+        raise InputError(f"side = {side!r}: must be one of tail, head")
+    found = open_run(run, paths=True)
+    kg = found.load_kg()
+    head, relation, tail = kg.entity_id(triplet[0]), kg.relation_id(triplet[1]), kg.entity_id(triplet[2])
+    if side == "head":
+        # Fake heads of (h, r, t) are fake tails of its reciprocal (t, r⁻¹, h).
+        head, tail = tail, head
+        relation = (relation + kg.num_relations) % (2 * kg.num_relations)
+    fact = kg.split_of(head, relation, tail)
+    networks, epoch = _networks(found, kg, which)
+    warm_up = found.config.warmup_epochs if found.config.waits else -1
+    sampler = found.config.sampler
+    from dans_core.inspection import inspect_triplet
+
+    seen = inspect_triplet(networks, kg, found.config, head, relation, tail, draws)
+    if json:
+        record = {"run": found.id, "dataset": found.meta.dataset, "checkpoint": which, "epoch": epoch}
+        record |= {"warm_up": epoch <= warm_up, "triplet": list(triplet), "side": side, "fact": fact}
+        rows = [dataclasses.asdict(row) for row in (seen.positive, *seen.negatives)]
+        print_json(record | {"rows": rows})
+        return
+    if fact is None:
+        print(f"({', '.join(triplet)}) is no known fact of {kg.name}; its negatives all the same:")
+    if epoch <= warm_up:
+        who = (
+            "the GAN had not begun to learn" if sampler == "dans" else "random negatives stood in for its own"
+        )
+        print(
+            f"These weights are of epoch {epoch}, within the warm-up of {warm_up}: {who}."
+            + (" Try --checkpoint last." if which == "best" else "")
+        )
+    if sampler == "one-vs-all":
+        print("The run takes every other entity as a negative; random ones stand for them here.")
+    title = f"{' — '.join(triplet)}: negatives for the {side}, {which} weights, epoch {epoch}"
+    _print_negatives(title, [seen.positive, *seen.negatives], side, tail, sampler)
+
+
+def _print_negatives(title: str, rows: list[Row], side: str, answer: int, sampler: str) -> None:
+    """The table for people, and what its columns mean; those that no row has anything for are left out."""
+    columns: list[tuple[str, list[str]]] = [
+        ("from", [sampler if row.source == "sampler" else row.source for row in rows]),
+        (f"nearest {side}", [row.nearest for row in rows]),
+        ("cosine", [number(row.cosine) for row in rows]),
+        ("length", [number(row.scale) for row in rows]),
+        ("score", [number(row.score) for row in rows]),
+        ("D real", [number(row.d_adv) for row in rows]),
+        ("D G_R", [number(row.d_aux) for row in rows]),
+        ("weight", [number(row.weight) for row in rows]),
+        ("fact", [_fact(row, answer) for row in rows]),
+    ]
+    shown = {name: cells for name, cells in columns if set(cells) != {number(None)}}
+    words = ("from", f"nearest {side}", "fact")
+    cells = [list(row) for row in zip(*shown.values(), strict=True)]
+    print_table(title, [(name, name not in words) for name in shown], cells)
+    about = {
+        "cosine": "cosine: to the nearest entity. length: 1 is the median entity.",
+        "D real": "D real: the probability D gives to being real.",
+        "D G_R": "D G_R: the probability D gives to being made by G_R.",
+        "weight": "weight: how much the sampler makes a negative count; 1 is the mean.",
+        "fact": "A negative whose nearest entity makes a known fact is a false one.",
+    }
+    print("\n".join(text for name, text in about.items() if name in shown))
+
+
+def _fact(row: Row, answer: int) -> str:
+    """Whether it makes a known fact, for people."""
+    if row.source == "positive":
+        return row.known or "no"
+    if row.nearest_id == answer:
+        return f"false negative ({row.known}, the answer)" if row.known else "no (the answer)"
+    return f"false negative ({row.known})" if row.known else "no"
+
+
+def _which(checkpoint: str) -> Which:
+    for which in get_args(Which):
+        if checkpoint == which:
+            return cast(Which, which)
+    raise InputError(f"checkpoint = {checkpoint!r}: must be one of best, last")
+
+
+def _networks(run: Run, kg: KnowledgeGraph, which: Which) -> tuple[Networks, int]:
+    """The networks of a checkpoint, and the epoch they are of."""
+    state = run.load_checkpoint(which)
+    from dans_core.networks import load_weights
+
+    epoch = state["progress"]["epoch"] if which == "last" else state["epoch"]
+    return load_weights(state, kg, run.config), int(epoch)
+
+
+def _metrics(metrics: Metrics) -> dict[str, Any]:
+    names = ("mrr", "hits_at_1", "hits_at_3", "hits_at_10", "ndcg_at_5", "count")
+    return {name: getattr(metrics, name) for name in names}

@@ -1,0 +1,80 @@
+"""The command `runs`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from dans_lab.cli.output import counted, number, print_json, print_table
+from dans_lab.runs.folder import DiskUse, Entry, Shelf, clean
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
+Studies = Annotated[bool, typer.Option("--studies", help="List the runs of studies, too, which are many.")]
+
+
+def runs(json: Json = False, studies: Studies = False) -> None:
+    """All runs of the runs folder and the recorded ones, newest first: state, settings, best valid MRR, disk."""
+    shelf = Shelf()
+    look, disk = shelf.look(), DiskUse()
+    listed = [entry for entry in look.entries if studies or entry.run.meta.study is None]
+    found = [(entry, disk.of(entry.run.path)) for entry in listed]
+    unreadable = {clean(name): clean(reason) for name, reason in look.unreadable.items()}
+    if json:
+        rows = [_record(entry, size) for entry, size in found]
+        print_json(rows + [{"id": name, "problem": reason} for name, reason in unreadable.items()])
+        return
+    headings = ["name", "state", "data", "decoder", "sampler", "seed", "epoch", "MRR", "disk"]
+    numbers = ("seed", "epoch", "MRR", "disk")
+    columns = [(heading, heading in numbers) for heading in headings]
+    own = [size for entry, size in found if not entry.recorded]
+    print_table(
+        f"{counted(len(own), 'run')} in {shelf.root}, {_megabytes(sum(own))}",
+        columns,
+        [_cells(*each) for each in found],
+    )
+    if hidden := len(look.entries) - len(listed):
+        print(f"{counted(hidden, 'run')} of studies not listed; --studies lists them, too")
+    for name, reason in unreadable.items():
+        print(f"{name}: cannot be read: {reason}")
+
+
+def _record(entry: Entry, size: int) -> dict[str, Any]:
+    config, status, meta = entry.run.config, entry.status, entry.run.meta
+    return {
+        "id": entry.id,
+        "name": entry.about.name,
+        "note": entry.about.note,
+        "recorded": entry.recorded,
+        "state": status.state,
+        "live": status.live,
+        "reason": status.reason,
+        "dataset": meta.dataset,
+        "study": meta.study,
+        "decoder": config.decoder,
+        "sampler": config.sampler,
+        "seed": config.seed,
+        "epoch": status.epoch,
+        "epochs": status.epochs,
+        "best_mrr": status.best_mrr,
+        "best_epoch": status.best_epoch,
+        "seconds": status.seconds,
+        "created": meta.created,
+        "bytes": size,
+        "path": str(entry.run.path),
+        "problem": "",
+    }
+
+
+def _cells(entry: Entry, size: int) -> list[str]:
+    """One row of the table for people."""
+    config, status = entry.run.config, entry.status
+    name = f"{entry.about.name} ({entry.id})" if entry.about.name else entry.id
+    state = "recorded" if entry.recorded else status.state
+    epoch = f"{status.epoch:,} of {status.epochs:,}"
+    settings = [entry.run.meta.dataset, config.decoder, config.sampler, str(config.seed)]
+    return [name, state, *settings, epoch, number(status.best_mrr), _megabytes(size)]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

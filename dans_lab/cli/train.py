@@ -1,0 +1,268 @@
+"""The command `train`: a new run, or one that goes on."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from dans_core.config import PRESETS, Config, did_you_mean, parse
+from dans_data.errors import InputError
+from dans_lab.budget import estimates as budget
+from dans_lab.cli.download import bring
+from dans_lab.cli.output import duration, number
+from dans_lab.runs.run import Run, new_id, open_run, run_id_error, runs_dir, source_that_lasts
+from dans_lab.runs.writer import RunWriter
+
+if TYPE_CHECKING:
+    import torch
+
+    from dans_core.kg import KnowledgeGraph
+    from dans_core.training import Trainer
+
+COMMAND = "python -m dans_core"
+
+
+def _setting(name: str, metavar: str = "NAME") -> Any:
+    """An option for a setting: its help is the setting's own, and its value is checked with all the others."""
+    info = Config.model_fields[name]
+    choices = get_args(info.annotation)
+    one_of = f" One of {', '.join(choices)}." if choices else ""
+    return typer.Option(metavar=metavar, help=f"{info.description}{one_of}", show_default=str(info.default))
+
+
+def train(
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="A data set's name, a folder, or a file of triplets.",
+            show_default="umls",
+        ),
+    ] = None,
+    split_seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="INTEGER",
+            help="How one file of triplets is split into train, valid and test.",
+            show_default="0",
+        ),
+    ] = None,
+    decoder: Annotated[str | None, _setting("decoder")] = None,
+    sampler: Annotated[str | None, _setting("sampler")] = None,
+    epochs: Annotated[str | None, _setting("epochs", "INTEGER")] = None,
+    seed: Annotated[str | None, _setting("seed", "INTEGER")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(PRESETS), help="A set of settings to begin with.", show_default="default"
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any setting; may be given more than once."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="The run's folder, or its name among the runs.", show_default="a new name"
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run given by --out.")] = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="INTEGER", help="Threads for tensors.", show_default="DANS_THREADS or 1"),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Train on this: auto, cpu, cuda or cuda:1. auto is DANS_DEVICE, else a GPU where there is one.",
+        ),
+    ] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(metavar="float32|tf32", help="Of products on a GPU; tf32 is faster and less exact."),
+    ] = "float32",
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a line for each event.")
+    ] = False,
+) -> int:
+    """Train a run. Ctrl-C stops it after the current stage, to be resumed; pressed twice, at once.
+
+    Settings that are not given fit the size of the graph; what was chosen for it is printed first.
+    """
+    named = {"decoder": decoder, "sampler": sampler, "epochs": epochs, "seed": seed}
+    given = _settings(preset, {name: value for name, value in named.items() if value is not None}, set_ or [])
+    if resume:
+        return _go_on(
+            _run_to_resume(out, dataset, split_seed, given), _place(device, precision, threads), json
+        )
+    # Nonsense is told before a large graph is read.
+    parse(given)
+    path = _new_path(out)
+    place = _place(device, precision, threads)
+    from dans_core.kg import KnowledgeGraph
+
+    source = "umls" if dataset is None else dataset
+    bring(source, quiet=json)
+    kg = KnowledgeGraph.load(source, split_seed or 0)
+    if split_seed is not None and kg.split_seed is None:
+        raise InputError(f"--split-seed {split_seed}: {kg.name} is split already; leave it out")
+    sizes = budget.Sizes.of(kg)
+    config = budget.config_for(sizes, given)
+    _check_memory(config, sizes, place)
+    trainer = _trainer(kg, config, place)
+    if path is None:
+        path = runs_dir() / new_id(config, kg.name)
+    with RunWriter.create(
+        path.parent, path.name, config, kg.name, kg.hash, source, None, split_seed or 0
+    ) as writer:
+        if not json:
+            _tell_costs(config, sizes, given, place)
+        return _train(writer, trainer, json)
+
+
+def _settings(preset: str | None, named: dict[str, str], pairs: list[str]) -> dict[str, Any]:
+    """The settings that were given, not yet checked."""
+    if preset is not None and preset not in PRESETS:
+        raise InputError(
+            f"preset = {preset!r}: must be one of {', '.join(PRESETS)}{did_you_mean(preset, PRESETS)}"
+        )
+    given: dict[str, Any] = dict(named)
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        name = name.strip()
+        if not (name and equals):
+            raise InputError(f"--set {pair!r}: must be NAME=VALUE, such as --set lr=0.01")
+        if name in given:
+            raise InputError(f"{name} is given twice, as {given[name]!r} and {value.strip()!r}; give it once")
+        given[name] = value.strip()
+    return PRESETS[preset or "default"] | given
+
+
+def _new_path(out: str | None) -> Path | None:
+    """The folder of a new run; None where it is to get a new name."""
+    if out is None:
+        return None
+    named = "/" not in out and "\\" not in out
+    if named and (problem := run_id_error(out)):
+        raise InputError(problem)
+    path = runs_dir() / out if named else Path(out)
+    if path.exists():
+        raise InputError(f"{path} exists already; choose another name, or go on with it by --resume")
+    return path
+
+
+def _run_to_resume(
+    out: str | None, dataset: str | None, split_seed: int | None, given: dict[str, Any]
+) -> Run:
+    if out is None:
+        raise InputError("--resume needs --out RUN, the run to go on with")
+    run = open_run(out, paths=True)
+    if run.stored_status.state == "finished":
+        raise InputError(f"run {run.id} is finished; there is nothing to resume")
+    if dataset is not None and dataset != run.meta.dataset and source_that_lasts(dataset) != run.meta.source:
+        raise InputError(
+            f"run {run.id} is on data set {run.meta.dataset}, not {dataset}; leave --dataset out"
+        )
+    if split_seed is not None and split_seed != run.meta.split_seed:
+        raise InputError(f"run {run.id} has split seed {run.meta.split_seed}, not {split_seed}; leave it out")
+    for name, value in given.items():
+        if (new := getattr(parse({name: value}), name)) != (old := getattr(run.config, name)):
+            raise InputError(
+                f"run {run.id} has {name} = {old}, not {new}; a run goes on with its own settings, so leave it out"
+            )
+    return run
+
+
+def _go_on(run: Run, place: torch.device, json: bool) -> int:
+    bring(run.meta.source, quiet=json)
+    kg = run.load_kg()
+    _check_memory(run.config, budget.Sizes.of(kg), place)
+    trainer = _trainer(kg, run.config, place)
+    with RunWriter.reopen(run.path) as writer:
+        return _train(writer, trainer, json)
+
+
+def _check_memory(config: Config, sizes: budget.Sizes, place: torch.device) -> None:
+    """Refuse a run that needs more memory than is free, and warn of one that nearly does; a GPU has its own."""
+    if place.type == "cpu" and (warning := budget.check(config, sizes)):
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _tell_costs(config: Config, sizes: budget.Sizes, given: dict[str, Any], place: torch.device) -> None:
+    """The settings that the graph's size decided, and what the run will take; of a GPU no times were measured."""
+    if chosen := budget.chosen_for_size(sizes, given, config):
+        settings = " ".join(f"{name}={value}" for name, value in chosen.items())
+        print(f"chosen for a graph of {sizes.train:,} training triplets: {settings} (--set changes them)")
+    if place.type == "cpu":
+        print(f"needs {budget.predict(config, sizes)}")
+
+
+def _place(device: str, precision: str, threads: int | None) -> torch.device:
+    """The device to train on, for which this process is prepared."""
+    from dans_core.device import choose
+    from dans_lab.runs import process
+
+    process.prepare(threads, precision)
+    place = choose(device)
+    if precision == "tf32" and place.type != "cuda":
+        raise InputError("precision = 'tf32' is for GPUs; this run would train on the CPU, so leave it out")
+    return place
+
+
+def _trainer(kg: KnowledgeGraph, config: Config, place: torch.device) -> Trainer:
+    from dans_core.training import Trainer
+
+    return Trainer(kg, config, place)
+
+
+def _train(writer: RunWriter, trainer: Trainer, json: bool) -> int:
+    """Train the run of `writer`, telling of it as it goes; the exit code."""
+    from dans_core.ranking import popularity_floor
+    from dans_lab.cli.progress import reporter
+    from dans_lab.runs.drive import drive
+    from dans_lab.runs.process import StopFlag
+
+    stop = StopFlag()
+    stop.install()
+    with reporter(writer, trainer, stop, json) as report:
+        state = drive(writer, trainer, lambda: stop.asked, report.stage, report.state)
+    status = writer.status
+    # Seconds on a large graph, so not where someone waits for a run to stop.
+    ranked = state == "finished" and len(trainer.kg.valid) > 0
+    floor = popularity_floor(trainer.kg, "valid").mrr if ranked else None
+    if json:
+        report.summary(floor)
+    if state == "failed":
+        print(f"error: {status.reason}", file=sys.stderr)
+        return 1
+    if not json:
+        _print_summary(writer, floor)
+    return 130 if state == "stopped" and stop.asked else 0
+
+
+def _print_summary(writer: RunWriter, floor: float | None) -> None:
+    status = writer.status
+    run = shlex.quote(_short(writer.path))
+    print(
+        f"{status.state} at epoch {status.epoch} of {status.epochs} after {duration(status.seconds)} of training"
+    )
+    if status.best_mrr is not None:
+        beside = f"; popularity floor {number(floor)}" if floor is not None else ""
+        print(f"best valid MRR {number(status.best_mrr)} at epoch {status.best_epoch}{beside}")
+    print(f"run: {writer.path}")
+    if status.state == "finished":
+        print(f"next: {COMMAND} evaluate {run} --split test")
+        print(f"      {COMMAND} inspect {run} --triplet HEAD RELATION TAIL")
+    else:
+        print(f"go on: {COMMAND} train --resume --out {run}")
+
+
+def _short(path: Path) -> str:
+    """How to name a run in a command: its id where that is enough."""
+    return path.name if path.parent.resolve() == runs_dir().resolve() else str(path)

@@ -1,0 +1,210 @@
+"""The loop between a Trainer and its run directory, for the worker and the command line alike."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from dans_core.config import Config
+from dans_core.events import Losses, Ranking, Snapshot
+from dans_core.training import Diverged, Stage, Trainer
+from dans_data.errors import InputError
+from dans_lab.runs import process
+from dans_lab.runs.run import State
+from dans_lab.runs.writer import RunWriter
+
+CHECKPOINT_EVERY = 10.0
+"""Seconds of training between two checkpoints: the most that a killed run has to do again."""
+
+BEST_EVERY = 3.0
+"""Seconds between two writings of best.pt, as early on nearly every ranking is the best so far."""
+
+STATUS_EVERY = 0.25
+"""Seconds between two writings of status.json."""
+
+POLL_EVERY = 0.1
+"""Seconds between two looks at control.json while paused."""
+
+PAUSE_LIMIT = 15 * 60.0
+"""Seconds of pause after which the process ends; the run stays paused and can be resumed from its checkpoint."""
+
+GAN_COST = 4.0
+"""Cost of an epoch with the GAN in warm-up epochs (*measured* on UMLS: 36 to 45 and 9.4 ms), until one was seen."""
+
+
+class _TimeLeft:
+    """Estimates the rest of a run from its recent epochs, knowing that the GAN makes an epoch dearer."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        # Whole periods of ranking and diagnosing, or the estimate would swing with them.
+        period = max(config.eval_every, config.diagnose_every)
+        self._recent: deque[float] = deque(maxlen=min(200, period * -(-10 // period)))
+        self._warm_up: bool | None = None
+
+    def epoch_done(self, seconds: float, warm_up: bool) -> None:
+        if warm_up != self._warm_up:
+            self._recent.clear()
+            self._warm_up = warm_up
+        self._recent.append(seconds)
+
+    def after(self, epoch: int) -> float | None:
+        """Seconds that the epochs after this one will take; None before an epoch was timed."""
+        if not self._recent:
+            return None
+        epochs = float(self._config.epochs - epoch)
+        if self._warm_up:
+            plain = max(0, self._config.warmup_epochs - epoch)
+            epochs = plain + GAN_COST * (epochs - plain)
+        return epochs * sum(self._recent) / len(self._recent)
+
+
+def drive(
+    writer: RunWriter,
+    trainer: Trainer,
+    stop: Callable[[], bool],
+    on_stage: Callable[[Stage], None] = lambda stage: None,
+    on_state: Callable[[State], None] = lambda state: None,
+) -> State:
+    """Train the run of `writer` to its end, or until it is stopped or was paused for long; returns its state.
+
+    Between stages it looks at control.json and at `stop()`. `on_stage` is called after each stage is recorded,
+    `on_state` when the run pauses and goes on. A failure is recorded with its reason and does not raise; its
+    traceback is in log.txt.
+    """
+    session = _Drive(writer, trainer, stop, on_stage, on_state)
+    try:
+        return session.run()
+    except Diverged as error:
+        if session.best_is_due:
+            session.save_best()
+        session.show("failed", str(error))
+    except InputError as error:
+        session.show("failed", str(error))
+    except torch.OutOfMemoryError:
+        writer.log(traceback.format_exc())
+        session.show(
+            "failed",
+            f"{trainer.device_name} has too little free memory for this run; a smaller batch_size or the CPU may help",
+        )
+    except Exception as error:
+        writer.log(traceback.format_exc())
+        words = " ".join(str(error).split())
+        session.show("failed", f"{type(error).__name__}: {words}" if words else type(error).__name__)
+    return "failed"
+
+
+class _Drive:
+    """One session of training a run."""
+
+    def __init__(
+        self,
+        writer: RunWriter,
+        trainer: Trainer,
+        stop: Callable[[], bool],
+        on_stage: Callable[[Stage], None],
+        on_state: Callable[[State], None],
+    ) -> None:
+        self.writer, self.trainer, self.stop = writer, trainer, stop
+        self.on_stage, self.on_state = on_stage, on_state
+        self.time_left = _TimeLeft(writer.config)
+        self.best_is_due = False
+        self.last_stage: dict[str, Any] = {}
+
+    def run(self) -> State:
+        writer, trainer = self.writer, self.trainer
+        writer.trains_on(trainer.device_name, process.precision(), goes_on=writer.state is not None)
+        if writer.state is not None:
+            trainer.load_state_dict(writer.state)
+            writer.state = None
+        # A killed writer may have left a best.pt from beyond the checkpoint.
+        writer.best(trainer.best_state)
+        self.saved_at = trainer.seconds
+        self.best_at = time.monotonic()
+        self.epoch_began = trainer.seconds
+        self.show("running")
+        paused_at: float | None = None
+        while not trainer.finished:
+            control = writer.control()
+            if control.stop or self.stop():
+                return self.end("stopped")
+            if control.run_until is not None and trainer.stage_number >= control.run_until:
+                if paused_at is None:
+                    paused_at = time.monotonic()
+                    self.save()
+                    self.show("paused")
+                    self.on_state("paused")
+                elif time.monotonic() - paused_at > PAUSE_LIMIT:
+                    return "paused"
+                time.sleep(POLL_EVERY)
+                continue
+            if paused_at is not None:
+                paused_at = None
+                # A single step is over in a moment, and its status is written with the next pause.
+                if control.run_until != trainer.stage_number + 1:
+                    self.show("running")
+                    self.on_state("running")
+            self.advance()
+        return self.end("finished")
+
+    def advance(self) -> None:
+        """One stage, recorded."""
+        writer, trainer = self.writer, self.trainer
+        stage = trainer.step()
+        for event in stage.events:
+            if isinstance(event, Snapshot):
+                writer.snapshot(event.file, trainer.snapshot_arrays())
+            elif isinstance(event, Ranking):
+                self.best_is_due |= event.best
+            elif isinstance(event, Losses):
+                self.time_left.epoch_done(trainer.seconds - self.epoch_began, event.warm_up)
+                self.epoch_began = trainer.seconds
+        writer.append(*stage.events)
+        self.last_stage = {"stage": stage.name, "values": dict(stage.values)}
+        if self.best_is_due and time.monotonic() - self.best_at >= BEST_EVERY:
+            self.save_best()
+        if trainer.seconds - self.saved_at >= CHECKPOINT_EVERY:
+            self.save()
+        if time.monotonic() - self.shown_at >= STATUS_EVERY:
+            self.show("running")
+        self.on_stage(stage)
+
+    def show(self, state: State, reason: str = "") -> None:
+        """Write the status."""
+        trainer = self.trainer
+        ranked = trainer.best_epoch > 0
+        over = trainer.finished or state == "failed"
+        self.shown_at = time.monotonic()
+        self.writer.write_status(
+            state,
+            reason,
+            epoch=trainer.epoch,
+            stage_number=trainer.stage_number,
+            seconds=trainer.seconds,
+            eta_seconds=None if over else self.time_left.after(trainer.epoch),
+            best_epoch=trainer.best_epoch if ranked else None,
+            best_mrr=trainer.best_mrr if ranked else None,
+            **self.last_stage,
+        )
+
+    def save(self) -> None:
+        """Write last.pt, and best.pt before it where it is behind."""
+        if self.best_is_due:
+            self.save_best()
+        self.writer.checkpoint(self.trainer.state_dict())
+        self.saved_at = self.trainer.seconds
+
+    def save_best(self) -> None:
+        self.writer.best(self.trainer.best_state)
+        self.best_is_due = False
+        self.best_at = time.monotonic()
+
+    def end(self, state: State) -> State:
+        self.save()
+        self.show(state)
+        return state

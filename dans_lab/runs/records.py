@@ -1,0 +1,154 @@
+"""The small files of a run: their fields, how they are checked when read, and how a file is replaced whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from dans_core.events import first_problem
+from dans_data.errors import InputError
+
+State = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted"]
+
+LOG_LINE = b'{"event": "log", "id": "%s"}\n'
+"""The first line of events.jsonl, with 16 random hexadecimal digits that name this writing of the file."""
+
+LOG_LINE_BYTES = len(LOG_LINE % (b"0" * 16))
+
+_LOG_LINE_FORM = re.compile(rb'\{"event": "log", "id": "([0-9a-f]{16})"\}\n')
+
+
+class Record(BaseModel):
+    """A JSON file of a run: exact types, finite numbers; fields of later versions are passed over."""
+
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, extra="ignore")
+
+
+R = TypeVar("R", bound=Record)
+
+
+class Control(Record):
+    """What a viewer asks for, as a target and not as a command, so asking twice is asking once.
+
+    The run goes on while its stage number is below `run_until` (None: to the end) and then waits, paused.
+    So pause = 0, one step = stage number + 1, resume = None.
+    """
+
+    run_until: int | None = Field(default=None, ge=0)
+    stop: bool = False
+
+
+class Status(Record):
+    """State and progress of a run. Epochs and stages are those done; times in seconds.
+
+    `stage` and `values` are the name and losses of the latest stage (for step mode). `seconds` is training
+    time over all sessions, `eta_seconds` what is left of it as far as one can tell, `updated` the time of
+    writing since 1970. `live` says whether a process holds the run now; it is found out when reading and not
+    kept in the file, and so is the state "interrupted".
+    """
+
+    state: State
+    reason: str = ""
+    epoch: int = Field(default=0, ge=0)
+    epochs: int = Field(ge=1)
+    stage_number: int = Field(default=0, ge=0)
+    stage: str = ""
+    values: dict[str, float | None] = Field(default_factory=dict)
+    seconds: float = Field(default=0.0, ge=0)
+    eta_seconds: float | None = None
+    best_epoch: int | None = None
+    best_mrr: float | None = None
+    updated: float
+    live: bool = Field(default=False, exclude=True)
+
+
+class Meta(Record):
+    """Which data set, seed and versions a run used, and when it was created (ISO 8601, UTC).
+
+    `source` is what `KnowledgeGraph.load` takes, `hash` the identity of what it must then find. `study` is the name of
+    the study that the run belongs to. `device` says where it was trained and `precision` how exact its products were;
+    of a run that went on otherwise both, as "cuda:0 (NVIDIA H200), then cpu". `split_seed` is what one file was split
+    with, 0 where the files were split already.
+    """
+
+    dataset: str
+    source: str
+    hash: str
+    seed: int
+    created: str
+    versions: dict[str, str]
+    study: str | None = None
+    split_seed: int = Field(default=0, ge=0)
+    device: str = "cpu"
+    precision: str = "float32"
+
+    @field_validator("created")
+    @classmethod
+    def _is_time(cls, text: str) -> str:
+        if datetime.fromisoformat(text).tzinfo is None:
+            raise ValueError("has no time zone")
+        return text
+
+
+class Stored(Meta):
+    """config.json as a whole."""
+
+    config: dict[str, Any]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A stream whose content becomes `path` at once when the block ends well; else `path` stays as it was.
+
+    It is on disk before it takes its place, so neither a reader nor a crash ever finds half a file.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Make this the content of a file, at once."""
+    with replacing(path) as stream:
+        stream.write(data)
+
+
+def to_json(record: Record) -> bytes:
+    """The content of a record's file."""
+    return (json.dumps(record.model_dump(), allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def read(path: Path, kind: type[R]) -> R:
+    """The record in a JSON file; InputError says what is wrong with it."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from None
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        raise InputError(f"{path}: {first_problem(error)}") from None
+
+
+def log_id(line: bytes) -> str:
+    """Which writing of events.jsonl this first line names; "" for a line that is something else."""
+    form = _LOG_LINE_FORM.fullmatch(line)
+    return form[1].decode() if form else ""

@@ -1,0 +1,256 @@
+"""Running a study: what is left to do, what it will cost, and a record for every run that ends."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from dans_core.config import Config
+from dans_core.kg import KnowledgeGraph
+from dans_data import SPLITS
+from dans_data.errors import InputError
+from dans_lab.budget.estimates import Sizes, predict
+from dans_lab.runs.records import replace, to_json
+from dans_lab.runs.run import runs_dir, source_that_lasts
+from dans_lab.runs.writer import versions
+from dans_lab.study.crew import Crew
+from dans_lab.study.folder import About, RunRecord, Study, studies_dir
+from dans_lab.study.orders import Order
+from dans_lab.study.plan import Job, Plan
+from dans_lab.study.statistics import METRICS
+
+
+@dataclass
+class Conduct:
+    """A study that is being run; made by `conducting`.
+
+    Attributes
+    ----------
+    todo: jobs without a record, in their order.
+    records: those that were there, and those that came since.
+    expected: seconds of a run of each kind, as timed before. took: those of each run since, all work included.
+    errors: why runs have no record, in words. stopped: the ids of those that were stopped, by whomever.
+    """
+
+    study: Study
+    plan: Plan
+    kg: KnowledgeGraph
+    todo: list[Job]
+    records: dict[str, RunRecord]
+    expected: dict[str, float] = field(default_factory=dict)
+    took: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    stopped: list[str] = field(default_factory=list)
+
+    def estimate(self, crew: Crew, heard: Callable[[int, int], None] = lambda done, of: None) -> float:
+        """Seconds that what is left will take this crew; each kind of run is timed, for a second or so.
+
+        Kinds with a record here are not timed, since their runs were, nor those that were timed before.
+        `heard(done, of)` is called after each kind.
+
+        Raises InputError where a kind cannot be trained at all.
+        """
+        kinds = {self._kind(job.config): job for job in self.todo}
+        known = self.study.about.expected | self._measured()
+        orders = [
+            self._order("time", Job(kind, job.config)) for kind, job in kinds.items() if kind not in known
+        ]
+        self.expected = {kind: seconds for kind, seconds in known.items() if kind in kinds}
+        done = 0
+        heard(done, len(orders))
+        for reply in crew.carry_out(orders):
+            if reply is None:
+                continue
+            if reply.seconds is None:
+                raise InputError(reply.error or "stopped before the study began")
+            done += 1
+            self.expected[reply.run] = reply.seconds
+            heard(done, len(orders))
+        if orders:
+            self.note(expected=self.study.about.expected | self.expected)
+        return self.left(crew.size)
+
+    def left(self, size: int) -> float:
+        """Seconds that the runs without a record take `size` at a time, as far as one can tell now.
+
+        A kind that has finished runs takes as long as these; others as long as was expected of them, times what the
+        finished ones took beyond what was expected of them.
+        """
+        measured = self._measured()
+        pairs = [
+            (self.expected[kind], seconds) for kind, seconds in measured.items() if kind in self.expected
+        ]
+        pace = sum(seconds for _, seconds in pairs) / sum(expected for expected, _ in pairs) if pairs else 1.0
+        rest = [
+            measured.get(kind, self.expected.get(kind, 0.0) * pace)
+            for job in self.todo
+            if job.run not in self.records and job.run not in self.errors
+            for kind in (self._kind(job.config),)
+        ]
+        return max(sum(rest) / size, max(rest, default=0.0))
+
+    def memory(self) -> int:
+        """Bytes that the largest of its runs needs at its peak, as predicted."""
+        sizes = Sizes.of(self.kg)
+        seed = self.plan.seeds[0]
+        return max(
+            predict(job.config, sizes).memory_bytes for job in self.plan.jobs if job.config.seed == seed
+        )
+
+    def run(self, crew: Crew) -> Iterator[RunRecord | str | None]:
+        """Train what is left: each record as it is kept, a sentence for each run that failed otherwise, None between.
+
+        Runs that diverged are records. Ends early, without a word, when the crew is stopped.
+        """
+        begun, before = time.monotonic(), self.study.about.took or 0.0
+        for reply in crew.carry_out([self._order("train", job) for job in self.todo]):
+            if reply is None:
+                yield None
+            elif reply.record is not None:
+                _write(self.study.path / "records" / f"{reply.run}.json", to_json(reply.record))
+                self.note(took=round(before + time.monotonic() - begun, 1))
+                self.records[reply.run] = reply.record
+                self.took[reply.run] = reply.seconds or reply.record.seconds
+                yield reply.record
+            elif reply.error:
+                self.errors[reply.run] = reply.error
+                yield reply.error
+            else:
+                self.stopped.append(reply.run)
+
+    def note(self, **values: object) -> None:
+        """Change fields of study.json."""
+        about = self.study.about.model_copy(update=values)
+        _write(self.study.path / "study.json", to_json(about))
+        self.study = Study(self.study.path)
+
+    def _measured(self) -> dict[str, float]:
+        """Mean seconds of the finished runs of each kind."""
+        seconds: dict[str, list[float]] = {}
+        for job in self.plan.jobs:
+            record = self.records.get(job.run)
+            if record is not None and record.state == "finished":
+                seconds.setdefault(self._kind(job.config), []).append(self.took.get(job.run, record.seconds))
+        return {kind: sum(each) / len(each) for kind, each in seconds.items()}
+
+    def _kind(self, config: Config) -> str:
+        """What runs that differ in their seeds alone have in common."""
+        return self.plan.run_id(config.with_values(seed=0))
+
+    def _order(self, kind: str, job: Job) -> Order:
+        return Order.model_validate(
+            {
+                "kind": kind,
+                "run": job.run,
+                "config": job.config.model_dump(),
+                "study": self.plan.name,
+                "source": self.study.about.source,
+                "root": str(runs_dir().absolute()),
+            }
+        )
+
+
+@contextmanager
+def conducting(plan: Plan) -> Iterator[Conduct]:
+    """Take a study in hand: its folder is made, or taken up again where it was left; nobody else may run it meanwhile.
+
+    Records whose runs the plan no longer asks for stay, and are passed over.
+
+    Raises
+    ------
+    InputError
+        for a data set that cannot be read or is another than before, and while another process runs the study.
+    """
+    path = studies_dir() / plan.name
+    kg = KnowledgeGraph.load(plan.dataset)
+    try:
+        (path / "records").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made ({error.strerror})") from None
+    lock = filelock.FileLock(path / "study.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise InputError(f"study {plan.name} is being run by another process") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror})") from None
+    with lock:
+        study = Study(path)
+        if (path / "study.json").exists():
+            if study.about.hash != kg.hash:
+                raise InputError(
+                    f"study {plan.name} in {path} was begun on other triplets than data set {kg.name} now has; "
+                    "move the folder away, or give the study file another name"
+                )
+        else:
+            _write(path / "study.json", to_json(_about(plan, kg)))
+        _write(path / "study.toml", plan.text.encode())
+        for leftover in (path / "records").glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        study = Study(path)
+        records = study.records()
+        todo = [job for job in plan.jobs if job.run not in records]
+        done = {job.run: records[job.run] for job in plan.jobs if job.run in records}
+        conduct = Conduct(study, plan, kg, todo, done)
+        if study.about.source != (source := source_that_lasts(plan.dataset)):
+            # The same triplets, in another place now.
+            conduct.note(source=source)
+        if not study.about.counts:
+            # Begun with a version that did not tell as much of them.
+            conduct.note(**_facts(kg))
+        yield conduct
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file. Raises InputError where it cannot be written, as on a full disk."""
+    try:
+        replace(path, data)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror})") from None
+
+
+def _about(plan: Plan, kg: KnowledgeGraph) -> About:
+    return About(
+        dataset=kg.name,
+        source=source_that_lasts(plan.dataset),
+        hash=kg.hash,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=versions(),
+        machine=_machine(),
+        **_facts(kg),
+    )
+
+
+def _facts(kg: KnowledgeGraph) -> dict[str, Any]:
+    """What study.json tells of the data set, for those who do not have it."""
+    from dans_core.ranking import popularity_floor, seen_in_train
+
+    floor, seen = popularity_floor(kg, "test"), seen_in_train(kg, "test")
+    return {
+        "floor": {name: getattr(floor, name) for name in METRICS} if floor.count else {},
+        "floor_seen": {name: getattr(floor.seen, name) for name in METRICS} if floor.seen else {},
+        "seen": "" if seen.all() else "".join("01"[int(each)] for each in seen),
+        "counts": {"entities": kg.num_entities, "relations": kg.num_relations}
+        | {split: len(kg.array(split)) for split in SPLITS},
+    }
+
+
+def _machine() -> str:
+    """The processor and how many of them, in words."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [
+            line.partition(":")[2] for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        name = names[0].strip() if names else name
+    return f"{name}, {os.cpu_count()} cores"

@@ -1,0 +1,182 @@
+"""What a study ran, on what data and machine, and how its figures come about: the facts at the head of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dans_core.config import Config
+from dans_core.kg import KnowledgeGraph
+from dans_core.names import DATASETS, METRICS, UNSEEN, duration, unseen_of
+from dans_data import SPLITS, available
+from dans_data.errors import InputError
+from dans_lab.study.folder import About
+from dans_lab.study.markup import plain
+from dans_lab.study.plan import Plan
+from dans_lab.study.tables import Table
+
+EQUAL = 1.25
+"""Times are called equal up to this ratio of the longest to the shortest."""
+
+_RANKING = (
+    "Ranking: filtered with all three splits, both sides, all entities as candidates, ties count their mean rank. Each "
+    "run is tested with the weights of its best epoch, by valid MRR."
+)
+_COMPARED = (
+    "± is the standard deviation over seeds. Comparisons are paired by seed and by test triplet; their 95 % intervals "
+    "speak of new seeds and new triplets (two-way bootstrap in closed form, with Student's t since seeds are few), and "
+    "Holm p is corrected for all comparisons of the table."
+)
+_COMPARED_ONCE = (
+    "Comparisons are paired by test triplet; with a single seed their 95 % intervals speak of new triplets, and not of "
+    "new seeds (Student's t). Holm p is corrected for all comparisons of the table."
+)
+
+
+def facts(plan: Plan, about: About, made: Sequence[Table]) -> list[str]:
+    """What was run and on what, a sentence or two each; `made` are the tables of the plan."""
+    configs = [job.config for job in plan.jobs]
+    found = [_data(about), _unseen(about), _runs(plan), _budget(plan, configs, made)]
+    axes = {axis.name for part in plan.parts for axis in (part.rows, *part.columns)}
+    default, first = Config(), configs[0].model_dump()
+    shared = {
+        name: value
+        for name, value in first.items()
+        if name not in axes | {"seed", "epochs", "negatives"}
+        and value != getattr(default, name)
+        and all(getattr(config, name) == value for config in configs)
+    }
+    listed = ", ".join(f"{name} = {_setting(value)}" for name, value in shared.items())
+    found.append(f"Settings of all runs other than the defaults: {listed or 'none'}.")
+    versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
+    where = ", ".join(plain(each) for each in (about.machine, about.workers) if each)
+    found.append(f"Begun {about.created[:10]}" + (f" on {where}" if where else "") + f"; {plain(versions)}.")
+    found.append(_time(about))
+    found += [_RANKING, _COMPARED if len(plan.seeds) > 1 else _COMPARED_ONCE]
+    return [fact for fact in found if fact]
+
+
+def _data(about: About) -> str:
+    text = f"Data set: {plain(DATASETS.get(about.dataset, about.dataset))}"
+    if counts := about.counts or _counts(about):
+        text += "".join(f", {counts.get(name, 0):,} {name}" for name in ("entities", "relations")) + "; "
+        text += " / ".join(f"{counts.get(split, 0):,}" for split in SPLITS)
+        text += f" triplets in {' / '.join(SPLITS)}"
+    return f"{text} (sha256 {about.hash[:12]}…)."
+
+
+def _counts(about: About) -> dict[str, int]:
+    """Counts of the data set itself, for a study of before; empty where it is not here, or another."""
+    if any(info.name == about.source and not info.here for info in available()):
+        # No report is worth a download.
+        return {}
+    try:
+        kg = KnowledgeGraph.load(about.source)
+    except InputError:
+        return {}
+    if kg.hash != about.hash:
+        return {}
+    return {"entities": kg.num_entities, "relations": kg.num_relations} | {
+        split: len(kg.array(split)) for split in SPLITS
+    }
+
+
+def _unseen(about: About) -> str:
+    """Why figures stand twice; "" where train shows all entities."""
+    if not about.seen:
+        return ""
+    seen = about.seen.count("1")
+    return (
+        f"{UNSEEN}: {unseen_of(len(about.seen) - seen, len(about.seen), 'test')}. Figures are over all test triplets, "
+        f"and, where they say “seen”, over the other {seen:,}."
+    )
+
+
+def _runs(plan: Plan) -> str:
+    seeds = ", ".join(map(str, plan.seeds))
+    kinds = len(plan.jobs) // len(plan.seeds)
+    return (
+        f"Runs: {len(plan.jobs):,}, of {kinds:,} {'setting' if kinds == 1 else 'settings'} with "
+        f"{len(plan.seeds)} {'seed' if len(plan.seeds) == 1 else 'seeds'} each ({seeds})."
+    )
+
+
+def _budget(plan: Plan, configs: Sequence[Config], made: Sequence[Table]) -> str:
+    """What every run may spend, and what differs."""
+    epochs = sorted({config.epochs for config in configs})
+    negatives = sorted({config.negatives for config in configs if config.sampler != "one-vs-all"})
+    text = f"Training budget: {_sentence(plain(plan.budget))} " if plan.budget else ""
+    if len(epochs) == 1:
+        updates = len({config.batch_size for config in configs}) == 1
+        text += f"Equal training budget: {epochs[0]:,} epochs for every run, so as many "
+        text += (
+            "updates of the base model and as many positives"
+            if updates
+            else "positives, in batches that differ"
+        )
+    elif plan.budget:
+        text += f"Epochs differ, {epochs[0]:,} to {epochs[-1]:,}, as the tables say"
+    else:
+        text += (
+            f"Training budgets differ: {', '.join(f'{each:,}' for each in epochs)} epochs, as the tables say"
+        )
+    if len(negatives) == 1:
+        text += f", with {negatives[0]:,} negatives per query (N_s)."
+    elif negatives:
+        text += f"; negatives per query (N_s) differ: {', '.join(f'{each:,}' for each in negatives)}."
+    else:
+        text += "."
+    if negatives and (every := [config for config in configs if config.sampler == "one-vs-all"]):
+        text += " One-vs-all has no N_s: all other entities are its negatives"
+        text += ", and its loss is softmax." if {config.loss for config in every} == {"softmax"} else "."
+    if len(epochs) > 1 and plan.budget and (times := _times(made)):
+        return f"{text} {times}"
+    if len(epochs) == 1 and any(config.waits for config in configs):
+        text += " Training a generator of negatives comes on top for those that have one."
+    return f"{text} Seconds differ, and are shown."
+
+
+def _times(made: Sequence[Table]) -> str:
+    """How long the settings really trained, and whether that is equal time."""
+    found = [entry.trained for table in made for entry in table.entries]
+    means = [each.mean for each in found if each is not None]
+    if len(means) < 2 or min(means) <= 0:
+        return ""
+    least, most = min(means), max(means)
+    ratio = most / least
+    how = (
+        "Equal time"
+        if ratio <= EQUAL
+        else f"Not quite equal time, as the longest is {ratio:.1f} times the shortest"
+    )
+    return f"{how}: a setting trained for {duration(least)} to {duration(most)} in the mean over its seeds."
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _time(about: About) -> str:
+    said = "" if about.estimate is None else f"estimated before it began: {duration(about.estimate)}"
+    took = "" if about.took is None else f"taken: {duration(about.took)}"
+    text = "; ".join(part for part in (said, took) if part)
+    if about.estimate and about.took:
+        text += f", {about.took / about.estimate:.2f} × the estimate"
+    return f"Time of the whole study, {text}." if text else ""
+
+
+def _setting(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else plain(str(value))
+
+
+def floor(about: About) -> str:
+    """Its test metrics, over all triplets and over the seen ones; "" where they are not known."""
+
+    def listed(values: dict[str, float]) -> str:
+        return ", ".join(f"{METRICS[name]} {values[name]:.3f}" for name in METRICS if name in values)
+
+    if not about.floor:
+        return ""
+    what = "ranking by how often an entity fills the slot, no model"
+    seen = f" Over the seen triplets: {listed(about.floor_seen)}." if about.floor_seen else ""
+    return f"Popularity floor on test ({what}): {listed(about.floor)}.{seen}"

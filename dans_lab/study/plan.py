@@ -1,0 +1,340 @@
+"""A study file: which runs answer a question, and which of them are compared; nothing here needs torch.
+
+    title = "Negative samplers on UMLS"
+    budget = "300 epochs for each run"          # optional: what all runs have alike, or why not, in a sentence
+    dataset = "umls"
+    seeds = 5                                   # 0 … 4, or a list of seeds
+    [settings]                                  # of every run
+    epochs = 300
+    [grid]                                      # every combination
+    decoder = ["distmult", "complex"]
+    sampler = ["dans", "uniform"]
+    [table]
+    rows = "sampler"                            # compared with each other …
+    reference = "uniform"                       # … and with this one; the other axes are columns
+
+Instead of a grid, or beside it, `[[variant]]` lists settings that go together, each under a `name`. A study of several
+tables has `[[part]]`s, each with its own title, settings, grid, variants and table.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import itertools
+import json
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic import ConfigDict as ModelConfig
+
+from dans_core import config as config_module
+from dans_core.config import PRESETS, Config
+from dans_data.errors import InputError
+from dans_lab.runs.run import LONGEST_ID, STUDIES, run_id_error, runs_dir
+
+SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "studies"
+"""The folder of the study files that come with the program."""
+
+VARIANT = "variant"
+"""The axis of named variants."""
+
+MOST_RUNS = 10_000
+
+_MOST_CHARACTERS = 24
+
+Figure = Literal["table", "line", "stability"]
+Label = str | int | float | bool
+
+
+class _Table(BaseModel):
+    """Which axis is compared, with which of its values as the reference, and how a screen draws it."""
+
+    model_config = ModelConfig(extra="forbid", strict=True)
+
+    rows: str | None = None
+    reference: Label | None = None
+    figure: Figure = "table"
+
+
+class _Part(BaseModel):
+    """What one table is made of, as written."""
+
+    model_config = ModelConfig(extra="forbid", strict=True)
+
+    title: str = ""
+    note: str = ""
+    settings: dict[str, Label] = Field(default_factory=dict)
+    grid: dict[str, list[Label]] = Field(default_factory=dict)
+    variant: list[dict[str, Label]] = Field(default_factory=list)
+    table: _Table = Field(default_factory=_Table)
+
+
+class _File(_Part):
+    """A whole file, as written."""
+
+    title: str
+    question: str = ""
+    budget: str = ""
+    dataset: str = "umls"
+    preset: str = "default"
+    seeds: int | list[int] = 5
+    part: list[_Part] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What varies between the cells of a table: the name of a setting, or `VARIANT`, and its values in order."""
+
+    name: str
+    values: tuple[Label, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place of a table: its value on each axis, and the settings, whose seed is to be replaced."""
+
+    labels: dict[str, Label]
+    config: Config
+
+
+@dataclass(frozen=True)
+class Part:
+    """One table: cells over `rows`, which is compared, and `columns`, all other axes.
+
+    `reference` is the value of `rows` that the others are compared with; None: the first.
+    """
+
+    title: str
+    note: str
+    figure: Figure
+    rows: Axis
+    columns: tuple[Axis, ...]
+    reference: Label
+    cells: tuple[Cell, ...]
+
+    def cell(self, labels: Mapping[str, Label]) -> Cell:
+        """The cell with these values on all axes; KeyError if there is none."""
+        for cell in self.cells:
+            if cell.labels == dict(labels):
+                return cell
+        raise KeyError(labels)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a study: its id among the runs, and its settings."""
+
+    run: str
+    config: Config
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study: its parts, and the seeds with which every cell is run. `text` is the file's content.
+
+    `budget` says what each run may spend, in a sentence; "" where nothing is said.
+    """
+
+    name: str
+    title: str
+    question: str
+    budget: str
+    dataset: str
+    seeds: tuple[int, ...]
+    parts: tuple[Part, ...]
+    text: str
+
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        """Every distinct run, seed by seed, so that whole tables are there early; parts may share runs."""
+        configs = dict.fromkeys(
+            cell.config.with_values(seed=seed)
+            for seed in self.seeds
+            for part in self.parts
+            for cell in part.cells
+        )
+        return tuple(Job(self.run_id(config), config) for config in configs)
+
+    def run_id(self, config: Config) -> str:
+        """The id of the run with these settings, made of the study's name, what it trains and a digest of all."""
+        # Of a path its last part, so that data may be moved; the study compares its hash.
+        values = json.dumps([Path(self.dataset).name, config.identity], sort_keys=True)
+        digest = hashlib.sha256(values.encode()).hexdigest()[:8]
+        ending = f"-s{config.seed}-{digest}"
+        return f"{self.name}-{config.decoder}-{config.sampler}"[: LONGEST_ID - len(ending)] + ending
+
+    def runs_of(self, cell: Cell) -> tuple[str, ...]:
+        """The ids of a cell's runs in the order of seeds."""
+        return tuple(self.run_id(cell.config.with_values(seed=seed)) for seed in self.seeds)
+
+
+def read_plan(source: str | Path) -> Plan:
+    """The plan of a study file: a path, the name of a shipped one ("main"), or of a study that was begun here.
+
+    Raises
+    ------
+    InputError
+        for a file that is missing, no TOML, or asks for something that there is not: in one sentence.
+    """
+    path = Path(source).expanduser()
+    name = path.stem
+    if isinstance(source, str) and "/" not in source and not source.endswith(".toml") and not path.is_file():
+        begun = runs_dir() / STUDIES / source / "study.toml"
+        names = [file.stem for file in sorted(SHIPPED.glob("*.toml"))]
+        if source not in names and not begun.is_file():
+            raise InputError(
+                f"there is no study {source!r}; give a .toml file, or one of those that come with the program: "
+                + ", ".join(names)
+            )
+        path = SHIPPED / f"{source}.toml" if source in names else begun
+        name = source
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"there is no study file {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"{path} cannot be read ({reason})") from None
+    return parse_plan(text, name, str(path))
+
+
+def parse_plan(text: str, name: str, where: str) -> Plan:
+    """The plan in the text of a study file; `where` is named in complaints.
+
+    Raises
+    ------
+    InputError
+        as `read_plan`.
+    """
+    try:
+        written = _File.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where} is not TOML: {error}") from None
+    except ValidationError as error:
+        raise InputError(f"{where}: {_complaint(error)}") from None
+    try:
+        return _plan(written, text, name)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _plan(written: _File, text: str, name: str) -> Plan:
+    if run_id_error(name) or len(name) > _MOST_CHARACTERS:
+        raise InputError(
+            f"{name!r} cannot name a study; a study has the name of its file, 1 to {_MOST_CHARACTERS} characters of "
+            "a-z, 0-9 and -"
+        )
+    if written.preset not in PRESETS:
+        raise InputError(f"preset = {written.preset!r}: must be one of {', '.join(PRESETS)}")
+    if isinstance(written.seeds, int) and written.seeds > MOST_RUNS:
+        raise InputError(f"seeds = {written.seeds:,}: asks for more than {MOST_RUNS:,} runs")
+    seeds = tuple(range(written.seeds)) if isinstance(written.seeds, int) else tuple(written.seeds)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise InputError(
+            f"seeds = {written.seeds}: must be a number of at least 1, or a list of different seeds"
+        )
+    if "seed" in written.settings:
+        raise InputError("settings: seed is given by seeds, not among the settings")
+    own = bool(written.grid or written.variant)
+    if own and written.part:
+        raise InputError("a study has either a grid and variants of its own or parts, not both")
+    if not own and not written.part:
+        raise InputError("there is nothing to compare: give a [grid], [[variant]]s or [[part]]s")
+    shared = PRESETS[written.preset] | written.settings
+    parts = []
+    for part in written.part or [written]:
+        title = part.title or written.title
+        try:
+            parts.append(_part(part, title, part.note or written.note, shared))
+        except InputError as error:
+            raise InputError(f"part {title!r}: {error}" if written.part else str(error)) from None
+    plan = Plan(
+        name, written.title, written.question, written.budget, written.dataset, seeds, tuple(parts), text
+    )
+    if len(plan.jobs) > MOST_RUNS:
+        raise InputError(f"asks for {len(plan.jobs):,} runs, more than {MOST_RUNS:,}")
+    return plan
+
+
+def _part(written: _Part, title: str, note: str, shared: Mapping[str, Any]) -> Part:
+    axes, variants = [], {}
+    if written.variant:
+        variants = _variants(written.variant)
+        axes.append(Axis(VARIANT, tuple(variants)))
+    for name, steps in written.grid.items():
+        if name == "seed":
+            raise InputError("grid: seed is given by seeds, not in the grid")
+        if name == VARIANT:
+            raise InputError(
+                f"grid: {VARIANT} is no setting; a list of variants is written as [[{VARIANT}]]s"
+            )
+        if not steps or len(set(steps)) < len(steps):
+            raise InputError(f"grid: {name} = {steps}: must be a list of different values")
+        axes.append(Axis(name, tuple(steps)))
+    if not axes:
+        raise InputError("there is nothing to compare: give a grid or variants")
+    if (cells_in_all := math.prod(len(axis.values) for axis in axes)) > MOST_RUNS:
+        raise InputError(f"asks for {cells_in_all:,} settings, more than {MOST_RUNS:,}")
+    own = {} if isinstance(written, _File) else written.settings
+    cells = tuple(_cells(axes, variants, {**shared, **own}))
+    names = [axis.name for axis in axes]
+    rows = written.table.rows or names[0]
+    if rows not in names:
+        raise InputError(f"table: rows = {rows!r}: must be one of {', '.join(names)}")
+    down = axes[names.index(rows)]
+    reference = down.values[0] if written.table.reference is None else written.table.reference
+    if reference not in down.values:
+        values = ", ".join(map(str, down.values))
+        raise InputError(f"table: reference = {reference!r}: must be one of {values}")
+    across = tuple(axis for axis in axes if axis is not down)
+    return Part(title, note, written.table.figure, down, across, reference, cells)
+
+
+def _variants(written: list[dict[str, Label]]) -> dict[str, dict[str, Any]]:
+    """The settings of each variant by its name."""
+    found: dict[str, dict[str, Any]] = {}
+    for variant in written:
+        name = variant.get("name")
+        if not isinstance(name, str) or not name:
+            raise InputError('a variant needs a name, as in name = "no FiLM"')
+        if name in found:
+            raise InputError(f"two variants have the name {name!r}")
+        if "seed" in variant:
+            raise InputError(f"variant {name!r}: seed is given by seeds")
+        settings = {key: value for key, value in variant.items() if key not in ("name", "preset")}
+        preset = variant.get("preset", "default")
+        if preset not in PRESETS:
+            raise InputError(f"variant {name!r}: preset = {preset!r}: must be one of {', '.join(PRESETS)}")
+        found[name] = PRESETS[str(preset)] | settings
+    return found
+
+
+def _cells(
+    axes: list[Axis], variants: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any]
+) -> Iterator[Cell]:
+    for values in itertools.product(*(axis.values for axis in axes)):
+        labels = {axis.name: value for axis, value in zip(axes, values, strict=True)}
+        settings = dict(shared)
+        for name, value in labels.items():
+            settings |= variants[str(value)] if name == VARIANT else {name: value}
+        yield Cell(labels, config_module.parse(settings))
+
+
+def _complaint(error: ValidationError) -> str:
+    """The first complaint about a study file in one sentence."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        names = [*_File.model_fields, *_Table.model_fields]
+        close = difflib.get_close_matches(str(first["loc"][-1]), names, n=1)
+        return f"there is no field {place!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"

@@ -1,0 +1,96 @@
+"""The process beside the server: what goes there comes back, and it neither fails silently nor outlives its user."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pytest
+
+from dans_app.server import helper as aside
+from dans_app.server.helper import Aside
+from dans_data.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def echo() -> Aside:
+    return Aside("tests.echo")
+
+
+@pytest.mark.parametrize("do", ["", "print"])
+def test_arrays_come_back_as_they_went(echo, do):
+    sent = {"points": np.random.default_rng(0).normal(size=(2000, 7)).astype(np.float32), "name": "a⁻¹"}
+    got = echo.ask(do=do, **sent)
+    np.testing.assert_array_equal(got["points"], sent["points"])
+    assert got["points"].dtype == np.float32 and str(got["name"]) == "a⁻¹"
+
+
+def test_failures_come_back_in_words_and_end_nothing(echo):
+    first = int(echo.ask()["pid"])
+    with pytest.raises(InputError, match=r"^no such thing$"):
+        echo.ask(do="mistake")
+    with pytest.raises(RuntimeError, match=r"^three points are too few$"):
+        echo.ask(do="fail")
+    assert int(echo.ask()["pid"]) == first
+
+
+def test_where_it_dies_another_takes_its_place(echo):
+    first = int(echo.ask()["pid"])
+    with pytest.raises(RuntimeError, match="exit code 3"):
+        echo.ask(do="die")
+    assert int(echo.ask()["pid"]) != first
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, BadZipFile])
+def test_an_answer_that_was_not_read_is_never_given_to_a_later_request(monkeypatch, error):
+    read, broken = aside._read, iter([error])
+
+    def once_broken(stream):
+        for trouble in broken:
+            raise trouble
+        return read(stream)
+
+    echo = Aside("tests.echo")
+    first = int(echo.ask()["pid"])
+    monkeypatch.setattr(aside, "_read", once_broken)
+    with pytest.raises(error):
+        echo.ask(number=1)
+    got = echo.ask(number=2)
+    assert int(got["number"]) == 2 and int(got["pid"]) != first
+    assert not Path(f"/proc/{first}").exists(), "it goes on"
+
+
+def test_a_process_that_cannot_be_started_is_told_in_words(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(
+        RuntimeError, match=r"^no process could be started for it: No such file or directory$"
+    ):
+        Aside("tests.echo").ask()
+
+
+def test_it_is_another_process_of_low_priority(echo):
+    process = int(echo.ask()["pid"])
+    assert process != os.getpid()
+    assert os.getpriority(os.PRIO_PROCESS, process) >= min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
+
+
+def test_it_ends_with_the_server_even_if_that_is_killed():
+    script = (
+        "import os, signal\n"
+        "from dans_app.server.helper import Aside\n"
+        "print(int(Aside('tests.echo').ask()['pid']), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60
+    )
+    folder = Path(f"/proc/{int(done.stdout)}")
+    end = time.monotonic() + 10
+    while folder.exists() and "Z" not in (folder / "stat").read_text().rsplit(")", 1)[1][:3]:
+        assert time.monotonic() < end, "it goes on"
+        time.sleep(0.05)

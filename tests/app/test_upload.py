@@ -1,0 +1,335 @@
+"""The upload panel without a browser: what it says of good, odd, wrong and hostile files, and what it keeps."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from hypothesis import given
+from hypothesis import strategies as some
+from streamlit.testing.v1 import AppTest
+
+import dans_data as datasets
+from dans_app.data import upload_look, upload_reading, upload_words
+from dans_app.data import upload_panel as upload
+from dans_app.shared import shell
+from dans_core.kg import KnowledgeGraph
+from dans_data import SPLITS, naming, own
+
+HOSTILE = "<img src=x onerror=alert(1)> **b** [a](http://b) $x$ `c` :red[d] :material/bolt:"
+NAMES = {
+    "train.txt": "train",
+    "Valid.tsv.gz": "valid",
+    "folder/test.nt": "test",
+    r"c:\data\TRAIN.CSV": "train",
+}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    """An own place for what is kept."""
+    monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.delenv("DANS_DATA_DIR", raising=False)
+    monkeypatch.delenv("DANS_LIMITS", raising=False)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    return tmp_path / "cache"
+
+
+def _page() -> None:
+    import streamlit as st
+
+    from dans_app.data import upload_panel as upload
+
+    upload.panel()
+    st.markdown("The rest of the page.")
+
+
+def panel(*files: tuple[str, bytes]) -> AppTest:
+    app = AppTest.from_function(_page, default_timeout=60).run()
+    assert not app.exception
+    return drop(app, *files) if files else app
+
+
+def drop(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    """Add files to those on the panel."""
+    place = app.file_uploader[0]
+    here = [(file.name, file.getvalue(), file.type) for file in place.value]
+    place.set_value([*here, *((name, data, "text/plain") for name, data in files)])
+    return calm(app.run())
+
+
+def calm(app: AppTest) -> AppTest:
+    assert not app.exception
+    assert app.markdown[-1].value == "The rest of the page."
+    return app
+
+
+def words(app: AppTest) -> str:
+    """All that is said, whatever it is said in."""
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.success)
+    return "\n".join(item.value for kind in kinds for item in kind)
+
+
+def meant(said: str) -> list[str]:
+    """The parts of hostile names that mean something where they are said."""
+    parts = (
+        r"<img",
+        r"\*\*b\*\*",
+        r"\[a\]",
+        r"\$x\$",
+        "`c`",
+        ":red.d",
+        ":red.one",
+        "<b>",
+        r"\$a\$",
+        ":material/bolt",
+    )
+    return [part for part in parts if re.search(rf"(?<!\\){part}", said)]
+
+
+def lines(*rows: tuple[str, str, str]) -> bytes:
+    return "".join("\t".join(row) + "\n" for row in rows).encode()
+
+
+def packed(**files: bytes) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(f"{name}.txt", content)
+    return data.getvalue()
+
+
+def bundled(name: str) -> dict[str, bytes]:
+    return {split: (datasets.BUNDLED / name / f"{split}.txt").read_bytes() for split in SPLITS}
+
+
+# --- what was read
+
+
+def test_one_file_is_shown_split_and_kept(cache):
+    app = panel(("Our Facts.tsv", upload_words.SAMPLE))
+    rows = [tuple(line.split("\t")) for line in upload_words.SAMPLE.decode().splitlines()]
+    names = {name for head, _, tail in rows for name in (head, tail)}
+    assert f"{len(names)} entities" in words(app) and f"{len(rows)} triplets" in words(app)
+    assert "3 relations" in words(app)
+    shown = app.dataframe[0].value
+    assert list(shown.columns) == ["head", "relation", "tail"] and len(shown) == upload_reading.FIRST_ROWS
+    assert set(map(tuple, shown.to_numpy())) <= set(rows)
+    assert app.number_input[0].value == 0 and app.text_input[0].value == "our-facts"
+    assert not app.warning and not app.error and not cache.exists(), "nothing is written before the button"
+
+    app.button[0].click().run()
+    assert own.names() == ["our-facts"]
+    assert "our\\-facts" in calm(app).success[0].value and not app.dataframe
+    kept = KnowledgeGraph.load("our-facts")
+    assert {triplet for split in SPLITS for triplet in datasets.load("our-facts").splits[split]} == set(rows)
+    wanted = datasets.from_uploads([("Our Facts.tsv", upload_words.SAMPLE)], "x", split_seed=0)
+    assert kept.hash == KnowledgeGraph.from_names(wanted.splits, "x").hash
+
+
+def test_the_seed_decides_the_split_of_one_file_alone():
+    app = panel(("facts.tsv", upload_words.SAMPLE))
+    app.number_input[0].set_value(7).run()
+    app.button[0].click().run()
+    kept = datasets.load("facts").splits
+    wanted = datasets.from_uploads([("facts.tsv", upload_words.SAMPLE)], "x", split_seed=7).splits
+    assert {split: set(kept[split]) for split in SPLITS} == {split: set(wanted[split]) for split in SPLITS}
+    app = panel(*((f"{split}.txt", data) for split, data in bundled("nations").items()))
+    assert not app.number_input
+
+
+@pytest.mark.parametrize("form", ["three", "zip", "gz"])
+def test_files_that_are_split_already_stay_as_they_are(form):
+    files = bundled("nations")
+    dropped = {
+        "three": [(f"{split}.txt", data) for split, data in files.items()],
+        "zip": [("nations-data.zip", packed(**files))],
+        "gz": [(f"{split}.tsv.gz", gzip.compress(data)) for split, data in files.items()],
+    }[form]
+    app = panel(*dropped)
+    for text in ("14 entities", "55 relations", "1,992 triplets", "Train 1,592 (80 %), valid 199 (10 %)"):
+        assert text in words(app)
+    app.button[0].click().run()
+    (name,) = own.names()
+    assert name == ("nations-data" if form == "zip" else "my-triplets")
+    assert KnowledgeGraph.load(name).hash == KnowledgeGraph.load("nations").hash
+
+
+def test_what_is_odd_is_said_in_words():
+    facts = [(f"e{i}", "r", f"e{(i * 7 + 1) % 20}") for i in range(20)]
+    train = [*facts, facts[0], ("e1", "r", "e1"), (facts[3][2], "r", facts[3][0]), ("e1", "lonely", "e2")]
+    app = panel(
+        ("train.tsv", lines(*train)),
+        ("valid.tsv", lines(facts[1], ("new", "r", "e1"))),
+        ("test.tsv", lines(facts[2], ("e3", "r", "e2"))),
+    )
+    said = words(app)
+    for part in ("overlap", "never occurs in train", "twice", "itself", "only one"):
+        assert part in said, part
+    assert upload_words.NOTHING_ODD not in said
+
+
+# --- wrong files
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [("a.tsv", b"\x00\x01\x02")],
+        [("a.tsv", b"one\ttwo\n")],
+        [("a.tsv", b"")],
+        [("a.csv", b"a,b\n1,2\n")],
+        [("a.zip", b"PK\x03\x04 broken")],
+        [("a.tsv.gz", b"not gzip")],
+        [("a.pdf", b"%PDF-1.7")],
+        [("train.tsv", b"a\tb\tc\n"), ("test.tsv", b"a\tb\tc\n")],
+        [(f"{HOSTILE}.tsv", f"{HOSTILE}\tb\n".encode())],
+    ],
+)
+def test_a_wrong_file_gets_one_sentence_and_the_right_one_takes_its_place(files, cache):
+    app = panel(*files)
+    assert len(app.error) == 1 and not app.dataframe and not app.button and not cache.exists()
+    assert app.error[0].value.endswith(".") and "\n" not in app.error[0].value
+    drop(app, ("good.tsv", upload_words.SAMPLE))
+    assert not app.error and app.text_input[0].value == "good"
+    assert "not used any more" in words(app)
+    app.file_uploader[0].clear()
+    assert not calm(app.run()).dataframe
+
+
+def test_nonsense_in_the_limits_is_told(monkeypatch):
+    monkeypatch.setenv("DANS_LIMITS", "triplets=many")
+    assert "DANS\\_LIMITS" in panel().error[0].value
+    monkeypatch.setenv("DANS_LIMITS", "triplets=15")
+    app = panel(("a.tsv", upload_words.SAMPLE))
+    assert "15" in app.error[0].value and "triplets" in app.error[0].value
+
+
+def test_names_mean_nothing_on_the_panel():
+    bad = [HOSTILE + "x" * 500, "$a$", "_b_", "# c", ":material/bolt:", "<b>d</b>"]
+    rows = [(bad[i % 6], bad[(i * 5 + 1) % 6] + "r", bad[(i + 1 + i // 6) % 6]) for i in range(30)]
+    file = HOSTILE.replace("/", "")
+    app = panel((f"{file}.tsv", lines(*rows, rows[0], ("$a$", ":red[one]", "$a$"))))
+    assert app.dataframe and app.text_input[0].value.startswith("img-src-x")
+    assert meant(words(app)) == []
+    assert meant(words(drop(app, ("train.tsv", lines(*rows)), (f"{file}.nt", lines(*rows))))) == []
+
+
+# --- keeping
+
+
+def test_the_name_is_checked_as_it_is_typed():
+    app = panel(("umls.tsv", upload_words.SAMPLE))
+    assert app.text_input[0].value == "umls-2"
+    for wrong in ("umls", "Not A Name", "", "../x", "x" * 41, HOSTILE):
+        app.text_input[0].set_value(wrong)
+        assert calm(app.run()).button[0].disabled
+        assert app.caption[-1].value.startswith(":red[") or any(
+            c.value.startswith(":red[") for c in app.caption
+        )
+        assert meant(words(app)) == []
+    app.text_input[0].set_value("mine")
+    assert not calm(app.run()).button[0].disabled
+    app.button[0].click().run()
+    assert own.names() == ["mine"]
+    assert own.name_error("mine") is not None
+
+
+def test_a_name_taken_meanwhile_is_told_and_nothing_is_lost():
+    app = panel(("mine.tsv", upload_words.SAMPLE))
+    own.add(datasets.load("nations"), "mine")
+    app.button[0].click().run()
+    assert "there is a data set" in words(calm(app)).lower() and app.dataframe
+    assert KnowledgeGraph.load("mine").hash == KnowledgeGraph.load("nations").hash
+
+
+def test_files_are_read_once_and_let_go(monkeypatch):
+    counted = []
+    real = datasets.from_uploads
+    monkeypatch.setattr(
+        datasets, "from_uploads", lambda *args, **more: counted.append(1) or real(*args, **more)
+    )
+    app = panel(("a.tsv", upload_words.SAMPLE))
+    app.text_input[0].set_value("another").run()
+    app.text_input[0].set_value("third").run()
+    assert len(counted) == 1 and "upload_read" in app.session_state
+    app.number_input[0].set_value(3).run()
+    assert len(counted) == 2
+    app.file_uploader[0].clear()
+    app.run()
+    assert "upload_read" not in app.session_state
+    drop(app, ("b.tsv", b"one\ttwo\n")).run()
+    assert len(counted) == 3 and len(calm(app.run()).error) == 1, "what cannot be read is tried once, too"
+    drop(app, ("c.tsv", upload_words.SAMPLE))
+    app.button[0].click().run()
+    assert "upload_read" not in app.session_state
+
+
+# --- the parts
+
+
+ROWS = [(f"e{i}", "a, b", f"e{i + 1}") for i in range(30)]
+COMMAS = "\n\nx,object,subject,predicate\n" + "".join(f'1,{t},{h},"{r}"\n' for h, r, t in ROWS)
+SEMICOLONS = "".join(f"{h};{r};{t}\r\n" for h, r, t in ROWS)
+TRIPLES = "# facts\n" + "".join(f"<{h}> <a> <{t}> .\n" for h, _, t in ROWS)
+
+
+@pytest.mark.parametrize(
+    ("files", "way", "first"),
+    [
+        ([("a.tsv", lines(*ROWS))], "text, columns separated by tabs, no header", ROWS[0]),
+        ([("a.csv", COMMAS.encode())], "CSV, columns separated by commas, with a header", ROWS[0]),
+        ([("a.csv", SEMICOLONS.encode())], "CSV, columns separated by semicolons, no header", ROWS[0]),
+        ([("a.nt", TRIPLES.encode())], "N-Triples", ("e0", "a", "e1")),
+        ([("a.NT.gz", gzip.compress(TRIPLES.encode()))], "packed by gzip, N-Triples", ("e0", "a", "e1")),
+        (
+            [("a.zip", packed(facts=lines(*ROWS)))],
+            "zip archive, text, columns separated by tabs, no header",
+            ROWS[0],
+        ),
+        (
+            [("test.txt", lines(*ROWS[9:])), ("dev.csv", SEMICOLONS.encode()), ("train.txt", lines(*ROWS))],
+            "3 files: text, columns separated by tabs, no header / CSV, columns separated by semicolons, no header",
+            ROWS[0],
+        ),
+    ],
+)
+def test_how_files_are_written_and_how_they_begin(files, way, first):
+    found, rows = upload_look.look(files, 10)
+    assert found == way and rows[0] == first and len(rows) == 10
+    every = datasets.from_uploads(files, "x").splits
+    assert set(rows) <= {triplet for split in SPLITS for triplet in every[split]}
+
+
+@given(some.lists(some.sampled_from(["train.tsv", "valid.tsv", "test.tsv", "TEST.nt", "a.tsv", "b.zip"])))
+def test_the_newest_files_count(names):
+    used = upload_reading.in_use(names)
+    splits = [naming.split_of(names[place]) for place in used]
+    assert bool(used) == bool(names) and used == sorted(used) and len(set(splits)) == len(splits)
+    assert not used or used[-1] == len(names) - 1
+    assert None not in splits or len(used) == 1
+    for place, name in enumerate(names):
+        # What does not count was followed by something that takes its place.
+        later = [naming.split_of(other) for other in names[place + 1 :]]
+        split = naming.split_of(name)
+        gone = None in later or split in later or (split is None and bool(later))
+        assert (place in used) != gone
+
+
+@given(some.text(max_size=60))
+def test_a_suggestion_is_a_name(title):
+    assert own.name_error(upload.suggested(title)) is None
+
+
+def test_the_sample_is_a_good_example():
+    dataset = datasets.from_uploads([("sample.tsv", upload_words.SAMPLE)], "sample")
+    kg = KnowledgeGraph.from_names(dataset.splits, "sample")
+    assert min(len(kg.array(split)) for split in SPLITS) >= 3
+    assert shell.plain("a\u202eb") == "ab"

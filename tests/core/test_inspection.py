@@ -1,0 +1,194 @@
+"""The negatives of one triplet against the model they come from, and the arithmetic of their scores."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from dans_core import Config, Trainer, inspect_triplet, load_weights
+from dans_core.batch import Batch
+from dans_core.decoders import DECODERS
+from dans_core.inspection import encode, explain_score
+from dans_core.networks import borrowed
+from dans_core.samplers.catalogue import SAMPLERS
+from dans_data.errors import InputError
+
+DRAWS = 3
+
+
+def networks_of(kg, decoder="complex", sampler="dans"):
+    config = Config(
+        decoder=decoder, sampler=sampler, epochs=2, dim=8, negatives=4, warmup_epochs=1, eval_every=1
+    )
+    trainer = Trainer(kg, config)
+    for _ in trainer:
+        pass
+    return load_weights(trainer.best_state, kg, config), config
+
+
+@pytest.fixture(scope="module", params=sorted(DECODERS))
+def trained(request, nations):
+    return networks_of(nations, request.param)
+
+
+def queries(kg):
+    """A test triplet, and the same asked backwards."""
+    h, r, t = kg.test[3].tolist()
+    return [(h, r, t), (t, r + kg.num_relations, h)]
+
+
+def textbook(name: str, h: np.ndarray, r: np.ndarray, t: np.ndarray) -> np.ndarray:
+    if name == "rotate":
+        return -np.abs(h * r - t)
+    return (h * r * np.conj(t)).real
+
+
+def test_the_terms_of_every_negative_add_up_to_its_score_in_the_table(trained, nations):
+    networks, config = trained
+    for query in queries(nations):
+        seen = inspect_triplet(networks, nations, config, *query, draws=DRAWS, seed=4)
+        for row in seen.negatives:
+            sums = explain_score(networks, nations, config, *query, row.source, row.draw, draws=DRAWS, seed=4)
+            assert sums.offset + sums.negative_terms.sum() == pytest.approx(row.score, abs=1e-4)
+            assert sums.offset + sums.positive_terms.sum() == pytest.approx(seen.positive.score, abs=1e-4)
+            for terms, tail in ((sums.positive_terms, sums.positive), (sums.negative_terms, sums.negative)):
+                np.testing.assert_allclose(terms, textbook(config.decoder, sums.h, sums.r, tail))
+
+
+def test_the_arithmetic_reads_the_encoders_vectors(trained, nations):
+    networks, config = trained
+    h, r, t = queries(nations)[1]
+    entities = encode(networks, nations)
+    seen = inspect_triplet(networks, nations, config, h, r, t, draws=DRAWS)
+    last = seen.negatives[-1]
+    sums = explain_score(networks, nations, config, h, r, t, last.source, last.draw, draws=DRAWS)
+    for numbers, entity in ((sums.h, h), (sums.positive, t), (sums.negative, last.nearest_id)):
+        read = np.concatenate([numbers.real, numbers.imag]) if np.iscomplexobj(numbers) else numbers
+        np.testing.assert_allclose(read, entities[entity].numpy(), rtol=1e-6)
+    if config.decoder == "rotate":
+        np.testing.assert_allclose(np.abs(sums.r), 1)
+
+
+@pytest.mark.parametrize(("source", "draw"), [("G_E", DRAWS), ("G_E", -1), ("nobody", 0), ("positive", 0)])
+def test_a_negative_that_was_not_drawn_is_a_mistake_in_words(trained, nations, source, draw):
+    networks, config = trained
+    with pytest.raises(InputError, match="there is no draw"):
+        explain_score(networks, nations, config, *queries(nations)[0], source, draw, draws=DRAWS)
+
+
+def test_every_run_is_asked_about_the_same_random_entities(nations):
+    dans, uniform = networks_of(nations), networks_of(nations, "distmult", "uniform")
+
+    def drawn(networks, config, seed):
+        seen = inspect_triplet(networks, nations, config, *queries(nations)[0], draws=8, seed=seed)
+        return [row.nearest_id for row in seen.negatives if row.source == "random"]
+
+    assert drawn(*dans, 5) == drawn(*uniform, 5) != drawn(*uniform, 6)
+
+
+def test_encoded_entities_that_are_at_hand_change_nothing(trained, nations):
+    networks, config = trained
+    query, entities = queries(nations)[0], encode(networks, nations)
+    assert entities.shape == (nations.num_entities, config.dim)
+    assert inspect_triplet(networks, nations, config, *query) == inspect_triplet(
+        networks, nations, config, *query, entities=entities
+    )
+    one, other = (
+        explain_score(networks, nations, config, *query, "random", 1, entities=at_hand)
+        for at_hand in (None, entities)
+    )
+    assert torch.equal(torch.from_numpy(one.negative_terms), torch.from_numpy(other.negative_terms))
+
+
+@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - {"dans", "uniform", "one-vs-all"}))
+def test_a_loaded_sampler_draws_as_the_one_that_was_saved(nations, sampler):
+    config = Config(sampler=sampler, epochs=4, dim=8, negatives=4, warmup_epochs=1, walks=3)
+    trainer = Trainer(nations, config)
+    for _ in trainer:
+        pass
+    state = trainer.state_dict()
+    networks = load_weights(state, nations, config)
+    entities = encode(networks, nations)
+    batch = Batch.of_triplets(nations.train[:50], nations.num_relations)
+    query = networks.model.queries(entities, batch.heads, batch.relations)
+    before = pickled(networks.sampler.state_dict())
+    ours, theirs, again = (
+        borrowed(held.sampler, torch.Generator().manual_seed(3)).negatives(batch, entities, query)
+        for held in (networks, trainer.networks, networks)
+    )
+    assert torch.equal(ours.ids, theirs.ids) and torch.equal(ours.ids, again.ids)
+    assert pickled(networks.sampler.state_dict()) == before == pickled(state["sampler"])
+
+
+def pickled(state) -> bytes:
+    file = io.BytesIO()
+    torch.save(state, file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("sampler", ["self-adversarial", "nscaching", "one-vs-all", "kbgan"])
+def test_negatives_of_another_sampler_are_shown_beside_random_ones(nations, sampler):
+    networks, config = networks_of(nations, sampler=sampler)
+    query = queries(nations)[0]
+    seen = inspect_triplet(networks, nations, config, *query, draws=DRAWS)
+    assert seen == inspect_triplet(networks, nations, config, *query, draws=DRAWS)
+    rows = [row for row in seen.negatives if row.source == "sampler"]
+    assert [row.draw for row in rows] == ([] if sampler == "one-vs-all" else list(range(DRAWS)))
+    for row in rows:
+        assert row.cosine == 1 and row.nearest_id != query[2]
+        assert row.known == nations.split_of(*query[:2], row.nearest_id)
+        assert (row.weight is not None) == (sampler == "self-adversarial")
+        sums = explain_score(networks, nations, config, *query, row.source, row.draw, draws=DRAWS)
+        assert sums.offset + sums.negative_terms.sum() == pytest.approx(row.score, abs=1e-4)
+    assert all(row.weight is None for row in seen.negatives if row.source == "random")
+
+
+def test_the_negatives_of_nscaching_are_those_of_the_query_s_cache(nations):
+    config = Config(sampler="nscaching", cache_size=2, epochs=6, dim=8, negatives=8, eval_every=1)
+    trainer = Trainer(nations, config)
+    for _ in trainer:
+        pass
+    networks = load_weights(trainer.best_state, nations, config)
+    h, r, t = nations.train[5].tolist()
+    cached = networks.sampler.cache[networks.sampler.facts.row_of(*torch.tensor([[h], [r]]))[0]][0].tolist()
+    for seed in range(4):
+        seen = inspect_triplet(networks, nations, config, h, r, t, draws=8, seed=seed)
+        drawn = {row.nearest_id for row in seen.negatives if row.source == "sampler"}
+        assert t in cached or drawn <= set(cached)
+
+
+def test_a_checkpoint_of_an_earlier_version_has_no_sampler_to_show(nations):
+    config = Config(sampler="popularity", epochs=2, dim=8, eval_every=1)
+    trainer = Trainer(nations, config)
+    for _ in trainer:
+        pass
+    state = {name: part for name, part in trainer.best_state.items() if name != "sampler"}
+    networks = load_weights(state, nations, config)
+    seen = inspect_triplet(networks, nations, config, *queries(nations)[0])
+    assert {row.source for row in seen.negatives} == {"random"}
+
+
+def test_what_a_sampler_learned_on_other_data_is_a_mistake_in_words(nations):
+    networks, config = networks_of(nations, sampler="nscaching")
+    wrong = {"networks": networks.state_dict(), "sampler": {"cache": torch.zeros(3, 4, dtype=torch.int32)}}
+    loaded = load_weights(wrong, nations, config)
+    with pytest.raises(InputError, match="does not fit data set"):
+        inspect_triplet(loaded, nations, config, *queries(nations)[0])
+
+
+def test_a_warm_process_has_imported_torch(umls, monkeypatch):
+    """Else the first inspection would wait for that, which takes some seconds; with it, it takes a tenth of one."""
+    from dans_app.server import inspecting
+    from dans_app.server.helper import Aside
+    from dans_lab.runs.run import RECORDED, Run
+
+    monkeypatch.setattr(inspecting, "_PROCESS", Aside("dans_app.server.inspecting"))
+    inspecting.warm_up()
+    run = Run(RECORDED / "umls-complex-dans")
+    begin = time.perf_counter()
+    inspecting.inspect(run, umls, "best", (1, 2, 3), 1, 12345)
+    assert time.perf_counter() - begin < 1.5
