@@ -1,6 +1,6 @@
 // Looks at every frame, in the page that is measured. A condition that holds in one frame is on the screen when the
 // next begins.
-(() => {
+;(() => {
   const clock = { from: null, at: null, seen: null, worst: 0, condition: null, last: performance.now() }
   const now = (clock.now = () => performance.timeOrigin + performance.now())
   // Custom components live in shadow roots, which querySelector does not enter: `root` names one by a class within.
@@ -16,7 +16,13 @@
     clock.condition = new Function("clock", `return ${condition}`)
   }
   for (const kind of ["click", "keydown"])
-    document.addEventListener(kind, (e) => { if (kind === "click" || e.key === "Enter") clock.from ??= now() }, true)
+    document.addEventListener(
+      kind,
+      (e) => {
+        if (kind === "click" || e.key === "Enter") clock.from ??= now()
+      },
+      true,
+    )
   const look = () => {
     const here = performance.now()
     if (clock.from !== null && clock.at === null) clock.worst = Math.max(clock.worst, here - clock.last)

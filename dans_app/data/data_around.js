@@ -45,10 +45,17 @@ function along(parent, scene, angle, from, to, text, size, className, end = fals
   const short = fitted(text, size, to - from)
   const [x, y] = at(scene, angle, end ? to : from)
   const degrees = (angle * 180) / Math.PI + (left ? 180 : 0)
-  const made = shape(parent, "text", {
-    transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${degrees.toFixed(2)})`,
-    "text-anchor": left !== end ? "end" : "start", "font-size": size, dy: "0.34em",
-  }, className)
+  const made = shape(
+    parent,
+    "text",
+    {
+      transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${degrees.toFixed(2)})`,
+      "text-anchor": left !== end ? "end" : "start",
+      "font-size": size,
+      dy: "0.34em",
+    },
+    className,
+  )
   made.textContent = short
 }
 
@@ -65,13 +72,19 @@ function placed(data) {
   const groups = data.groups.map((group) => ({
     ...group,
     items: group.items.map((item) => {
-      const leaf = { ...item, children: first.has(item.id) ? [] : (owners.get(item.id) ?? []).map((link) => ({ ...link })) }
+      const leaf = {
+        ...item,
+        children: first.has(item.id) ? [] : (owners.get(item.id) ?? []).map((link) => ({ ...link })),
+      }
       if (!first.has(item.id)) first.set(item.id, leaf)
       return leaf
     }),
   }))
   const size = (leaf) => Math.max(1, leaf.children.length)
-  const slots = groups.reduce((sum, group) => sum + GAP + group.items.reduce((part, leaf) => part + size(leaf), 0), 0)
+  const slots = groups.reduce(
+    (sum, group) => sum + GAP + group.items.reduce((part, leaf) => part + size(leaf), 0),
+    0,
+  )
   const step = (2 * Math.PI) / Math.max(slots, 6)
   let turn = -Math.PI / 2 + (GAP / 2) * step
   for (const group of groups) {
@@ -97,7 +110,16 @@ function curve(scene, from, to, near, far) {
 function mark(parent, scene, angle, radius, split, color, size) {
   const [x, y] = at(scene, angle, radius)
   const hollow = { stroke: color, "stroke-width": 1.8 }
-  if (split === "test") shape(parent, "path", { d: `M${x} ${y - size * 1.25}l${size * 1.25} ${size * 1.25}l${-size * 1.25} ${size * 1.25}l${-size * 1.25} ${-size * 1.25}z`, ...hollow }, "hollow")
+  if (split === "test")
+    shape(
+      parent,
+      "path",
+      {
+        d: `M${x} ${y - size * 1.25}l${size * 1.25} ${size * 1.25}l${-size * 1.25} ${size * 1.25}l${-size * 1.25} ${-size * 1.25}z`,
+        ...hollow,
+      },
+      "hollow",
+    )
   else if (split === "valid") shape(parent, "circle", { cx: x, cy: y, r: size, ...hollow }, "hollow")
   else shape(parent, "circle", { cx: x, cy: y, r: size, fill: color })
 }
@@ -106,7 +128,11 @@ function mark(parent, scene, angle, radius, split, color, size) {
 function arrow(parent, scene, group, radius) {
   const [x, y] = at(scene, group.angle, radius)
   const degrees = (group.angle * 180) / Math.PI + (group.out ? 0 : 180)
-  shape(parent, "path", { d: "M6 0L-5 -5.5L-2.5 0L-5 5.5z", fill: group.color, transform: `translate(${x} ${y}) rotate(${degrees})` })
+  shape(parent, "path", {
+    d: "M6 0L-5 -5.5L-2.5 0L-5 5.5z",
+    fill: group.color,
+    transform: `translate(${x} ${y}) rotate(${degrees})`,
+  })
 }
 
 function pressable(state, target, id, words) {
@@ -127,12 +153,14 @@ function pressable(state, target, id, words) {
 
 function point(state, id, words) {
   state.words.textContent = words || state.resting
-  for (const leaf of state.svg.querySelectorAll("[data-id]")) leaf.classList.toggle("same", id !== null && leaf.dataset.id === String(id))
+  for (const leaf of state.svg.querySelectorAll("[data-id]"))
+    leaf.classList.toggle("same", id !== null && leaf.dataset.id === String(id))
 }
 
 function single(state, number) {
   state.svg.classList.toggle("single", number !== null)
-  for (const part of state.svg.querySelectorAll("[data-group]")) part.classList.toggle("on", part.dataset.group === String(number))
+  for (const part of state.svg.querySelectorAll("[data-group]"))
+    part.classList.toggle("on", part.dataset.group === String(number))
 }
 
 function draw(state) {
@@ -161,16 +189,38 @@ function draw(state) {
   for (const link of chords) {
     const [from, to] = [first.get(link.near)?.angle, first.get(link.id)?.angle]
     if (from === undefined || to === undefined) continue
-    const chord = shape(svg, "path", { d: `M${at(scene, from, ring.leaf)} Q${at(scene, (from + to) / 2, ring.hub * 0.6)} ${at(scene, to, ring.leaf)}` }, "chord")
+    const chord = shape(
+      svg,
+      "path",
+      {
+        d: `M${at(scene, from, ring.leaf)} Q${at(scene, (from + to) / 2, ring.hub * 0.6)} ${at(scene, to, ring.leaf)}`,
+      },
+      "chord",
+    )
     shape(chord, "title").textContent = link.words
   }
   const inside = pill(data.name, ring.hub)
   groups.forEach((group, number) => {
     const part = shape(svg, "g", { "data-group": number }, "group")
     const ink = { stroke: group.color, "stroke-dasharray": group.dash }
-    shape(part, "path", { d: `M${at(scene, group.angle, 14)} L${at(scene, group.angle, ring.hub)}`, ...ink }, "spoke")
+    shape(
+      part,
+      "path",
+      { d: `M${at(scene, group.angle, 14)} L${at(scene, group.angle, ring.hub)}`, ...ink },
+      "spoke",
+    )
     if (group.width * ring.hub * 0.7 > 11 && ring.hub > 70) {
-      along(part, scene, group.angle, edge(inside, group.angle) + 6, ring.hub - 9, group.relation, 11, "relation", true)
+      along(
+        part,
+        scene,
+        group.angle,
+        edge(inside, group.angle) + 6,
+        ring.hub - 9,
+        group.relation,
+        11,
+        "relation",
+        true,
+      )
     }
     for (const leaf of group.items) {
       shape(part, "path", { d: curve(scene, group.angle, leaf.angle, ring.hub, ring.leaf), ...ink }, "branch")
@@ -183,9 +233,23 @@ function draw(state) {
         pressable(state, beyond, child.id, `${child.words}. Go to ${child.name}.`)
       }
       mark(holder, scene, leaf.angle, ring.leaf, leaf.split, group.color, 4)
-      along(holder, scene, leaf.angle, ring.leaf + 9, more ? ring.far - 10 : radius, leaf.name, font(ring.leaf), "name")
+      along(
+        holder,
+        scene,
+        leaf.angle,
+        ring.leaf + 9,
+        more ? ring.far - 10 : radius,
+        leaf.name,
+        font(ring.leaf),
+        "name",
+      )
       const [head, tail] = group.out ? [data.name, leaf.name] : [leaf.name, data.name]
-      pressable(state, holder, leaf.id, `${head} – ${group.relation} → ${tail} (${leaf.split}). Go to ${leaf.name}.`)
+      pressable(
+        state,
+        holder,
+        leaf.id,
+        `${head} – ${group.relation} → ${tail} (${leaf.split}). Go to ${leaf.name}.`,
+      )
     }
     arrow(part, scene, group, ring.hub)
   })
@@ -202,11 +266,22 @@ function pill(name, room) {
 }
 
 // How far from the middle the pill ends in this direction.
-const edge = ({ half, high }, angle) => Math.min(half / Math.max(Math.abs(Math.cos(angle)), 0.01), high / Math.max(Math.abs(Math.sin(angle)), 0.01))
+const edge = ({ half, high }, angle) =>
+  Math.min(half / Math.max(Math.abs(Math.cos(angle)), 0.01), high / Math.max(Math.abs(Math.sin(angle)), 0.01))
 
 function middle(svg, scene, { text, size, half, high }) {
-  shape(svg, "rect", { x: scene.x - half, y: scene.y - high, width: 2 * half, height: 2 * high, rx: high }, "middle")
-  shape(svg, "text", { x: scene.x, y: scene.y, dy: "0.35em", "text-anchor": "middle", "font-size": size }, "me").textContent = text
+  shape(
+    svg,
+    "rect",
+    { x: scene.x - half, y: scene.y - high, width: 2 * half, height: 2 * high, rx: high },
+    "middle",
+  )
+  shape(
+    svg,
+    "text",
+    { x: scene.x, y: scene.y, dy: "0.35em", "text-anchor": "middle", "font-size": size },
+    "me",
+  ).textContent = text
 }
 
 function caption(state, groups) {
@@ -214,10 +289,20 @@ function caption(state, groups) {
   groups.forEach((group, number) => {
     const line = element(state.legend, "li")
     const sample = shape(line, "svg", { width: 26, height: 10, "aria-hidden": "true" })
-    shape(sample, "path", { d: "M1 5H25", stroke: group.color, "stroke-width": 2.5, "stroke-dasharray": group.dash })
-    element(line, "span", "way", group.out ? "→" : "←").title = group.out ? "it is the head" : "it is the tail"
+    shape(sample, "path", {
+      d: "M1 5H25",
+      stroke: group.color,
+      "stroke-width": 2.5,
+      "stroke-dasharray": group.dash,
+    })
+    element(line, "span", "way", group.out ? "→" : "←").title = group.out
+      ? "it is the head"
+      : "it is the tail"
     element(line, "span", "what", group.relation).title = group.relation
-    const count = group.items.length === group.total ? `${group.total}` : `${group.items.length} of ${group.total.toLocaleString("en")}`
+    const count =
+      group.items.length === group.total
+        ? `${group.total}`
+        : `${group.items.length} of ${group.total.toLocaleString("en")}`
     element(line, "span", "count", count)
     line.onmouseenter = () => single(state, number)
     line.onmouseleave = () => single(state, null)
@@ -225,7 +310,11 @@ function caption(state, groups) {
 }
 
 export default function (component) {
-  const { data: [data], parentElement, setTriggerValue } = component
+  const {
+    data: [data],
+    parentElement,
+    setTriggerValue,
+  } = component
   let state = states.get(parentElement)
   if (!state) {
     const root = element(parentElement, "div", "around")
@@ -234,9 +323,12 @@ export default function (component) {
     const legend = element(row, "ul", "legend")
     const words = element(root, "p", "words")
     state = { root, svg, legend, words }
-    state.resting = "Point at a neighbour to read the triplet, press it to go there. ● train, ○ valid, ◇ test; arrows point from head to tail."
+    state.resting =
+      "Point at a neighbour to read the triplet, press it to go there. ● train, ○ valid, ◇ test; arrows point from head to tail."
     states.set(parentElement, state)
-    state.observer = new ResizeObserver(() => Math.abs(state.root.clientWidth - (state.drawnFor ?? 0)) > 1 && draw(state))
+    state.observer = new ResizeObserver(
+      () => Math.abs(state.root.clientWidth - (state.drawnFor ?? 0)) > 1 && draw(state),
+    )
     state.observer.observe(root)
   }
   state.pick = (id) => setTriggerValue("picked", id)

@@ -65,22 +65,35 @@ function draw(state) {
     drawPlate(state, plate, box)
     box.canvas.setAttribute("aria-label", describe(state, plate))
     const single = alone(state, plate)
-    put(box.note, `${single ? `${single.method} of epoch ${single.epoch.toLocaleString("en")} alone` : `${plate.method} of ${plate.epochs.length > 1 ? `all ${plate.epochs.length} snapshots together` : "this snapshot"}`} · epoch ${plate.epochs[frameOf(state, plate, state.position)].toLocaleString("en")}${box.outside ? ` · ${say(box.outside, "point", "points")} outside, zoom out to see` : ""}`)
+    put(
+      box.note,
+      `${single ? `${single.method} of epoch ${single.epoch.toLocaleString("en")} alone` : `${plate.method} of ${plate.epochs.length > 1 ? `all ${plate.epochs.length} snapshots together` : "this snapshot"}`} · epoch ${plate.epochs[frameOf(state, plate, state.position)].toLocaleString("en")}${box.outside ? ` · ${say(box.outside, "point", "points")} outside, zoom out to see` : ""}`,
+    )
   })
   const epoch = state.epochs[state.position]
   state.slider.max = state.epochs.length - 1
   state.slider.value = state.position
-  state.slider.style.setProperty("--share", `${(100 * state.position) / Math.max(1, state.epochs.length - 1)}%`)
+  state.slider.style.setProperty(
+    "--share",
+    `${(100 * state.position) / Math.max(1, state.epochs.length - 1)}%`,
+  )
   state.slider.disabled = state.play.disabled = state.epochs.length < 2
   state.slider.setAttribute("aria-valuetext", `epoch ${epoch.toLocaleString("en")}`)
-  put(state.now, `epoch ${epoch.toLocaleString("en")}${state.data.live && state.following ? ", following the run" : ""}`)
+  put(
+    state.now,
+    `epoch ${epoch.toLocaleString("en")}${state.data.live && state.following ? ", following the run" : ""}`,
+  )
   put(state.play, state.playing ? "❚❚ Pause" : "▶ Play")
   state.tools.lasso.setAttribute("aria-pressed", state.tool === "lasso")
   state.tools.clear.toggleAttribute("hidden", !state.selected.size)
   const chosen = state.selected.size ? `${say(state.selected.size, "point", "points")} selected. ` : ""
-  put(state.hint, chosen + (matchMedia("(hover: none)").matches
-    ? "Tap a point to read and select it."
-    : "Drag moves, Ctrl and wheel zooms, click selects. Keyboard: ← → epoch, space plays, ↑ ↓ go through the points, Enter selects, + − 0 zoom."))
+  put(
+    state.hint,
+    chosen +
+      (matchMedia("(hover: none)").matches
+        ? "Tap a point to read and select it."
+        : "Drag moves, Ctrl and wheel zooms, click selects. Keyboard: ← → epoch, space plays, ↑ ↓ go through the points, Enter selects, + − 0 zoom."),
+  )
   tip(state)
 }
 
@@ -189,7 +202,11 @@ function fitEpoch(state) {
   state.zoom.x = ((left + right) / 2 - box.width / 2) / size
   state.zoom.y = (box.height / 2 - (top + bottom) / 2) / size
   const edge = 60
-  state.zoom.k = Math.min(20, (box.width - edge) / Math.max(right - left, 1), (box.height - edge) / Math.max(bottom - top, 1))
+  state.zoom.k = Math.min(
+    20,
+    (box.width - edge) / Math.max(right - left, 1),
+    (box.height - edge) / Math.max(bottom - top, 1),
+  )
 }
 
 function markAt(box, x, y) {
@@ -258,7 +275,10 @@ function listen(state, box) {
     state.down = state.lasso = null
     if (!down) return
     if (lasso && lasso.points.length > 3 && down.moved) {
-      const found = box.marks.filter((m) => m.layer !== "others").flatMap((m) => m.members).filter((m) => within(lasso.points, m.x, m.y))
+      const found = box.marks
+        .filter((m) => m.layer !== "others")
+        .flatMap((m) => m.members)
+        .filter((m) => within(lasso.points, m.x, m.y))
       select(state, [...(event.shiftKey ? state.selected : []), ...found.map((m) => m.key)])
     } else if (!down.moved) {
       const mark = markAt(box, x, y)
@@ -281,11 +301,15 @@ function listen(state, box) {
   canvas.onblur = leave
   canvas.ondblclick = (event) => zoomBy(state, event.shiftKey ? 0.5 : 2, box, ...at(event))
   // The wheel scrolls the page; with Ctrl (and by a pinch on a touch pad) it zooms.
-  canvas.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.metaKey) return
-    event.preventDefault()
-    zoomBy(state, Math.exp(-event.deltaY / 300), box, ...at(event))
-  }, { passive: false })
+  canvas.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey && !event.metaKey) return
+      event.preventDefault()
+      zoomBy(state, Math.exp(-event.deltaY / 300), box, ...at(event))
+    },
+    { passive: false },
+  )
   canvas.onkeydown = (event) => {
     const walk = (step) => {
       const marks = box.marks.filter((mark) => mark.layer !== "others")
@@ -294,7 +318,12 @@ function listen(state, box) {
       const mark = marks[(here + step + marks.length) % marks.length]
       state.hover = { box, mark }
       draw(state)
-      put(state.live, tell(state, state.plates[state.boxes.indexOf(box)], mark).map(([text]) => text).join(", "))
+      put(
+        state.live,
+        tell(state, state.plates[state.boxes.indexOf(box)], mark)
+          .map(([text]) => text)
+          .join(", "),
+      )
     }
     const actions = {
       ArrowLeft: () => (pause(state), go(state, Math.max(0, state.position - 1))),
@@ -306,7 +335,8 @@ function listen(state, box) {
       "=": () => zoomBy(state, 1.5),
       "-": () => zoomBy(state, 1 / 1.5),
       0: () => state.tools.fit.onclick(),
-      Enter: () => state.hover && select(state, [...state.selected, ...state.hover.mark.members.map((m) => m.key)]),
+      Enter: () =>
+        state.hover && select(state, [...state.selected, ...state.hover.mark.members.map((m) => m.key)]),
       Escape: () => ((state.hover = null), select(state, [])),
     }
     const action = actions[event.key]
@@ -328,7 +358,8 @@ function take(state, data) {
   // One scale for all pictures.
   const ends = (name) => state.plates.map((plate) => plate.view.ownRange[name])
   const range = {}
-  for (const name of ["hardness", "opinion"]) range[name] = [Math.min(...ends(name).map((e) => e[0])), Math.max(...ends(name).map((e) => e[1]))]
+  for (const name of ["hardness", "opinion"])
+    range[name] = [Math.min(...ends(name).map((e) => e[0])), Math.max(...ends(name).map((e) => e[1]))]
   for (const plate of state.plates) plate.view.range = range
   state.looks = Object.fromEntries(data.layerNames.map((layer) => [layer.id, layer]))
   state.epochs = [...new Set(state.plates.flatMap((plate) => plate.epochs))].sort((a, b) => a - b)
@@ -372,7 +403,11 @@ function take(state, data) {
 }
 
 export default function (component) {
-  const { data: [data], parentElement, setStateValue } = component
+  const {
+    data: [data],
+    parentElement,
+    setStateValue,
+  } = component
   let state = states.get(parentElement)
   if (!state) {
     const root = element(parentElement, "div", "map")

@@ -40,7 +40,9 @@ function paint(pen, shape, x, y, size, colour, lines) {
 }
 
 function isPale(colour) {
-  const parts = colour.startsWith("#") ? [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)) : colour.match(/\d+/g).map(Number)
+  const parts = colour.startsWith("#")
+    ? [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16))
+    : colour.match(/\d+/g).map(Number)
   return 0.3 * parts[0] + 0.59 * parts[1] + 0.11 * parts[2] > 150
 }
 
@@ -166,7 +168,13 @@ function drawPlate(state, plate, box, pen = null) {
       pen.beginPath()
       pen.arc(x, y, 2.8, 0, 2 * Math.PI)
       pen.fill()
-      box.marks.push({ layer: "others", x, y, size: 3, members: [{ key: `e:${plate.ids[point]}`, point, x, y }] })
+      box.marks.push({
+        layer: "others",
+        x,
+        y,
+        size: 3,
+        members: [{ key: `e:${plate.ids[point]}`, point, x, y }],
+      })
     }
     pen.globalAlpha = 1
   }
@@ -182,14 +190,28 @@ function drawPlate(state, plate, box, pen = null) {
       points.push({ point, key, x, y, ...extra })
       if (x < 0 || y < 0 || x > box.width || y > box.height) box.outside += 1
     }
-    if (source) source.points.forEach((point, i) => add(point, name === "random" ? `random:${view.headIds[i]}` : `${name}:${view.headIds[i]}`, { i }))
-    else if (name === "true") view.answers.forEach(([point, count]) => add(point, `e:${plate.ids[point]}`, { count }))
+    if (source)
+      source.points.forEach((point, i) =>
+        add(point, name === "random" ? `random:${view.headIds[i]}` : `${name}:${view.headIds[i]}`, { i }),
+      )
+    else if (name === "true")
+      view.answers.forEach(([point, count]) => add(point, `e:${plate.ids[point]}`, { count }))
     else if (name === "held-out") view.held.forEach((point) => add(point, `e:${plate.ids[point]}`, {}))
     for (const stack of source ? stacks(points) : points.map((p) => ({ x: p.x, y: p.y, members: [p] }))) {
       const first = stack.members[0]
       const many = stack.members.length
-      const size = SIZES[name] * (name === "true" && points.length > CROWD ? 0.65 : 1) + (name === "random" ? Math.min(many - 1, 4) * 0.6 : Math.min(2 * Math.sqrt(many - 1), 12))
-      const colour = source ? colourOf(state, plate, source, stack.members.map((m) => m.i), frame) ?? grey : entityColour(state, plate, first.point, frame, look.color)
+      const size =
+        SIZES[name] * (name === "true" && points.length > CROWD ? 0.65 : 1) +
+        (name === "random" ? Math.min(many - 1, 4) * 0.6 : Math.min(2 * Math.sqrt(many - 1), 12))
+      const colour = source
+        ? (colourOf(
+            state,
+            plate,
+            source,
+            stack.members.map((m) => m.i),
+            frame,
+          ) ?? grey)
+        : entityColour(state, plate, first.point, frame, look.color)
       const chosen = stack.members.some((m) => state.selected.has(m.key))
       pen.globalAlpha = state.selected.size && !chosen ? 0.28 : 0.9
       paint(pen, look.marker, stack.x, stack.y, size, colour, paper)
@@ -221,7 +243,10 @@ function drawPlate(state, plate, box, pen = null) {
     // Above what is written there already, as long as it stays near its point.
     const half = pen.measureText(text).width / 2 + 3
     const middle = x + { right: -half, left: half, center: 0 }[pen.textAlign]
-    const taken = (at) => written.some((other) => Math.abs(other.y - at) < 13 && Math.abs(other.middle - middle) < other.half + half)
+    const taken = (at) =>
+      written.some(
+        (other) => Math.abs(other.y - at) < 13 && Math.abs(other.middle - middle) < other.half + half,
+      )
     for (let tries = 0; tries < 6 && taken(y); tries++) y -= 13
     written.push({ middle, half, y })
     pen.lineWidth = 3.5
@@ -232,7 +257,9 @@ function drawPlate(state, plate, box, pen = null) {
     pen.fillText(text, x, y)
   }
   if (state.layers.has("true") && view.answers.length <= NAMED && plate.ids.length)
-    for (const [point] of view.answers) if (point >= 0) words(short(plate.names[point], 24), ...shift(locate(state, plate, box, point), -8), false)
+    for (const [point] of view.answers)
+      if (point >= 0)
+        words(short(plate.names[point], 24), ...shift(locate(state, plate, box, point), -8), false)
   state.data.found.forEach((id, i) => {
     const point = view.pointOf.get(`e:${id}`)
     if (point === undefined) return
@@ -258,7 +285,9 @@ function drawPlate(state, plate, box, pen = null) {
   if (state.hover && state.hover.box === box) {
     // The point that was pointed at may have moved, or may be gone.
     const { layer, members } = state.hover.mark
-    const mark = box.marks.find((each) => each.layer === layer && each.members.some((m) => m.key === members[0].key))
+    const mark = box.marks.find(
+      (each) => each.layer === layer && each.members.some((m) => m.key === members[0].key),
+    )
     state.hover = mark ? { box, mark } : null
   }
   if (state.hover && state.hover.box === box) {
@@ -291,7 +320,8 @@ function tell(state, plate, mark) {
   if (!source) {
     const { point, count } = mark.members[0]
     lines.push([plate.names[point], true])
-    if (mark.layer === "true") lines.push([`true answer for ${say(count, view.other, `${view.other}s`)} in train`])
+    if (mark.layer === "true")
+      lines.push([`true answer for ${say(count, view.other, `${view.other}s`)} in train`])
     if (mark.layer === "held-out") lines.push(["true answer in valid or test only"])
     const byte = plate.opinion[frame * plate.n + point]
     if (byte !== 255) lines.push([`D_adv: ${two(byte / 254)} real`])
@@ -302,14 +332,28 @@ function tell(state, plate, mark) {
   for (const { i } of mark.members.slice(0, TOLD)) {
     const at = frame * view.k + i
     const title = mark.layer === "random" ? "Random" : `Fake from ${mark.layer}`
-    lines.push([`${title} for (${short(view.heads[i], 28)}, ${short(view.relation, 26)})`, mark.members.length === 1])
+    lines.push([
+      `${title} for (${short(view.heads[i], 28)}, ${short(view.relation, 26)})`,
+      mark.members.length === 1,
+    ])
     const name = short(plate.words[source.nearest[at]], 34)
     if (mark.layer === "random") lines.push([name])
-    else lines.push([`nearest entity ${name}: cosine ${two(source.cosine[at])}, length ×\u00a0${two(source.scale[at])}`])
+    else
+      lines.push([
+        `nearest entity ${name}: cosine ${two(source.cosine[at])}, length ×\u00a0${two(source.scale[at])}`,
+      ])
     const opinion = Number.isNaN(source.d[at]) ? "" : `, D_adv ${two(source.d[at])}`
-    const pathway = Number.isNaN(source.aux[at]) ? "" : `, D_aux\u00a0${source.aux[at] < 0.5 ? `G_E\u00a0${Math.round(100 - 100 * source.aux[at])}` : `G_R\u00a0${Math.round(100 * source.aux[at])}`}\u00a0%`
-    lines.push([`score ${two(source.score[at])}, a true answer ${two(view.trueScore[at])}${opinion}${pathway}`])
-    lines.push([source.known[at] < 0 ? "not a known fact" : `known fact (${["train", "valid", "test"][source.known[at]]})`])
+    const pathway = Number.isNaN(source.aux[at])
+      ? ""
+      : `, D_aux\u00a0${source.aux[at] < 0.5 ? `G_E\u00a0${Math.round(100 - 100 * source.aux[at])}` : `G_R\u00a0${Math.round(100 * source.aux[at])}`}\u00a0%`
+    lines.push([
+      `score ${two(source.score[at])}, a true answer ${two(view.trueScore[at])}${opinion}${pathway}`,
+    ])
+    lines.push([
+      source.known[at] < 0
+        ? "not a known fact"
+        : `known fact (${["train", "valid", "test"][source.known[at]]})`,
+    ])
   }
   if (mark.members.length > TOLD) lines.push([`and ${mark.members.length - TOLD} more`])
   return lines
@@ -323,10 +367,14 @@ function describe(state, plate) {
   for (const [name, source] of Object.entries(view.sources)) {
     if (!state.layers.has(name)) continue
     const places = new Set(source.nearest.slice(frame * view.k, (frame + 1) * view.k)).size
-    const what = name === "random" ? say(view.k, "random negative", "random negatives") : say(view.k, `fake of ${name}`, `fakes of ${name}`)
-    parts.push(`${what} nearest to ${places === 1 ? "one and the same entity" : `${places} different entities`}`)
+    const what =
+      name === "random"
+        ? say(view.k, "random negative", "random negatives")
+        : say(view.k, `fake of ${name}`, `fakes of ${name}`)
+    parts.push(
+      `${what} nearest to ${places === 1 ? "one and the same entity" : `${places} different entities`}`,
+    )
   }
   const method = (alone(state, plate) ?? plate).method
   return `Map of ${short(view.relation, 80)} at epoch ${plate.epochs[frame].toLocaleString("en")}, ${method} in two dimensions: ${parts.join("; ") || "all layers of this relation are hidden"}. The table below holds the same points as text.`
 }
-

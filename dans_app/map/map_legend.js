@@ -17,7 +17,14 @@ function legend(state) {
   const { view } = state.plates[0]
   const counts = { true: view.answers.length, "held-out": view.held.length, others: view.others.length }
   // Made anew only to say something else: a chip that goes while it is pressed loses the click.
-  const said = JSON.stringify([data.colour, state.plates.length, counts, view.k, Object.keys(view.sources), [...state.layers]])
+  const said = JSON.stringify([
+    data.colour,
+    state.plates.length,
+    counts,
+    view.k,
+    Object.keys(view.sources),
+    [...state.layers],
+  ])
   if (said === state.said) return
   state.said = said
   legend.replaceChildren()
@@ -26,14 +33,27 @@ function legend(state) {
     const count = counts[layer.id] ?? (source ? view.k : 0)
     if (["G_E", "G_R"].includes(layer.id) && !source) continue
     const on = state.layers.has(layer.id)
-    const button = element(legend, "button", "chip", { type: "button", "aria-pressed": on, title: layer.about })
+    const button = element(legend, "button", "chip", {
+      type: "button",
+      "aria-pressed": on,
+      title: layer.about,
+    })
     button.dataset.layer = layer.id
     const swatch = element(button, "canvas", "swatch", { "aria-hidden": "true", width: 28, height: 28 })
     const pen = swatch.getContext("2d")
     pen.scale(2, 2)
-    paint(pen, layer.marker, 7, 7, layer.id === "others" ? 2.5 : 4.2, legendColour(state, layer), "transparent")
+    paint(
+      pen,
+      layer.marker,
+      7,
+      7,
+      layer.id === "others" ? 2.5 : 4.2,
+      legendColour(state, layer),
+      "transparent",
+    )
     const text = element(button, "span")
-    text.textContent = state.plates.length === 1 ? `${layer.name} (${count.toLocaleString("en")})` : layer.name
+    text.textContent =
+      state.plates.length === 1 ? `${layer.name} (${count.toLocaleString("en")})` : layer.name
     button.onclick = () => {
       state.layers.has(layer.id) ? state.layers.delete(layer.id) : state.layers.add(layer.id)
       rest(state)
@@ -50,7 +70,12 @@ function scaleInUse(state) {
   const name = data.colour === "layer" ? (data.field ? "d_adv" : null) : data.colour
   if (!name) return null
   const { range } = state.plates[0].view
-  const ends = { hardness: range.hardness.map(two), d_adv: range.opinion.map(two), d_aux: ["G_E", "G_R"], epoch: [epochs[0], epochs[epochs.length - 1]] }[name]
+  const ends = {
+    hardness: range.hardness.map(two),
+    d_adv: range.opinion.map(two),
+    d_aux: ["G_E", "G_R"],
+    epoch: [epochs[0], epochs[epochs.length - 1]],
+  }[name]
   return { ...data.scales[name], ends: ends.map(String) }
 }
 
@@ -98,10 +123,24 @@ function savePicture(state) {
     pen.fillText(plate.title, left, 24, state.boxes[i].width)
     let x = left
     pen.font = `12px ${style.fontFamily}`
-    pen.fillText(`${plate.view.relation} · ${state.boxes[i].note.textContent}`, left, 44, state.boxes[i].width)
+    pen.fillText(
+      `${plate.view.relation} · ${state.boxes[i].note.textContent}`,
+      left,
+      44,
+      state.boxes[i].width,
+    )
     for (const layer of state.data.layerNames) {
-      if (!state.layers.has(layer.id) || (["G_E", "G_R"].includes(layer.id) && !plate.view.sources[layer.id])) continue
-      paint(pen, layer.marker, x + 6, 64, layer.id === "others" ? 2.5 : 4.5, legendColour(state, layer), "transparent")
+      if (!state.layers.has(layer.id) || (["G_E", "G_R"].includes(layer.id) && !plate.view.sources[layer.id]))
+        continue
+      paint(
+        pen,
+        layer.marker,
+        x + 6,
+        64,
+        layer.id === "others" ? 2.5 : 4.5,
+        legendColour(state, layer),
+        "transparent",
+      )
       pen.fillStyle = ink
       pen.fillText(layer.name, x + 16, 68)
       x += 30 + pen.measureText(layer.name).width

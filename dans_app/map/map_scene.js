@@ -19,7 +19,8 @@ function prepare(plate, before) {
     made.view = { ...view, k, trueScore: unpack(view.trueScore, Float32Array), sources: {} }
     for (const source of view.sources) {
       const decoded = { ...source }
-      for (const name of ["cosine", "scale", "score", "d", "aux"]) decoded[name] = unpack(source[name], Float32Array)
+      for (const name of ["cosine", "scale", "score", "d", "aux"])
+        decoded[name] = unpack(source[name], Float32Array)
       decoded.nearest = unpack(source.nearest, Int32Array)
       decoded.known = unpack(source.known, Int8Array)
       made.view.sources[source.source] = decoded
@@ -27,12 +28,14 @@ function prepare(plate, before) {
     made.view.pointOf = new Map()
     plate.ids.forEach((id, point) => made.view.pointOf.set(`e:${id}`, point))
     for (const source of Object.values(made.view.sources))
-      if (source.source !== "random") source.points.forEach((p, i) => made.view.pointOf.set(`${source.source}:${view.headIds[i]}`, p))
+      if (source.source !== "random")
+        source.points.forEach((p, i) => made.view.pointOf.set(`${source.source}:${view.headIds[i]}`, p))
     const named = new Set([...view.answers.map((a) => a[0]), ...view.held])
     made.view.others = plate.ids.map((_, point) => point).filter((point) => !named.has(point))
     const own = new Set(Object.values(made.view.sources).flatMap((s) => s.points))
     made.view.otherFakes = []
-    for (let point = plate.ids.length; point < plate.n; point++) if (!own.has(point)) made.view.otherFakes.push(point)
+    for (let point = plate.ids.length; point < plate.n; point++)
+      if (!own.has(point)) made.view.otherFakes.push(point)
     made.view.ownRange = ranges(made)
   }
   return made
@@ -111,7 +114,9 @@ function mix(stops, share) {
   const i = Math.min(Math.floor(place), stops.length - 2)
   const part = place - i
   const channel = (hex, c) => parseInt(hex.slice(1 + 2 * c, 3 + 2 * c), 16)
-  const parts = [0, 1, 2].map((c) => Math.round(channel(stops[i], c) * (1 - part) + channel(stops[i + 1], c) * part))
+  const parts = [0, 1, 2].map((c) =>
+    Math.round(channel(stops[i], c) * (1 - part) + channel(stops[i + 1], c) * part),
+  )
   return `rgb(${parts.join(",")})`
 }
 
@@ -139,4 +144,3 @@ function entityColour(state, plate, point, frame, own) {
   const byte = plate.opinion[frame * plate.n + point]
   return byte === 255 ? own : mix(state.data.scales.d_adv.stops, share(byte / 254, plate.view.range.opinion))
 }
-

@@ -94,7 +94,10 @@ function domain(panel, from, to) {
 function drawPanel(state, panel, box) {
   const { data, zoom, hover } = state
   put(node(box.head, "h3", "title"), panel.title)
-  const about = set(node(box.head, "button", "about", "about"), { type: "button", "aria-label": `What is this? ${panel.about}` })
+  const about = set(node(box.head, "button", "about", "about"), {
+    type: "button",
+    "aria-label": `What is this? ${panel.about}`,
+  })
   put(about, "?")
   put(node(box.head, "span", "tip", "tip"), panel.about)
   const at = node(box.head, "span", "at", "at")
@@ -114,8 +117,14 @@ function drawPanel(state, panel, box) {
     const chip = node(box.legend, "span", s.name, "chip")
     const swatch = set(node(chip, "svg", "swatch"), { viewBox: "0 0 22 8", "aria-hidden": "true" })
     set(node(swatch, "line", "l"), {
-      x1: 0, x2: 22, y1: 4, y2: 4, stroke: s.color, "stroke-width": s.faint ? 1.6 : 2.2,
-      "stroke-dasharray": s.dash, opacity: s.faint ? 0.65 : 1,
+      x1: 0,
+      x2: 22,
+      y1: 4,
+      y2: 4,
+      stroke: s.color,
+      "stroke-width": s.faint ? 1.6 : 2.2,
+      "stroke-dasharray": s.dash,
+      opacity: s.faint ? 0.65 : 1,
     })
     put(node(chip, "span", "name"), s.name)
     const i = hover === null && !zoom ? s.x.length - 1 : nearest(s, reading)
@@ -125,7 +134,15 @@ function drawPanel(state, panel, box) {
     chips.add(rule.name)
     const chip = node(box.legend, "span", rule.name, "chip")
     const swatch = set(node(chip, "svg", "swatch"), { viewBox: "0 0 22 8", "aria-hidden": "true" })
-    set(node(swatch, "line", "l"), { x1: 0, x2: 22, y1: 4, y2: 4, stroke: rule.color, "stroke-width": 1.4, "stroke-dasharray": "2 3" })
+    set(node(swatch, "line", "l"), {
+      x1: 0,
+      x2: 22,
+      y1: 4,
+      y2: 4,
+      stroke: rule.color,
+      "stroke-width": 1.4,
+      "stroke-dasharray": "2 3",
+    })
     put(node(chip, "span", "name"), `${rule.short ?? rule.name} ${number(rule.y)}`)
   }
   keep(box.legend, chips)
@@ -140,7 +157,10 @@ function drawPanel(state, panel, box) {
 
   const clip = `clip-${panel.id}`
   set(node(node(node(plot, "defs", "defs"), "clipPath", clip), "rect", "r"), {
-    x: EDGE.left, y: 0, width: width - EDGE.left - EDGE.right + 6, height: HEIGHT - EDGE.bottom + 1,
+    x: EDGE.left,
+    y: 0,
+    width: width - EDGE.left - EDGE.right + 6,
+    height: HEIGHT - EDGE.bottom + 1,
   })
   plot.querySelector("clipPath").id = clip
 
@@ -149,7 +169,12 @@ function drawPanel(state, panel, box) {
   if (data.warm_up > from) {
     drawn.add("span").add("span-name")
     const end = Math.min(x(Math.min(data.warm_up, to)), width - EDGE.right)
-    set(node(back, "rect", "span", "span"), { x: EDGE.left, y: EDGE.top - 6, width: end - EDGE.left, height: HEIGHT - EDGE.bottom - EDGE.top + 6 })
+    set(node(back, "rect", "span", "span"), {
+      x: EDGE.left,
+      y: EDGE.top - 6,
+      width: end - EDGE.left,
+      height: HEIGHT - EDGE.bottom - EDGE.top + 6,
+    })
     const word = end - EDGE.left > 52 ? "warm-up" : ""
     put(set(node(back, "text", "span-name"), { x: EDGE.left + 5, y: EDGE.top + 6 }), word)
   }
@@ -157,8 +182,16 @@ function drawPanel(state, panel, box) {
   for (const value of ys.out) {
     const key = `y${value.toFixed(6)}`
     drawn.add(key).add(`${key}t`)
-    set(node(back, "line", key, "grid"), { x1: EDGE.left, x2: width - EDGE.right, y1: y(value), y2: y(value) })
-    put(set(node(back, "text", `${key}t`), { x: EDGE.left - 6, y: y(value) + 3.5, "text-anchor": "end" }), value.toFixed(ys.digits))
+    set(node(back, "line", key, "grid"), {
+      x1: EDGE.left,
+      x2: width - EDGE.right,
+      y1: y(value),
+      y2: y(value),
+    })
+    put(
+      set(node(back, "text", `${key}t`), { x: EDGE.left - 6, y: y(value) + 3.5, "text-anchor": "end" }),
+      value.toFixed(ys.digits),
+    )
   }
   const xs = ticks(from, to, width < 360 ? 4 : 6)
   for (const value of xs.out.filter((v) => Number.isInteger(v))) {
@@ -176,15 +209,26 @@ function drawPanel(state, panel, box) {
   for (const rule of panel.rules) {
     names.add(`rule-${rule.name}`)
     set(node(lines, "line", `rule-${rule.name}`), {
-      x1: EDGE.left, x2: width - EDGE.right, y1: y(rule.y), y2: y(rule.y), stroke: rule.color, "stroke-width": 1.4, "stroke-dasharray": "2 3",
+      x1: EDGE.left,
+      x2: width - EDGE.right,
+      y1: y(rule.y),
+      y2: y(rule.y),
+      stroke: rule.color,
+      "stroke-width": 1.4,
+      "stroke-dasharray": "2 3",
     })
   }
   for (const s of panel.series) {
     names.add(s.name)
     let path = ""
-    for (let i = 0; i < s.x.length; i++) path += `${i ? "L" : "M"}${x(s.x[i]).toFixed(1)},${y(s.y[i]).toFixed(1)}`
+    for (let i = 0; i < s.x.length; i++)
+      path += `${i ? "L" : "M"}${x(s.x[i]).toFixed(1)},${y(s.y[i]).toFixed(1)}`
     if (s.x.length === 1) path += "h0.01"
-    const line = set(node(lines, "path", s.name, s.faint ? "line faint" : "line"), { d: path, stroke: s.color, "stroke-dasharray": s.dash })
+    const line = set(node(lines, "path", s.name, s.faint ? "line faint" : "line"), {
+      d: path,
+      stroke: s.color,
+      "stroke-dasharray": s.dash,
+    })
     line.setAttribute("data-points", s.x.length)
   }
   keep(lines, names)
@@ -194,15 +238,32 @@ function drawPanel(state, panel, box) {
   for (const mark of panel.marks) {
     if (mark.x < from || mark.x > to) continue
     marks.add(`mark-${mark.name}`).add(`markt-${mark.name}`)
-    set(node(front, "circle", `mark-${mark.name}`), { cx: x(mark.x), cy: y(mark.y), r: 4.5, fill: "var(--st-background-color)", stroke: mark.color, "stroke-width": 2 })
+    set(node(front, "circle", `mark-${mark.name}`), {
+      cx: x(mark.x),
+      cy: y(mark.y),
+      r: 4.5,
+      fill: "var(--st-background-color)",
+      stroke: mark.color,
+      "stroke-width": 2,
+    })
     const late = x(mark.x) > width * 0.6
-    put(set(node(front, "text", `markt-${mark.name}`, "halo"), {
-      x: x(mark.x) + (late ? -8 : 8), y: Math.max(11, y(mark.y) - 7), "text-anchor": late ? "end" : "start",
-    }), mark.short ?? mark.name)
+    put(
+      set(node(front, "text", `markt-${mark.name}`, "halo"), {
+        x: x(mark.x) + (late ? -8 : 8),
+        y: Math.max(11, y(mark.y) - 7),
+        "text-anchor": late ? "end" : "start",
+      }),
+      mark.short ?? mark.name,
+    )
   }
   if (hover !== null && hover >= from && hover <= to) {
     marks.add("cross")
-    set(node(front, "line", "cross", "cross"), { x1: x(hover), x2: x(hover), y1: EDGE.top - 6, y2: HEIGHT - EDGE.bottom })
+    set(node(front, "line", "cross", "cross"), {
+      x1: x(hover),
+      x2: x(hover),
+      y1: EDGE.top - 6,
+      y2: HEIGHT - EDGE.bottom,
+    })
     for (const s of panel.series) {
       const i = nearest(s, hover)
       if (i < 0) continue
@@ -220,7 +281,12 @@ function drawPanel(state, panel, box) {
   if (state.drag) {
     marks.add("brush")
     const [a, b] = [Math.min(...state.drag), Math.max(...state.drag)]
-    set(node(front, "rect", "brush", "brush"), { x: x(a), y: EDGE.top - 6, width: x(b) - x(a), height: HEIGHT - EDGE.bottom - EDGE.top + 6 })
+    set(node(front, "rect", "brush", "brush"), {
+      x: x(a),
+      y: EDGE.top - 6,
+      width: x(b) - x(a),
+      height: HEIGHT - EDGE.bottom - EDGE.top + 6,
+    })
   }
   keep(front, marks)
 }
@@ -244,7 +310,8 @@ function listen(state, box) {
   box.plot.onpointerup = box.plot.onpointercancel = (event) => {
     const drag = state.drag
     state.drag = null
-    if (drag && event.type === "pointerup" && Math.abs(drag[1] - drag[0]) >= 2) state.zoom = [Math.min(...drag), Math.max(...drag)]
+    if (drag && event.type === "pointerup" && Math.abs(drag[1] - drag[0]) >= 2)
+      state.zoom = [Math.min(...drag), Math.max(...drag)]
     draw(state)
   }
   box.plot.onpointerleave = () => {
@@ -304,7 +371,12 @@ function draw(state) {
     draw(state)
   }
   const [from, to] = state.zoom || [0, 0]
-  put(node(foot, "span", "note"), state.zoom ? `Zoomed to epochs ${from.toLocaleString("en")}–${to.toLocaleString("en")}.` : `${data.note} ${HINT}`)
+  put(
+    node(foot, "span", "note"),
+    state.zoom
+      ? `Zoomed to epochs ${from.toLocaleString("en")}–${to.toLocaleString("en")}.`
+      : `${data.note} ${HINT}`,
+  )
 }
 
 let begun = false
@@ -318,7 +390,10 @@ function startAhead(script) {
 }
 
 export default function (component) {
-  const { data: [data], parentElement } = component
+  const {
+    data: [data],
+    parentElement,
+  } = component
   let state = states.get(parentElement)
   if (!state) {
     const root = document.createElement("div")

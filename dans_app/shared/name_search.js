@@ -23,8 +23,16 @@ function build(parent) {
   state.help.textContent = "?"
   const holder = element(root, "div", "holder")
   state.field = element(holder, "input", "field", {
-    id: `${id}-field`, type: "text", role: "combobox", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
-    "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": `${id}-list`, maxlength: "200",
+    id: `${id}-field`,
+    type: "text",
+    role: "combobox",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+    "aria-autocomplete": "list",
+    "aria-expanded": "false",
+    "aria-controls": `${id}-list`,
+    maxlength: "200",
   })
   state.list = element(holder, "ul", "names", { id: `${id}-list`, role: "listbox", popover: "manual" })
   state.note = element(holder, "span", "unseen", { "aria-live": "polite" })
@@ -146,16 +154,27 @@ function draw(state) {
   list.replaceChildren()
   shown.forEach(({ name, word, all }, at) => {
     const row = element(list, "li", "name", {
-      id: `${state.id}-${at}`, role: "option", "aria-selected": String(at === state.active), "data-at": at, title: name,
+      id: `${state.id}-${at}`,
+      role: "option",
+      "aria-selected": String(at === state.active),
+      "data-at": at,
+      title: name,
     })
     if (all) element(row, "span", "text").textContent = `All that match “${name}”`
     else mark(element(row, "span", "text"), name, typed)
     if (word) element(row, "span", "word").textContent = word
   })
-  const words = !fresh(state) ? "Searching …"
-    : data.more ? `The first ${names.length}; type more to narrow them down.`
-    : names.length ? (typed ? "" : "Type to search all.")
-    : typed ? "No entity has this in its name." : `Type a part of a name; there are ${data.total.toLocaleString("en")}.`
+  const words = !fresh(state)
+    ? "Searching …"
+    : data.more
+      ? `The first ${names.length}; type more to narrow them down.`
+      : names.length
+        ? typed
+          ? ""
+          : "Type to search all."
+        : typed
+          ? "No entity has this in its name."
+          : `Type a part of a name; there are ${data.total.toLocaleString("en")}.`
   if (words) element(list, "li", "say", { role: "presentation" }).textContent = words
   list.toggleAttribute("data-open", state.open)
   list.dataset.typed = data.typed
@@ -169,7 +188,12 @@ function draw(state) {
 }
 
 export default function (component) {
-  const { data: [data], parentElement, setStateValue, setTriggerValue } = component
+  const {
+    data: [data],
+    parentElement,
+    setStateValue,
+    setTriggerValue,
+  } = component
   let state = states.get(parentElement)
   if (!state) {
     state = build(parentElement)

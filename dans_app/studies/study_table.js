@@ -62,16 +62,25 @@ function draw(state, data) {
     element(line, "th", "", "Popularity floor").scope = "row"
     const value = element(line, "td", "", data.floor)
     value.colSpan = data.columns.length
-    listen(state, line, "Popularity floor: what ranking by how often an entity fills the slot in train gets, with nothing learned.")
+    listen(
+      state,
+      line,
+      "Popularity floor: what ranking by how often an entity fills the slot in train gets, with nothing learned.",
+    )
   }
   const chosen = data.rows.flatMap((row) => row.cells).find((each) => each.id === data.chosen)
   state.resting = chosen ? chosen.words : data.hint
   say(state, "")
-  if (focused) state.table.querySelector(`button[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true })
+  if (focused)
+    state.table.querySelector(`button[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true })
 }
 
 export default function (component) {
-  const { data: [data], parentElement, setTriggerValue } = component
+  const {
+    data: [data],
+    parentElement,
+    setTriggerValue,
+  } = component
   let state = states.get(parentElement)
   if (!state) {
     const root = element(parentElement, "div", "study")
