@@ -6,10 +6,9 @@ so all prediction is tail prediction (method, section 1). Nothing needs torch un
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -203,22 +202,11 @@ class KnowledgeGraph:
 
     @cached_property
     def hash(self) -> str:
-        """The identity of the data set: sha256 of its facts by name, whatever the order of lines.
+        """The identity of the data set, `dans_data.facts_hash`, whatever the order of lines in its files.
 
-        Hashed are the sorted lines "split TAB head TAB relation TAB tail LF" in UTF-8; then, only where a
-        graph was built with names that no triplet uses, those names, one a line.
+        A graph that was built with names that no triplet uses has them in its hash, one a line.
         """
-        digest = hashlib.sha256()
-        tails = [f"{entity}\n" for entity in self.entities]
-        relations = [f"{relation}\t" for relation in self.relations]
-        for split in sorted(SPLITS):
-            heads = [f"{split}\t{entity}\t" for entity in self.entities]
-            lines = (
-                heads[h] + relations[r] + tails[t] for h, r, t in zip(*self._columns(split), strict=True)
-            )
-            digest.update("".join(lines).encode())
-        digest.update("".join(f"{unused}\n" for unused in self._unused()).encode())
-        return digest.hexdigest()
+        return datasets.facts_hash({split: self._named(split) for split in SPLITS}, self._unused())
 
     def entity_id(self, name: str) -> int:
         """The id of an entity. Raises InputError, with the names that look like it."""
@@ -300,9 +288,9 @@ class KnowledgeGraph:
 
         return torch.from_numpy(self.array(split).copy())
 
-    def _columns(self, split: str) -> tuple[list[int], list[int], list[int]]:
-        heads, relations, tails = self.array(split).T.tolist()
-        return heads, relations, tails
+    def _named(self, split: str) -> Iterator[Triplet]:
+        for head, relation, tail in self.array(split).tolist():
+            yield self.entities[head], self.relations[relation], self.entities[tail]
 
     def _numbers(self, rows: Ids) -> Ids:
         """Each row, shape (n, 3), as one number, in the order of head, relation, tail; shape (n,)."""

@@ -8,7 +8,6 @@ import secrets
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dans_data.cache import arriving, turn
 from dans_data.catalogue import CATALOGUE
@@ -16,10 +15,7 @@ from dans_data.errors import InputError
 from dans_data.files import read_triplets
 from dans_data.places import ABOUT, OWN_NAME, folders, own_place, stamp
 from dans_data.places import own_names as names
-from dans_data.triplets import SPLITS, Dataset, plain, suggestion
-
-if TYPE_CHECKING:
-    from dans_core.kg import KnowledgeGraph
+from dans_data.triplets import SPLITS, Dataset, counts, facts_hash, plain, suggestion
 
 __all__ = ["add", "name_error", "names", "remove", "suggested_name"]
 
@@ -30,13 +26,11 @@ def add(dataset: Dataset, name: str, title: str = "", original: str = "") -> Pat
     """Keep a data set under a name that `load` knows from then on; the folder it lies in.
 
     Beside the three files lies about.json: `title`, the `original` file's name, `added` (ISO 8601, UTC), the
-    `split_seed` (None where it was split already), `notes`, `hash` of the graph, and `counts`.
+    `split_seed` (None where it was split already), `notes`, the `hash` of the facts, and `counts`.
 
     Raises:
         InputError: a name that is taken or bad, a data set that cannot be used, or a cache that cannot be written.
     """
-    from dans_core.kg import KnowledgeGraph
-
     if problem := name_error(name):
         raise InputError(problem)
     for split in SPLITS:
@@ -44,7 +38,6 @@ def add(dataset: Dataset, name: str, title: str = "", original: str = "") -> Pat
             raise InputError(
                 f"{dataset.name} has no {split} triplets; expected some in train, valid and test"
             )
-    kg = KnowledgeGraph.from_names(dataset.splits, name)
     place = own_place(name)
     with turn(place):
         if place.exists():
@@ -55,7 +48,7 @@ def add(dataset: Dataset, name: str, title: str = "", original: str = "") -> Pat
                 (partial / f"{split}.txt").write_text("".join(lines), encoding="utf-8", newline="\n")
                 # What is kept can be loaded again.
                 read_triplets(partial / f"{split}.txt")
-            about = _about(dataset, kg, partial, title or dataset.name, original)
+            about = _about(dataset, partial, title or dataset.name, original)
             text = json.dumps(about, ensure_ascii=False, indent=1) + "\n"
             (partial / ABOUT).write_text(text, encoding="utf-8", newline="\n")
     return place
@@ -98,16 +91,15 @@ def _taken(name: str) -> str:
     return f'there is a data set "{name}" already; choose another name'
 
 
-def _about(
-    dataset: Dataset, kg: KnowledgeGraph, folder: Path, title: str, original: str
-) -> dict[str, object]:
+def _about(dataset: Dataset, folder: Path, title: str, original: str) -> dict[str, object]:
+    facts = {split: sorted(set(dataset.splits[split])) for split in SPLITS}
     return {
         "title": title[:_LONGEST_TITLE],
         "original": original,
         "added": datetime.now(UTC).isoformat(timespec="seconds"),
         "split_seed": dataset.split_seed,
         "notes": list(dataset.notes),
-        "hash": kg.hash,
-        "counts": [kg.num_entities, kg.num_relations, *(len(kg.array(split)) for split in SPLITS)],
+        "hash": facts_hash(facts),
+        "counts": list(counts(facts)),
         "stamps": [stamp(folder / f"{split}.txt") for split in SPLITS],
     }

@@ -15,7 +15,7 @@ from dans_data.cache import cache_dir
 from dans_data.catalogue import CATALOGUE
 from dans_data.errors import InputError
 from dans_data.files import SUFFIXES, home, kind, read_triplets, split_files
-from dans_data.triplets import SPLITS
+from dans_data.triplets import SPLITS, Counts, counts
 
 BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "kg"
 DATA_DIR_VARIABLE = "DANS_DATA_DIR"
@@ -25,7 +25,6 @@ ABOUT = "about.json"
 """The file beside a person's own three that says where they come from, and how many they hold."""
 
 Where = Literal["bundled", "data-dir", "downloaded", "own", "download"]
-Counts = tuple[int, int, int, int, int]
 Stamp = tuple[int, int]
 
 
@@ -164,9 +163,9 @@ def _info(name: str, path: Path, where: Where) -> DatasetInfo:
         stamps = tuple(stamp(file) for file in files)
         if name in CATALOGUE and _as_published(name, files, stamps):
             return _of_catalogue(name, path, where)
-        counts, problem = _noted(about, stamps) or _counts(files, stamps), ""
+        found, problem = _noted(about, stamps) or _counts(files, stamps), ""
     except (InputError, OSError) as error:
-        counts, problem = (0, 0, 0, 0, 0), str(error)
+        found, problem = (0, 0, 0, 0, 0), str(error)
     if name in CATALOGUE:
         origin = CATALOGUE[name].origin
         description = f"{CATALOGUE[name].description} The files here differ from those that were published."
@@ -176,7 +175,7 @@ def _info(name: str, path: Path, where: Where) -> DatasetInfo:
     else:
         origin, description = DATA_DIR_VARIABLE, f"The folder {name} in {DATA_DIR_VARIABLE}."
     title = str(about.get("title") or name)
-    return DatasetInfo(name, path, *counts, origin, description, problem, title, where=where)
+    return DatasetInfo(name, path, *found, origin, description, problem, title, where=where)
 
 
 def _of_catalogue(name: str, path: Path, where: Where) -> DatasetInfo:
@@ -215,9 +214,5 @@ def _noted(about: dict[str, object], stamps: tuple[Stamp, ...]) -> Counts | None
 
 @lru_cache(maxsize=64)
 def _counts(files: tuple[Path, ...], stamps: tuple[Stamp, ...]) -> Counts:
-    """Entities, relations, and distinct triplets of each split; `stamps` renew a kept answer."""
-    splits = [set(read_triplets(file)) for file in files]
-    entities = {name for split in splits for head, _, tail in split for name in (head, tail)}
-    relations = {relation for split in splits for _, relation, _ in split}
-    train, valid, test = (len(split) for split in splits)
-    return len(entities), len(relations), train, valid, test
+    """What these files of train, valid and test hold; `stamps` renew a kept answer."""
+    return counts({split: set(read_triplets(file)) for split, file in zip(SPLITS, files, strict=True)})

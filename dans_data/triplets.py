@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 Triplet = tuple[str, str, str]
+Counts = tuple[int, int, int, int, int]
+"""Entities, relations, and distinct triplets of train, valid and test."""
 
 SPLITS = ("train", "valid", "test")
 ROLES = ("head", "relation", "tail")
@@ -34,6 +37,28 @@ class Dataset:
     splits: Mapping[str, list[Triplet]]
     notes: tuple[str, ...] = ()
     split_seed: int | None = None
+
+
+def facts_hash(splits: Mapping[str, Iterable[Triplet]], unused: Iterable[str] = ()) -> str:
+    """The identity of a data set: sha256 of its facts by name, in hexadecimal.
+
+    The triplets of each split come sorted and distinct. Hashed are the lines "split TAB head TAB relation TAB
+    tail LF" in UTF-8, splits in the order of their names; then each line of `unused`, ended by LF.
+    """
+    digest = hashlib.sha256()
+    for split in sorted(splits):
+        lines = (f"{split}\t{head}\t{relation}\t{tail}\n" for head, relation, tail in splits[split])
+        digest.update("".join(lines).encode())
+    digest.update("".join(f"{line}\n" for line in unused).encode())
+    return digest.hexdigest()
+
+
+def counts(splits: Mapping[str, Collection[Triplet]]) -> Counts:
+    """How many entities, relations, and triplets of train, valid and test; the triplets come distinct."""
+    entities = {name for rows in splits.values() for head, _, tail in rows for name in (head, tail)}
+    relations = {relation for rows in splits.values() for _, relation, _ in rows}
+    train, valid, test = (len(splits[split]) for split in SPLITS)
+    return len(entities), len(relations), train, valid, test
 
 
 def name_problem(name: str) -> str | None:
