@@ -1,4 +1,4 @@
-"""A batch of triplets as distinct queries and their answers, so that nothing is computed twice."""
+"""A batch of triplets as distinct queries and their answers, so that nothing is computed twice; and its negatives."""
 
 from __future__ import annotations
 
@@ -57,3 +57,32 @@ class Batch:
             answers=answers,
             answer_counts=answer_counts,
         )
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """The negatives of a batch of P pairs with Q distinct queries.
+
+    ids       (P, K)      entity ids, drawn for each pair, or None; (⌈P / shared⌉, K) where pairs share them
+    shared                how many pairs in turn share a row of ids; one that is a pair's own answer is no negative
+                          of that pair
+    vectors   (Q, V, dim) embeddings shared by all pairs of a query, detached, or None
+    weights   (P, K)      of the ids, with mean 1 over the batch, detached; None means 1 each
+    everyone  every entity but the pair's own answer is a negative of the pair; then the others are None
+    """
+
+    ids: Tensor | None = None
+    vectors: Tensor | None = None
+    weights: Tensor | None = None
+    everyone: bool = False
+    shared: int = 1
+
+    def ids_of(self, pairs: Tensor) -> Tensor:
+        """The ids (n, K) of some pairs (n,)."""
+        assert self.ids is not None, "asked of negatives that are entities"
+        return self.ids.index_select(0, pairs // self.shared)
+
+    def own(self, batch: Batch) -> Tensor:
+        """Which of the ids are the own answer of their pair, (P, K); only where pairs share ids."""
+        pairs = torch.arange(len(batch.answer), device=batch.answer.device)
+        return self.ids_of(pairs) == batch.answer.unsqueeze(1)

@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from dans_core.batch import Batch
+from dans_core.batch import Batch, Negatives
 from dans_core.decoders import Decoder
-from dans_core.samplers import Negatives
 from dans_core.scores import Scores, shared_scores
 
 # Scores against all entities are made this many at a time; with their gradients they are below 64 MiB of float32.

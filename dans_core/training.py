@@ -26,8 +26,8 @@ from dans_core.loss import base_loss
 from dans_core.model import Model, train_graph
 from dans_core.networks import Networks, random_sources
 from dans_core.ranking import evaluate
-from dans_core.samplers import Sources, TrainFacts
 from dans_core.samplers.catalogue import SAMPLERS
+from dans_core.samplers.contract import Sources, TrainFacts
 from dans_core.samplers.dans import Dans
 from dans_core.samplers.uniform import Uniform
 from dans_data.errors import InputError

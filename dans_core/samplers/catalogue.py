@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dans_core.samplers import Sampler
 from dans_core.samplers.baselines.bernoulli import Bernoulli
 from dans_core.samplers.baselines.cake_style import CakeStyle
 from dans_core.samplers.baselines.kbgan import Kbgan
@@ -13,6 +12,7 @@ from dans_core.samplers.baselines.popularity import Popularity
 from dans_core.samplers.baselines.sans import Sans
 from dans_core.samplers.baselines.self_adversarial import SelfAdversarial
 from dans_core.samplers.baselines.smile_style import SmileStyle
+from dans_core.samplers.contract import Sampler
 from dans_core.samplers.dans import Dans
 from dans_core.samplers.uniform import Uniform
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dans_core.batch import Batch
+from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.decoders import Decoder
 from dans_core.gan import Discriminator, Generator, Modulation
-from dans_core.samplers import Negatives, Sampler, Sources, TrainFacts
+from dans_core.samplers.contract import Sampler, Sources, TrainFacts
 from dans_core.samplers.uniform import random_negatives
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dans_core.batch import Batch
-from dans_core.samplers import TrainFacts
+from dans_core.samplers.contract import TrainFacts
 
 # Whether an entity answers a query is kept as a table up to this many cells (64 MiB); then few draws are made anew.
 _TABLE = 1 << 26

@@ -7,9 +7,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from dans_core.batch import Batch
+from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
-from dans_core.samplers import Negatives, Sampler, TrainFacts
+from dans_core.samplers.contract import Sampler, TrainFacts
 from dans_core.samplers.outside import Outside
 
 _outside: WeakKeyDictionary[TrainFacts, Outside] = WeakKeyDictionary()

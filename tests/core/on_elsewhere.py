@@ -19,8 +19,8 @@ from dans_core.device import on_cpu
 from dans_core.events import Snapshot, to_dict
 from dans_core.products import linear
 from dans_core.ranking import evaluate
-from dans_core.samplers import TrainFacts
 from dans_core.samplers.catalogue import SAMPLERS
+from dans_core.samplers.contract import TrainFacts
 from dans_lab.runs import process
 from dans_lab.runs.drive import drive
 from dans_lab.runs.writer import RunWriter

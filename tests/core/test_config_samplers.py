@@ -12,8 +12,8 @@ import pytest
 from dans_core.config import Config, matters
 from dans_core.names import SAMPLERS as TITLES
 from dans_core.names import SAMPLERS_ABOUT
-from dans_core.samplers import Sampler
 from dans_core.samplers.catalogue import SAMPLERS
+from dans_core.samplers.contract import Sampler
 
 CORE = Path(inspect.getfile(Config)).parent
 EVERYWHERE = {name for name in Config.model_fields if all(matters(name, sampler) for sampler in SAMPLERS)}

@@ -16,9 +16,9 @@ from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.batch import Batch
 from dans_core.decoders import DECODERS
 from dans_core.events import Losses
-from dans_core.samplers import Sources, TrainFacts
 from dans_core.samplers.baselines.mcns import Mcns, Proposal
 from dans_core.samplers.baselines.neighbourhood import neighbours
+from dans_core.samplers.contract import Sources, TrainFacts
 from tests.conftest import random_graph
 
 

@@ -9,11 +9,10 @@ import torch
 from torch.nn import functional as F
 
 from dans_core import Config, Trainer
-from dans_core.batch import Batch
+from dans_core.batch import Batch, Negatives
 from dans_core.decoders import DECODERS, ComplEx, Decoder
 from dans_core.events import Losses
 from dans_core.loss import base_loss
-from dans_core.samplers import Negatives
 from tests.conftest import random_graph
 
 EVERYONE = Negatives(everyone=True)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from dans_core import Config, KnowledgeGraph, Trainer
-from dans_core.batch import Batch
+from dans_core.batch import Batch, Negatives
 from dans_core.decoders import DECODERS
 from dans_core.events import Losses
-from dans_core.samplers import Negatives, Sampler, Sources, TrainFacts
 from dans_core.samplers.catalogue import SAMPLERS
+from dans_core.samplers.contract import Sampler, Sources, TrainFacts
 from dans_core.samplers.uniform import draw_others, draw_uniform
 from tests.conftest import random_graph
 

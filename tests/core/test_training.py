@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from dans_core import Config, Diverged, InputError, KnowledgeGraph, Trainer, evaluate
-from dans_core.batch import Batch
+from dans_core.batch import Batch, Negatives
 from dans_core.config import parse
 from dans_core.events import Finished, Losses, Ranking, Snapshot
 from dans_core.loss import base_loss
-from dans_core.samplers import Negatives
 from dans_core.samplers.uniform import draw_uniform
 from tests.conftest import random_graph
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from dans_core.batch import Batch
+from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.decoders import Decoder
-from dans_core.samplers import Negatives, Sampler, Sources, TrainFacts
+from dans_core.samplers.contract import Sampler, Sources, TrainFacts
 from dans_core.samplers.uniform import draw_others
 
 

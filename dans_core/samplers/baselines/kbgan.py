@@ -33,11 +33,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dans_core.batch import Batch
+from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.decoders import DECODERS, Decoder
 from dans_core.loss import base_loss
-from dans_core.samplers import Negatives, Sampler, Sources, TrainFacts
+from dans_core.samplers.contract import Sampler, Sources, TrainFacts
 from dans_core.samplers.uniform import draw_uniform
 from dans_core.scores import Scores
 

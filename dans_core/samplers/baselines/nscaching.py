@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dans_core.batch import Batch
+from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.decoders import Decoder
-from dans_core.samplers import Negatives, Sampler, Sources, TrainFacts
+from dans_core.samplers.contract import Sampler, Sources, TrainFacts
 from dans_core.samplers.uniform import draw_uniform
 from dans_core.scores import Scores
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dans_core.batch import Batch
-from dans_core.samplers import Negatives, Sampler
+from dans_core.batch import Batch, Negatives
+from dans_core.samplers.contract import Sampler
 
 
 class OneVsAll(Sampler):

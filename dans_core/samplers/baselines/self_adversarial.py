@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dans_core.batch import Batch
-from dans_core.samplers import Negatives
+from dans_core.batch import Batch, Negatives
 from dans_core.samplers.uniform import Uniform
 from dans_core.scores import Scores, shared_scores
 
