@@ -9,21 +9,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
-from dans_core.device import at_once
-from dans_core.products import linear
-
-# `apply` of a torch Function has no types, hence the marks at its calls below.
-
-# Numbers worked on at a time on a CPU, where a whole would not fit the cache: 1 MiB of float32.
-_CACHED = 1 << 18
+from dans_core.kernels.chosen import chosen
+from dans_core.kernels.moduli import all_moduli, moduli
+from dans_core.kernels.products import linear
 
 
 class Decoder(ABC):
@@ -61,12 +53,8 @@ class Decoder(ABC):
         return q @ t.mT
 
     def score_chosen(self, q: Tensor, entities: Tensor, rows: Tensor, ids: Tensor) -> Tensor:
-        """Queries (Q, dim) and entities (N, dim), rows (P,) and ids (P, K) → (P, K): query rows[p] against ids[p].
-
-        Works in blocks and again in the backward pass, so that no (P, K, dim) tensor is ever held.
-        """
-        scores: Tensor = _Chosen.apply(self, q, entities, rows, ids)  # type: ignore[no-untyped-call] # torch: untyped
-        return scores
+        """Queries (Q, dim) and entities (N, dim), rows (P,) and ids (P, K) → (P, K): query rows[p] against ids[p]."""
+        return chosen(self.score, q, entities, rows, ids)
 
     @abstractmethod
     def coordinates(self, h: Tensor, r: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -130,15 +118,13 @@ class RotatE(Decoder):
         return torch.cat([h_re * cos - h_im * sin, h_re * sin + h_im * cos], dim=-1)
 
     def score(self, q: Tensor, t: Tensor) -> Tensor:
-        distance: Tensor = _Moduli.apply(*(q - t).chunk(2, dim=-1))  # type: ignore[no-untyped-call] # torch: untyped
-        return self.gamma - distance
+        return self.gamma - moduli(q, t)
 
     def score_own(self, q: Tensor, t: Tensor) -> Tensor:
         return self.score(q.unsqueeze(1), t)
 
     def score_all(self, q: Tensor, entities: Tensor) -> Tensor:
-        distance: Tensor = _SumOfModuli.apply(q, entities)  # type: ignore[no-untyped-call] # torch: untyped
-        return self.gamma - distance
+        return self.gamma - all_moduli(q, entities)
 
     def score_groups(self, q: Tensor, t: Tensor) -> Tensor:
         return torch.stack([self.score_all(*group) for group in zip(q, t, strict=True)])
@@ -154,108 +140,6 @@ class RotatE(Decoder):
 def _complex(x: Tensor) -> Tensor:
     """(…, dim) as dim / 2 complex numbers."""
     return torch.complex(*x.chunk(2, dim=-1))
-
-
-class _Chosen(torch.autograd.Function):
-    """`score` of pairs given by their places, block by block."""
-
-    @staticmethod
-    def forward(ctx: Any, decoder: Decoder, q: Tensor, entities: Tensor, rows: Tensor, ids: Tensor) -> Tensor:
-        ctx.save_for_backward(q, entities, rows, ids)
-        ctx.decoder = decoder
-        out = q.new_empty(ids.shape)
-        for part in _blocks(ids, q.shape[1]):
-            candidates = F.embedding(ids[part], entities)
-            out[part] = decoder.score(F.embedding(rows[part], q).unsqueeze(1), candidates)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, Tensor, None, None]:
-        q, entities, rows, ids = ctx.saved_tensors
-        grad_q, grad_entities = torch.zeros_like(q), torch.zeros_like(entities)
-        for part in _blocks(ids, q.shape[1]):
-            asked = F.embedding(rows[part], q).requires_grad_()
-            candidates = F.embedding(ids[part], entities).requires_grad_()
-            with torch.enable_grad():
-                scores = ctx.decoder.score(asked.unsqueeze(1), candidates)
-            of_asked, of_candidates = torch.autograd.grad(scores, (asked, candidates), grads[0][part])
-            grad_q.index_add_(0, rows[part], of_asked)
-            grad_entities.index_add_(0, ids[part].flatten(), of_candidates.flatten(0, 1))
-        return None, grad_q, grad_entities, None, None
-
-
-def _blocks(ids: Tensor, dim: int) -> Iterator[slice]:
-    """Slices of the rows of ids (P, K) whose candidates' vectors fit the cache together."""
-    rows = max(1, at_once(ids.device, _CACHED) // (ids.shape[1] * dim))
-    return (slice(start, start + rows) for start in range(0, len(ids), rows))
-
-
-# Where a modulus is 0 so are both its parts, and any positive floor of the divisor gives the subgradient 0.
-_TINY = 1e-20
-
-
-class _Moduli(torch.autograd.Function):
-    """Σ_k |x_k| over the last dimension, from real and imaginary parts; its gradient is 0 where a modulus is."""
-
-    @staticmethod
-    def forward(ctx: Any, real: Tensor, imaginary: Tensor) -> Tensor:
-        modulus = torch.addcmul(real.square(), imaginary, imaginary).sqrt_()
-        ctx.save_for_backward(real, imaginary, modulus)
-        return modulus.sum(-1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        real, imaginary, modulus = ctx.saved_tensors
-        factor = grads[0].unsqueeze(-1) / modulus.clamp_min(_TINY)
-        return real * factor, imaginary * factor
-
-
-class _SumOfModuli(torch.autograd.Function):
-    """Σ_k |q_k − e_k| for all pairs, tile by tile, recomputed in the backward pass."""
-
-    @staticmethod
-    def forward(ctx: Any, q: Tensor, entities: Tensor) -> Tensor:
-        ctx.save_for_backward(q, entities)
-        e_re, e_im = (half.contiguous() for half in entities.chunk(2, dim=1))
-        out = q.new_empty(len(q), len(entities))
-        for rows, columns in _tiles(q, entities):
-            re, im = q[rows, None].chunk(2, dim=-1)
-            real = (re - e_re[columns]).square_()
-            real.addcmul_(imaginary := im - e_im[columns], imaginary)
-            torch.sum(real.sqrt_(), -1, out=out[rows, columns])
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        (grad,) = grads
-        q, entities = ctx.saved_tensors
-        e_re, e_im = (half.contiguous() for half in entities.chunk(2, dim=1))
-        grad_q = torch.zeros_like(q)
-        grad_re, grad_im = torch.zeros_like(e_re), torch.zeros_like(e_im)
-        half = e_re.shape[1]
-        for rows, columns in _tiles(q, entities):
-            re, im = q[rows, None].chunk(2, dim=-1)
-            re, im = re - e_re[columns], im - e_im[columns]
-            modulus = torch.addcmul(re.square(), im, im).sqrt_()
-            factor = grad[rows, columns, None] / modulus.clamp_min_(_TINY)
-            re.mul_(factor)
-            im.mul_(factor)
-            grad_q[rows, :half] += re.sum(1)
-            grad_q[rows, half:] += im.sum(1)
-            grad_re[columns] -= re.sum(0)
-            grad_im[columns] -= im.sum(0)
-        return grad_q, torch.cat([grad_re, grad_im], dim=1)
-
-
-def _tiles(q: Tensor, entities: Tensor) -> Iterator[tuple[slice, slice]]:
-    """16 queries against as many entities as the cache holds the moduli of."""
-    width = max(1, at_once(q.device, _CACHED) // (16 * q.shape[1]))
-    for row in range(0, len(q), 16):
-        for column in range(0, len(entities), width):
-            yield slice(row, row + 16), slice(column, column + width)
 
 
 DECODERS: dict[str, Decoder] = {"distmult": DistMult(), "complex": ComplEx(), "rotate": RotatE()}

@@ -24,9 +24,6 @@ DEVICE_VARIABLE = "DANS_DEVICE"
 
 CPU = torch.device("cpu")
 
-# Numbers worked on at a time beside a processor that has no cache to fit: 128 MiB of float32.
-_ELSEWHERE_AT_ONCE = 1 << 25
-
 
 def choose(asked: str | torch.device = "auto") -> torch.device:
     """The device for "auto", "cpu", "cuda" (the first GPU) or "cuda:1" (the second); a torch device is taken as it is.
@@ -88,8 +85,3 @@ def on_cpu(state: Any) -> Any:
     if isinstance(state, (list, tuple)):
         return type(state)(map(on_cpu, state))
     return state
-
-
-def at_once(device: torch.device, cached: int) -> int:
-    """How many numbers to work on at a time: as many as the CPU's cache holds, or many more where there is none."""
-    return cached if device.type == "cpu" else _ELSEWHERE_AT_ONCE

@@ -20,10 +20,10 @@ from dans_core.batch import Batch
 from dans_core.config import Config
 from dans_core.events import QUANTILES, Diagnostics, PathwayHealth, Quantiles, SampledHealth
 from dans_core.gan import Discriminator
+from dans_core.kernels.products import linear
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import train_graph
 from dans_core.networks import Networks, borrowed
-from dans_core.products import linear
 from dans_core.samplers.dans import noise_scale
 from dans_core.samplers.uniform import draw_uniform
 from dans_core.snapshot_sample import studied_entities, studied_triplets

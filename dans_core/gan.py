@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dans_core.config import Config
-from dans_core.products import Linear
+from dans_core.kernels.products import Linear
 
 SLOPE = 0.2
 FILM_HIDDEN = 100

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from dans_core.batch import Batch, Negatives
 from dans_core.decoders import Decoder
-from dans_core.scores import Scores, shared_scores
-
-# Scores against all entities are made this many at a time; with their gradients they are below 64 MiB of float32.
-_BLOCK = 1 << 22
+from dans_core.kernels.rows import sum_over_rows
+from dans_core.kernels.scores import Scores, shared_scores
 
 
 def base_loss(
@@ -81,38 +76,11 @@ def _against_all(decoder: Decoder, kind: str, batch: Batch, entities: Tensor, qu
     same form: softplus(−s) = softplus(s) − s makes it Σ softplus over the whole row − s.
     """
     positive = decoder.score_chosen(queries, entities, batch.query, batch.answer.unsqueeze(1))
+
+    def of_rows(scores: Tensor) -> Tensor:
+        return torch.logsumexp(scores, dim=1) if kind == "softmax" else F.softplus(scores).sum(1)
+
     counts = batch.counts.to(queries.dtype)
-    # `apply` of a torch Function has no types.
-    rows: Tensor = _SumOverRows.apply(decoder, kind, counts, queries, entities)  # type: ignore[no-untyped-call] # torch: untyped
+    rows = sum_over_rows(decoder.score_all, of_rows, counts, queries, entities)
     terms = len(batch.answer) * (1 if kind == "softmax" else len(entities))
     return (rows - positive.sum()) / terms
-
-
-class _SumOverRows(torch.autograd.Function):
-    """Σ_q counts_q · logsumexp or Σ softplus of q's scores against all entities; its gradient is made along with it."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, decoder: Decoder, kind: str, counts: Tensor, queries: Tensor, entities: Tensor
-    ) -> Tensor:
-        total = queries.new_zeros(())
-        grad_queries, grad_entities = torch.empty_like(queries), torch.zeros_like(entities)
-        e = entities.detach().requires_grad_()
-        rows = max(1, _BLOCK // len(entities))
-        for part in (slice(start, start + rows) for start in range(0, len(queries), rows)):
-            q = queries[part].detach().requires_grad_()
-            with torch.enable_grad():
-                scores = decoder.score_all(q, e)
-                row = torch.logsumexp(scores, dim=1) if kind == "softmax" else F.softplus(scores).sum(1)
-                value = counts[part] @ row
-            total += value.detach()
-            grad_queries[part], of_entities = torch.autograd.grad(value, (q, e))
-            grad_entities += of_entities
-        ctx.save_for_backward(grad_queries, grad_entities)
-        return total
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, None, Tensor, Tensor]:
-        grad_queries, grad_entities = ctx.saved_tensors
-        return None, None, None, grads[0] * grad_queries, grads[0] * grad_entities

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from dans_core.config import Config
 from dans_core.decoders import DECODERS
 from dans_core.device import CPU
-from dans_core.edges import EdgePlan, MessageGraph
+from dans_core.kernels.edges import EdgePlan, MessageGraph
 from dans_core.kg import KnowledgeGraph
 from dans_core.rgcn import Encoder
 

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 
 from dans_core.config import Config
+from dans_core.facts import TrainFacts
 from dans_core.gan import Discriminator, Generator
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import Model
 from dans_core.samplers.catalogue import SAMPLERS
-from dans_core.samplers.contract import Sampler, Sources, TrainFacts
+from dans_core.samplers.contract import Sampler, Sources
 from dans_data.errors import InputError
 
 _RANDOM_SOURCES = ("order", "split", "dropout", "negatives", "noise")

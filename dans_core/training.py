@@ -20,6 +20,7 @@ from dans_core.batch import Batch
 from dans_core.config import Config
 from dans_core.device import choose, name_of, on_cpu
 from dans_core.events import Diagnostics, Event, Finished, Losses, Ranking, Snapshot, read_events, to_dict
+from dans_core.facts import TrainFacts
 from dans_core.health import Watch
 from dans_core.kg import KnowledgeGraph
 from dans_core.loss import base_loss
@@ -27,7 +28,7 @@ from dans_core.model import Model, train_graph
 from dans_core.networks import Networks, random_sources
 from dans_core.ranking import evaluate
 from dans_core.samplers.catalogue import SAMPLERS
-from dans_core.samplers.contract import Sources, TrainFacts
+from dans_core.samplers.contract import Sources
 from dans_core.samplers.dans import Dans
 from dans_core.samplers.uniform import Uniform
 from dans_data.errors import InputError

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.decoders import Decoder
+from dans_core.facts import TrainFacts
 from dans_core.gan import Discriminator, Generator, Modulation
-from dans_core.samplers.contract import Sampler, Sources, TrainFacts
+from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import random_negatives
 
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
-from dans_core.samplers.contract import Sampler, TrainFacts
-from dans_core.samplers.outside import Outside
+from dans_core.facts import TrainFacts
+from dans_core.kernels.outside import Outside
+from dans_core.samplers.contract import Sampler
 
 _outside: WeakKeyDictionary[TrainFacts, Outside] = WeakKeyDictionary()
 

@@ -17,10 +17,10 @@ import torch
 from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.device import on_cpu
 from dans_core.events import Snapshot, to_dict
-from dans_core.products import linear
+from dans_core.facts import TrainFacts
+from dans_core.kernels.products import linear
 from dans_core.ranking import evaluate
 from dans_core.samplers.catalogue import SAMPLERS
-from dans_core.samplers.contract import TrainFacts
 from dans_lab.runs import process
 from dans_lab.runs.drive import drive
 from dans_lab.runs.writer import RunWriter
@@ -54,7 +54,7 @@ def sizes(large: bool) -> Iterator[None]:
     """With `large`, a small graph goes all the ways that large ones go."""
     with pytest.MonkeyPatch.context() as patch:
         if large:
-            patch.setattr("dans_core.rgcn._DENSE", 0)
+            patch.setattr("dans_core.kernels.messages._DENSE", 0)
             for module in ("scores", "samplers.outside", "samplers.pools", "samplers.mcns"):
                 patch.setattr(f"dans_core.{module}._TABLE", 0)
             patch.setattr("dans_core.diagnostics._MAX_CONDITIONS", 10)

@@ -15,8 +15,9 @@ from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.batch import Batch
 from dans_core.decoders import DECODERS
 from dans_core.events import Losses
+from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.kbgan import Kbgan
-from dans_core.samplers.contract import Sources, TrainFacts
+from dans_core.samplers.contract import Sources
 from dans_core.samplers.uniform import draw_uniform
 from tests.conftest import random_graph
 

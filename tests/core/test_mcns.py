@@ -16,9 +16,10 @@ from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.batch import Batch
 from dans_core.decoders import DECODERS
 from dans_core.events import Losses
+from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.mcns import Mcns, Proposal
 from dans_core.samplers.baselines.neighbourhood import neighbours
-from dans_core.samplers.contract import Sources, TrainFacts
+from dans_core.samplers.contract import Sources
 from tests.conftest import random_graph
 
 
@@ -70,7 +71,7 @@ def largest_variation(sampler: Mcns, graph: KnowledgeGraph) -> float:
 def test_long_chains_have_the_target_distribution(decoder, table, monkeypatch):
     if not table:
         monkeypatch.setattr("dans_core.samplers.baselines.mcns._TABLE", 0)
-        monkeypatch.setattr("dans_core.scores._TABLE", 0)
+        monkeypatch.setattr("dans_core.kernels.scores._TABLE", 0)
     sampler = sampler_of(star(), decoder=decoder, negatives=1000, burn_in=30)
     assert largest_variation(sampler, star()) < 0.02
 

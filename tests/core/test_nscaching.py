@@ -18,8 +18,9 @@ from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.batch import Batch
 from dans_core.decoders import DECODERS
 from dans_core.events import Losses
+from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.nscaching import NSCaching, _distinct
-from dans_core.samplers.contract import Sources, TrainFacts
+from dans_core.samplers.contract import Sources
 from tests.conftest import random_graph
 
 
@@ -49,7 +50,7 @@ def mean_score(sampler: NSCaching, entities: torch.Tensor, queries: torch.Tensor
 @pytest.mark.parametrize("table", [True, False], ids=["table", "no table"])
 @pytest.mark.parametrize("block", [50, 1 << 20], ids=["blocks", "one block"])
 def test_with_fixed_vectors_the_caches_fill_with_hard_entities(decoder, table, block, monkeypatch):
-    monkeypatch.setattr("dans_core.scores._TABLE", 1 << 24 if table else 0)
+    monkeypatch.setattr("dans_core.kernels.scores._TABLE", 1 << 24 if table else 0)
     monkeypatch.setattr("dans_core.samplers.baselines.nscaching._BLOCK", block)
     graph = random_graph(0, num_entities=60, n=200)
     batch = everyone(graph)

@@ -50,7 +50,7 @@ def slow_loss(
 @pytest.mark.parametrize("kind", ["bce", "softmax"])
 @pytest.mark.parametrize("name", DECODERS)
 def test_loss_and_gradients_equal_those_of_every_pair_by_itself(name, kind, block, monkeypatch):
-    monkeypatch.setattr("dans_core.loss._BLOCK", block)
+    monkeypatch.setattr("dans_core.kernels.rows._BLOCK", block)
     batch, entities, queries = example()
     results = []
     for loss in (
@@ -87,7 +87,7 @@ class Watched(ComplEx):
 
 
 def test_no_more_scores_at_a_time_than_a_block_holds(monkeypatch):
-    monkeypatch.setattr("dans_core.loss._BLOCK", 40)
+    monkeypatch.setattr("dans_core.kernels.rows._BLOCK", 40)
     batch, entities, queries = example()
     decoder = Watched()
     base_loss(decoder, "softmax", batch, entities, queries, EVERYONE).backward()

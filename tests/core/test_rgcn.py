@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 from torch_geometric.nn import RGCNConv
 
-from dans_core import edges as edges_module
-from dans_core import rgcn as rgcn_module
-from dans_core.edges import EdgePlan, MessageGraph
+from dans_core.kernels import edges as edges_module
+from dans_core.kernels import messages
+from dans_core.kernels.edges import EdgePlan, MessageGraph
+from dans_core.kernels.messages import add_messages_plain
 from dans_core.model import train_graph
-from dans_core.rgcn import Encoder, FastRGCN, _dropout_factors
+from dans_core.rgcn import Encoder, FastRGCN
 from tests.conftest import random_graph
 
 # The layer's two ways: with tables of edge weights up to this many numbers, or relation by relation.
@@ -26,17 +27,8 @@ WAYS = pytest.mark.parametrize("dense", [1 << 30, 0], ids=["tables", "relations"
 
 
 def textbook(layer: RGCNConv, x: torch.Tensor, edges: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-    """One node, one relation, one edge at a time."""
-    rows = []
-    for i in range(len(x)):
-        row = x[i] @ layer.root + layer.bias
-        for r in range(layer.num_relations):
-            weight = sum(layer.comp[r, b] * layer.weight[b] for b in range(layer.num_bases))
-            sources = edges[0, (edges[1] == i) & (types == r)].tolist()
-            for j in sources:
-                row = row + x[j] @ weight / len(sources)
-        rows.append(row)
-    return torch.stack(rows)
+    """The layer by the plain formula of its messages."""
+    return add_messages_plain(x @ layer.root + layer.bias, x, layer.comp, layer.weight, edges, types)
 
 
 def both_layers(dim_in: int, dim_out: int, relations: int, bases: int) -> tuple[FastRGCN, RGCNConv]:
@@ -79,7 +71,7 @@ def test_equals_pyg_and_the_textbook_on_random_graphs(dense, graph, bases, block
     nodes, relations, edges, types = graph
     x = torch.randn(nodes, 6, dtype=torch.double)
     fast, slow = both_layers(6, 4, relations, bases)
-    with mock.patch.object(rgcn_module, "_DENSE", dense), mock.patch.object(edges_module, "_BLOCK", block):
+    with mock.patch.object(messages, "_DENSE", dense), mock.patch.object(edges_module, "_BLOCK", block):
         assert_same(fast, slow, x, edges, types)
         ours = with_gradients(lambda x: fast(x, edges, types), fast, x)
     torch.testing.assert_close(ours, with_gradients(lambda x: textbook(slow, x, edges, types), slow, x))
@@ -92,13 +84,17 @@ def test_the_way_of_other_devices_equals_pyg(graph, bases):
     x = torch.randn(nodes, 6, dtype=torch.double)
     fast, slow = both_layers(6, 4, relations, bases)
     plan = MessageGraph(edges, types, nodes, relations).plan()
-    ours = with_gradients(lambda x: x @ fast.root + fast.bias + fast._plain_messages(x, plan), fast, x)
+
+    def at_once(x: torch.Tensor) -> torch.Tensor:
+        return x @ fast.root + fast.bias + messages._all_at_once(x, fast.comp, fast.weight, plan)
+
+    ours = with_gradients(at_once, fast, x)
     torch.testing.assert_close(ours, with_gradients(lambda x: slow(x, edges, types), slow, x))
 
 
 @WAYS
 def test_equals_pyg_on_umls(umls, monkeypatch, dense):
-    monkeypatch.setattr(rgcn_module, "_DENSE", dense)
+    monkeypatch.setattr(messages, "_DENSE", dense)
     h, r, t = umls.train.T
     x = torch.randn(135, 10, dtype=torch.double)
     assert_same(*both_layers(10, 10, umls.num_relations, 4), x, torch.stack([h, t]), r)
@@ -111,16 +107,14 @@ def test_the_gradient_of_the_messages_is_their_derivative(graph):
     plan = MessageGraph(edges, types, nodes, relations).plan()
     shapes = (nodes, 2), (nodes, 3), (relations, 3, 2)
     inputs = [torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes]
-    assert gradcheck(
-        lambda out, x, weight: rgcn_module._AddMessages.apply(out.clone(), x, weight, plan), inputs
-    )
+    assert gradcheck(lambda out, x, weight: messages._ByRelation.apply(out.clone(), x, weight, plan), inputs)
 
 
 def test_the_ways_agree_in_single_precision(umls, monkeypatch):
     layer = FastRGCN(100, 100, 2 * umls.num_relations, 4)
     plan, x, found = train_graph(umls).plan(), torch.randn(umls.num_entities, 100), []
     for dense in (1 << 30, 0):
-        monkeypatch.setattr(rgcn_module, "_DENSE", dense)
+        monkeypatch.setattr(messages, "_DENSE", dense)
         found.append(with_gradients(lambda x: layer.propagate_plan(x, plan), layer, x))
     for one, other in zip(*found, strict=True):
         assert (one - other).norm() < 1e-5 * one.norm()
@@ -185,7 +179,7 @@ def test_a_triplet_carries_messages_both_ways_or_not_at_all():
 
 @WAYS
 def test_means_are_over_the_kept_edges(monkeypatch, dense):
-    monkeypatch.setattr(rgcn_module, "_DENSE", dense)
+    monkeypatch.setattr(messages, "_DENSE", dense)
     graph = MessageGraph.of_triplets(torch.tensor([[0, 0, 2], [1, 0, 2]]), 3, 1)
     layer = FastRGCN(1, 1, 2, 1)
     for parameter in (layer.comp, layer.weight, layer.root):
@@ -230,35 +224,9 @@ def test_dropout_only_with_a_generator_and_only_between_layers(umls, rate):
     assert torch.equal(single(x, plan), single(x, plan, torch.Generator().manual_seed(0)))
 
 
-@pytest.mark.parametrize("rate", [0.2, 0.5])
-def test_dropout_decides_independently_and_repeats_with_its_seed(rate):
-    x = torch.ones(301, 333)
-    factors, again = (
-        rgcn_module._dropout_factors(x, rate, torch.Generator().manual_seed(3)) for _ in range(2)
-    )
-    assert torch.equal(factors, again)
-    error = (rate * (1 - rate) / x.numel()) ** 0.5
-    assert (factors == 0).double().mean() == pytest.approx(rate, abs=4 * error)
-    # Four decisions come from one draw: they must not know of each other.
-    zeros = (factors.flatten()[: x.numel() // 4 * 4].view(-1, 4) == 0).double()
-    assert (zeros.T.corrcoef() - torch.eye(4)).abs().max() < 0.03
-
-
-@pytest.mark.parametrize("rate", [1e-6, 0.2, 0.5, 0.9999, 0.999995])
-def test_dropout_keeps_the_mean(rate):
-    """Also where the rate is nearer to 0 or 1 than the random bits can tell."""
-    factors = _dropout_factors(torch.zeros(2000, 2000), rate, torch.Generator().manual_seed(0))
-    chance = min(round(rate * 2**16), 2**16 - 1) / 2**16
-    assert abs(chance - rate) <= 2**-16
-    kept = factors[factors > 0]
-    torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - chance)))
-    spread = (chance / (1 - chance) / factors.numel()) ** 0.5
-    assert abs(factors.double().mean() - 1) <= 5 * spread + 1e-6
-
-
 @pytest.mark.parametrize("tables", [True, False])
 def test_mixed_precision_is_pygs(tables, monkeypatch):
-    monkeypatch.setattr("dans_core.rgcn._DENSE", 1 << 20 if tables else 0)
+    monkeypatch.setattr("dans_core.kernels.messages._DENSE", 1 << 20 if tables else 0)
     edge_index, edge_type = torch.tensor([[0, 1, 2], [1, 2, 0]]), torch.tensor([0, 1, 0])
     ours, x = FastRGCN(6, 5, 2, num_bases=2), torch.randn(3, 6)
     theirs = RGCNConv(6, 5, 2, num_bases=2)

@@ -14,8 +14,8 @@ from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.config import Config as Settings
 from dans_core.decoders import DECODERS
 from dans_core.events import Losses
+from dans_core.facts import TrainFacts
 from dans_core.samplers.catalogue import SAMPLERS
-from dans_core.samplers.contract import TrainFacts
 
 SMALL = {"dim": 16, "negatives": 8, "walks": 50, "generator_dim": 8}
 

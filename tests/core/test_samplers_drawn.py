@@ -16,8 +16,10 @@ from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.batch import Batch, Negatives
 from dans_core.decoders import DECODERS
 from dans_core.events import Losses
+from dans_core.facts import TrainFacts
+from dans_core.kernels.outside import chances_plain
 from dans_core.samplers.catalogue import SAMPLERS
-from dans_core.samplers.contract import Sampler, Sources, TrainFacts
+from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_others, draw_uniform
 from tests.conftest import random_graph
 
@@ -63,10 +65,8 @@ def slow_law(graph: KnowledgeGraph, power: float, filtered: bool, pair: tuple[in
     if len(out) == graph.num_entities:
         out = {t}
     degree = [sum(e in (a, b) for a, _, b in graph.train.tolist()) for e in range(graph.num_entities)]
-    weights = [0.0 if e in out else float(d) ** power for e, d in enumerate(degree)]
-    if sum(weights) == 0:
-        weights = [float(e not in out) for e in range(graph.num_entities)]
-    return [w / sum(weights) for w in weights]
+    law = chances_plain([float(d) ** power for d in degree], out)
+    return law if any(law) else chances_plain([1.0] * graph.num_entities, out)
 
 
 def assert_drawn_from(ids: torch.Tensor, law: list[float], level: float) -> None:
@@ -83,7 +83,7 @@ def assert_drawn_from(ids: torch.Tensor, law: list[float], level: float) -> None
     ("name", "power"), [("uniform", 0.0), ("popularity", 0.75), ("popularity", 0.0), ("popularity", 3.0)]
 )
 def test_entities_are_drawn_by_their_law_given_what_is_left_out(name, power, filtered, table, monkeypatch):
-    monkeypatch.setattr("dans_core.samplers.outside._TABLE", 1 << 26 if table else 0)
+    monkeypatch.setattr("dans_core.kernels.outside._TABLE", 1 << 26 if table else 0)
     graph = random_graph(3, num_entities=7, num_relations=2, n=30)
     # Those of test have answers, and maybe queries, that train does not have.
     batch = Batch.of_triplets(torch.cat([graph.train, graph.test]), graph.num_relations)
@@ -110,7 +110,7 @@ def test_never_the_own_answer_nor_with_the_filter_a_known_one(seed, size, name, 
     everything = torch.cat([graph.train, graph.valid, graph.test])
     batch = Batch.of_triplets(everything, graph.num_relations)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dans_core.samplers.outside._TABLE", 1 << 26 if table else 0)
+        patch.setattr("dans_core.kernels.outside._TABLE", 1 << 26 if table else 0)
         ids = negatives_of(
             graph, batch, name, seed, negatives=30, filter_known=filtered, popularity_power=power
         ).ids
@@ -226,7 +226,7 @@ def test_weights_of_bernoulli_are_the_published_statistics(seed):
 @tables
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_self_adversarial_weights_are_a_softmax_over_a_pairs_own_negatives(decoder, table, monkeypatch):
-    monkeypatch.setattr("dans_core.scores._TABLE", 1 << 24 if table else 0)
+    monkeypatch.setattr("dans_core.kernels.scores._TABLE", 1 << 24 if table else 0)
     graph = random_graph(2)
     batch = Batch.of_triplets(graph.train, graph.num_relations)
     entities, queries = (x.requires_grad_() for x in vectors_of(graph, batch))

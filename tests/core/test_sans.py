@@ -15,10 +15,11 @@ from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.batch import Batch
 from dans_core.decoders import DECODERS
 from dans_core.events import Losses
+from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.neighbourhood import neighbours
 from dans_core.samplers.baselines.sans import walk_ends
 from dans_core.samplers.catalogue import SAMPLERS
-from dans_core.samplers.contract import Sampler, Sources, TrainFacts
+from dans_core.samplers.contract import Sampler, Sources
 from tests.conftest import random_graph
 
 # A law is left alone this seldom by what is drawn from it; the seeds are fixed, so it is so each time or never.

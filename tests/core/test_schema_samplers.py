@@ -13,8 +13,8 @@ from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.batch import Batch
 from dans_core.decoders import DECODERS
 from dans_core.events import Losses
+from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.roles import RARE, Concepts, concepts_in, role_signatures
-from dans_core.samplers.contract import TrainFacts
 from tests.conftest import random_graph
 from tests.core.test_sans import (
     answers_in_train,

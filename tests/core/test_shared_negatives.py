@@ -14,9 +14,10 @@ from dans_core.batch import Batch, Negatives
 from dans_core.config import parse
 from dans_core.decoders import DECODERS
 from dans_core.events import Losses
+from dans_core.facts import TrainFacts
 from dans_core.loss import base_loss
 from dans_core.samplers.catalogue import SAMPLERS
-from dans_core.samplers.contract import Sources, TrainFacts
+from dans_core.samplers.contract import Sources
 from dans_data.errors import InputError
 from tests.conftest import random_graph
 

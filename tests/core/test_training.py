@@ -204,8 +204,8 @@ def slow_base_loss(model, config, entities, pairs, ids, fakes) -> torch.Tensor:
 @pytest.mark.parametrize("table", [True, False])
 def test_base_loss_equals_the_slow_one(decoder, table, monkeypatch):
     """Scoring distinct queries once, from a table or in blocks, changes neither value nor gradient."""
-    monkeypatch.setattr("dans_core.scores._TABLE", 1 << 24 if table else 0)
-    monkeypatch.setattr("dans_core.decoders._CACHED", 200)
+    monkeypatch.setattr("dans_core.kernels.scores._TABLE", 1 << 24 if table else 0)
+    monkeypatch.setattr("dans_core.kernels.blocks._CACHED", 200)
     graph = random_graph(2)
     trainer = Trainer(graph, small(decoder=decoder, warmup_epochs=0))
     while trainer.stage != "base":
@@ -355,7 +355,7 @@ def test_numbers_beyond_all_bounds_are_a_divergence(nations):
 
 @pytest.mark.parametrize("table", [True, False])
 def test_weights_of_negatives_count_in_both_losses(table, monkeypatch):
-    monkeypatch.setattr("dans_core.scores._TABLE", 1 << 24 if table else 0)
+    monkeypatch.setattr("dans_core.kernels.scores._TABLE", 1 << 24 if table else 0)
     graph = random_graph(2)
     for loss in ("bce", "softmax"):
         trainer = Trainer(graph, small(loss=loss, sampler="uniform"))

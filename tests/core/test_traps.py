@@ -12,9 +12,10 @@ from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.batch import Batch, Negatives
 from dans_core.decoders import DECODERS
 from dans_core.events import Losses
+from dans_core.facts import TrainFacts
 from dans_core.gan import Discriminator, Pathway
 from dans_core.loss import base_loss
-from dans_core.samplers.contract import Sources, TrainFacts
+from dans_core.samplers.contract import Sources
 from dans_core.samplers.dans import Dans
 from tests.conftest import random_graph
 

@@ -36,10 +36,11 @@ from torch.nn import functional as F
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.decoders import DECODERS, Decoder
+from dans_core.facts import TrainFacts
+from dans_core.kernels.scores import Scores
 from dans_core.loss import base_loss
-from dans_core.samplers.contract import Sampler, Sources, TrainFacts
+from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_uniform
-from dans_core.scores import Scores
 
 _DISTMULT = DECODERS["distmult"]
 _L2 = 0.1

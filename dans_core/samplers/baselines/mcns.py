@@ -38,10 +38,11 @@ from torch.nn import functional as F
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.decoders import Decoder
+from dans_core.facts import TrainFacts
+from dans_core.kernels.scores import Scores
 from dans_core.samplers.baselines.neighbourhood import neighbours
-from dans_core.samplers.contract import Sampler, Sources, TrainFacts
+from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_uniform
-from dans_core.scores import Scores
 
 _POWER = 0.75
 _FLOOR = 1e-6

@@ -7,7 +7,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from dans_core.samplers.contract import TrainFacts
+from dans_core.facts import TrainFacts
 
 MOST_IDS = 1 << 26
 """Ids that `neighbours` keeps at most, beyond those one edge away: 512 MiB."""

@@ -10,9 +10,10 @@ from torch import Tensor
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.decoders import Decoder
-from dans_core.samplers.contract import Sampler, Sources, TrainFacts
+from dans_core.facts import TrainFacts
+from dans_core.kernels.scores import Scores
+from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_uniform
-from dans_core.scores import Scores
 
 # Candidates of this many cells are scored at a time; with their keys and order, some 30 MiB.
 _BLOCK = 1 << 20

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dans_core.batch import Batch
-from dans_core.samplers.contract import TrainFacts
+from dans_core.facts import TrainFacts
 from dans_core.samplers.uniform import draw_uniform
 
 # What is at each free position of each query is kept as a table up to this many cells (32 MiB).

@@ -9,8 +9,9 @@ from torch import Tensor
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.decoders import Decoder
-from dans_core.samplers.contract import Sampler, Sources, TrainFacts
-from dans_core.samplers.outside import Outside
+from dans_core.facts import TrainFacts
+from dans_core.kernels.outside import Outside
+from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_others
 
 # Weights are whole numbers of about this sum, so that cutting some of them out is exact.

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.pools import Choice, Pools
-from dans_core.samplers.contract import TrainFacts
 
 RARE = 10
 """A role signature of fewer entities is rare, and joins the concept of a similar one."""

@@ -36,9 +36,10 @@ from torch import Tensor
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.decoders import Decoder
+from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.neighbourhood import neighbours
 from dans_core.samplers.baselines.pools import Everyone, Pools
-from dans_core.samplers.contract import Sampler, Sources, TrainFacts
+from dans_core.samplers.contract import Sampler, Sources
 
 # Walks that are under way at once: 8 MiB of places.
 _AT_ONCE = 1 << 20

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from dans_core.batch import Batch, Negatives
+from dans_core.kernels.scores import Scores, shared_scores
 from dans_core.samplers.uniform import Uniform
-from dans_core.scores import Scores, shared_scores
 
 
 class SelfAdversarial(Uniform):

@@ -35,9 +35,10 @@ from torch import Tensor
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.decoders import Decoder
+from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.pools import draw_around
 from dans_core.samplers.baselines.roles import Concepts
-from dans_core.samplers.contract import Sampler, Sources, TrainFacts
+from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_uniform
 
 

@@ -6,11 +6,13 @@ known answers are cut out, a point is drawn on what is left, and moved right by 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import torch
 from torch import Tensor
 
 from dans_core.batch import Batch
-from dans_core.samplers.contract import TrainFacts
+from dans_core.facts import TrainFacts
 
 # Whether an entity answers a query is kept as a table up to this many cells (64 MiB); then few draws are made anew.
 _TABLE = 1 << 26
@@ -76,3 +78,9 @@ class Outside:
         ids = ids.clone()
         ids[pair, column] = torch.searchsorted(self._ends, point, right=True)
         return ids, left == 0
+
+
+def chances_plain(weights: Sequence[float], left_out: Collection[int]) -> list[float]:
+    """The law of the draws: the chance of each entity where some are left out; all 0 where nothing is left."""
+    kept = [0.0 if entity in left_out else weight for entity, weight in enumerate(weights)]
+    return [weight / (sum(kept) or 1.0) for weight in kept]

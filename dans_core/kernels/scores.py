@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dans_core.decoders import Decoder
+from dans_core.kernels.chosen import chosen_plain
 
 # All queries are scored against all entities up to this many scores (64 MiB of float32) …
 _TABLE = 1 << 24
 # … unless few of those are asked for: a score of a chosen pair costs about as much as so many of a table.
 _CHOSEN_COST = 8
+
+
+class Scorer(Protocol):
+    """What is asked of a decoder."""
+
+    def score(self, q: Tensor, t: Tensor) -> Tensor:
+        """(…, dim) and (…, dim), broadcast → (…)."""
+
+    def score_all(self, q: Tensor, entities: Tensor) -> Tensor:
+        """(Q, dim) and (N, dim) → (Q, N)."""
+
+    def score_groups(self, q: Tensor, t: Tensor) -> Tensor:
+        """(G, S, dim) and (G, K, dim) → (G, S, K)."""
+
+    def score_chosen(self, q: Tensor, entities: Tensor, rows: Tensor, ids: Tensor) -> Tensor:
+        """Query rows[p] of (Q, dim) against entities ids[p] of (N, dim) → (P, K)."""
 
 
 class Scores:
@@ -25,7 +43,7 @@ class Scores:
     """
 
     def __init__(
-        self, decoder: Decoder, entities: Tensor, queries: Tensor, rows: Tensor, per_row: int
+        self, decoder: Scorer, entities: Tensor, queries: Tensor, rows: Tensor, per_row: int
     ) -> None:
         self._decoder, self._entities, self._queries, self._rows = decoder, entities, queries, rows
         cells = len(queries) * len(entities)
@@ -48,12 +66,17 @@ class Scores:
         tally = torch.zeros_like(self._table).scatter_add_(0, self._cells(ids), each)
         return tally @ F.softplus(self._table)
 
+    def sum_of_softplus_plain(self, ids: Tensor, weights: Tensor | None) -> Tensor:
+        """The same, draw by draw."""
+        scores = chosen_plain(self._decoder.score, self._queries, self._entities, self._rows, ids)
+        return (F.softplus(scores) if weights is None else weights * F.softplus(scores)).sum()
+
     def _cells(self, ids: Tensor) -> Tensor:
         return ((self._rows * len(self._entities)).unsqueeze(1) + ids).flatten()
 
 
 def shared_scores(
-    decoder: Decoder, entities: Tensor, queries: Tensor, rows: Tensor, ids: Tensor, shared: int
+    decoder: Scorer, entities: Tensor, queries: Tensor, rows: Tensor, ids: Tensor, shared: int
 ) -> Tensor:
     """Scores (P, K) of the queries of rows (P,) with ids (⌈P / shared⌉, K), one row of ids for `shared` rows in turn.
 
@@ -65,3 +88,11 @@ def shared_scores(
     asked = F.embedding(filled, queries).view(groups, shared, -1)
     candidates = F.embedding(ids.flatten(), entities).view(*ids.shape, -1)
     return decoder.score_groups(asked, candidates).flatten(0, 1)[: len(rows)]
+
+
+def shared_scores_plain(
+    decoder: Scorer, entities: Tensor, queries: Tensor, rows: Tensor, ids: Tensor, shared: int
+) -> Tensor:
+    """The same, with ids (P, K) of each row's own."""
+    own = ids.repeat_interleave(shared, dim=0)[: len(rows)]
+    return chosen_plain(decoder.score, queries, entities, rows, own)

@@ -31,6 +31,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _product(x, weight, bias)
 
 
+def linear_plain(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The same by torch's own product."""
+    out = x @ weight.T
+    return out if bias is None else out + bias
+
+
 class Linear(nn.Linear):
     """`torch.nn.Linear` by `linear`; the same parameters."""
 
