@@ -62,11 +62,12 @@ def _tell(graph: str | int, steps: int, settings: dict[str, Any]) -> dict[str, A
     from dans_core.inspection import encode, inspect_triplet
     from dans_core.ranking import popularity_floor
     from dans_lab.budget import estimates as budget
+    from dans_lab.budget.sizes import Sizes
     from dans_lab.runs import process
 
     process.prepare(1)
     kg = synthetic(graph) if isinstance(graph, int) else KnowledgeGraph.load(graph)
-    sizes = budget.Sizes.of(kg)
+    sizes = Sizes.of(kg)
     config = budget.config_for(sizes, settings)
     trainer = Trainer(kg, config)
     seconds = []

@@ -8,7 +8,7 @@ import streamlit as st
 from dans_core.kg import KnowledgeGraph
 from dans_data.catalogue import CATALOGUE
 from dans_data.errors import InputError
-from dans_lab.budget import estimates as budget
+from dans_lab.budget.sizes import Sizes, is_here
 
 _BLOCK = 1 << 22
 
@@ -22,14 +22,14 @@ def load(name: str) -> KnowledgeGraph:
 
 def refuse_download(name: str) -> None:
     """Raises InputError for a data set that would have to be downloaded, since who looks at a run asks for none."""
-    if name in CATALOGUE and not budget.is_here(name):
+    if name in CATALOGUE and not is_here(name):
         raise InputError(f"data set {name} is not on this machine; the Data screen downloads it")
 
 
-def sizes(name: str) -> budget.Sizes | None:
+def sizes(name: str) -> Sizes | None:
     """The sizes of a data set; None where it is not here or cannot be read."""
     try:
-        return budget.Sizes.of(load(name)) if budget.is_here(name) else None
+        return Sizes.of(load(name)) if is_here(name) else None
     except InputError:
         return None
 

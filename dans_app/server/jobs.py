@@ -21,7 +21,8 @@ from dans_core.names import epoch_in_words as epoch_in_words
 from dans_core.names import seconds_in_words as seconds_in_words
 from dans_data.errors import InputError
 from dans_lab.budget import estimates as budget
-from dans_lab.budget.estimates import Sizes, predict
+from dans_lab.budget.estimates import predict
+from dans_lab.budget.sizes import Sizes
 from dans_lab.runs.records import Status
 from dans_lab.runs.run import Run, list_runs, new_id, runs_dir
 from dans_lab.runs.writer import RunWriter

@@ -17,6 +17,7 @@ from dans_app.shared import theme
 from dans_app.shared.shell import plain
 from dans_core.config import PRESETS, Config, explain, matters
 from dans_lab.budget import estimates as budget
+from dans_lab.budget.sizes import Sizes
 
 MAIN = ("decoder", "sampler", "epochs", "seed")
 GROUPS = {
@@ -109,7 +110,7 @@ def config() -> Config:
 
     Raises InputError, in one sentence, where the settings do not go together or the data set cannot be read.
     """
-    return budget.config_for(budget.Sizes.of(graph.load(_dataset())), chosen())
+    return budget.config_for(Sizes.of(graph.load(_dataset())), chosen())
 
 
 def check_address(datasets: list[str]) -> None:

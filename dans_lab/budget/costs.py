@@ -5,13 +5,9 @@ All numbers were *measured* on one core of one machine, with float32 and one thr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dans_core.config import SHARING, Config
 from dans_core.snapshot_sample import MOST_ENTITIES, MOST_QUERIES
-
-if TYPE_CHECKING:
-    from dans_lab.budget.estimates import Sizes
+from dans_lab.budget.sizes import Sizes
 
 
 class Steps:

@@ -11,16 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from weakref import WeakKeyDictionary
-
-import numpy as np
 
 from dans_core.config import SHARING, Config, matters, parse
-from dans_core.kg import KnowledgeGraph
 from dans_core.names import bytes_in_words, epoch_in_words, seconds_in_words
 from dans_data.errors import InputError
-from dans_data.places import folders
 from dans_lab.budget import costs
+from dans_lab.budget.sizes import Sizes
 
 RECIPES: tuple[tuple[int, dict[str, Any]], ...] = (
     (
@@ -55,65 +51,7 @@ NEARLY = 0.8
 _LEAST = {"batch_size": 1_000, "negatives": 4, "dim": 16, "layers": 1, "condition_chunk": 256}
 
 
-# --- sizes and settings ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Counts that decide the cost of a run.
-
-    Attributes:
-        entities, relations: N and |R|, without the reciprocals.
-        train, valid: triplets of these splits.
-        queries: distinct (head, relation) of train, both directions.
-        paths: how many entities two edges of train away reach, counted for each entity and added up, at most N each;
-            an entity reached by several paths counts as often.
-    """
-
-    entities: int
-    relations: int
-    train: int
-    queries: int
-    valid: int = 0
-    paths: int = 0
-
-    @classmethod
-    def of(cls, kg: KnowledgeGraph) -> Sizes:
-        """The sizes of a graph, counted once for each."""
-        if kg not in _sizes:
-            heads, relations, tails = kg.queries("train").T
-            degrees = np.bincount(heads, minlength=kg.num_entities)
-            reached = np.bincount(heads, weights=degrees[tails], minlength=kg.num_entities)
-            _sizes[kg] = cls(
-                entities=kg.num_entities,
-                relations=kg.num_relations,
-                train=len(kg.array("train")),
-                queries=len(np.unique(heads * 2 * kg.num_relations + relations)),
-                valid=len(kg.array("valid")),
-                paths=int(np.minimum(reached, kg.num_entities).sum()),
-            )
-        return _sizes[kg]
-
-
-_sizes: WeakKeyDictionary[KnowledgeGraph, Sizes] = WeakKeyDictionary()
-_sizes_of_sources: dict[str, Sizes] = {}
-
-
-def is_here(source: str) -> bool:
-    """Whether `KnowledgeGraph.load` finds this source on this machine, without a download."""
-    return source in folders() or (Path(source).is_absolute() and Path(source).exists())
-
-
-def sizes_of(source: str) -> Sizes | None:
-    """The sizes of a data set, read once a process; None where it is not here or cannot be read."""
-    if source not in _sizes_of_sources:
-        if not is_here(source):
-            return None
-        try:
-            _sizes_of_sources[source] = Sizes.of(KnowledgeGraph.load(source))
-        except InputError:
-            return None
-    return _sizes_of_sources[source]
+# --- settings -------------------------------------------------------------------------------------------------------
 
 
 def recipe(sizes: Sizes, sampler: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import typer
 from dans_core.config import PRESETS, Config, did_you_mean, parse
 from dans_data.errors import InputError
 from dans_lab.budget import estimates as budget
+from dans_lab.budget.sizes import Sizes
 from dans_lab.cli.download import bring
 from dans_lab.cli.output import duration, number
 from dans_lab.runs.run import Run, new_id, open_run, run_id_error, runs_dir, source_that_lasts
@@ -112,7 +113,7 @@ def train(
     kg = KnowledgeGraph.load(source, split_seed or 0)
     if split_seed is not None and kg.split_seed is None:
         raise InputError(f"--split-seed {split_seed}: {kg.name} is split already; leave it out")
-    sizes = budget.Sizes.of(kg)
+    sizes = Sizes.of(kg)
     config = budget.config_for(sizes, given)
     _check_memory(config, sizes, place)
     trainer = _trainer(kg, config, place)
@@ -182,19 +183,19 @@ def _run_to_resume(
 def _go_on(run: Run, place: torch.device, json: bool) -> int:
     bring(run.meta.source, quiet=json)
     kg = run.load_kg()
-    _check_memory(run.config, budget.Sizes.of(kg), place)
+    _check_memory(run.config, Sizes.of(kg), place)
     trainer = _trainer(kg, run.config, place)
     with RunWriter.reopen(run.path) as writer:
         return _train(writer, trainer, json)
 
 
-def _check_memory(config: Config, sizes: budget.Sizes, place: torch.device) -> None:
+def _check_memory(config: Config, sizes: Sizes, place: torch.device) -> None:
     """Refuse a run that needs more memory than is free, and warn of one that nearly does; a GPU has its own."""
     if place.type == "cpu" and (warning := budget.check(config, sizes)):
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _tell_costs(config: Config, sizes: budget.Sizes, given: dict[str, Any], place: torch.device) -> None:
+def _tell_costs(config: Config, sizes: Sizes, given: dict[str, Any], place: torch.device) -> None:
     """The settings that the graph's size decided, and what the run will take; of a GPU no times were measured."""
     if chosen := budget.chosen_for_size(sizes, given, config):
         settings = " ".join(f"{name}={value}" for name, value in chosen.items())

@@ -21,6 +21,7 @@ from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
 from dans_data.errors import InputError
 from dans_lab.budget import estimates as budget
+from dans_lab.budget.sizes import sizes_of
 from dans_lab.export.spreadsheet import csv_bytes
 from dans_lab.runs.frames import Floats, Frame, Ids, known_splits
 from dans_lab.runs.records import Stored, replace, to_json
@@ -160,7 +161,7 @@ def command_of(config: Config, source: str, split_seed: int = 0) -> str:
     """
     given = ["decoder", "sampler", "epochs", "seed"]
     named = {name: getattr(config, name) for name in given}
-    sizes = budget.sizes_of(source)
+    sizes = sizes_of(source)
     usual = Config(**named) if sizes is None else budget.config_for(sizes, named)
     unsure = budget.RECIPE_SETTINGS if sizes is None else frozenset()
     words = ["python", "-m", "dans_core", "train", "--dataset", source]

@@ -18,7 +18,8 @@ from dans_core.config import Config
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
 from dans_data.errors import InputError
-from dans_lab.budget.estimates import Sizes, predict
+from dans_lab.budget.estimates import predict
+from dans_lab.budget.sizes import Sizes
 from dans_lab.runs.records import replace, to_json
 from dans_lab.runs.run import runs_dir, source_that_lasts
 from dans_lab.runs.writer import versions

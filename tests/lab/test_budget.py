@@ -22,7 +22,7 @@ from dans_data import DATA_DIR_VARIABLE
 from dans_data.errors import InputError
 from dans_lab.budget import costs
 from dans_lab.budget import estimates as budget
-from dans_lab.budget.estimates import Sizes
+from dans_lab.budget.sizes import Sizes, sizes_of
 from dans_lab.cli import main
 from dans_lab.export import run_export as export
 from dans_lab.runs.run import RUNS_DIR_VARIABLE, Run
@@ -53,8 +53,8 @@ def test_sizes_are_counted_as_one_would_by_hand(seed):
 
 
 def test_umls_has_the_sizes_of_the_tables_here(umls):
-    assert Sizes.of(umls) == UMLS and budget.sizes_of("umls") == UMLS
-    assert budget.sizes_of("/nowhere/at/all") is None
+    assert Sizes.of(umls) == UMLS and sizes_of("umls") == UMLS
+    assert sizes_of("/nowhere/at/all") is None
 
 
 def test_the_distinct_queries_of_a_batch_are_bounded(umls):
@@ -334,7 +334,7 @@ def test_a_million_triplets_fit(sampler):
     ("decoder", "sampler"), [*product(["distmult"], SAMPLERS), ("complex", "dans"), ("rotate", "dans")]
 )
 def test_real_graphs_need_what_is_said_and_at_most_4_gb(graph, decoder, sampler):
-    if budget.sizes_of(graph) is None:
+    if sizes_of(graph) is None:
         pytest.skip(f"{graph} is not here: {DATA_DIR_VARIABLE} names no folder with it")
     more = {"batch_size": 3_000} if sampler == "one-vs-all" else {}
     steps = 1 if sampler == "one-vs-all" else 2
@@ -481,7 +481,7 @@ def test_the_line_that_repeats_a_run_does_not_hang_on_the_recipe(large):
     values = {"epochs": 7, "sampler": "uniform"}
     plain = export.command_of(Config(**values), str(large))
     assert f"batch_size={Config().batch_size}" in plain
-    by_recipe = budget.config_for(budget.sizes_of(str(large)), values)
+    by_recipe = budget.config_for(sizes_of(str(large)), values)
     assert "batch_size" not in export.command_of(by_recipe, str(large))
     assert "batch_size" not in export.command_of(Config(**values), "umls")
     assert "batch_size=15000" in export.command_of(by_recipe, "umls")
