@@ -37,13 +37,10 @@ from dans_data.errors import InputError
 class Diverged(RuntimeError):
     """A loss was not a number; the run cannot go on."""
 
-    BEGINNING = "diverged at epoch "
-    """How the reason of a run that diverged begins in its status."""
-
     def __init__(self, epoch: int, part: str) -> None:
         self.epoch = epoch
         super().__init__(
-            f"{self.BEGINNING}{epoch}: {part} has numbers beyond all bounds; a lower learning rate may help"
+            f"diverged at epoch {epoch}: {part} has numbers beyond all bounds; a lower learning rate may help"
         )
 
 

@@ -83,7 +83,7 @@ def drive(
     except Diverged as error:
         if session.best_is_due:
             session.save_best()
-        session.show("failed", str(error))
+        session.show("failed", str(error), diverged=True)
     except InputError as error:
         session.show("failed", str(error))
     except torch.OutOfMemoryError:
@@ -174,7 +174,7 @@ class _Drive:
             self.show("running")
         self.on_stage(stage)
 
-    def show(self, state: State, reason: str = "") -> None:
+    def show(self, state: State, reason: str = "", diverged: bool = False) -> None:
         """Write the status."""
         trainer = self.trainer
         ranked = trainer.best_epoch > 0
@@ -183,6 +183,7 @@ class _Drive:
         self.writer.write_status(
             state,
             reason,
+            diverged=diverged,
             epoch=trainer.epoch,
             stage_number=trainer.stage_number,
             seconds=trainer.seconds,

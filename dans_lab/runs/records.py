@@ -50,6 +50,7 @@ class Control(Record):
 class Status(Record):
     """State and progress of a run. Epochs and stages are those done; times in seconds.
 
+    `diverged` says of a failed run that its losses were no numbers any more, so that trying again is no use.
     `stage` and `values` are the name and losses of the latest stage (for step mode). `seconds` is training
     time over all sessions, `eta_seconds` what is left of it as far as one can tell, `updated` the time of
     writing since 1970. `live` says whether a process holds the run now; it is found out when reading and not
@@ -58,6 +59,7 @@ class Status(Record):
 
     state: State
     reason: str = ""
+    diverged: bool = False
     epoch: int = Field(default=0, ge=0)
     epochs: int = Field(ge=1)
     stage_number: int = Field(default=0, ge=0)

@@ -202,9 +202,12 @@ class RunWriter:
             file.write(json.dumps(to_dict(event), allow_nan=False).encode() + b"\n")
         file.flush()
 
-    def write_status(self, state: State, reason: str = "", **progress: Any) -> None:
-        """Replace status.json; fields of `Status` that are not given stay as they were."""
-        values = {**self.status.model_dump(), **progress, "state": state, "reason": reason}
+    def write_status(
+        self, state: State, reason: str = "", *, diverged: bool = False, **progress: Any
+    ) -> None:
+        """Replace status.json; the progress that is not given stays as it was."""
+        now = {"state": state, "reason": reason, "diverged": diverged}
+        values = {**self.status.model_dump(), **progress, **now}
         self.status = Status(**{**values, "updated": time.time()})
         replace(self.path / "status.json", to_json(self.status))
 

@@ -13,7 +13,7 @@ from dans_core.diagnostics import measure
 from dans_core.kg import KnowledgeGraph
 from dans_core.networks import load_weights
 from dans_core.ranking import RankingResult, evaluate
-from dans_core.training import Diverged, Trainer
+from dans_core.training import Trainer
 from dans_data.errors import InputError
 from dans_lab.runs.drive import drive
 from dans_lab.runs.run import Run, Which
@@ -136,7 +136,7 @@ def _begun(run: Run, job: Job, kg: KnowledgeGraph) -> bool:
 
 def _over(run: Run) -> bool:
     status = run.stored_status
-    return status.state == "finished" or status.reason.startswith(Diverged.BEGINNING)
+    return status.state == "finished" or status.diverged
 
 
 def _train(writer: RunWriter, kg: KnowledgeGraph, stop: Callable[[], bool]) -> None:

@@ -377,7 +377,7 @@ def test_a_run_that_diverges_is_a_result(tmp_path: Path) -> None:
 
     kg, job = KnowledgeGraph.load("nations"), plan.jobs[0]
     with RunWriter.create(tmp_path, job.run, job.config, kg.name, kg.hash, "nations", "small") as writer:
-        writer.write_status("failed", str(Diverged(2, "the loss base")))
+        writer.write_status("failed", str(Diverged(2, "the loss base")), diverged=True)
     done = conduct(tmp_path, file, "--json")
     assert done.returncode == 0, done.stderr
     records = Study(tmp_path / "studies" / "small").records()

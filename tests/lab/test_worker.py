@@ -193,7 +193,7 @@ def test_a_run_that_diverges_fails_with_a_reason(tmp_path, nations):
         assert drive.drive(writer, trainer, lambda: False) == "failed"
     status = writer.run.status
     assert status.state == "failed"
-    assert status.reason.startswith("diverged at epoch 3")
+    assert status.diverged and status.reason.startswith("diverged at epoch 3")
     assert not (writer.path / "log.txt").exists()
 
 
