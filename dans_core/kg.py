@@ -18,6 +18,16 @@ import numpy.typing as npt
 import dans_data as datasets
 from dans_data import RECIPROCAL, SPLITS, Triplet
 from dans_data.errors import InputError
+from dans_data.notes import (
+    Duplicates,
+    EmptySplit,
+    GraphNote,
+    Note,
+    Overlap,
+    ReadingNote,
+    UnseenEntities,
+    UnseenRelations,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -87,7 +97,8 @@ class KnowledgeGraph:
     Attributes:
         name: what a person calls it.
         entities, relations: names by id, without the reciprocals; `num_entities`, `num_relations` count them.
-        notes: warnings in words: duplicates dropped, overlap of splits, names that train never shows.
+        read_notes: what was noted as the files were read.
+        notes: these, and what was found here: duplicates, overlap of splits, names that train never shows.
         split_seed: the seed that one file was split with; None where the splits were given.
     """
 
@@ -101,9 +112,9 @@ class KnowledgeGraph:
         entities: Sequence[str],
         relations: Sequence[str],
         name: str,
-        notes: Sequence[str] = (),
+        notes: Sequence[ReadingNote] = (),
     ) -> None:
-        """Each split: shape (n, 3), ids of head, relation, tail. `notes` are kept before those found here.
+        """Each split: shape (n, 3), ids of head, relation, tail. `notes` are those of reading.
 
         Raises:
             InputError: names unsorted, repeated or unprintable; ids of wrong shape, type or range; no train.
@@ -122,15 +133,16 @@ class KnowledgeGraph:
             )
         self._arrays: dict[str, Ids] = {}
         self._indexes: dict[tuple[str, ...], KnownAnswers] = {}
-        found = []
+        dropped = []
         for split, triplets in zip(SPLITS, (train, valid, test), strict=True):
             ids = self._checked(split, triplets)
             self._arrays[split] = self._rows(_distinct(self._numbers(ids)))
-            if dropped := len(ids) - len(self._arrays[split]):
-                found.append(f"duplicate triplets dropped from {split}: {dropped:,}")
+            if count := len(ids) - len(self._arrays[split]):
+                dropped.append(Duplicates(split, count))
         if not len(self._arrays["train"]):
             raise InputError(f"{name}: train is empty, expected at least one triplet")
-        self.notes: tuple[str, ...] = (*notes, *found, *self._remarks())
+        self.read_notes = tuple(notes)
+        self.notes: tuple[Note, ...] = (*self.read_notes, *dropped, *self._found())
 
     @classmethod
     def load(cls, source: str | os.PathLike[str], split_seed: int = 0) -> KnowledgeGraph:
@@ -148,7 +160,7 @@ class KnowledgeGraph:
 
     @classmethod
     def from_names(
-        cls, splits: Mapping[str, Sequence[Triplet]], name: str, notes: Sequence[str] = ()
+        cls, splits: Mapping[str, Sequence[Triplet]], name: str, notes: Sequence[ReadingNote] = ()
     ) -> KnowledgeGraph:
         """A graph of named triplets; `splits` maps train, valid and test to lists of (head, relation, tail).
 
@@ -322,27 +334,25 @@ class KnowledgeGraph:
                 )
         return ids.astype(np.int64)
 
-    def _remarks(self) -> list[str]:
-        """What a reader of results should know of the splits, in words."""
-        remarks = [f"{split} is empty" for split in SPLITS if not len(self._arrays[split])]
+    def _found(self) -> Iterator[GraphNote]:
+        """What a reader of results should know of the splits."""
+        for split in SPLITS:
+            if not len(self._arrays[split]):
+                yield EmptySplit(split)
         facts = {split: self._numbers(self._arrays[split]) for split in SPLITS}
         for i, first in enumerate(SPLITS):
             for second in SPLITS[i + 1 :]:
                 if shared := len(np.intersect1d(facts[first], facts[second], assume_unique=True)):
-                    remarks.append(f"triplets in both {first} and {second}: {shared:,}")
+                    yield Overlap(first, second, shared)
         train = self._arrays["train"]
         unseen = _absent(train[:, [0, 2]], self.num_entities)
         if count := int(unseen.sum()):
-            touched = [
-                f"{int(unseen[self._arrays[split][:, [0, 2]]].any(axis=1).sum()):,} {split}"
-                for split in SPLITS[1:]
-            ]
-            remarks.append(
-                f"entities that never occur in train: {count:,}; triplets with one: {', '.join(touched)}"
-            )
+            touched = {
+                split: int(unseen[self._arrays[split][:, [0, 2]]].any(axis=1).sum()) for split in SPLITS[1:]
+            }
+            yield UnseenEntities(count, touched)
         if count := int(_absent(train[:, 1], self.num_relations).sum()):
-            remarks.append(f"relations that never occur in train: {count:,}")
-        return remarks
+            yield UnseenRelations(count)
 
     def _unused(self) -> list[str]:
         """Names that no triplet uses; none in a graph made from names."""

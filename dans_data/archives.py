@@ -13,6 +13,7 @@ from typing import IO
 from dans_data import naming
 from dans_data.errors import InputError
 from dans_data.limits import Limits
+from dans_data.notes import Remark
 from dans_data.text import Part
 from dans_data.triplets import plain
 
@@ -31,8 +32,8 @@ _DOCUMENTS = re.compile(
 @contextmanager
 def opened(
     stream: IO[bytes], where: str, limits: Limits
-) -> Iterator[tuple[Part | dict[str, Part], list[str]]]:
-    """The one file of triplets in a zip archive, or its train, valid and test; and in words what is left out.
+) -> Iterator[tuple[Part | dict[str, Part], list[Remark]]]:
+    """The one file of triplets in a zip archive, or its train, valid and test; and a note of what is left out.
 
     `where` names the archive in complaints. The parts can be read until the block ends.
 
@@ -106,8 +107,8 @@ def _problem(member: zipfile.ZipInfo) -> str | None:
 
 def _chosen(
     members: Sequence[zipfile.ZipInfo], where: str
-) -> tuple[zipfile.ZipInfo | dict[str, zipfile.ZipInfo], list[str]]:
-    """The members to read, and what is left out in words."""
+) -> tuple[zipfile.ZipInfo | dict[str, zipfile.ZipInfo], list[Remark]]:
+    """The members to read, and a note of what is left out."""
     files = [member for member in members if not member.is_dir() and not _hidden(member.filename)]
     candidates = [
         file
@@ -136,7 +137,9 @@ def _chosen(
         )
     names = [plain(file.filename, 80) for file in files if file not in taken]
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    return chosen, [f"left out of {naming.base(where)}: {', '.join(names[:3])}{more}"] if names else []
+    if not names:
+        return chosen, []
+    return chosen, [Remark(f"left out of {naming.base(where)}: {', '.join(names[:3])}{more}")]
 
 
 def _folder(member: zipfile.ZipInfo) -> str:

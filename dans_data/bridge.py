@@ -18,6 +18,7 @@ from pathlib import Path
 from dans_data.cache import arriving, cache_dir, turn
 from dans_data.errors import InputError
 from dans_data.files import read_triplets
+from dans_data.notes import Remark
 from dans_data.triplets import SPLITS, Dataset, plain, suggestion
 
 PREFIX = "pykeen:"
@@ -52,10 +53,13 @@ def load(source: str) -> Dataset:
             with arriving(place) as partial:
                 _write_by_pykeen(name, partial)
     notes = [
-        f"as PyKEEN {version} has it: triplets of valid and test with a name that its train never shows are left out"
+        Remark(
+            f"as PyKEEN {version} has it: "
+            "triplets of valid and test with a name that its train never shows are left out"
+        )
     ]
     if key == "wn18rr":
-        notes.append("not the WN18RR of the papers: scores do not compare with those on wn18rr")
+        notes.append(Remark("not the WN18RR of the papers: scores do not compare with those on wn18rr"))
     return Dataset(
         f"{PREFIX}{key}", {split: read_triplets(place / f"{split}.txt") for split in SPLITS}, tuple(notes)
     )

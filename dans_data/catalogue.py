@@ -48,12 +48,24 @@ def sorted_lines_sha256(data: bytes) -> str:
 
 
 @dataclass(frozen=True)
+class Fact:
+    """A sentence that a person should know before believing a score.
+
+    `told_by` names what says the same once the files are there and counted: kinds of a survey's findings, or "floor"
+    for the popularity floor. Empty where nothing else does.
+    """
+
+    sentence: str
+    told_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Known:
     """What is known of a data set before it is read.
 
     Attributes:
         title, description, origin, licence: for people; a description is one sentence.
-        facts: sentences that a person should know before believing a score on it.
+        facts: what a person should know before believing a score on it.
         entities, relations, train, valid, test: how many; triplets are distinct.
         files: by split.
     """
@@ -62,7 +74,7 @@ class Known:
     description: str
     origin: str
     licence: str
-    facts: tuple[str, ...]
+    facts: tuple[Fact, ...]
     entities: int
     relations: int
     train: int
@@ -101,12 +113,20 @@ CATALOGUE: Mapping[str, Known] = {
         origin="PyPI package pykeen 1.11.1; McCray 2003",
         licence=_PYKEEN_LICENCE,
         facts=(
-            "Ranking by how often an entity fills a slot in train, with no model, reaches a test MRR of 0.661: "
-            "compare with that, not with zero.",
-            "97 of 661 test triplets have their reverse under the same relation in train, and 421 have their two "
-            "entities linked in train, in one direction or the other.",
-            "A test query has 16.5 true tails or 23.6 true heads on average, of 135 entities.",
-            "With 1,322 test queries, a difference of 0.01 in H@1 is within chance; several seeds are needed.",
+            Fact(
+                "Ranking by how often an entity fills a slot in train, with no model, reaches a test MRR of 0.661: "
+                "compare with that, not with zero.",
+                ("floor",),
+            ),
+            Fact(
+                "97 of 661 test triplets have their reverse under the same relation in train, and 421 have their two "
+                "entities linked in train, in one direction or the other.",
+                ("reversed", "linked"),
+            ),
+            Fact("A test query has 16.5 true tails or 23.6 true heads on average, of 135 entities."),
+            Fact(
+                "With 1,322 test queries, a difference of 0.01 in H@1 is within chance; several seeds are needed."
+            ),
         ),
         entities=135,
         relations=46,
@@ -125,9 +145,15 @@ CATALOGUE: Mapping[str, Known] = {
         origin="PyPI package pykeen 1.11.1; Denham 1973, Kemp et al. 2006",
         licence=_PYKEEN_LICENCE,
         facts=(
-            "Ranking by how often an entity fills a slot in train, with no model, reaches a test MRR of 0.110.",
-            "254 of 1,074 test triplets have their reverse under the same relation in train, and 875 have their two "
-            "entities linked there the other way round: a kinship term nearly settles the one that answers it.",
+            Fact(
+                "Ranking by how often an entity fills a slot in train, with no model, reaches a test MRR of 0.110.",
+                ("floor",),
+            ),
+            Fact(
+                "254 of 1,074 test triplets have their reverse under the same relation in train, and 875 have their "
+                "two entities linked there the other way round: a kinship term nearly settles the one that answers it.",
+                ("reversed", "linked"),
+            ),
         ),
         entities=104,
         relations=25,
@@ -146,11 +172,19 @@ CATALOGUE: Mapping[str, Known] = {
         origin="PyPI package pykeen 1.11.1; Rummel, Kemp et al. 2006",
         licence=_PYKEEN_LICENCE,
         facts=(
-            "Ranking by how often an entity fills a slot in train, with no model, reaches a test MRR of 0.550.",
-            "A test query has 6.8 true tails or 7.3 true heads on average, of 14 entities: nearly half of all.",
-            "All 201 test triplets have their two entities linked in train by other relations, and 106 have their "
-            "reverse there under the same one.",
-            "It is good for trying things out; its 402 test queries are too few to compare methods.",
+            Fact(
+                "Ranking by how often an entity fills a slot in train, with no model, reaches a test MRR of 0.550.",
+                ("floor",),
+            ),
+            Fact(
+                "A test query has 6.8 true tails or 7.3 true heads on average, of 14 entities: nearly half of all."
+            ),
+            Fact(
+                "All 201 test triplets have their two entities linked in train by other relations, and 106 have their "
+                "reverse there under the same one.",
+                ("reversed", "linked"),
+            ),
+            Fact("It is good for trying things out; its 402 test queries are too few to compare methods."),
         ),
         entities=14,
         relations=55,
@@ -169,14 +203,25 @@ CATALOGUE: Mapping[str, Known] = {
         origin="github DeepGraphLearning/KnowledgeGraphEmbedding; Dettmers et al. 2018",
         licence="MIT",
         facts=(
-            "1,086 of 3,134 test triplets have their reverse under the same relation in train, and can be had by "
-            "looking that up; nearly all of them are of symmetric relations.",
-            "384 entities never occur in train, and 210 test triplets contain one: no model can learn these. "
-            "Look at the metrics over all triplets and over those seen in train.",
-            "Two relations, _hypernym and _derivationally_related_form, make up 74 % of train.",
-            "PyKEEN's own WN18RR leaves out the test triplets with an entity unseen in train (2,924 stay), so its "
-            "scores do not compare with those here.",
-            "Ranking by how often an entity fills a slot in train, with no model, reaches a test MRR of 0.026.",
+            Fact(
+                "1,086 of 3,134 test triplets have their reverse under the same relation in train, and can be had by "
+                "looking that up; nearly all of them are of symmetric relations.",
+                ("reversed",),
+            ),
+            Fact(
+                "384 entities never occur in train, and 210 test triplets contain one: no model can learn these. "
+                "Look at the metrics over all triplets and over those seen in train.",
+                ("unseen",),
+            ),
+            Fact("Two relations, _hypernym and _derivationally_related_form, make up 74 % of train."),
+            Fact(
+                "PyKEEN's own WN18RR leaves out the test triplets with an entity unseen in train (2,924 stay), so its "
+                "scores do not compare with those here."
+            ),
+            Fact(
+                "Ranking by how often an entity fills a slot in train, with no model, reaches a test MRR of 0.026.",
+                ("floor",),
+            ),
         ),
         entities=40943,
         relations=11,
@@ -207,14 +252,27 @@ CATALOGUE: Mapping[str, Known] = {
         origin="github hwwang55/PathCon; Xiong et al. 2017, Wang et al. 2021",
         licence="MIT",
         facts=(
-            "1,036 of 5,000 test triplets contain an entity that never occurs in train: no model can learn these. "
-            "Look at the metrics over all triplets and over those seen in train.",
-            "This is the split of the DANS paper (137,465 / 5,000 / 5,000). Another one in use under the same name "
-            "has 149,678 / 543 / 3,992 triplets; scores on the two do not compare.",
-            "Its train file is checked as a set of triplets: the copy behind the figures here was rebuilt and "
-            "equals the published one as a set, in another order of lines, which makes no difference to a run.",
-            "556 of 5,000 test triplets have their reverse under the same relation in train.",
-            "Ranking by how often an entity fills a slot in train, with no model, reaches a test MRR of 0.250.",
+            Fact(
+                "1,036 of 5,000 test triplets contain an entity that never occurs in train: no model can learn these. "
+                "Look at the metrics over all triplets and over those seen in train.",
+                ("unseen",),
+            ),
+            Fact(
+                "This is the split of the DANS paper (137,465 / 5,000 / 5,000). Another one in use under the same name "
+                "has 149,678 / 543 / 3,992 triplets; scores on the two do not compare."
+            ),
+            Fact(
+                "Its train file is checked as a set of triplets: the copy behind the figures here was rebuilt and "
+                "equals the published one as a set, in another order of lines, which makes no difference to a run."
+            ),
+            Fact(
+                "556 of 5,000 test triplets have their reverse under the same relation in train.",
+                ("reversed",),
+            ),
+            Fact(
+                "Ranking by how often an entity fills a slot in train, with no model, reaches a test MRR of 0.250.",
+                ("floor",),
+            ),
         ),
         entities=63917,
         relations=198,

@@ -98,7 +98,7 @@ def _about(dataset: Dataset, folder: Path, title: str, original: str) -> dict[st
         "original": original,
         "added": datetime.now(UTC).isoformat(timespec="seconds"),
         "split_seed": dataset.split_seed,
-        "notes": list(dataset.notes),
+        "notes": list(map(str, dataset.notes)),
         "hash": facts_hash(facts),
         "counts": list(counts(facts)),
         "stamps": [stamp(folder / f"{split}.txt") for split in SPLITS],

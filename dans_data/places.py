@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from dans_data.cache import cache_dir
-from dans_data.catalogue import CATALOGUE
+from dans_data.catalogue import CATALOGUE, Fact
 from dans_data.errors import InputError
 from dans_data.files import SUFFIXES, home, kind, read_triplets, split_files
+from dans_data.notes import Remark
 from dans_data.triplets import SPLITS, Counts, counts
 
 BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "kg"
@@ -36,7 +37,7 @@ class DatasetInfo:
         path: its folder; for one that is not here yet, the folder that a download would make.
         train, valid, test: how many distinct triplets. All counts are 0 where there is a `problem`.
         origin, description, title, licence: for people; title is the name where nobody gave one.
-        facts: sentences to know before believing a score.
+        facts: what to know before believing a score.
         where: it came with the program, lies in `DANS_DATA_DIR`, was downloaded, is a person's own, or can be
             downloaded and is not `here`; `bytes` is then the size of the download.
         here, own: as `where` says.
@@ -54,7 +55,7 @@ class DatasetInfo:
     problem: str = ""
     title: str = ""
     licence: str = ""
-    facts: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
     where: Where = "bundled"
     bytes: int = 0
 
@@ -117,10 +118,10 @@ def about_own(name: str) -> dict[str, object]:
     return about if isinstance(about, dict) else {}
 
 
-def own_notes(name: str) -> tuple[str, ...]:
+def own_notes(name: str) -> tuple[Remark, ...]:
     """What a reader should know of a person's data set, noted when it was added."""
     notes = about_own(name).get("notes")
-    return tuple(map(str, notes)) if isinstance(notes, list) else ()
+    return tuple(Remark(str(note)) for note in notes) if isinstance(notes, list) else ()
 
 
 def stamp(file: Path) -> Stamp:

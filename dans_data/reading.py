@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dans_data import forms, naming, ntriples
 from dans_data.errors import InputError
 from dans_data.limits import Limits
+from dans_data.notes import Remark
 from dans_data.text import Meter, Part, lines
 from dans_data.triplets import RECIPROCAL, RESERVED_ENDING, ROLES, Triplet, name_problem, plain
 
@@ -21,11 +22,11 @@ class Reader:
     """Reads the files of one data set, which share the limits and one string for each name.
 
     Attributes:
-        notes: what was left out of the files, in words.
+        notes: what was left out of the files.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self.notes: list[str] = []
+        self.notes: list[Remark] = []
         self._limits = limits
         self._meter = Meter(limits)
         self._entities = _Names(limits, "entities")
@@ -43,7 +44,7 @@ class Reader:
         found: list[Triplet] = []
 
         def note(words: str) -> None:
-            self.notes.append(f"{naming.base(part.where)}: {words}")
+            self.notes.append(Remark(f"{naming.base(part.where)}: {words}"))
 
         for number, row in _ROWS[part.form](lines(part, self._meter), part.where, note):
             if len(found) == left:

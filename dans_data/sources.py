@@ -16,6 +16,7 @@ from dans_data.errors import InputError
 from dans_data.fetch import fetch
 from dans_data.files import check_kind, home, kind, part_of, split_files
 from dans_data.limits import Limits
+from dans_data.notes import Duplicates, ReadingNote, SplitHere
 from dans_data.places import DATA_DIR_VARIABLE, folders, own_notes, own_place
 from dans_data.reading import Reader
 from dans_data.splitting import split_triplets
@@ -135,7 +136,9 @@ def _of_parts(parts: Part | Mapping[str, Part], name: str, seed: int, limits: Li
     return Dataset(name, splits, tuple(reader.notes))
 
 
-def _split(triplets: list[Triplet], where: str, seed: int) -> tuple[dict[str, list[Triplet]], list[str]]:
+def _split(
+    triplets: list[Triplet], where: str, seed: int
+) -> tuple[dict[str, list[Triplet]], list[ReadingNote]]:
     distinct = set(triplets)
     if len(distinct) < _SMALLEST_FILE:
         raise InputError(
@@ -148,12 +151,10 @@ def _split(triplets: list[Triplet], where: str, seed: int) -> tuple[dict[str, li
             f"{where} cannot be split: nearly every triplet has a name that occurs nowhere else and that "
             "train would never see; expected more triplets for each name, or a folder with the three files"
         )
-    sizes = " / ".join(f"{len(splits[split]):,}" for split in SPLITS)
-    notes = [
-        f"one file, split here into train / valid / test {sizes} by split seed {seed}, every name occurring in train"
-    ]
+    train, valid, test = (len(splits[split]) for split in SPLITS)
+    notes: list[ReadingNote] = [SplitHere((train, valid, test), seed)]
     if repeated := len(triplets) - len(distinct):
-        notes.append(f"duplicate triplets dropped from {naming.base(where)}: {repeated:,}")
+        notes.append(Duplicates(naming.base(where), repeated))
     return splits, notes
 
 

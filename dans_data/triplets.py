@@ -8,6 +8,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from dans_data.notes import ReadingNote
+
 Triplet = tuple[str, str, str]
 Counts = tuple[int, int, int, int, int]
 """Entities, relations, and distinct triplets of train, valid and test."""
@@ -35,7 +37,7 @@ class Dataset:
 
     name: str
     splits: Mapping[str, list[Triplet]]
-    notes: tuple[str, ...] = ()
+    notes: tuple[ReadingNote, ...] = ()
     split_seed: int | None = None
 
 

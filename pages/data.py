@@ -1,5 +1,6 @@
 """Screen Data: what a data set is like, what to know before believing a score on it, and one's own triplets."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
@@ -13,6 +14,7 @@ from dans_app.server import graph
 from dans_app.shared import settings, shell, theme
 from dans_app.shared.address import Address
 from dans_data import SPLITS, DatasetInfo, fetch, own
+from dans_data.catalogue import Fact
 from dans_data.errors import InputError
 from dans_lab import survey
 
@@ -187,7 +189,7 @@ def figures(info: DatasetInfo, found: Survey) -> None:
             floor = data_known.floor(info.name, kg)
         if floor is not None:
             st.markdown(f"{words}, reaches a test MRR of **{floor:.3f}**.")
-    elif not any("no model, reaches" in fact for fact in info.facts):
+    elif not any("floor" in fact.told_by for fact in info.facts):
         st.button(
             "Work out the popularity floor",
             icon=":material/straighten:",
@@ -212,20 +214,20 @@ def know(info: DatasetInfo, found: Survey) -> None:
             st.markdown(
                 f"{icon} {shell.plain(finding.sentence, 600)}  \n:small[{shell.plain(finding.why, 400)}]"
             )
-        lines(told)
+        lines([fact.sentence for fact in told])
         lines([f"{note[:1].upper()}{note[1:]}." for note in found.notes])
 
 
-def said_above(fact: str, found: Survey) -> bool:
+def said_above(fact: Fact, found: Survey) -> bool:
     """Whether the figures say it already, by name or not."""
-    return "no model, reaches" in fact and data_known.costs_little(found.kg)
+    return "floor" in fact.told_by and data_known.costs_little(found.kg)
 
 
-def facts(told: tuple[str, ...]) -> None:
+def facts(told: Sequence[Fact]) -> None:
     if told:
         st.subheader("Know before you believe a score", anchor=False)
         with st.container(border=True, gap="small"):
-            lines(told)
+            lines([fact.sentence for fact in told])
 
 
 def lines(sentences) -> None:

@@ -32,7 +32,7 @@ _WHERE = {
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """All that is counted of a graph; `notes` are what was noted as it was read and `findings` does not say."""
+    """All that is counted of a graph; `notes` are what was noted as it was read, in words."""
 
     kg: KnowledgeGraph
     statistics: Statistics
@@ -132,7 +132,7 @@ def _survey(name: str, kg_hash: str, _kg: KnowledgeGraph) -> Survey:
         survey.degrees(_kg),
         relations,
         survey.findings(_kg, facts=relations),
-        survey.further_notes(_kg),
+        tuple(map(str, _kg.read_notes)),
     )
 
 

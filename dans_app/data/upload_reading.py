@@ -19,6 +19,7 @@ from dans_app.data import upload_look
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS, Dataset, Triplet, naming
 from dans_data.errors import InputError
+from dans_data.notes import SplitHere
 from dans_lab import survey
 from dans_lab.survey import Finding
 
@@ -34,9 +35,6 @@ KEPT = "upload_kept"
 
 _READ = "upload_read"
 """Session key: what was read last, with the key that says of what."""
-
-_SPLIT_HERE = "one file, split here"
-"""How the note begins that says what the panel shows itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +133,8 @@ def _read(files: Sequence[File], seed: int) -> Reading:
         kg.num_entities,
         kg.num_relations,
         {split: len(kg.array(split)) for split in SPLITS},
-        tuple(note for note in survey.further_notes(kg) if not note.startswith(_SPLIT_HERE)),
+        # The panel shows the split itself.
+        tuple(str(note) for note in kg.read_notes if not isinstance(note, SplitHere)),
         tuple(survey.findings(kg)),
     )
 

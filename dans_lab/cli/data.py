@@ -105,12 +105,7 @@ def _list(json: bool) -> None:
 
     found = available()
     if json:
-        print_json(
-            [
-                dataclasses.asdict(info) | {"path": str(info.path), "here": info.here, "own": info.own}
-                for info in found
-            ]
-        )
+        print_json([_as_json(info) for info in found])
         return
     rows = [[info.name, *(f"{getattr(info, name):,}" for name in _COUNTS), _where(info)] for info in found]
     print_table("data sets", [("name", False), *((name, True) for name in _COUNTS), ("where", False)], rows)
@@ -122,6 +117,11 @@ def _list(json: bool) -> None:
     print(
         "Also: a folder with train, valid and test, one file of triplets, and pykeen:NAME for what PyKEEN knows."
     )
+
+
+def _as_json(info: DatasetInfo) -> dict[str, object]:
+    plain = {"path": str(info.path), "facts": [fact.sentence for fact in info.facts]}
+    return dataclasses.asdict(info) | plain | {"here": info.here, "own": info.own}
 
 
 def _where(info: DatasetInfo) -> str:

@@ -27,7 +27,7 @@ def show(name: str, json: bool) -> None:
     figures, relations = survey.statistics(kg), survey.relations(kg)
     findings = survey.findings(kg, facts=relations)
     known = next((info for info in available() if info.name == name and info.here), None)
-    facts, notes = list(known.facts) if known else [], survey.further_notes(kg)
+    facts, notes = known.facts if known else (), list(map(str, kg.read_notes))
     if json:
         print_json(
             {
@@ -36,7 +36,7 @@ def show(name: str, json: bool) -> None:
                 "description": known.description if known else "",
                 "origin": known.origin if known else "",
                 "licence": known.licence if known else "",
-                "facts": facts,
+                "facts": [fact.sentence for fact in facts],
                 "notes": notes,
                 "statistics": dataclasses.asdict(figures) | {"busiest": kg.entities[figures.busiest]},
                 "findings": [dataclasses.asdict(finding) for finding in findings],
@@ -53,7 +53,7 @@ def show(name: str, json: bool) -> None:
         licence = f" Licence: {known.licence}." if known.licence else ""
         print(f"{known.description} From {known.origin}.{licence}")
     print("\n".join(_figures(kg, figures)))
-    _know(survey.unsaid(facts, findings), findings, notes)
+    _know([fact.sentence for fact in survey.unsaid(facts, findings)], findings, notes)
     _relations(kg, relations)
 
 

@@ -6,7 +6,7 @@ relations count train triplets.
 
 from dans_lab.survey.around import Link, Neighbourhood, neighbourhood
 from dans_lab.survey.counts import Degrees, Statistics, degrees, distribution, statistics
-from dans_lab.survey.findings import Finding, findings, further_notes, unsaid, warnings
+from dans_lab.survey.findings import Finding, findings, unsaid, warnings
 from dans_lab.survey.relation_facts import RelationFacts, relations
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "degrees",
     "distribution",
     "findings",
-    "further_notes",
     "neighbourhood",
     "relations",
     "statistics",

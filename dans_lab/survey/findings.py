@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +10,8 @@ import numpy as np
 
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
+from dans_data.catalogue import Fact
+from dans_data.notes import Duplicates
 from dans_lab.survey.lookups import among, distinct, found, pairs
 from dans_lab.survey.relation_facts import HALF, RelationFacts, relations
 
@@ -25,14 +26,6 @@ _FEWEST = 5
 
 _NAMES = 5
 _LONGEST = 40
-
-# What a graph says of itself when it is built; `findings` says the same with more words.
-_SAID_HERE = re.compile(
-    r"duplicate triplets dropped from \w+:|triplets in both \w+ and \w+:|\w+ is empty$"
-    r"|entities that never occur in train:|relations that never occur in train:"
-)
-_NUMBER = re.compile(r"\d[\d,.]*(?<![,.])")
-_DUPLICATES = re.compile(r"duplicate triplets dropped from (\w+): ([\d,]+)$")
 
 
 @dataclass(frozen=True)
@@ -82,15 +75,10 @@ def warnings(kg: KnowledgeGraph, duplicates: Mapping[str, int] | None = None) ->
     return [finding.sentence for finding in findings(kg, duplicates)]
 
 
-def further_notes(kg: KnowledgeGraph) -> list[str]:
-    """What was noted as the graph was read that `findings` does not say."""
-    return [note for note in kg.notes if not _SAID_HERE.match(note)]
-
-
-def unsaid(facts: Sequence[str], said: Sequence[Finding]) -> list[str]:
-    """Of sentences about a data set those with a number in them that no finding has, or with none at all."""
-    numbers = {number for finding in said for number in _NUMBER.findall(finding.sentence)}
-    return [fact for fact in facts if not (own := set(_NUMBER.findall(fact))) or not own <= numbers]
+def unsaid(facts: Sequence[Fact], said: Sequence[Finding]) -> list[Fact]:
+    """Of the facts about a data set those that no finding tells of, or not all of it."""
+    kinds = {finding.kind for finding in said}
+    return [fact for fact in facts if not fact.told_by or not kinds.issuperset(fact.told_by)]
 
 
 # --- splits ----------------------------------------------------------------------------------------------------
@@ -318,5 +306,6 @@ def _severity(kg: KnowledgeGraph, shared: Mapping[str, int]) -> Literal["note", 
 
 
 def _dropped(kg: KnowledgeGraph) -> dict[str, int]:
-    matches = (_DUPLICATES.match(note) for note in kg.notes)
-    return {match[1]: int(match[2].replace(",", "")) for match in matches if match}
+    return {
+        note.place: note.count for note in kg.notes if isinstance(note, Duplicates) and note.place in SPLITS
+    }

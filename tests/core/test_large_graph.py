@@ -93,7 +93,7 @@ def test_a_graph_is_that_of_the_slow_way(
     splits = {"train": train, "valid": valid, "test": test}
     graph = KnowledgeGraph.from_names(splits, "kg")
     assert {split: graph.array(split).tolist() for split in SPLITS} == slow_ids(splits)
-    assert list(graph.notes) == slow_notes(splits)
+    assert list(map(str, graph.notes)) == slow_notes(splits)
     assert graph.hash == slow_hash(splits)
 
 

@@ -30,7 +30,7 @@ def test_the_same_graph_as_the_bundled_one(name: str, cache: Path) -> None:
     kg = KnowledgeGraph.load(f"pykeen:{name}")
     assert kg.hash == KnowledgeGraph.load(name.lower()).hash
     assert kg.name == f"pykeen:{name.lower()}"
-    assert "as PyKEEN 1." in kg.notes[0] and "left out" in kg.notes[0]
+    assert "as PyKEEN 1." in str(kg.notes[0]) and "left out" in str(kg.notes[0])
     assert list(cache.iterdir()) == []
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import dans_data as datasets
 from dans_data import BUNDLED, SPLITS, load, read_triplets, split_triplets
 from dans_data.errors import InputError
+from dans_data.notes import SplitHere
 
 COUNTS = {
     "umls": (135, 46, 5216, 652, 661),
@@ -257,8 +258,9 @@ def test_one_file_is_split_reproducibly(tmp_path: Path) -> None:
     assert one.name == "all"
     assert [len(one.splits[split]) for split in SPLITS] == [160, 20, 20]
     assert one.splits == other.splits
-    assert "split here into train / valid / test 160 / 20 / 20" in one.notes[0]
-    assert other.notes[1] == "duplicate triplets dropped from shuffled.tsv: 7"
+    assert one.notes[0] == SplitHere((160, 20, 20), 0)
+    assert "split here into train / valid / test 160 / 20 / 20" in str(one.notes[0])
+    assert str(other.notes[1]) == "duplicate triplets dropped from shuffled.tsv: 7"
     assert sorted("\t".join(t) for split in SPLITS for t in one.splits[split]) == text
 
 

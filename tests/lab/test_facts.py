@@ -14,6 +14,7 @@ from dans_core.names import DATASETS
 from dans_core.ranking import popularity_floor
 from dans_data import SPLITS, Triplet
 from dans_data.catalogue import CATALOGUE
+from dans_lab.survey import findings
 from tests.real_data import needs_data, real_folder
 
 LARGE = ("wn18rr", "nell-995")
@@ -38,7 +39,7 @@ def of_train(name: str) -> tuple[set[Triplet], set[tuple[str, str]], set[str]]:
 
 
 def text(name: str) -> str:
-    return " ".join(CATALOGUE[name].facts)
+    return " ".join(fact.sentence for fact in CATALOGUE[name].facts)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -138,6 +139,16 @@ def test_two_relations_of_wn18rr() -> None:
 def test_the_split_of_nell_995() -> None:
     sizes = " / ".join(f"{len(splits('nell-995')[split]):,}" for split in SPLITS)
     assert f"split of the DANS paper ({sizes})" in text("nell-995")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_finding_that_tells_of_a_fact_has_its_figures(name: str) -> None:
+    said = {finding.kind: finding.sentence for finding in findings(KnowledgeGraph.load(name))}
+    counted = [fact for fact in CATALOGUE[name].facts if fact.told_by and fact.told_by != ("floor",)]
+    for fact in counted:
+        words = " ".join(said[kind] for kind in fact.told_by)
+        assert set(re.findall(r"[\d,]*\d", fact.sentence)) <= set(re.findall(r"[\d,]*\d", words))
+    assert counted
 
 
 def test_every_data_set_of_the_catalogue_is_told_of() -> None:

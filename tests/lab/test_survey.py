@@ -14,6 +14,8 @@ from hypothesis import strategies as some
 
 from dans_core import KnowledgeGraph
 from dans_data import SPLITS
+from dans_data.catalogue import Fact
+from dans_data.notes import Duplicates, Remark
 from dans_lab import survey
 from dans_lab.cli import main
 from tests.conftest import random_graph
@@ -182,19 +184,25 @@ def test_duplicates_are_those_that_were_dropped_and_nothing_is_said_twice():
         "valid": [],
         "test": [],
     }
-    kg = KnowledgeGraph.from_names(twice, "twice", ["the file had a header"])
-    assert "1 from train" in kinds(kg)["duplicates"].sentence
-    assert survey.further_notes(kg) == ["the file had a header"]
+    header, in_file = Remark("the file had a header"), Duplicates("twice.tsv", 4)
+    kg = KnowledgeGraph.from_names(twice, "twice", [header, in_file])
+    assert kinds(kg)["duplicates"].sentence == "Triplets that stood there twice were dropped: 1 from train."
+    assert kg.read_notes == (header, in_file)
     given = survey.findings(kg, duplicates={"train": 0, "valid": 7})
     assert [each.sentence for each in given if each.kind == "duplicates"] == [
         "Triplets that stood there twice were dropped: 7 from valid."
     ]
 
 
-def test_a_sentence_whose_numbers_are_all_told_is_not_told_again():
-    told = [survey.Finding("reversed", "note", "1,086 of 3,134 test triplets (35 %) are there.", "")]
-    facts = ["1,086 of 3,134 test triplets, as is known.", "35 % and 0.661.", "Be careful.", "3,134."]
-    assert survey.unsaid(facts, told) == ["35 % and 0.661.", "Be careful."]
+def test_a_fact_that_the_findings_tell_of_is_not_told_again():
+    told = [survey.Finding(kind, "note", "As counted.", "") for kind in ("reversed", "unseen")]
+    facts = [
+        Fact("1,086 of 3,134.", ("reversed",)),
+        Fact("254 and 875.", ("reversed", "linked")),
+        Fact("0.661.", ("floor",)),
+        Fact("Be careful."),
+    ]
+    assert survey.unsaid(facts, told) == facts[1:]
 
 
 def test_long_names_and_many_are_cut_short():
