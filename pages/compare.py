@@ -11,10 +11,10 @@ from dans_app.map import together as map_together
 from dans_app.map import view as map_view
 from dans_app.server import graph, inspecting, jobs, loading
 from dans_app.server.relation_view import count, relation_label
-from dans_app.shared import curves, exports, shell
+from dans_app.shared import curves, exports, run_state, shell, theme
 from dans_app.shared import url_values as wanted
 from dans_app.shared.address import Address
-from dans_app.train import live
+from dans_app.shared.words import listed
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
 
@@ -113,19 +113,20 @@ def curves_together(runs: Runs) -> None:
     st.subheader("Curves", anchor=False)
     st.caption(comparing.about_curves(runs))
     every = list(runs.values())
-    configs, looks = [run.config for run in every], comparing.LOOKS[: len(runs)]
+    configs, looks = [run.config for run in every], theme.LOOKS[: len(runs)]
     same = all(comparing.same_data(every[0], run) for run in every)
     floor = graph.floor_mrr(every[0].meta.source, every[0].meta.hash) if same else None
-    before = [live.under_way(jobs.pool().status(run)) for run in every]
+    before = [run_state.under_way(jobs.pool().status(run)) for run in every]
 
     @st.fragment(run_every=TICK if any(before) else None)
     def ticking() -> None:
         with shell.told("The curves cannot be drawn"):
-            now = [live.under_way(jobs.pool().status(run)) for run in every]
+            now = [run_state.under_way(jobs.pool().status(run)) for run in every]
             if now != before:
                 st.rerun()
             curves.show(
-                curves.shared_panels(live.stories(*every), configs, looks, now, floor), key="shared_curves"
+                curves.shared_panels(run_state.stories(*every), configs, looks, now, floor),
+                key="shared_curves",
             )
 
     ticking()
@@ -193,7 +194,7 @@ def verdict(runs: Runs, ranks: Ranks, options: Options) -> None:
     if others:
         verb, them = ("was", "it") if len(others) == 1 else ("were", "them")
         st.info(
-            f"{comparing.listed(others)} {verb} trained on other data than A: settings and curves can be compared, but "
+            f"{listed(others)} {verb} trained on other data than A: settings and curves can be compared, but "
             f"the paired test and the table of relations need the same triplets, and leave {them} out.",
             icon=":material/database:",
         )
@@ -212,11 +213,11 @@ def verdict(runs: Runs, ranks: Ranks, options: Options) -> None:
     )
     exports.table(ranking.verdict_table(found, "A", metric), f"Paired test, {split}")
     st.caption(ranking.how(found, split))
-    under_way = [letter for letter in ranks if live.under_way(jobs.pool().status(runs[letter]))]
+    under_way = [letter for letter in ranks if run_state.under_way(jobs.pool().status(runs[letter]))]
     if under_way:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Rank again", icon=":material/refresh:")
-            st.caption(f"Still training: {comparing.listed(under_way)}. These are the weights so far.")
+            st.caption(f"Still training: {listed(under_way)}. These are the weights so far.")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

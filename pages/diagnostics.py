@@ -10,11 +10,10 @@ from dans_app.diagnostics.figures import Axis
 from dans_app.diagnostics.panels import Panel
 from dans_app.server import jobs
 from dans_app.server import relation_view as snapshots
-from dans_app.shared import exports, shell
+from dans_app.shared import exports, run_state, shell
 from dans_app.shared import url_values as wanted
 from dans_app.shared.address import Address
 from dans_app.shared.run_curves import Story
-from dans_app.train import live
 from dans_core.events import Diagnostics
 from dans_lab.runs.run import Run
 
@@ -64,12 +63,12 @@ def show() -> None:
         return
     with shell.told("This run cannot be diagnosed"):
         place, chosen = chosen_view(run)
-        going = live.under_way(jobs.pool().status(run))
+        going = run_state.under_way(jobs.pool().status(run))
 
         @st.fragment(run_every=TICK if going else None)
         def ticking() -> None:
             with shell.told("This run cannot be diagnosed"):
-                if live.under_way(jobs.pool().status(run)) != going:
+                if run_state.under_way(jobs.pool().status(run)) != going:
                     st.rerun()
                 diagnosed(run, place, chosen, going)
 
@@ -78,7 +77,7 @@ def show() -> None:
 
 def chosen_view(run: Run) -> tuple[Address, Chosen]:
     place = Address("diagnostics", run.id)
-    known = {found.epoch for found in live.stories(run)[0].diagnoses}
+    known = {found.epoch for found in run_state.stories(run)[0].diagnoses}
     epoch, problem = wanted.epoch(place.raw("epoch"), known)
     if problem:
         asked = shell.plain(place.raw("epoch"), 20)
@@ -93,7 +92,7 @@ def chosen_view(run: Run) -> tuple[Address, Chosen]:
 
 def diagnosed(run: Run, place: Address, chosen: Chosen, going: bool) -> None:
     """Everything below the choice of the run."""
-    story = live.stories(run)[0]
+    story = run_state.stories(run)[0]
     if place.message:
         st.warning(place.message, icon=":material/link_off:")
     if not story.diagnoses:

@@ -10,10 +10,9 @@ from dans_app.runs import table as run_list
 from dans_app.runs import trash as run_trash
 from dans_app.runs.actions import PROBLEM, SELECTED
 from dans_app.runs.table import Filter, count
-from dans_app.shared import exports, shell, theme
+from dans_app.shared import exports, run_state, shell, theme
 from dans_app.shared import url_values as wanted
 from dans_app.shared.address import Address
-from dans_app.train import live
 from dans_lab.runs import folder as shelf
 from dans_lab.runs import trash
 from dans_lab.runs.folder import Look
@@ -48,7 +47,7 @@ def show() -> None:
     if place.message:
         st.warning(place.message, icon=":material/link_off:")
     before = depends_on(look, sizes)
-    tick = LIVE_TICK if any(live.under_way(entry.status) for entry in look.entries) else CALM_TICK
+    tick = LIVE_TICK if any(run_state.under_way(entry.status) for entry in look.entries) else CALM_TICK
 
     @st.fragment(run_every=COUNTING_TICK if None in sizes else tick)
     def ticking() -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 import dans_data as datasets
 from dans_app.server import graph, jobs
-from dans_app.shared import curves, settings, shell, theme
+from dans_app.shared import curves, run_state, settings, shell, theme
 from dans_app.train import live
 from dans_data.errors import InputError
 from dans_lab.runs.run import Run, find_twin, list_runs, recorded_runs, twin_config
@@ -196,7 +196,7 @@ def buttons(run: Run, status, wish: str) -> None:
             )
         else:
             act("Resume", ":material/play_arrow:", resume, run, kind="primary")
-        if live.under_way(status):
+        if run_state.under_way(status):
             st.button(
                 "Stop",
                 icon=":material/stop:",
@@ -281,40 +281,47 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
     """One tick: everything that changes while a run trains. Full rerun when the run, or its twin, starts or ends."""
     status = jobs.pool().status(run)
     showing = twin if twin and st.session_state.get(TWIN) else None
-    story, twin_story = live.stories(run, showing)
-    going = live.under_way(status) or bool(twin and live.under_way(jobs.pool().status(twin)))
+    story, twin_story = run_state.stories(run, showing)
+    going = run_state.under_way(status) or bool(twin and run_state.under_way(jobs.pool().status(twin)))
     if going != was_under_way:
         st.rerun()
-    wish = live.wish(run, status)
-    begins = live.begins(run, status, story)
+    wish = run_state.wish(run, status)
+    begins = run_state.begins(run, status, story)
     if pace.may_slow_down and not begins and not wish:
         st.rerun()
     floor = graph.floor_mrr(run.meta.source, run.meta.hash)
     with st.container():
         heading(run, status, wish, len(story.active))
         if status.state == "finished":
-            st.markdown(f"{live.sentence(status, run.config)} {live.result(story, floor)}")
+            st.markdown(f"{run_state.sentence(status, run.config)} {live.result(story, floor)}")
         else:
-            st.progress(min(1.0, status.epoch / status.epochs), text=live.sentence(status, run.config, wish))
+            st.progress(
+                min(1.0, status.epoch / status.epochs), text=run_state.sentence(status, run.config, wish)
+            )
             if text := live.result(story, floor):
                 st.markdown(text)
         buttons(run, status, wish)
         st.caption(live.about_sampler(run.config))
     if begins and not wish and not pace.ticked:
         # All else is on its way to the browser by now.
-        live.first_loss(run, story)
+        run_state.first_loss(run, story)
     with st.container():
         name = theme.SAMPLERS[twin.config.sampler] if twin else ""
         curves.show(
             curves.panels(
-                story, run.config, live=live.under_way(status), floor=floor, twin=twin_story, twin_name=name
+                story,
+                run.config,
+                live=run_state.under_way(status),
+                floor=floor,
+                twin=twin_story,
+                twin_name=name,
             )
         )
     with st.container():
         twin_box(run, twin, runs)
     with st.container():
         health(run, story)
-    pace.may_slow_down = pace.fast and not wish and not live.begins(run, status, story)
+    pace.may_slow_down = pace.fast and not wish and not run_state.begins(run, status, story)
     pace.ticked = True
     if wish and not pace.fast:
         st.rerun()
@@ -327,9 +334,12 @@ def show(run: Run) -> None:
     if twin:
         st.session_state.setdefault(TWIN, True)
     status = jobs.pool().status(run)
-    own = live.under_way(status)
-    under_way = own or bool(twin and live.under_way(jobs.pool().status(twin)))
-    pace = Pace(fast=own and (live.begins(run, status, live.stories(run)[0]) or bool(live.wish(run, status))))
+    own = run_state.under_way(status)
+    under_way = own or bool(twin and run_state.under_way(jobs.pool().status(twin)))
+    pace = Pace(
+        fast=own
+        and (run_state.begins(run, status, run_state.stories(run)[0]) or bool(run_state.wish(run, status)))
+    )
     tick = (FAST_TICK if pace.fast else TICK) if under_way else None
 
     @st.fragment(run_every=tick)

@@ -12,11 +12,11 @@ import pandas as pd
 import streamlit as st
 
 from dans_app.server import inspecting
-from dans_app.shared import shell, theme
+from dans_app.shared import run_state, shell, theme
 from dans_app.shared import url_values as wanted
 from dans_app.shared.address import Address
-from dans_app.shared.theme import Look
-from dans_app.train import live
+from dans_app.shared.theme import LOOKS
+from dans_app.shared.words import listed
 from dans_core.config import Config, matters
 from dans_data.errors import InputError
 from dans_lab.runs.run import Run, find_twin, recorded_runs, runs_dir, scan_runs
@@ -25,20 +25,11 @@ from dans_lab.study.statistics import METRICS
 Runs = dict[str, Run]
 """Runs by their letters, A first."""
 
-MOST = 6
+MOST = len(LOOKS)
+"""Runs side by side at most: so many can be told apart."""
 
 LARGE = 50_000_000
 """So many scores take more than a moment, and are made only when asked for."""
-
-LOOKS = (
-    Look("A", theme.G_R.color, "circle"),
-    Look("B", theme.G_E.color, "diamond", "7 3"),
-    Look("C", theme.BASE.color, "square", "2 3"),
-    Look("D", theme.D_ADV.color, "x", "9 3 2 3"),
-    Look("E", theme.D_AUX.color, "triangle-up", "14 4"),
-    Look("F", theme.RANDOM.color, "triangle-down", "9 3 2 3 2 3"),
-)
-"""How the runs are drawn, in the order in which they were chosen; the name is the letter of the run."""
 
 _WORDS = {"decoder": theme.DECODERS, "sampler": theme.SAMPLERS}
 
@@ -89,13 +80,13 @@ def _readable(runs: list[Run]) -> list[Run]:
     """Those whose events can be read, with a sentence on each other."""
     try:
         # All at once, since a session keeps the stories of the runs that were asked for together.
-        live.stories(*runs)
+        run_state.stories(*runs)
         return runs
     except InputError:
         sound = []
         for run in runs:
             with shell.told(f"Run {run.id} is left out"):
-                live.stories(run)
+                run_state.stories(run)
                 sound.append(run)
         return sound
 
@@ -199,11 +190,6 @@ def legend(runs: Runs) -> list[str]:
 def same_data(first: Run, other: Run) -> bool:
     """Whether both were trained on the same triplets, so that their ranks can be compared one by one."""
     return first.meta.hash == other.meta.hash
-
-
-def listed(parts: Sequence[str]) -> str:
-    """ "A", "A and B", "A, B and C"."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def about_curves(runs: Runs) -> str:

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from dans_app.compare.chosen_runs import LOOKS, listed
 from dans_app.server.relation_view import count
 from dans_app.shared import theme
-from dans_app.shared.words import escape
+from dans_app.shared.theme import LOOKS
+from dans_app.shared.words import escape, listed, number, p_words, signed
 from dans_core.kg import KnowledgeGraph
 from dans_lab.study import statistics
 from dans_lab.study.statistics import METRICS, Difference
@@ -311,22 +311,3 @@ def ends(rows: pd.DataFrame) -> pd.DataFrame:
 def _tick(row) -> str:
     text = f"{escape(row.Relation, 24)} ({row.Triplets:,})"
     return f'<span style="color:{theme.RANDOM.color}">{text}</span>' if row.Few else text
-
-
-# --- numbers ---------------------------------------------------------------------------------------------------
-
-
-def number(value: float) -> str:
-    """ "0.012", "−0.004"; never "−0.000"."""
-    return f"{value:.3f}".replace("-", "−").replace("−0.000", "0.000")
-
-
-def signed(value: float) -> str:
-    """ "+0.012", "−0.004", "0.000"."""
-    text = number(value)
-    return text if text.startswith("−") or text == "0.000" else f"+{text}"
-
-
-def p_words(p: float) -> str:
-    """ "p = 0.031", "p < 0.001"."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

@@ -61,6 +61,7 @@ def panel() -> None:
 
 def _look(dropped: Sequence[UploadedFile]) -> None:
     """What the files hold that lie on the panel, or what was kept of them."""
+    shell.when_left(upload_reading.leave)
     places = upload_reading.in_use([file.name for file in dropped])
     if not places:
         upload_reading.forget()

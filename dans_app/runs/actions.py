@@ -9,11 +9,10 @@ from typing import Any
 import streamlit as st
 
 import dans_data as datasets
-from dans_app.compare import chosen_runs as comparing
 from dans_app.runs import table as run_list
 from dans_app.server import jobs
-from dans_app.shared import settings, shell
-from dans_app.train import live
+from dans_app.shared import run_state, settings, shell
+from dans_app.shared.theme import LOOKS
 from dans_data.errors import InputError
 from dans_lab.export import run_export as export
 from dans_lab.runs import folder as shelf
@@ -59,7 +58,7 @@ def _one(entry: Entry) -> None:
     @st.fragment(run_every=TICK if status.live else None)
     def progress() -> None:
         with shell.told("This run cannot be read"):
-            st.markdown(live.sentence(jobs.pool().status(run), run.config))
+            st.markdown(run_state.sentence(jobs.pool().status(run), run.config))
 
     progress()
     made = run_list.created(run)
@@ -177,8 +176,8 @@ def _several(entries: Sequence[Entry]) -> None:
             "Compare",
             icon=":material/compare_arrows:",
             type="primary",
-            disabled=len(entries) > comparing.MOST,
-            help=f"What differs, and who ranks better; at most {comparing.MOST} runs.",
+            disabled=len(entries) > len(LOOKS),
+            help=f"What differs, and who ranks better; at most {len(LOOKS)} runs.",
         ):
             _leave("Compare", runs=",".join(entry.id for entry in entries))
         _delete_button(entries)

@@ -18,8 +18,7 @@ import pandas as pd
 import streamlit as st
 
 from dans_app.server import jobs
-from dans_app.shared import shell, theme
-from dans_app.train import live
+from dans_app.shared import run_state, shell, theme
 from dans_lab.runs.folder import DiskUse, Entry, Look, Shelf
 from dans_lab.runs.run import Run, runs_dir
 
@@ -222,7 +221,7 @@ def totals(entries: Sequence[Entry], shown: int, disk: Sequence[int | None], hid
         text += f", {jobs.bytes_in_words(sum(known))} on disk" + " so far" * (len(known) < len(own))
     if len(own) < len(entries):
         text += f", and {len(entries) - len(own)} recorded"
-    if going := sum(live.under_way(entry.status) for entry in entries):
+    if going := sum(run_state.under_way(entry.status) for entry in entries):
         text += f" · {going} under way"
     text += f" · {count(hidden, 'run')} of studies hidden" * (hidden > 0)
     return text + f" · {shown} shown" * (shown < len(entries) - hidden)

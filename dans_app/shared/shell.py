@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dans_app.data import upload_reading
 from dans_app.server import loading
 from dans_app.shared import bookmarks, exports, theme
 from dans_app.shared.words import plain
@@ -32,6 +31,9 @@ PAGE = "dans_page"
 
 ARRIVED = "dans_arrived"
 """Session key: a bookmark was just opened, so what its address does not name has its default."""
+
+_LEAVING = "dans_leaving"
+"""Session key: what the page that is shown wants done when the person goes to another."""
 
 _NEWEST = "dans_run_picker"
 """Session key: the key of the list of runs that is on the screen."""
@@ -136,7 +138,7 @@ def navigate() -> None:
     st.session_state[READY] = True
     page = st.navigation(pages(), position="top")
     if st.session_state.get(PAGE) != page.url_path:
-        upload_reading.leave()
+        st.session_state.pop(_LEAVING, _nothing)()
     st.session_state[PAGE] = page.url_path
     st.session_state[ARRIVED] = bookmarks.arrives()
     if st.session_state[ARRIVED]:
@@ -145,6 +147,15 @@ def navigate() -> None:
     page.run()
     # After the first screen is on its way: the others then find what they need.
     loading.prepare()
+
+
+def when_left(do: Callable[[], None]) -> None:
+    """Have this done when the person goes from this page to another."""
+    st.session_state[_LEAVING] = do
+
+
+def _nothing() -> None:
+    """A page that holds nothing has nothing to let go of."""
 
 
 def _forget_views() -> None:

@@ -41,6 +41,16 @@ FLOOR = Look(
     "What a ranking by how often each entity fills the slot gets, without any learning.",
 )
 
+LOOKS = (
+    Look("A", G_R.color, "circle"),
+    Look("B", G_E.color, "diamond", "7 3"),
+    Look("C", BASE.color, "square", "2 3"),
+    Look("D", D_ADV.color, "x", "9 3 2 3"),
+    Look("E", D_AUX.color, "triangle-up", "14 4"),
+    Look("F", RANDOM.color, "triangle-down", "9 3 2 3 2 3"),
+)
+"""How runs, or rows of a study, side by side are drawn, in their order; the name is the letter of a run."""
+
 OPINION = ["#B4478C", "#A9A3B0", "#0B9268"]
 """Colours from "fake" by "cannot tell" to "real"."""
 

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from dans_app.compare.rank_comparison import number, signed
 from dans_app.shared import theme
 from dans_app.shared.theme import Look
-from dans_app.shared.words import escape
+from dans_app.shared.words import escape, number, signed
 from dans_app.studies import words
 from dans_app.studies.data import Column, View
 from dans_app.studies.words import VERDICTS

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from dans_app.compare.chosen_runs import LOOKS
 from dans_app.shared import theme
-from dans_app.shared.theme import Look
+from dans_app.shared.theme import LOOKS, Look
 from dans_app.shared.words import escape
 from dans_app.studies import words
 from dans_app.studies.data import Column, View

@@ -7,11 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from dans_app.compare.rank_comparison import number, p_words, signed
 from dans_app.server import jobs
 from dans_app.shared import theme
 from dans_app.shared.theme import Look
-from dans_app.shared.words import plain
+from dans_app.shared.words import number, p_words, plain, signed
 from dans_app.studies.data import Column, Listed, Loaded, View, cost, download
 from dans_core.names import DATASETS, METRICS, SAMPLERS_ABOUT, UNSEEN, bytes_in_words, unseen_of
 from dans_lab.runs.run import Run

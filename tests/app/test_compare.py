@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from dans_app.compare import chosen_runs as comparing
 from dans_app.compare import rank_comparison
 from dans_app.server import inspecting
-from dans_app.shared import curves
+from dans_app.shared import curves, theme
 from dans_app.shared.run_curves import Story
 from dans_app.shared.shell import describe, labels
 from dans_core import KnowledgeGraph, evaluate, load_weights, popularity_floor
@@ -145,9 +145,9 @@ def test_each_line_of_the_list_is_another(trained):
 
 
 def test_letters_are_told_by_more_than_colour():
-    assert [look.name for look in comparing.LOOKS] == list("ABCDEF")
+    assert [look.name for look in theme.LOOKS] == list("ABCDEF")
     for part in ("color", "dash", "marker"):
-        assert len({getattr(look, part) for look in comparing.LOOKS}) == comparing.MOST
+        assert len({getattr(look, part) for look in theme.LOOKS}) == comparing.MOST
 
 
 # --- what differs
@@ -217,7 +217,7 @@ def test_each_panel_has_a_line_for_each_run_that_has_the_curve():
         story.take(Losses(epoch=1, base=0.3, warm_up=False, seconds=0.1, **gan))
         story.take(Ranking(1, "valid", mrr, 0, 0, 0, 0, True))
     configs = [Config(epochs=10), Config(epochs=30, sampler="uniform"), Config(epochs=20)]
-    data = curves.shared_panels(stories, configs, comparing.LOOKS[:3], [False, False, True], 0.4)
+    data = curves.shared_panels(stories, configs, theme.LOOKS[:3], [False, False, True], 0.4)
     panels = {panel["id"]: panel for panel in data["panels"]}
     assert list(panels) == ["mrr", "base", "g_e", "g_r", "d_adv", "d_aux"]
     for name, panel in panels.items():
@@ -232,7 +232,7 @@ def test_each_panel_has_a_line_for_each_run_that_has_the_curve():
         "Ranking, valid split by epoch, of 30: A 0.500 at epoch 1, B 0.600 at epoch 1, C 0.700 at epoch 1; popularity "
         "floor 0.400; best of A 0.500 at epoch 1; best of B 0.600 at epoch 1; best of C 0.700 at epoch 1."
     )
-    without = curves.shared_panels(stories[1:2], configs[1:2], comparing.LOOKS[:1], [False], None)
+    without = curves.shared_panels(stories[1:2], configs[1:2], theme.LOOKS[:1], [False], None)
     assert [panel["id"] for panel in without["panels"]] == ["mrr", "base"]
     assert without["panels"][0]["rules"] == []
 
@@ -243,7 +243,7 @@ def test_many_long_runs_do_not_send_more_points_than_one_panel_needs():
         for epoch in range(1, 4001):
             story.curve("base").add(epoch, 1 / epoch)
     data = curves.shared_panels(
-        stories, [Config(epochs=4000, sampler="uniform")] * 6, comparing.LOOKS, [False] * 6, None
+        stories, [Config(epochs=4000, sampler="uniform")] * 6, theme.LOOKS, [False] * 6, None
     )
     assert sum(len(line["x"]) for line in data["panels"][1]["series"]) < 4000
     assert "lowest and highest point" in data["note"]

@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dans_app.server import graph, jobs
-from dans_app.shared import curves, settings, shell, theme
+from dans_app.shared import curves, run_state, settings, shell, theme
 from dans_app.shared.run_curves import Curve, Story, thin
 from dans_app.train import live
 from dans_core.config import PRESETS, Config, matters, parse
@@ -622,7 +622,7 @@ def test_a_run_of_another_sampler_says_what_it_is_and_has_no_panels_of_a_gan(tmp
     shown = panels(story, run.config)
     assert shown.keys() == {"base", "ranking"}
     assert "so there are no fakes" in texts(small_run.screen("map.py", run="own"))
-    warm = live.sentence(run.status.model_copy(update={"state": "running", "epoch": 1}), run.config)
+    warm = run_state.sentence(run.status.model_copy(update={"state": "running", "epoch": 1}), run.config)
     assert ("KBGAN’s generator has yet to start" in warm) == (sampler == "kbgan")
 
 
@@ -695,14 +695,14 @@ def test_what_was_asked_is_said_until_it_is_done(tmp_path):
 
         def said(state: str, stage: int = 40) -> str:
             writer.write_status(state, epoch=3, stage_number=stage)
-            return live.wish(run, run.status)
+            return run_state.wish(run, run.status)
 
         assert (said("queued", 0), said("running"), said("paused")) == ("", "", "Resuming")
         run.request(run_until=0)
         assert (said("queued", 0), said("running"), said("paused")) == ("Pausing", "Pausing", "")
-        assert live.sentence(run.status.model_copy(update={"state": "running"}), run.config, "Pausing") == (
-            "Pausing at epoch 3 of 9 …"
-        )
+        assert run_state.sentence(
+            run.status.model_copy(update={"state": "running"}), run.config, "Pausing"
+        ) == ("Pausing at epoch 3 of 9 …")
         run.request(stop=True)
         assert (said("running"), said("paused"), said("stopped")) == ("Stopping", "Stopping", "")
         writer.write_status("running", epoch=3)
@@ -710,8 +710,8 @@ def test_what_was_asked_is_said_until_it_is_done(tmp_path):
         assert next(button for button in app.button if button.label == "Stop").disabled
         assert "Stopping" in texts(app)
         (run.path / "control.json").write_text("{")
-        assert live.wish(run, run.status) == ""
-    assert live.wish(run, run.status) == "", "its process is gone"
+        assert run_state.wish(run, run.status) == ""
+    assert run_state.wish(run, run.status) == "", "its process is gone"
 
 
 @pytest.mark.parametrize(
@@ -739,13 +739,13 @@ def test_the_first_loss_is_waited_for_a_moment_only(tmp_path, monkeypatch):
     with RunWriter.create(tmp_path / "runs", "r", Config(epochs=9), kg.name, kg.hash, "umls") as writer:
         story = Story("r")
         began = time.monotonic()
-        live.first_loss(writer.run, story)
-        assert story.epoch == 0 and live.MOMENT <= time.monotonic() - began < live.MOMENT + 1
+        run_state.first_loss(writer.run, story)
+        assert story.epoch == 0 and run_state.MOMENT <= time.monotonic() - began < run_state.MOMENT + 1
         # Far more than a busy machine takes to start a thread and write a line.
         monkeypatch.setattr(live, "MOMENT", WAIT)
         timer = threading.Timer(0.05, lambda: writer.append(losses(1)))
         timer.start()
-        live.first_loss(writer.run, story)
+        run_state.first_loss(writer.run, story)
         timer.join()
         assert story.epoch == 1
 

@@ -1,0 +1,100 @@
+"""What runs are doing: their curves up to date, and their state in a sentence."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import streamlit as st
+
+from dans_app.server import jobs
+from dans_app.shared import theme
+from dans_app.shared.run_curves import Story
+from dans_app.shared.words import plain
+from dans_core.config import Config
+from dans_lab.runs.records import Status
+from dans_lab.runs.run import Run
+
+MOMENT = 0.3
+"""Seconds that a page waits at most for the first loss."""
+
+FIRST_SECONDS = 5.0
+"""Age of a run beyond which its page no longer hurries for the first loss: its first epoch takes long, and the core."""
+
+_STORIES = "dans_stories"
+_KEPT = 4
+
+
+def stories(*runs: Run | None) -> list[Story | None]:
+    """The stories of these runs, up to date: one read of what is new, each. A session keeps the latest few."""
+    kept: dict[str, Story] = st.session_state.setdefault(_STORIES, {})
+    found = []
+    for run in runs:
+        story = None
+        if run is not None:
+            story = kept.pop(run.id, None) or Story(run.id)
+            kept[run.id] = story.follow(run)
+        found.append(story)
+    for run_id in list(kept)[: -max(_KEPT, len(runs))]:
+        del kept[run_id]
+    return found
+
+
+def under_way(status: Status) -> bool:
+    """Whether a process holds the run, or is about to."""
+    return status.live or status.state == "queued"
+
+
+def wish(run: Run, status: Status) -> str:
+    """What was asked of the run and is not done yet: "Stopping", "Pausing", "Resuming", or ""."""
+    if run.recorded or not under_way(status):
+        return ""
+    asked = run.asked
+    if asked.stop:
+        return "Stopping"
+    if asked.run_until is None:
+        return "Resuming" if status.state == "paused" else ""
+    return "Pausing" if status.state != "paused" and status.stage_number >= asked.run_until else ""
+
+
+def begins(run: Run, status: Status, story: Story) -> bool:
+    """Whether it has just begun and its first loss is due any moment."""
+    if story.epoch or status.state == "paused" or not under_way(status):
+        return False
+    return abs(time.time() - datetime.fromisoformat(run.meta.created).timestamp()) < FIRST_SECONDS
+
+
+def first_loss(run: Run, story: Story) -> None:
+    """Wait a moment for the first loss of a run that has just begun, so that it is on the screen with the run."""
+    end = time.monotonic() + MOMENT
+    while not story.epoch and time.monotonic() < end:
+        time.sleep(0.01)
+        story.follow(run)
+
+
+def sentence(status: Status, config: Config, wish: str = "") -> str:
+    """What the run is doing, in a sentence; `wish` is what it is about to do."""
+    place = f"epoch {status.epoch:,} of {status.epochs:,}"
+    if wish:
+        return f"{wish} at {place} …"
+    match status.state:
+        case "queued":
+            return "Starting: a training process is taking the run."
+        case "running":
+            left = "" if status.eta_seconds is None else f", {jobs.seconds_in_words(status.eta_seconds)} left"
+            warm = config.waits and status.epoch < config.warmup_epochs
+            who = "the GAN" if config.sampler == "dans" else f"{theme.SAMPLERS[config.sampler]}’s generator"
+            what = f"; warm-up, {who} has yet to start" if warm else ""
+            return f"E{place[1:]}{left}{what}."
+        case "paused":
+            return f"Paused at {place}. Resuming goes on exactly here."
+        case "stopped":
+            return f"Stopped at {place}. What it learned so far is kept, and it can go on."
+        case "interrupted":
+            return f"Interrupted at {place}: its process is gone. It can go on from its last checkpoint."
+        case "failed":
+            return f"Failed at {place}: {plain(status.reason, 300)}."
+        case _:
+            seconds = status.seconds
+            took = f"{max(1, round(seconds))} s" if seconds < 90 else jobs.seconds_in_words(seconds)
+            return f"{status.epochs:,} epochs in {took}."
