@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,18 @@ class FiLM(nn.Module):
         return Modulation(1 + self.alpha(condition), self.beta(condition))
 
 
+def _without_bias(layer: Linear, cancelled: bool) -> Linear:
+    """The layer without its bias where batch norm follows at once and cancels it.
+
+    Its gradient would be rounding alone, which Adam makes into steps of full size. Under FiLM it stays, since α makes
+    it another one for each condition. It is drawn in any case, so that a seed gives the same weights with FiLM and
+    without.
+    """
+    if cancelled:
+        layer.register_parameter("bias", None)
+    return layer
+
+
 class Pathway(nn.Module):
     """One way of the generator: noise around a condition → the embedding of a fake tail.
 
@@ -67,11 +79,13 @@ class Pathway(nn.Module):
 
     def __init__(self, dim: int, layers: int = 2, film: str = "trained") -> None:
         super().__init__()
-        self.linears = nn.ModuleList(Linear(dim, dim) for _ in range(layers))
+        self.linears = nn.ModuleList(_without_bias(Linear(dim, dim), film == "none") for _ in range(layers))
         self.films = nn.ModuleList(FiLM(dim) for _ in range(0 if film == "none" else layers))
         self.films.requires_grad_(film == "trained")
         self.norms = nn.ModuleList(nn.BatchNorm1d(dim) for _ in range(layers))
         self.output = Linear(dim, dim)
+
+        self.register_load_state_dict_pre_hook(_take_biases_off)  # type: ignore[no-untyped-call] # torch: untyped
 
     def localise(self, condition: Tensor) -> list[Modulation]:
         """α and β of every layer for conditions (C, dim); none without FiLM."""
@@ -98,6 +112,16 @@ class Pathway(nn.Module):
             x = F.leaky_relu_(_normed(norm, x), SLOPE)
         out: Tensor = self.output(x)
         return out.view_as(start)
+
+
+def _take_biases_off(pathway: Pathway, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Weights of earlier versions have the biases that batch norm cancels; the same fakes come without them."""
+    for place, linear in enumerate(pathway.linears):
+        name = f"{prefix}linears.{place}.bias"
+        if linear.bias is None and name in state:
+            state[f"{prefix}norms.{place}.running_mean"] = state[
+                f"{prefix}norms.{place}.running_mean"
+            ] - state.pop(name)
 
 
 def _normed(norm: nn.Module, rows: Tensor) -> Tensor:

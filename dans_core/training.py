@@ -33,6 +33,11 @@ from dans_core.samplers.dans import Dans
 from dans_core.samplers.uniform import Uniform
 from dans_data.errors import InputError
 
+_EARLIER = (
+    "its last.pt is of an earlier version, so the run can be looked at but not go on; "
+    "a new run with its settings can be started"
+)
+
 
 class Diverged(RuntimeError):
     """A loss was not a number; the run cannot go on."""
@@ -399,13 +404,14 @@ class Trainer:
         Raises InputError where an earlier version of the program wrote it.
         """
         if "sampler" not in state:
-            raise InputError(
-                "its last.pt is of an earlier version, so the run can be looked at but not go on; "
-                "a new run with its settings can be started"
-            )
+            raise InputError(_EARLIER)
         self.networks.load_state_dict(state["networks"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._sampler.load_state_dict(state["sampler"])
+        try:
+            self._sampler.load_state_dict(state["sampler"])
+        except ValueError:
+            # An optimizer says so of another number of parameters.
+            raise InputError(_EARLIER) from None
         for name, source in self._random.items():
             source.set_state(state["random"][name])
         self._at_encode = dict(state["at_encode"])
