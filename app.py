@@ -1,6 +1,6 @@
 """The entry of the app: page config and navigation, nothing else. Start it with `streamlit run app.py`."""
 
-from dans_app import shell
+from dans_app.shared import shell
 
 shell.configure()
 shell.navigate()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from dans_app.shared import theme
+from dans_app.shared import components, theme
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
 from dans_lab.survey import Neighbourhood
@@ -25,7 +26,7 @@ _COLORS = [
     for look in (theme.G_R, theme.G_E, theme.POSITIVE, theme.D_ADV, theme.D_AUX, theme.SAMPLER, theme.RANDOM)
 ]
 _DASHES = ["", "7 3", "2 3", "10 3 2 3"]
-_HERE = Path(__file__).parent
+_SCRIPT = Path(__file__).parent / "data_around.js"
 
 
 def scene(kg: KnowledgeGraph, found: Neighbourhood) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def alt(kg: KnowledgeGraph, found: Neighbourhood) -> str:
     return f"The network around {kg.entities[found.entity][:80]}: {drawn}, by {len(relations):,} relations{more}."
 
 
-def show(data: dict[str, Any], key: str, on_pick: Any) -> None:
+def show(data: dict[str, Any], key: str, on_pick: Callable[[], None]) -> None:
     """Draw the network; a pressed neighbour is then `picked`."""
     # The browser draws it after the rest of the screen; without its room, what stands below would be pushed away.
     legend = min(190, 26 * -(-len(data["groups"]) // 2))
@@ -96,13 +97,12 @@ def show(data: dict[str, Any], key: str, on_pick: Any) -> None:
         f"<style>.st-key-{key} {{ min-height: 36rem; }} "
         f"@media (max-width: 640px) {{ .st-key-{key} {{ min-height: calc(100vw + {legend + 28}px); }} }}</style>"
     )
-    # In a list, since Streamlit looks for tables in a dictionary.
-    _component()(key=key, data=[data], on_picked_change=on_pick, width="stretch", height="content")
+    components.draw(_SCRIPT, data, key, on_picked_change=on_pick)
 
 
 def picked(key: str, kg: KnowledgeGraph) -> int | None:
     """The entity that was just pressed; it comes from a browser, so it is checked."""
-    number = (st.session_state.get(key) or {}).get("picked")
+    number = components.told(key, "picked")
     if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < kg.num_entities:
         return number
     return None
@@ -115,13 +115,3 @@ def trail(kg: KnowledgeGraph, entity: int) -> list[int]:
     came = came[: came.index(entity)] if entity in came else came
     st.session_state[key] = [*came, entity][-LONGEST_TRAIL:]
     return st.session_state[key]
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    """Registered once a server; the script is read with it."""
-    return st.components.v2.component(
-        "dans_data_around",
-        css=(_HERE / "data_around.css").read_text(encoding="utf-8"),
-        js=(_HERE / "data_around.js").read_text(encoding="utf-8"),
-    )

@@ -1,26 +1,11 @@
 // The network around one entity: it in the middle, a spoke for each relation and direction, a leaf for each neighbour.
 // Names reach the page only through textContent and attributes.
 
-const SVG = "http://www.w3.org/2000/svg"
+import { element, shape, written } from "../shared/elements.js"
+
 const GAP = 0.8 // slots between two groups
 const states = new WeakMap()
 const ruler = document.createElement("canvas").getContext("2d")
-
-function element(parent, tag, className, text) {
-  const made = document.createElement(tag)
-  if (className) made.className = className
-  if (text !== undefined) made.textContent = text
-  parent.appendChild(made)
-  return made
-}
-
-function shape(parent, tag, attributes = {}, className = "") {
-  const made = document.createElementNS(SVG, tag)
-  if (className) made.setAttribute("class", className)
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value)
-  parent.appendChild(made)
-  return made
-}
 
 const at = (scene, angle, radius) => [scene.x + radius * Math.cos(angle), scene.y + radius * Math.sin(angle)]
 
@@ -102,8 +87,8 @@ function placed(data) {
 }
 
 function curve(scene, from, to, near, far) {
-  const middle = (near + far) / 2
-  const points = [at(scene, from, near), at(scene, from, middle), at(scene, to, middle), at(scene, to, far)]
+  const half = (near + far) / 2
+  const points = [at(scene, from, near), at(scene, from, half), at(scene, to, half), at(scene, to, far)]
   return `M${points[0]} C${points[1]} ${points[2]} ${points[3]}`
 }
 
@@ -182,10 +167,15 @@ function draw(state) {
   const scene = { x: width / 2, y: height / 2 }
   const radius = Math.min(width, height) / 2 - 4
   // On a phone, names need all the room there is.
-  const [hub, leaf, far] = !more ? [0.36, 0.53, 1] : radius < 220 ? [0.24, 0.38, 0.7] : [0.27, 0.4, 0.7]
-  const ring = { hub: radius * hub, leaf: radius * leaf, far: radius * far }
+  const narrow = { hub: 0.24, leaf: 0.38, far: 0.7 }
+  const share = !more
+    ? { hub: 0.36, leaf: 0.53, far: 1 }
+    : radius < 220
+      ? narrow
+      : { hub: 0.27, leaf: 0.4, far: 0.7 }
+  const ring = { hub: radius * share.hub, leaf: radius * share.leaf, far: radius * share.far }
   const { groups, chords, first, step } = placed(data)
-  const font = (at) => Math.max(8.5, Math.min(12.5, step * at * 0.92))
+  const font = (from) => Math.max(8.5, Math.min(12.5, step * from * 0.92))
   for (const link of chords) {
     const [from, to] = [first.get(link.near)?.angle, first.get(link.id)?.angle]
     if (from === undefined || to === undefined) continue
@@ -295,15 +285,15 @@ function caption(state, groups) {
       "stroke-width": 2.5,
       "stroke-dasharray": group.dash,
     })
-    element(line, "span", "way", group.out ? "→" : "←").title = group.out
+    written(line, "span", "way", group.out ? "→" : "←").title = group.out
       ? "it is the head"
       : "it is the tail"
-    element(line, "span", "what", group.relation).title = group.relation
+    written(line, "span", "what", group.relation).title = group.relation
     const count =
       group.items.length === group.total
         ? `${group.total}`
         : `${group.items.length} of ${group.total.toLocaleString("en")}`
-    element(line, "span", "count", count)
+    written(line, "span", "count", count)
     line.onmouseenter = () => single(state, number)
     line.onmouseleave = () => single(state, null)
   })

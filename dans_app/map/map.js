@@ -1,6 +1,11 @@
 // The map, last part: its controls and what a person does with them. Everything happens here, without the server,
 // which hears of it at rest. Names reach the page only through textContent and attributes.
 
+import { element, put } from "../shared/elements.js"
+import { describe, drawPlate, say, tell } from "./map_drawing.js"
+import { colourBar, drawLegend, savePicture } from "./map_legend.js"
+import { alone, frameOf, prepare, scale } from "./map_scene.js"
+
 const REST = 500 // milliseconds without a change before the server is told
 const STEP = 900 // milliseconds an epoch stays while playing
 const GLIDE = 350 // milliseconds in which points move from one epoch to the next
@@ -41,7 +46,10 @@ function build(state) {
     draw(state)
   })
   tool("clear", "Clear", "Select nothing", () => select(state, []))
-  tool("png", "PNG", "Save this picture", () => savePicture(state))
+  tool("png", "PNG", "Save this picture", () => {
+    savePicture(state)
+    draw(state)
+  })
   // Below its controls, since it may be taller than the window.
   state.grid = element(root, "div", "plates")
   state.hint = element(root, "p", "hint")
@@ -51,7 +59,7 @@ function build(state) {
 function draw(state) {
   if (!state.data) return
   state.root.dataset.zoom = `${state.zoom.x} ${state.zoom.y} ${state.zoom.k}`
-  legend(state)
+  drawLegend(state, (layer) => toggle(state, layer))
   colourBar(state)
   state.plates.forEach((plate, i) => {
     const box = state.boxes[i]
@@ -170,6 +178,13 @@ function rest(state) {
     state.told = at
     state.setStateValue?.("at", JSON.parse(at))
   }, REST)
+}
+
+// Show a layer, or hide it.
+function toggle(state, layer) {
+  if (!state.layers.delete(layer)) state.layers.add(layer)
+  rest(state)
+  draw(state)
 }
 
 function select(state, keys) {

@@ -1,5 +1,7 @@
 // The map, second part: the drawing of one picture, and what it says in words.
 
+import { alone, colourOf, entityColour, frameOf, locate, mix, share } from "./map_scene.js"
+
 const STACK = 9 // pixels within which points cannot be told apart and are drawn as one
 const TOLD = 3 // members of a stack that are told one by one
 const NAMED = 12 // rings and answers that have their names written beside them
@@ -24,7 +26,7 @@ function marker(pen, shape, x, y, size) {
   } else pen.arc(x, y, size, 0, 2 * Math.PI)
 }
 
-function paint(pen, shape, x, y, size, colour, lines) {
+export function paint(pen, shape, x, y, size, colour, lines) {
   marker(pen, shape, x, y, size)
   if (shape === "x" || shape === "circle-open") {
     pen.strokeStyle = colour
@@ -125,7 +127,7 @@ function drawTrails(state, plate, box, pen) {
 }
 
 // Draw one picture; keeps in `box.marks` what was drawn where, for the pointer.
-function drawPlate(state, plate, box, pen = null) {
+export function drawPlate(state, plate, box, pen = null) {
   const ratio = window.devicePixelRatio || 1
   if (!pen) {
     const [width, height] = [Math.round(box.width * ratio), Math.round(box.height * ratio)]
@@ -308,11 +310,11 @@ function short(text, limit) {
   return text.length > limit ? `${text.slice(0, limit - 1)}…` : text
 }
 
-const two = (value) => value.toFixed(2).replace("-", "−")
-const say = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`
+export const two = (value) => value.toFixed(2).replace("-", "−")
+export const say = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`
 
 // What stands at a mark: lines of [text, strong].
-function tell(state, plate, mark) {
+export function tell(state, plate, mark) {
   const frame = frameOf(state, plate, state.position)
   const { view } = plate
   const source = view.sources[mark.layer]
@@ -359,7 +361,7 @@ function tell(state, plate, mark) {
   return lines
 }
 
-function describe(state, plate) {
+export function describe(state, plate) {
   const frame = frameOf(state, plate, state.position)
   const { view } = plate
   const parts = []

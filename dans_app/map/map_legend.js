@@ -1,18 +1,10 @@
 // The map, third part: what its shapes and colours mean, on the page and in the picture that is saved.
 
-function element(parent, tag, className, attributes = {}) {
-  const made = document.createElement(tag)
-  if (className) made.className = className
-  for (const name in attributes) made.setAttribute(name, attributes[name])
-  parent.appendChild(made)
-  return made
-}
+import { element, put } from "../shared/elements.js"
+import { drawPlate, paint, two } from "./map_drawing.js"
 
-function put(target, text) {
-  if (target.textContent !== text) target.textContent = text
-}
-
-function legend(state) {
+// The layers as chips; a pressed one calls `toggle` with its id.
+export function drawLegend(state, toggle) {
   const { data, legend } = state
   const { view } = state.plates[0]
   const counts = { true: view.answers.length, "held-out": view.held.length, others: view.others.length }
@@ -55,9 +47,7 @@ function legend(state) {
     text.textContent =
       state.plates.length === 1 ? `${layer.name} (${count.toLocaleString("en")})` : layer.name
     button.onclick = () => {
-      state.layers.has(layer.id) ? state.layers.delete(layer.id) : state.layers.add(layer.id)
-      rest(state)
-      draw(state)
+      toggle(layer.id)
       // The chip that was pressed is made anew, and the keyboard stays on it.
       state.legend.querySelector(`[data-layer="${layer.id}"]`)?.focus()
     }
@@ -79,7 +69,7 @@ function scaleInUse(state) {
   return { ...data.scales[name], ends: ends.map(String) }
 }
 
-function colourBar(state) {
+export function colourBar(state) {
   const { bar } = state
   const scale = scaleInUse(state)
   bar.toggleAttribute("hidden", !scale)
@@ -98,8 +88,8 @@ function legendColour(state, layer) {
   return own ? layer.color : state.looks.others.color
 }
 
-// A picture with its title and legend, made by the browser.
-function savePicture(state) {
+// A picture with its title and legend, made by the browser. It is drawn in another size: draw the page anew after it.
+export function savePicture(state) {
   const gap = 16
   const scale = scaleInUse(state)
   const head = scale ? 104 : 84
@@ -170,5 +160,4 @@ function savePicture(state) {
     link.click()
     setTimeout(() => URL.revokeObjectURL(link.href), 1000)
   })
-  draw(state)
 }

@@ -6,7 +6,7 @@ function unpack(text, Kind) {
 }
 
 // A picture with its numbers decoded; those of the picture before are kept where they are the same.
-function prepare(plate, before) {
+export function prepare(plate, before) {
   const same = (a, b) => before && a === b
   const made = { ...plate }
   made.places = same(plate.xy, before?.xy) ? before.places : unpack(plate.xy, Uint16Array)
@@ -61,7 +61,7 @@ function ranges(plate) {
 // --- where everything is ---------------------------------------------------------------------------------------
 
 // The snapshot of a picture that stands for the epoch at `position` of the slider.
-function frameOf(state, plate, position) {
+export function frameOf(state, plate, position) {
   const epoch = state.epochs[position]
   let found = 0
   plate.epochs.forEach((each, i) => {
@@ -70,7 +70,7 @@ function frameOf(state, plate, position) {
   return found
 }
 
-function alone(state, plate) {
+export function alone(state, plate) {
   const frame = plate.epochs[frameOf(state, plate, state.position)]
   return plate.alone && state.data.colour !== "epoch" && plate.alone.epoch === frame ? plate.alone : null
 }
@@ -83,13 +83,13 @@ function unit(places, n, frame, point, out) {
   return out
 }
 
-function scale(state, plate, box) {
+export function scale(state, plate, box) {
   const [wide, high] = (alone(state, plate) ?? plate).extent
   return Math.min(box.width / wide, box.height / high) * state.zoom.k
 }
 
 // Pixels of a point now, gliding between the snapshots.
-function locate(state, plate, box, point, frame = null) {
+export function locate(state, plate, box, point, frame = null) {
   const now = frame ?? frameOf(state, plate, state.position)
   const single = frame === null ? alone(state, plate) : null
   const here = [0, 0]
@@ -109,8 +109,8 @@ function locate(state, plate, box, point, frame = null) {
 
 // --- colours ---------------------------------------------------------------------------------------------------
 
-function mix(stops, share) {
-  const place = Math.min(Math.max(share, 0), 1) * (stops.length - 1)
+export function mix(stops, along) {
+  const place = Math.min(Math.max(along, 0), 1) * (stops.length - 1)
   const i = Math.min(Math.floor(place), stops.length - 2)
   const part = place - i
   const channel = (hex, c) => parseInt(hex.slice(1 + 2 * c, 3 + 2 * c), 16)
@@ -120,12 +120,12 @@ function mix(stops, share) {
   return `rgb(${parts.join(",")})`
 }
 
-function share(value, [low, high]) {
+export function share(value, [low, high]) {
   return (value - low) / (high - low)
 }
 
 // The colour of negatives of a source that are drawn as one, by their mean; null where this colouring says nothing.
-function colourOf(state, plate, source, members, frame) {
+export function colourOf(state, plate, source, members, frame) {
   const { colour, scales } = state.data
   const { view } = plate
   if (colour === "layer") return state.looks[source.source].color
@@ -139,7 +139,7 @@ function colourOf(state, plate, source, members, frame) {
   return Number.isFinite(mean) ? mix(scales[colour].stops, share(mean, range)) : null
 }
 
-function entityColour(state, plate, point, frame, own) {
+export function entityColour(state, plate, point, frame, own) {
   if (state.data.colour !== "d_adv") return own
   const byte = plate.opinion[frame * plate.n + point]
   return byte === 255 ? own : mix(state.data.scales.d_adv.stops, share(byte / 254, plate.view.range.opinion))

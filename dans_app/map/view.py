@@ -8,27 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
 from dans_app.map import data as map_data
-from dans_app.shared import theme
+from dans_app.shared import components, theme
 
-_HERE = Path(__file__).parent
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    """Registered once a server; the scripts are read with it."""
-    return st.components.v2.component("dans_map", css=_text("map.css"), js=_script())
-
-
-def _script() -> str:
-    """One module, since a component of a page has no others to import."""
-    return "\n".join(_text(name) for name in ("map_scene.js", "map_drawing.js", "map_legend.js", "map.js"))
-
-
-def _text(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
+_SCRIPT = Path(__file__).parent / "map.js"
 
 
 def payload(
@@ -66,15 +49,7 @@ def payload(
 
 def show(data: dict[str, Any], key: str) -> None:
     """Draw the map, or update it in place."""
-    _component()(
-        key=key,
-        # In a list, since Streamlit looks for tables in a dictionary.
-        data=[data],
-        default={"at": None},
-        on_at_change=lambda: None,
-        width="stretch",
-        height="content",
-    )
+    components.draw(_SCRIPT, data, key, default={"at": None}, on_at_change=lambda: None)
 
 
 def state(key: str, token: str) -> dict[str, Any]:
@@ -82,7 +57,7 @@ def state(key: str, token: str) -> dict[str, Any]:
 
     Empty before anything was done. It comes from a browser, so it is checked for its form.
     """
-    at = (st.session_state.get(key) or {}).get("at")
+    at = components.told(key, "at")
     if not isinstance(at, dict) or at.get("run") != token:
         return {}
     epoch, layers, selection = at.get("epoch"), at.get("layers"), at.get("selection")
@@ -99,11 +74,11 @@ def page(data: dict[str, Any], title: str, about: str) -> str:
     """The same map, to play and hover, as one HTML file that needs nothing else."""
     # A name from a file may hold "</script>".
     values = json.dumps(data).replace("<", "\\u003c")
-    script = _script().replace("export default function", "const start = function")
+    script = components.module(_SCRIPT).replace("export default function", "const start = function")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{_text('map.css')}"
+        f"<title>{html.escape(title)}</title><style>{components.style(_SCRIPT)}"
         "body{max-width:1200px;margin:1.5rem auto;padding:0 1rem;font-family:ui-sans-serif,system-ui,sans-serif;"
         "color:#1e2530}</style></head>"
         f"<body><h2>{html.escape(title)}</h2><p>{html.escape(about)}</p><div id='here'></div>"

@@ -2,7 +2,8 @@
 // Every run of the default export updates the same DOM nodes, so zoom, focus and hover survive live data.
 // Names reach the page only through textContent and attributes.
 
-const SVG = "http://www.w3.org/2000/svg"
+import { SVG, element, put } from "./elements.js"
+
 const HEIGHT = 190
 const EDGE = { left: 40, right: 14, top: 10, bottom: 22 }
 const HINT = matchMedia("(hover: none)").matches
@@ -26,16 +27,13 @@ function node(parent, tag, key, className) {
 }
 
 function keep(parent, keys) {
-  for (const child of [...parent.children]) if (!keys.has(child.getAttribute("data-key"))) child.remove()
+  for (const child of Array.from(parent.children))
+    if (!keys.has(child.getAttribute("data-key"))) child.remove()
 }
 
-function set(element, attributes) {
-  for (const name in attributes) element.setAttribute(name, attributes[name])
-  return element
-}
-
-function put(element, text) {
-  if (element.textContent !== text) element.textContent = text
+function set(target, attributes) {
+  for (const name in attributes) target.setAttribute(name, attributes[name])
+  return target
 }
 
 function ticks(low, high, count) {
@@ -396,9 +394,7 @@ export default function (component) {
   } = component
   let state = states.get(parentElement)
   if (!state) {
-    const root = document.createElement("div")
-    root.className = "curves"
-    parentElement.appendChild(root)
+    const root = element(parentElement, "div", "curves")
     state = { root, boxes: new Map(), zoom: null, hover: null, drag: null }
     state.watch = new ResizeObserver(() => state.data && draw(state))
     state.watch.observe(root)

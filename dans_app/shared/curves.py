@@ -9,12 +9,12 @@ from typing import Any
 
 import streamlit as st
 
-from dans_app.shared import theme
+from dans_app.shared import components, theme
 from dans_app.shared.run_curves import Curve, Story, thin
 from dans_app.shared.theme import Look
 from dans_core.config import Config
 
-_HERE = Path(__file__).parent
+_SCRIPT = Path(__file__).parent / "curves.js"
 
 GUESS = math.log(2)
 """Loss of a discriminator that guesses."""
@@ -48,20 +48,9 @@ _POINTS = 3200
 """Points of the lines of a panel together."""
 
 
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    """Registered once a server; the scripts are read with it."""
-    return st.components.v2.component(
-        "dans_curves",
-        css=(_HERE / "curves.css").read_text(encoding="utf-8"),
-        js=(_HERE / "curves.js").read_text(encoding="utf-8"),
-    )
-
-
 def show(data: dict[str, Any], key: str = "curves") -> None:
     """Draw the panels of `panels` or `shared_panels`, or update them in place."""
-    # In a list, since Streamlit looks for tables in a dictionary, by way of pandas: the first screen would wait for it.
-    _component()(key=key, data=[data | {"ahead": _plotly()}], width="stretch", height="content")
+    components.draw(_SCRIPT, data | {"ahead": _plotly()}, key)
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,17 +1,11 @@
 // A field that finds names as one types (a combobox, as the ARIA practices describe it). What is typed goes to the
 // server, and the first names that match come back. Names reach the page only through textContent and attributes.
 
+import { element, put } from "./elements.js"
+
 const REST = 150 // milliseconds without a keystroke before the server is asked
 const states = new WeakMap()
 let numbers = 0
-
-function element(parent, tag, className, attributes = {}) {
-  const made = document.createElement(tag)
-  if (className) made.className = className
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value)
-  parent.appendChild(made)
-  return made
-}
 
 function build(parent) {
   const root = element(parent, "div", "search")
@@ -136,8 +130,10 @@ function place(state) {
   list.style.bottom = up ? `${innerHeight - box.top + 3}px` : "auto"
 }
 
+// As names are compared: without case, and with spaces for underscores.
+const fold = (text) => text.toLowerCase().replaceAll("_", " ")
+
 function mark(parent, name, typed) {
-  const fold = (text) => text.toLowerCase().replaceAll("_", " ")
   const at = typed ? fold(name).indexOf(fold(typed)) : -1
   if (at < 0) return parent.append(name)
   parent.append(name.slice(0, at))
@@ -182,7 +178,7 @@ function draw(state) {
   if (state.open && shown.length) field.setAttribute("aria-activedescendant", `${state.id}-${state.active}`)
   else field.removeAttribute("aria-activedescendant")
   const spoken = state.open ? words || `${names.length} found.` : ""
-  if (state.note.textContent !== spoken) state.note.textContent = spoken
+  put(state.note, spoken)
   place(state)
   list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" })
 }

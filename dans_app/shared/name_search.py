@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from dans_app.shared import name_index
+from dans_app.shared import components, name_index
 from dans_app.shared import url_values as wanted
 from dans_core.kg import KnowledgeGraph
 
@@ -21,7 +20,7 @@ LARGE = 2_000
 MOST = 20
 """Names offered at a time."""
 
-_HERE = Path(__file__).parent
+_SCRIPT = Path(__file__).parent / "name_search.js"
 
 
 def entity_search(
@@ -65,7 +64,7 @@ def _field(
         st.rerun()
 
     def pick() -> None:
-        name = (st.session_state.get(key) or {}).get("picked")
+        name = components.told(key, "picked")
         # It comes from a browser, so it need not be one of those offered.
         if isinstance(name, str) and (part or wanted.entity_number(name, kg) is not None):
             name = name[: name_index.LONGEST]
@@ -73,29 +72,21 @@ def _field(
             if on_pick:
                 on_pick(name)
 
-    typed = (st.session_state.get(key) or {}).get("typed")
+    typed = components.told(key, "typed")
     typed = typed[: name_index.LONGEST] if isinstance(typed, str) else ""
     names = suggestions(kg, typed, offers)
-    _component()(
-        key=key,
-        # In a list, since Streamlit looks for tables in a dictionary.
-        data=[
-            {
-                "label": label,
-                "help": help,
-                "value": value or "",
-                "typed": typed,
-                "names": [[name, offers.get(name, "")] for name in names[:MOST]],
-                "more": len(names) > MOST,
-                "total": kg.num_entities,
-                "part": part,
-            }
-        ],
-        default={"typed": ""},
-        on_typed_change=lambda: None,
-        on_picked_change=pick,
-        width="stretch",
-        height="content",
+    data = {
+        "label": label,
+        "help": help,
+        "value": value or "",
+        "typed": typed,
+        "names": [[name, offers.get(name, "")] for name in names[:MOST]],
+        "more": len(names) > MOST,
+        "total": kg.num_entities,
+        "part": part,
+    }
+    components.draw(
+        _SCRIPT, data, key, default={"typed": ""}, on_typed_change=lambda: None, on_picked_change=pick
     )
 
 
@@ -107,13 +98,3 @@ def suggestions(kg: KnowledgeGraph, typed: str, offers: Mapping[str, str]) -> li
     found = dict.fromkeys(name for name in offers if part in name_index.fold(name))
     ids = name_index.of_entities(kg).find(typed, MOST + 1)
     return list(found | dict.fromkeys(kg.entities[number] for number in ids))[: MOST + 1]
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    """Registered once a server; the script is read with it."""
-    return st.components.v2.component(
-        "dans_name_search",
-        css=(_HERE / "name_search.css").read_text(encoding="utf-8"),
-        js=(_HERE / "name_search.js").read_text(encoding="utf-8"),
-    )

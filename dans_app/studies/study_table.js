@@ -1,15 +1,9 @@
 // The table of a study: a real table whose cells are buttons, and a line below that says the cell pointed at in words.
 // Names reach the page only through textContent and attributes.
 
-const states = new WeakMap()
+import { element, written } from "../shared/elements.js"
 
-function element(parent, tag, className, text) {
-  const made = document.createElement(tag)
-  if (className) made.className = className
-  if (text !== undefined) made.textContent = text
-  parent.appendChild(made)
-  return made
-}
+const states = new WeakMap()
 
 function say(state, text) {
   state.words.textContent = text || state.resting
@@ -28,15 +22,15 @@ function cell(state, line, data, chosen) {
   button.setAttribute("aria-label", data.words)
   button.setAttribute("aria-pressed", String(data.id === chosen))
   const value = element(button, "span", "value")
-  element(value, "b", "", data.mean)
-  if (data.sd) element(value, "span", "sd", ` ${data.sd}`)
+  written(value, "b", "", data.mean)
+  if (data.sd) written(value, "span", "sd", ` ${data.sd}`)
   if (data.mark) {
     const against = element(button, "span", data.faint ? "against faint" : "against")
-    element(against, "span", "mark", data.mark).style.color = data.color
-    element(against, "span", "", ` ${data.difference}`)
+    written(against, "span", "mark", data.mark).style.color = data.color
+    written(against, "span", "", ` ${data.difference}`)
   }
-  if (data.seen) element(button, "span", "note seen", data.seen)
-  if (data.note) element(button, "span", "note", data.note)
+  if (data.seen) written(button, "span", "note seen", data.seen)
+  if (data.note) written(button, "span", "note", data.note)
   listen(state, button, data.words)
   button.addEventListener("click", () => state.pick(data.id))
 }
@@ -46,21 +40,21 @@ function draw(state, data) {
   state.table.replaceChildren()
   state.table.setAttribute("aria-label", data.alt)
   const head = element(element(state.table, "thead"), "tr")
-  for (const name of [data.corner, ...data.columns]) element(head, "th", "", name).scope = "col"
+  for (const name of [data.corner, ...data.columns]) written(head, "th", "", name).scope = "col"
   const body = element(state.table, "tbody")
   for (const row of data.rows) {
     const line = element(body, "tr", row.reference ? "reference" : "")
-    const name = element(line, "th", "", row.name)
+    const name = written(line, "th", "", row.name)
     name.scope = "row"
-    if (row.reference) element(name, "span", "tag", "reference")
-    if (row.spent) element(name, "span", "spent", row.spent)
+    if (row.reference) written(name, "span", "tag", "reference")
+    if (row.spent) written(name, "span", "spent", row.spent)
     if (row.about) listen(state, name, `${row.name}: ${row.about}`)
     for (const each of row.cells) cell(state, line, each, data.chosen)
   }
   if (data.floor !== null) {
     const line = element(body, "tr", "floor")
-    element(line, "th", "", "Popularity floor").scope = "row"
-    const value = element(line, "td", "", data.floor)
+    written(line, "th", "", "Popularity floor").scope = "row"
+    const value = written(line, "td", "", data.floor)
     value.colSpan = data.columns.length
     listen(
       state,

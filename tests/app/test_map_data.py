@@ -15,6 +15,7 @@ from dans_app.map import data as map_data
 from dans_app.map import view as map_view
 from dans_app.server import relation_view as snapshots
 from dans_app.server.projection import Projection
+from dans_app.shared import components
 from dans_core import KnowledgeGraph
 from dans_lab.runs.frames import Frame
 from tests import small_run
@@ -381,13 +382,13 @@ def test_neighbours_are_the_nearest_by_cosine_in_all_dimensions(nations, frames)
     ],
 )
 def test_what_a_browser_says_is_checked_for_its_form(monkeypatch, at):
-    monkeypatch.setattr(map_view.st, "session_state", {"map": {"at": at}})
+    monkeypatch.setattr(components.st, "session_state", {"map": {"at": at}})
     assert map_view.state("map", "mine") == {}
 
 
 def test_what_a_browser_says_of_this_map_is_taken(monkeypatch):
     at = {"run": "mine", "epoch": None, "layers": ["true"], "selection": ["e:1"]}
-    monkeypatch.setattr(map_view.st, "session_state", {"map": {"at": at}})
+    monkeypatch.setattr(components.st, "session_state", {"map": {"at": at}})
     assert map_view.state("map", "mine") == {"epoch": None, "layers": ["true"], "selection": ["e:1"]}
 
 
@@ -421,8 +422,3 @@ def test_a_saved_page_holds_the_data_whatever_the_names(frames):
     assert not {"b", "i"} & set(found.tags)
     assert "http" not in text.replace("http://www.w3.org", "")
     assert "export default" not in text
-
-
-def test_the_component_is_one_module_of_its_parts():
-    script = map_view._script()
-    assert script.count("export default function") == 1 and "import " not in script.split("export default")[0]

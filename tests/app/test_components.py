@@ -1,0 +1,56 @@
+"""Scripts of a page and what they import become one module."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import dans_app
+from dans_app.shared import components
+
+SCRIPTS = [
+    path
+    for path in sorted(Path(dans_app.__file__).parent.rglob("*.js"))
+    if "export default" in path.read_text()
+]
+TOP = re.compile(r"^(?:export )?(?:function|const|let|class) (\w+)", re.MULTILINE)
+
+
+def test_imported_scripts_come_first_and_once(tmp_path: Path) -> None:
+    (tmp_path / "room").mkdir()
+    (tmp_path / "base.js").write_text("export const one = 1\n")
+    (tmp_path / "room" / "middle.js").write_text(
+        'import { one } from "../base.js"\n\nexport function two() {\n  return one + one\n}\n'
+    )
+    script = tmp_path / "room" / "last.js"
+    script.write_text(
+        'import { one } from "../base.js"\nimport {\n  two,\n} from "./middle.js"\n\n'
+        "export default function () {\n  return one + two()\n}\n"
+    )
+    assert [line for line in components.module(script).splitlines() if line] == [
+        "const one = 1",
+        "function two() {",
+        "  return one + one",
+        "}",
+        "export default function () {",
+        "  return one + two()",
+        "}",
+    ]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_module_imports_nothing_and_no_name_stands_twice_at_its_top(script: Path) -> None:
+    module = components.module(script)
+    assert not re.search(r"^import ", module, re.MULTILINE)
+    assert re.findall(r"^export .*\(", module, re.MULTILINE) == ["export default function ("]
+    names = Counter(TOP.findall(module))
+    assert names["element"] == 1
+    assert {name for name, times in names.items() if times > 1} == set()
+
+
+def test_every_script_belongs_to_a_component() -> None:
+    used = {path for script in SCRIPTS for path in components._order(script)}
+    assert {path.name for path in Path(dans_app.__file__).parent.rglob("*.js")} == {
+        path.name for path in used
+    }
