@@ -77,7 +77,7 @@ def controls() -> None:
         sized = " Settings marked :material/straighten: are chosen for a graph of this size."
         st.caption(
             f"{about.entities:,} entities, {about.relations:,} relations, {about.train:,} training triplets."
-            f"{sized if settings.recipe(dataset) else ''}"
+            f"{sized if settings.recipe(dataset=dataset) else ''}"
         )
         settings.preset_buttons()
         settings.widget("decoder")

@@ -62,13 +62,14 @@ def _tell(graph: str | int, steps: int, settings: dict[str, Any]) -> dict[str, A
     from dans_core.inspection import encode, inspect_triplet
     from dans_core.ranking import popularity_floor
     from dans_lab.budget import estimates as budget
+    from dans_lab.budget.recipe import config_for
     from dans_lab.budget.sizes import Sizes
     from dans_lab.runs import process
 
     process.prepare(1)
     kg = synthetic(graph) if isinstance(graph, int) else KnowledgeGraph.load(graph)
     sizes = Sizes.of(kg)
-    config = budget.config_for(sizes, settings)
+    config = config_for(sizes.train, settings)
     trainer = Trainer(kg, config)
     seconds = []
     while len(seconds) < steps if steps else trainer.epoch == 0:

@@ -16,8 +16,8 @@ from dans_app.server import graph
 from dans_app.shared import theme
 from dans_app.shared.shell import plain
 from dans_core.config import PRESETS, Config, explain, matters
-from dans_lab.budget import estimates as budget
-from dans_lab.budget.sizes import Sizes
+from dans_lab.budget import recipe as by_size
+from dans_lab.budget.recipe import RECIPE_SETTINGS
 
 MAIN = ("decoder", "sampler", "epochs", "seed")
 GROUPS = {
@@ -59,7 +59,7 @@ def default(name: str, sampler: str | None = None, dataset: str | None = None) -
     if name == "loss" and (sampler or _sampler()) == "one-vs-all":
         return Config(sampler="one-vs-all").loss
     usual = Config.model_fields[name].default
-    return recipe(sampler, dataset).get(name, usual) if name in budget.RECIPE_SETTINGS else usual
+    return recipe(sampler, dataset).get(name, usual) if name in RECIPE_SETTINGS else usual
 
 
 def recipe(sampler: str | None = None, dataset: str | None = None) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def recipe(sampler: str | None = None, dataset: str | None = None) -> dict[str, 
     Empty where the data set cannot be read.
     """
     sizes = graph.sizes(dataset or _dataset())
-    return {} if sizes is None else budget.recipe(sizes, sampler or _sampler())
+    return {} if sizes is None else by_size.recipe(sizes.train, sampler or _sampler())
 
 
 def _dataset() -> str:
@@ -110,7 +110,7 @@ def config() -> Config:
 
     Raises InputError, in one sentence, where the settings do not go together or the data set cannot be read.
     """
-    return budget.config_for(Sizes.of(graph.load(_dataset())), chosen())
+    return by_size.config_for(len(graph.load(_dataset()).array("train")), chosen())
 
 
 def check_address(datasets: list[str]) -> None:
@@ -225,7 +225,7 @@ def dataset_widget(names: list[str]) -> str:
 def _move_on(before: str | None, dataset: str) -> None:
     """What stood at the default of the data set before stands at that of this one."""
     if before not in (None, dataset):
-        for name in budget.RECIPE_SETTINGS:
+        for name in RECIPE_SETTINGS:
             if st.session_state.get(key(name)) in (None, default(name, dataset=before)):
                 st.session_state[key(name)] = default(name, dataset=dataset)
     st.session_state[_DATASET_BEFORE] = dataset
@@ -356,7 +356,7 @@ def _can_show(name: str, raw: str) -> bool:
 
 def _sampler_changed() -> None:
     """What stood at the default of the sampler before stands at that of the new one."""
-    for name in {"loss", *budget.RECIPE_SETTINGS}:
+    for name in {"loss", *RECIPE_SETTINGS}:
         if st.session_state.get(key(name)) in (None, default(name, st.session_state.get(_SAMPLER_BEFORE))):
             st.session_state[key(name)] = default(name)
     _forget_problem()

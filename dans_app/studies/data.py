@@ -13,7 +13,7 @@ from pathlib import Path
 import streamlit as st
 
 import dans_data as datasets
-from dans_app.server import jobs
+from dans_app.server import graph, jobs
 from dans_data.errors import InputError
 from dans_lab.runs.records import read
 from dans_lab.runs.run import Run, runs_dir
@@ -58,7 +58,8 @@ def listing() -> Listing:
     for study in list_studies():
         key = study.key
         try:
-            plan = _plan(str(study.path), _stamp(study.path / "study.toml"), study)
+            stamps = tuple(_stamp(study.path / name) for name in ("study.toml", "study.json"))
+            plan = _plan(str(study.path), stamps, study)
             done = len(study.finished() & {job.run for job in plan.jobs})
             found.studies[key] = Listed(key, study, plan, done)
         except InputError as error:
@@ -94,9 +95,9 @@ def cost(plan: Plan) -> float | None:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _cost(text: str, _plan: Plan) -> float:
-    cells = {id(cell): cell for part in _plan.parts for cell in part.cells}.values()
-    each = [jobs.estimate(cell.config, _plan.dataset, []).seconds for cell in cells]
-    return len(_plan.seeds) * sum(each)
+    plan = _plan.made_for(len(graph.load(_plan.dataset).array("train")))
+    each = [jobs.estimate(cell.config, plan.dataset, []).seconds for cell in plan.kinds]
+    return len(plan.seeds) * sum(each)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -285,11 +286,12 @@ def seconds_left(loaded: Loaded, at_a_time: int) -> float | None:
 
 def kinds(listed: Listed) -> list[tuple[str, ...]]:
     """The ids of the runs of each cell of all parts."""
-    return _kinds(listed.plan.text, listed.plan.name, listed.plan)
+    plan = listed.plan
+    return _kinds(plan.text, plan.name, plan.train, plan)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _kinds(text: str, name: str, _plan: Plan) -> list[tuple[str, ...]]:
+def _kinds(text: str, name: str, train: int, _plan: Plan) -> list[tuple[str, ...]]:
     return [_plan.runs_of(cell) for part in _plan.parts for cell in part.cells]
 
 
@@ -356,11 +358,14 @@ def view(loaded: Loaded, number: int, metric: str, seen: bool = False) -> View:
     Raises InputError for records that are not of one test split.
     """
     marks = loaded.seen if seen else ""
-    return _view(str(loaded.listed.study.path), loaded.plan.text, loaded.stamp, number, metric, marks, loaded)
+    asked = loaded.plan.text, loaded.plan.train
+    return _view(str(loaded.listed.study.path), asked, loaded.stamp, number, metric, marks, loaded)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _view(path: str, text: str, stamp: str, number: int, metric: str, seen: str, _loaded: Loaded) -> View:
+def _view(
+    path: str, asked: tuple[str, int], stamp: str, number: int, metric: str, seen: str, _loaded: Loaded
+) -> View:
     part = _loaded.plan.parts[number]
     records = tables.over_seen(_loaded.records, seen) if seen else _loaded.records
     made = tables.table(_loaded.plan, part, records, metric)

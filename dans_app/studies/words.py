@@ -14,7 +14,7 @@ from dans_app.shared.words import number, p_words, plain, signed
 from dans_app.studies.data import Column, Listed, Loaded, View, cost, download
 from dans_core.names import DATASETS, METRICS, SAMPLERS_ABOUT, UNSEEN, bytes_in_words, unseen_of
 from dans_lab.runs.run import Run
-from dans_lab.study import tables
+from dans_lab.study import facts, tables
 from dans_lab.study.folder import About
 from dans_lab.study.learning import unit
 from dans_lab.study.plan import Label, Plan
@@ -124,7 +124,10 @@ def ran_on(loaded: Loaded) -> pd.DataFrame:
         ("Negatives per query", _span({job.config.negatives for job in plan.jobs})),
         ("Runs", f"{loaded.listed.total:,}"),
     ]
-    rows += [("Training budget", plan.budget)] * bool(plan.budget)
+    if plan.budget:
+        rows.append(("Training budget", plan.budget))
+    if chosen := facts.by_size(plan):
+        rows.append(("Settings", chosen))
     if loaded.seen:
         rows.append(
             (

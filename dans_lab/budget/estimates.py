@@ -1,4 +1,4 @@
-"""What a run costs before it starts, and the settings that fit a graph of its size; nothing here needs torch.
+"""What a run costs before it starts, and whether this machine can pay it; nothing here needs torch.
 
 The formulas are in `costs`.
 """
@@ -7,39 +7,15 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from dans_core.config import SHARING, Config, matters, parse
+from dans_core.config import Config, matters
 from dans_core.names import bytes_in_words, epoch_in_words, seconds_in_words
 from dans_data.errors import InputError
 from dans_lab.budget import costs
 from dans_lab.budget.sizes import Sizes
-
-RECIPES: tuple[tuple[int, dict[str, Any]], ...] = (
-    (
-        50_000,
-        {
-            "batch_size": 15_000,
-            "loss": "softmax",
-            "pathway_fakes": 5,
-            "epochs": 150,
-            "warmup_epochs": 20,
-            "eval_every": 10,
-            "diagnose_every": 25,
-            "snapshot_every": 50,
-        },
-    ),
-)
-"""Settings for graphs with more than so many training triplets; of several that apply, the last."""
-
-SHARED = {"negatives": 200, "shared": 100}
-"""What a recipe adds for samplers whose random negatives many triplets can share, so that many cost little."""
-
-RECIPE_SETTINGS = frozenset(SHARED).union(*(settings for _, settings in RECIPES))
-"""All settings that a recipe may choose."""
 
 MEMORY_VARIABLE = "DANS_MEMORY_GB"
 """Gigabytes that a run may use, instead of those that are free."""
@@ -49,45 +25,6 @@ NEARLY = 0.8
 
 # What may be lowered in a run that needs too much, and how far.
 _LEAST = {"batch_size": 1_000, "negatives": 4, "dim": 16, "layers": 1, "condition_chunk": 256}
-
-
-# --- settings -------------------------------------------------------------------------------------------------------
-
-
-def recipe(sizes: Sizes, sampler: str) -> dict[str, Any]:
-    """The settings that fit a graph of this size and a sampler, where nothing else is asked for; else empty."""
-    found: dict[str, Any] = {}
-    for above, settings in RECIPES:
-        if sizes.train > above:
-            found = settings
-    return {**found, **(SHARED if found and sampler in SHARING else {})}
-
-
-def config_for(sizes: Sizes, values: Mapping[str, Any]) -> Config:
-    """The complete settings of a run: `values` (a person's, over those of a preset) over the recipe over the defaults.
-
-    A warm-up that only the recipe asks for is at most half the epochs.
-
-    Raises InputError as `config.parse` does.
-    """
-    chosen = recipe(sizes, str(values.get("sampler", Config.model_fields["sampler"].default)))
-    warm_up = chosen.pop("warmup_epochs", None)
-    config = parse({**chosen, **values})
-    if warm_up is None or "warmup_epochs" in values:
-        return config
-    return parse({**chosen, **values, "warmup_epochs": min(warm_up, config.epochs // 2)})
-
-
-def chosen_for_size(sizes: Sizes, values: Mapping[str, Any], config: Config) -> dict[str, Any]:
-    """What `config_for` took from the recipe and a small graph would have otherwise, of settings that matter."""
-    small = parse(dict(values))
-    return {
-        name: value
-        for name in recipe(sizes, config.sampler)
-        if name not in values
-        and matters(name, config.sampler)
-        and (value := getattr(config, name)) != getattr(small, name)
-    }
 
 
 # --- what a run needs -----------------------------------------------------------------------------------------------

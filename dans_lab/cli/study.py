@@ -13,6 +13,7 @@ from rich.console import Console
 from dans_core.names import bytes_in_words
 from dans_data.errors import InputError
 from dans_lab.cli.output import counted, duration, number, print_json
+from dans_lab.study.facts import by_size
 from dans_lab.study.plan import read_plan
 
 if TYPE_CHECKING:
@@ -180,11 +181,17 @@ class _Words:
         conduct = self.conduct
         plan, done = conduct.plan, len(conduct.records)
         self.say(f"{plan.title}: {plan.question}" if plan.question else plan.title)
-        cells = len(plan.jobs) // len(plan.seeds)
         self.say(
-            f"{conduct.kg.name}: {counted(len(plan.jobs), 'run')}, {counted(cells, 'setting')} × "
+            f"{conduct.kg.name}: {counted(len(plan.jobs), 'run')}, {counted(len(plan.kinds), 'setting')} × "
             f"{counted(len(plan.seeds), 'seed')}" + (f"; {done:,} are done already" if done else "")
         )
+        if chosen := by_size(plan):
+            self.say(f"{chosen[:-1]} (the study file may set them)")
+        elif plan.made_for(len(conduct.kg.array("train"))).by_size:
+            self.say(
+                "begun with an earlier version: what the study file leaves open has the defaults of small graphs, "
+                "not those for a graph of this size"
+            )
 
     def timed(self, done: int, of: int) -> None:
         if of:
@@ -249,7 +256,9 @@ class _Json:
 
     def begin(self) -> None:
         plan = self.conduct.plan
-        print_json({"study": plan.name, "runs": len(plan.jobs), "done": len(self.conduct.records)})
+        chosen = {name: list(values) for name, values in plan.by_size.items()}
+        done = len(self.conduct.records)
+        print_json({"study": plan.name, "runs": len(plan.jobs), "done": done, "chosen_for_size": chosen})
 
     def timed(self, done: int, of: int) -> None:
         pass

@@ -12,6 +12,7 @@ import typer
 from dans_core.config import PRESETS, Config, did_you_mean, parse
 from dans_data.errors import InputError
 from dans_lab.budget import estimates as budget
+from dans_lab.budget.recipe import chosen_for_size, config_for
 from dans_lab.budget.sizes import Sizes
 from dans_lab.cli.download import bring
 from dans_lab.cli.output import duration, number
@@ -114,7 +115,7 @@ def train(
     if split_seed is not None and kg.split_seed is None:
         raise InputError(f"--split-seed {split_seed}: {kg.name} is split already; leave it out")
     sizes = Sizes.of(kg)
-    config = budget.config_for(sizes, given)
+    config = config_for(sizes.train, given)
     _check_memory(config, sizes, place)
     trainer = _trainer(kg, config, place)
     if path is None:
@@ -197,7 +198,7 @@ def _check_memory(config: Config, sizes: Sizes, place: torch.device) -> None:
 
 def _tell_costs(config: Config, sizes: Sizes, given: dict[str, Any], place: torch.device) -> None:
     """The settings that the graph's size decided, and what the run will take; of a GPU no times were measured."""
-    if chosen := budget.chosen_for_size(sizes, given, config):
+    if chosen := chosen_for_size(sizes.train, given, config):
         settings = " ".join(f"{name}={value}" for name, value in chosen.items())
         print(f"chosen for a graph of {sizes.train:,} training triplets: {settings} (--set changes them)")
     if place.type == "cpu":

@@ -20,7 +20,7 @@ from dans_core.events import Event, HealthWarning, Ranking, Snapshot, to_dict
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
 from dans_data.errors import InputError
-from dans_lab.budget import estimates as budget
+from dans_lab.budget.recipe import RECIPE_SETTINGS, config_for
 from dans_lab.budget.sizes import sizes_of
 from dans_lab.export.spreadsheet import csv_bytes
 from dans_lab.runs.frames import Floats, Frame, Ids, known_splits
@@ -162,8 +162,8 @@ def command_of(config: Config, source: str, split_seed: int = 0) -> str:
     given = ["decoder", "sampler", "epochs", "seed"]
     named = {name: getattr(config, name) for name in given}
     sizes = sizes_of(source)
-    usual = Config(**named) if sizes is None else budget.config_for(sizes, named)
-    unsure = budget.RECIPE_SETTINGS if sizes is None else frozenset()
+    usual = Config(**named) if sizes is None else config_for(sizes.train, named)
+    unsure = RECIPE_SETTINGS if sizes is None else frozenset()
     words = ["python", "-m", "dans_core", "train", "--dataset", source]
     words += ["--split-seed", str(split_seed)] if split_seed else []
     for name in given:

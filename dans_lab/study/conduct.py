@@ -173,6 +173,9 @@ def conducting(plan: Plan) -> Iterator[Conduct]:
     """
     path = studies_dir() / plan.name
     kg = KnowledgeGraph.load(plan.dataset)
+    file = path / "study.json"
+    # A study that was begun goes on with the settings it was begun with.
+    plan = plan.made_for(Study(path).about.made_for if file.exists() else len(kg.array("train")))
     try:
         (path / "records").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -186,14 +189,14 @@ def conducting(plan: Plan) -> Iterator[Conduct]:
         raise InputError(f"{path} cannot be written ({error.strerror})") from None
     with lock:
         study = Study(path)
-        if (path / "study.json").exists():
+        if file.exists():
             if study.about.hash != kg.hash:
                 raise InputError(
                     f"study {plan.name} in {path} was begun on other triplets than data set {kg.name} now has; "
                     "move the folder away, or give the study file another name"
                 )
         else:
-            _write(path / "study.json", to_json(_about(plan, kg)))
+            _write(file, to_json(_about(plan, kg)))
         _write(path / "study.toml", plan.text.encode())
         for leftover in (path / "records").glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
@@ -223,6 +226,7 @@ def _about(plan: Plan, kg: KnowledgeGraph) -> About:
     return About(
         dataset=kg.name,
         source=source_that_lasts(plan.dataset),
+        made_for=plan.train,
         hash=kg.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions(),

@@ -48,12 +48,25 @@ def facts(plan: Plan, about: About, made: Sequence[Table]) -> list[str]:
     }
     listed = ", ".join(f"{name} = {_setting(value)}" for name, value in shared.items())
     found.append(f"Settings of all runs other than the defaults: {listed or 'none'}.")
+    found.append(by_size(plan))
     versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
     where = ", ".join(plain(each) for each in (about.machine, about.workers) if each)
     found.append(f"Begun {about.created[:10]}" + (f" on {where}" if where else "") + f"; {plain(versions)}.")
     found.append(_time(about))
     found += [_RANKING, _COMPARED if len(plan.seeds) > 1 else _COMPARED_ONCE]
     return [fact for fact in found if fact]
+
+
+def by_size(plan: Plan) -> str:
+    """What the size of the graph decided since the study leaves it open, in a sentence; "" for nothing."""
+    every, listed = len(plan.kinds), []
+    for name, values in plan.by_size.items():
+        where = f" in {values.total():,} of {every:,} settings" if values.total() < every else ""
+        listed.append(f"{name} = {' or '.join(map(_setting, values))}{where}")
+    if not listed:
+        return ""
+    graph = f"a graph of {plan.train:,} training triplets"
+    return f"Left open by the study and chosen for {graph}: {', '.join(listed)}."
 
 
 def _data(about: About) -> str:
@@ -94,7 +107,7 @@ def _unseen(about: About) -> str:
 
 def _runs(plan: Plan) -> str:
     seeds = ", ".join(map(str, plan.seeds))
-    kinds = len(plan.jobs) // len(plan.seeds)
+    kinds = len(plan.kinds)
     return (
         f"Runs: {len(plan.jobs):,}, of {kinds:,} {'setting' if kinds == 1 else 'settings'} with "
         f"{len(plan.seeds)} {'seed' if len(plan.seeds) == 1 else 'seeds'} each ({seeds})."

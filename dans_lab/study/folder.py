@@ -68,7 +68,9 @@ class About(Record):
     `seen` has a character for each test triplet, in the order of a record's ranks: 1 where both entities occur in
     train. It is "" where all do, and `floor_seen` is empty then; else it has the floor over these triplets. `counts`
     are those of entities, relations, and triplets of each split; empty in studies of before. `expected` has the seconds
-    of each kind of run as timed before, so that who goes on with a study need not time them again.
+    of each kind of run as timed before, so that who goes on with a study need not time them again. `made_for` are the
+    training triplets of the graph whose size decided what the plan leaves open; 0 in studies of before, where that has
+    its defaults on graphs of any size.
     """
 
     dataset: str
@@ -85,6 +87,7 @@ class About(Record):
     seen: str = Field(default="", pattern="^[01]*$")
     counts: dict[str, int] = Field(default_factory=dict)
     expected: dict[str, float] = Field(default_factory=dict)
+    made_for: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,20 @@ class Study:
 
     @cached_property
     def plan(self) -> Plan:
-        """What was asked for."""
+        """What was asked for, with settings for the graph it runs on."""
         file = self.path / "study.toml"
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             raise InputError(f"{file} cannot be read") from None
-        return parse_plan(text, self.name, str(file))
+        return parse_plan(text, self.name, str(file), self._made_for())
+
+    def _made_for(self) -> int:
+        # Whoever needs study.json says what is wrong with it; the tables can be read without.
+        try:
+            return self.about.made_for
+        except InputError:
+            return 0
 
     @cached_property
     def about(self) -> About:

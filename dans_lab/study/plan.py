@@ -15,6 +15,8 @@
 
 Instead of a grid, or beside it, `[[variant]]` lists settings that go together, each under a `name`. A study of several
 tables has `[[part]]`s, each with its own title, settings, grid, variants and table.
+
+What a file leaves open is chosen for the size of the graph, as `train` chooses it (`budget.recipe`).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import itertools
 import json
 import math
 import tomllib
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,9 +37,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 from pydantic import ConfigDict as ModelConfig
 
-from dans_core import config as config_module
 from dans_core.config import PRESETS, Config
 from dans_data.errors import InputError
+from dans_lab.budget.recipe import chosen_for_size, config_for
 from dans_lab.runs.run import LONGEST_ID, STUDIES, run_id_error, runs_dir
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "studies"
@@ -98,10 +101,14 @@ class Axis:
 
 @dataclass(frozen=True)
 class Cell:
-    """One place of a table: its value on each axis, and the settings, whose seed is to be replaced."""
+    """One place of a table: its value on each axis, and the settings, whose seed is to be replaced.
+
+    `by_size` are those among them that the file leaves open and the size of the graph decided.
+    """
 
     labels: dict[str, Label]
     config: Config
+    by_size: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,8 @@ class Job:
 class Plan:
     """A study: its parts, and the seeds with which every cell is run. `text` is the file's content.
 
-    `budget` says what each run may spend, in a sentence; "" where nothing is said.
+    `budget` says what each run may spend, in a sentence; "" where nothing is said. `train` are the training triplets of
+    the graph that its settings are made for; 0 for one of any size, with the defaults of `Config`.
     """
 
     name: str
@@ -150,15 +158,34 @@ class Plan:
     seeds: tuple[int, ...]
     parts: tuple[Part, ...]
     text: str
+    train: int = 0
+
+    def made_for(self, train: int) -> Plan:
+        """The same study with settings for a graph of so many training triplets, 0 for one of any size.
+
+        Raises InputError where what the file sets does not go with what is chosen for the size.
+        """
+        return self if train == self.train else parse_plan(self.text, self.name, f"study {self.name}", train)
+
+    @cached_property
+    def by_size(self) -> dict[str, Counter[Any]]:
+        """What the size of the graph decided: of each setting its values, and for how many of the `kinds` each."""
+        found: defaultdict[str, Counter[Any]] = defaultdict(Counter)
+        for cell in self.kinds:
+            for name, value in cell.by_size.items():
+                found[name][value] += 1
+        return dict(found)
+
+    @cached_property
+    def kinds(self) -> tuple[Cell, ...]:
+        """The cells of all parts, one of those with the same settings."""
+        return tuple({cell.config: cell for part in self.parts for cell in part.cells}.values())
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
         """Every distinct run, seed by seed, so that whole tables are there early; parts may share runs."""
         configs = dict.fromkeys(
-            cell.config.with_values(seed=seed)
-            for seed in self.seeds
-            for part in self.parts
-            for cell in part.cells
+            cell.config.with_values(seed=seed) for seed in self.seeds for cell in self.kinds
         )
         return tuple(Job(self.run_id(config), config) for config in configs)
 
@@ -205,8 +232,10 @@ def read_plan(source: str | Path) -> Plan:
     return parse_plan(text, name, str(path))
 
 
-def parse_plan(text: str, name: str, where: str) -> Plan:
+def parse_plan(text: str, name: str, where: str, train: int = 0) -> Plan:
     """The plan in the text of a study file; `where` is named in complaints.
+
+    What the file leaves open is chosen for a graph of `train` training triplets; 0 takes the defaults of `Config`.
 
     Raises
     ------
@@ -220,12 +249,12 @@ def parse_plan(text: str, name: str, where: str) -> Plan:
     except ValidationError as error:
         raise InputError(f"{where}: {_complaint(error)}") from None
     try:
-        return _plan(written, text, name)
+        return _plan(written, text, name, train)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
 
-def _plan(written: _File, text: str, name: str) -> Plan:
+def _plan(written: _File, text: str, name: str, train: int) -> Plan:
     if run_id_error(name) or len(name) > _MOST_CHARACTERS:
         raise InputError(
             f"{name!r} cannot name a study; a study has the name of its file, 1 to {_MOST_CHARACTERS} characters of "
@@ -252,18 +281,17 @@ def _plan(written: _File, text: str, name: str) -> Plan:
     for part in written.part or [written]:
         title = part.title or written.title
         try:
-            parts.append(_part(part, title, part.note or written.note, shared))
+            parts.append(_part(part, title, part.note or written.note, shared, train))
         except InputError as error:
             raise InputError(f"part {title!r}: {error}" if written.part else str(error)) from None
-    plan = Plan(
-        name, written.title, written.question, written.budget, written.dataset, seeds, tuple(parts), text
-    )
+    about = written.title, written.question, written.budget, written.dataset
+    plan = Plan(name, *about, seeds, tuple(parts), text, train)
     if len(plan.jobs) > MOST_RUNS:
         raise InputError(f"asks for {len(plan.jobs):,} runs, more than {MOST_RUNS:,}")
     return plan
 
 
-def _part(written: _Part, title: str, note: str, shared: Mapping[str, Any]) -> Part:
+def _part(written: _Part, title: str, note: str, shared: Mapping[str, Any], train: int) -> Part:
     axes, variants = [], {}
     if written.variant:
         variants = _variants(written.variant)
@@ -283,7 +311,7 @@ def _part(written: _Part, title: str, note: str, shared: Mapping[str, Any]) -> P
     if (cells_in_all := math.prod(len(axis.values) for axis in axes)) > MOST_RUNS:
         raise InputError(f"asks for {cells_in_all:,} settings, more than {MOST_RUNS:,}")
     own = {} if isinstance(written, _File) else written.settings
-    cells = tuple(_cells(axes, variants, {**shared, **own}))
+    cells = tuple(_cells(axes, variants, {**shared, **own}, train))
     names = [axis.name for axis in axes]
     rows = written.table.rows or names[0]
     if rows not in names:
@@ -317,14 +345,15 @@ def _variants(written: list[dict[str, Label]]) -> dict[str, dict[str, Any]]:
 
 
 def _cells(
-    axes: list[Axis], variants: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any]
+    axes: list[Axis], variants: Mapping[str, Mapping[str, Any]], shared: Mapping[str, Any], train: int
 ) -> Iterator[Cell]:
     for values in itertools.product(*(axis.values for axis in axes)):
         labels = {axis.name: value for axis, value in zip(axes, values, strict=True)}
         settings = dict(shared)
         for name, value in labels.items():
             settings |= variants[str(value)] if name == VARIANT else {name: value}
-        yield Cell(labels, config_module.parse(settings))
+        config = config_for(train, settings)
+        yield Cell(labels, config, chosen_for_size(train, settings, config))
 
 
 def _complaint(error: ValidationError) -> str:

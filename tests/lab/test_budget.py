@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from dans_core import KnowledgeGraph
 from dans_core.batch import Batch
-from dans_core.config import PRESETS, Config
+from dans_core.config import PRESETS, Config, matters
 from dans_core.names import SAMPLERS
 from dans_data import DATA_DIR_VARIABLE
 from dans_data.errors import InputError
 from dans_lab.budget import costs
 from dans_lab.budget import estimates as budget
+from dans_lab.budget.recipe import RECIPE_SETTINGS, chosen_for_size, config_for, recipe
 from dans_lab.budget.sizes import Sizes, sizes_of
 from dans_lab.cli import main
 from dans_lab.export import run_export as export
@@ -78,37 +79,49 @@ def test_the_distinct_queries_of_a_batch_are_bounded(umls):
 @pytest.mark.parametrize("values", [{}, {"epochs": "40"}, {"sampler": "one-vs-all"}, PRESETS["paper"]])
 def test_small_graphs_keep_the_defaults(name, values):
     sizes = Sizes.of(KnowledgeGraph.load(name))
-    assert budget.recipe(sizes, "dans") == budget.recipe(sizes, "sans") == {}
-    assert budget.config_for(sizes, values) == Config(**values)
-    assert budget.chosen_for_size(sizes, values, Config(**values)) == {}
+    assert recipe(sizes.train, "dans") == recipe(sizes.train, "sans") == {}
+    assert config_for(sizes.train, values) == Config(**values)
+    assert chosen_for_size(sizes.train, values, Config(**values)) == {}
 
 
 def test_a_large_graph_gets_its_recipe_and_a_person_has_the_last_word():
-    found = budget.recipe(WN18RR, "dans")
+    found = recipe(WN18RR.train, "dans")
     assert found["batch_size"] < Config().batch_size and found["epochs"] < Config().epochs
-    config = budget.config_for(WN18RR, {})
+    config = config_for(WN18RR.train, {})
     assert {name: getattr(config, name) for name in found} == found
-    assert budget.config_for(WN18RR, {"batch_size": 777, "negatives": "19"}).batch_size == 777
-    paper = budget.config_for(WN18RR, PRESETS["paper"])
+    assert config_for(WN18RR.train, {"batch_size": 777, "negatives": "19"}).batch_size == 777
+    paper = config_for(WN18RR.train, PRESETS["paper"])
     assert all(getattr(paper, name) == value for name, value in PRESETS["paper"].items())
     assert paper.warmup_epochs == found["warmup_epochs"], "the paper's numbers say nothing of a warm-up"
 
 
 @given(st.integers(1, 400), st.sampled_from(sorted(SAMPLERS)))
 def test_a_recipe_goes_with_any_number_of_epochs(epochs, sampler):
-    config = budget.config_for(NELL, {"epochs": epochs, "sampler": sampler})
+    config = config_for(NELL.train, {"epochs": epochs, "sampler": sampler})
     assert config.epochs == epochs
-    assert config.warmup_epochs == min(budget.recipe(NELL, sampler)["warmup_epochs"], epochs // 2)
+    assert config.warmup_epochs == min(recipe(NELL.train, sampler).get("warmup_epochs", 50), epochs // 2)
 
 
 def test_what_was_chosen_is_what_a_small_graph_would_not_have():
-    config = budget.config_for(WN18RR, {"batch_size": 500, "sampler": "uniform"})
-    chosen = budget.chosen_for_size(WN18RR, {"batch_size": 500, "sampler": "uniform"}, config)
+    config = config_for(WN18RR.train, {"batch_size": 500, "sampler": "uniform"})
+    chosen = chosen_for_size(WN18RR.train, {"batch_size": 500, "sampler": "uniform"}, config)
     assert "batch_size" not in chosen and "warmup_epochs" not in chosen and "pathway_fakes" not in chosen
     assert chosen["epochs"] == config.epochs and chosen["eval_every"] == config.eval_every
-    assert Config(**chosen, batch_size=500, sampler="uniform").model_dump(
-        exclude={"warmup_epochs", "pathway_fakes"}
-    ) == config.model_dump(exclude={"warmup_epochs", "pathway_fakes"})
+    assert Config(**chosen, batch_size=500, sampler="uniform") == config
+
+
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+def test_a_recipe_leaves_alone_what_does_not_matter_to_a_sampler(sampler):
+    assert all(matters(name, sampler) for name in recipe(WN18RR.train, sampler))
+
+
+def test_settings_at_odds_with_the_recipe_alone_are_told_so():
+    with pytest.raises(
+        InputError, match=r"pathway_fakes = 5 .* chosen for a graph of 86,835 training triplets"
+    ):
+        config_for(WN18RR.train, {"negatives": 10})
+    with pytest.raises(InputError, match=r"^negatives = 0: must be a whole number, at least 1[^;]*$"):
+        config_for(WN18RR.train, {"negatives": 0})
 
 
 # --- what a run needs
@@ -205,7 +218,7 @@ SHARED_PEAKS = [
 def test_the_memory_formula_agrees_with_what_was_measured(graph, decoder, sampler, megabytes, settings):
     more = {"batch_size": 3_000} if sampler == "one-vs-all" and graph != "umls" else {}
     values = {"decoder": decoder, "sampler": sampler, "warmup_epochs": 0, **settings, **more}
-    need = budget.predict(budget.config_for(ON[graph], values), ON[graph])
+    need = budget.predict(config_for(ON[graph].train, values), ON[graph])
     assert 0.9 <= need.memory_bytes / 1e6 / megabytes <= 1.25
 
 
@@ -272,7 +285,7 @@ SHARED_STEPS = [
 )
 def test_the_time_formula_agrees_with_what_was_measured(graph, decoder, sampler, seconds, settings):
     values = {"decoder": decoder, "sampler": sampler, "warmup_epochs": 0, **settings}
-    config = budget.config_for(ON[graph], values)
+    config = config_for(ON[graph].train, values)
     step = budget.predict(config, ON[graph]).epoch_seconds / costs.Steps(config, ON[graph]).count
     assert 1 / 1.5 <= step / seconds <= 1.5
 
@@ -284,7 +297,7 @@ def test_the_time_formula_agrees_with_what_was_measured(graph, decoder, sampler,
     st.sampled_from(["dim", "negatives", "layers", "entities", "train", "relations"]),
 )
 def test_more_of_anything_never_needs_less_memory(sizes, sampler, decoder, more):
-    config = budget.config_for(sizes, {"sampler": sampler, "decoder": decoder, "epochs": 100})
+    config = config_for(sizes.train, {"sampler": sampler, "decoder": decoder, "epochs": 100})
     before = budget.predict(config, sizes)
     if more in Config.model_fields:
         config = config.with_values(**{more: 2 * getattr(config, more)})
@@ -295,7 +308,7 @@ def test_more_of_anything_never_needs_less_memory(sizes, sampler, decoder, more)
 
 
 def test_a_run_is_its_epochs_and_what_is_done_between_them():
-    config = budget.config_for(WN18RR, {"sampler": "uniform", "decoder": "distmult"})
+    config = config_for(WN18RR.train, {"sampler": "uniform", "decoder": "distmult"})
     need = budget.predict(config, WN18RR)
     assert config.epochs * need.epoch_seconds < need.run_seconds < 1.2 * config.epochs * need.epoch_seconds
     often = budget.predict(config.with_values(eval_every=1), WN18RR)
@@ -401,7 +414,7 @@ def test_a_person_may_say_how_much_memory_there_is(monkeypatch):
 
 
 def test_what_does_not_fit_is_told_with_what_to_lower():
-    config = budget.config_for(WN18RR, {"sampler": "dans", "negatives": 400})
+    config = config_for(WN18RR.train, {"sampler": "dans", "negatives": 400})
     need = budget.predict(config, WN18RR).memory_bytes
     assert budget.too_much(config, WN18RR, need) is None and budget.too_much(config, WN18RR, None) is None
     said = budget.too_much(config, WN18RR, need // 2, lambda name: name.upper())
@@ -419,7 +432,7 @@ def test_what_does_not_fit_is_told_with_what_to_lower():
     st.floats(0.1, 0.95),
 )
 def test_advice_that_is_followed_makes_the_run_fit(sizes, sampler, dim, negatives, share):
-    config = budget.config_for(sizes, {"sampler": sampler, "dim": dim, "negatives": negatives})
+    config = config_for(sizes.train, {"sampler": sampler, "dim": dim, "negatives": negatives})
     free = int(share * budget.predict(config, sizes).memory_bytes)
     said = budget.too_much(config, sizes, free)
     advice = said.partition("; lower ")[2]
@@ -481,12 +494,12 @@ def test_the_line_that_repeats_a_run_does_not_hang_on_the_recipe(large):
     values = {"epochs": 7, "sampler": "uniform"}
     plain = export.command_of(Config(**values), str(large))
     assert f"batch_size={Config().batch_size}" in plain
-    by_recipe = budget.config_for(sizes_of(str(large)), values)
+    by_recipe = config_for(sizes_of(str(large)).train, values)
     assert "batch_size" not in export.command_of(by_recipe, str(large))
     assert "batch_size" not in export.command_of(Config(**values), "umls")
     assert "batch_size=15000" in export.command_of(by_recipe, "umls")
     gone = export.command_of(Config(**values), "/nowhere/at/all")
-    assert all(f"{name}=" in gone for name in budget.RECIPE_SETTINGS - {"epochs"})
+    assert all(f"{name}=" in gone for name in RECIPE_SETTINGS - {"epochs"})
 
 
 def test_too_little_memory_is_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):

@@ -19,11 +19,17 @@ import pytest
 
 from dans_core import Config, KnowledgeGraph, Trainer, evaluate, load_weights
 from dans_core.events import Diagnostics, Losses, PathwayHealth, Ranking
+from dans_core.names import SAMPLERS
 from dans_data.errors import InputError
+from dans_lab.budget.recipe import config_for
+from dans_lab.cli import main
 from dans_lab.runs.run import Run, list_runs, run_id_error
+from dans_lab.study import facts
+from dans_lab.study.conduct import conducting
 from dans_lab.study.convergence import FIGURES, convergence, curves, swing
-from dans_lab.study.folder import RunRecord, Study, open_study
+from dans_lab.study.folder import RunRecord, Study, open_study, shipped_studies
 from dans_lab.study.plan import SHIPPED, VARIANT, parse_plan, read_plan
+from tests import large_run
 from tests.study_samples import EQUAL_TIME, small_plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -206,7 +212,6 @@ def test_a_killed_training_process_is_replaced_while_the_study_goes_on(
 
 
 def test_what_was_timed_before_is_not_timed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dans_lab.study.conduct import conducting
     from dans_lab.study.crew import Processes
 
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
@@ -227,7 +232,6 @@ def test_so_many_run_side_by_side_as_the_memory_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from dans_lab.cli.study import _that_fit
-    from dans_lab.study.conduct import conducting
 
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
@@ -415,6 +419,98 @@ def test_the_shipped_studies_can_be_read(name: str) -> None:
     for part in plan.parts:
         assert all(len(plan.runs_of(cell)) == len(plan.seeds) for cell in part.cells)
         assert part.reference in part.rows.values
+
+
+@pytest.mark.parametrize("folder", shipped_studies(), ids=lambda path: path.name)
+def test_shipped_studies_are_read_with_what_they_were_run_with(folder: Path) -> None:
+    """Neither the committed tables nor the files they came from depend on a recipe that came later."""
+    study = Study(folder)
+    assert study.about.made_for == 0
+    assert {job.run for job in study.plan.jobs} == study.finished()
+    # The tables of UMLS were made before counts were kept.
+    again = read_plan(folder.name).made_for(study.about.counts.get("train", 5_216))
+    assert {job.run for job in again.jobs} == study.finished()
+
+
+# A file as short as can be; what it leaves open is what matters here.
+OPEN = """
+title = "Open"
+dataset = "{folder}"
+seeds = 1
+[settings]
+dim = 8
+layers = 1
+negatives = 12
+epochs = 1
+[grid]
+sampler = ["dans", "uniform", "nscaching", "one-vs-all"]
+"""
+TRAIN = ["--epochs", "1", "--set", "dim=8", "--set", "layers=1", "--set", "negatives=12"]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a graph of more training triplets than small ones have."""
+    folder = tmp_path_factory.mktemp("data") / "large"
+    large_run.graph(folder, 3_000, 60_000, 5)
+    return folder
+
+
+def test_a_study_that_sets_nothing_trains_what_train_would(
+    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
+    text = f'title = "Nothing set"\ndataset = "{large}"\n[grid]\nsampler = {sorted(SAMPLERS)}\n'
+    plan = parse_plan(text, "nothing", "nothing.toml").made_for(86_835)
+    for job in plan.jobs:
+        assert job.config == config_for(86_835, {"sampler": job.config.sampler, "seed": job.config.seed})
+    assert {job.config.epochs for job in plan.jobs} == {150} and plan.by_size["epochs"] == {150: 12}
+    assert plan.by_size["negatives"] == {200: 3}, "samplers that share their negatives"
+    assert plan.made_for(0) == parse_plan(text, "nothing", "nothing.toml")
+    # And through the two commands, as far as the settings.
+    file = tmp_path / "open.toml"
+    file.write_text(OPEN.format(folder=large))
+    with conducting(read_plan(file)) as conduct:
+        configs = {job.config.sampler: job.config for job in conduct.plan.jobs}
+        assert conduct.study.about.made_for == len(conduct.kg.train) > 50_000
+        told = facts.by_size(conduct.plan)
+    assert main(["train", "--dataset", str(large), "--sampler", "uniform", *TRAIN, "--out", "one"]) == 0
+    assert Run(tmp_path / "one").config == configs["uniform"]
+    assert "batch_size=15000" in capsys.readouterr().out
+    assert "batch_size = 15000" in told and "shared = 100 in 2 of 4 settings" in told
+
+
+def test_a_study_goes_on_with_the_rule_it_was_begun_with(
+    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
+    file = tmp_path / "open.toml"
+    file.write_text(OPEN.format(folder=large))
+    with conducting(read_plan(file)) as conduct:
+        begun = conduct.plan
+    with conducting(read_plan(file)) as conduct:
+        assert conduct.plan == begun == Study(tmp_path / "studies" / "open").plan
+    about = tmp_path / "studies" / "open" / "study.json"
+    before = {name: value for name, value in json.loads(about.read_text()).items() if name != "made_for"}
+    about.write_text(json.dumps(before))
+    with conducting(read_plan(file)) as conduct:
+        assert conduct.plan == read_plan(file) == Study(tmp_path / "studies" / "open").plan
+        assert {job.config.batch_size for job in conduct.plan.jobs} == {Config().batch_size}
+
+
+def test_a_study_at_odds_with_the_recipe_says_so_before_anything_is_written(
+    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
+    file = tmp_path / "odds.toml"
+    file.write_text(OPEN.format(folder=large).replace("negatives = 12", "negatives = 10"))
+    plan = read_plan(file)
+    with (
+        pytest.raises(InputError, match=r"study odds: pathway_fakes = 5 .* chosen for a graph of"),
+        conducting(plan),
+    ):
+        pass
+    assert not (tmp_path / "studies").exists()
 
 
 def test_the_main_table_is_twelve_samplers_by_three_decoders_at_one_budget() -> None:
