@@ -16,6 +16,7 @@ from benchmarks import __main__ as command_line
 from benchmarks import graphs, layer, quality, report, scaling, timing
 from benchmarks.report import ORDER, Section
 from dans_core import InputError
+from dans_lab.runs import machine
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +38,26 @@ def test_a_section_is_a_title_an_environment_a_note_and_a_table():
         r"\d{4}-\d\d-\d\d, .+, Python \d.+, torch \d.+, torch-geometric .+, pykeen .+\.$", lines[2]
     )
     assert lines[4:] == ["A note.", "", "| x | y |", "|---|---|", "| 1 | a \\| b |", "| 2 |  |"]
+
+
+def test_processors_of_one_name_are_told_apart(tmp_path):
+    told = re.search(r", (.+) \((.+)\), Python", report.environment(["torch"]))
+    assert told[1] == machine.processor()
+    parts = told[2].split(", ")
+    assert parts[0] == torch.backends.cpu.get_cpu_capability()
+    assert parts[1:-1] == report.caches() and re.fullmatch(r"\d+ GFLOP/s", parts[-1])
+    for index, (level, size) in enumerate((("1", "32K"), ("3", "8M"), ("2", "512K"))):
+        folder = tmp_path / "cache" / f"index{index}"
+        folder.mkdir(parents=True)
+        (folder / "level").write_text(f"{level}\n")
+        (folder / "size").write_text(f"{size}\n")
+    assert report.caches(tmp_path) == ["L2 512K", "L3 8M"]
+    assert report.caches(tmp_path / "nowhere") == []
+
+
+def test_the_yardstick_leaves_the_threads_as_they_were():
+    before = torch.get_num_threads()
+    assert report.product_speed() > 0 and torch.get_num_threads() == before
 
 
 bodies = st.text(st.characters(exclude_categories=["Cs"]), max_size=30).map(lambda text: f"## {text}\n")

@@ -11,8 +11,7 @@ from collections.abc import Callable
 import torch
 
 from dans_data.errors import InputError
-
-THREADS_VARIABLE = "DANS_THREADS"
+from dans_lab.runs.machine import THREADS_VARIABLE
 
 PRECISIONS = {"float32": "highest", "tf32": "high"}
 """What may be asked for, and what torch calls it.

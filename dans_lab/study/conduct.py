@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from dans_data import SPLITS
 from dans_data.errors import InputError
 from dans_lab.budget.estimates import predict
 from dans_lab.budget.sizes import Sizes
+from dans_lab.runs import machine
 from dans_lab.runs.records import replace, to_json
 from dans_lab.runs.run import runs_dir, source_that_lasts
 from dans_lab.runs.writer import versions
@@ -230,7 +230,7 @@ def _about(plan: Plan, kg: KnowledgeGraph) -> About:
         hash=kg.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions(),
-        machine=_machine(),
+        machine=f"{machine.processor()}, {os.cpu_count()} cores",
         **_facts(kg),
     )
 
@@ -247,15 +247,3 @@ def _facts(kg: KnowledgeGraph) -> dict[str, Any]:
         "counts": {"entities": kg.num_entities, "relations": kg.num_relations}
         | {split: len(kg.array(split)) for split in SPLITS},
     }
-
-
-def _machine() -> str:
-    """The processor and how many of them, in words."""
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        names = [
-            line.partition(":")[2] for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        name = names[0].strip() if names else name
-    return f"{name}, {os.cpu_count()} cores"

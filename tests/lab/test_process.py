@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from dans_core import InputError
-from dans_lab.runs import process
+from dans_lab.runs import machine, process
 
 _FAULTS = """
 import resource, sys
@@ -40,6 +40,6 @@ def test_a_step_finds_its_memory_again():
 
 @pytest.mark.parametrize("threads", ["0", "-1", "two", "", "99999"])
 def test_threads_are_a_number(threads, monkeypatch):
-    monkeypatch.setenv(process.THREADS_VARIABLE, threads)
-    with pytest.raises(InputError, match=process.THREADS_VARIABLE):
+    monkeypatch.setenv(machine.THREADS_VARIABLE, threads)
+    with pytest.raises(InputError, match=machine.THREADS_VARIABLE):
         process.prepare()

@@ -21,7 +21,7 @@ from dans_core.config import Config
 from dans_core.events import Event, Losses, Ranking, Snapshot
 from dans_core.kg import KnowledgeGraph
 from dans_core.training import Trainer
-from dans_lab.runs import drive, process, worker
+from dans_lab.runs import drive, machine, process, worker
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 
@@ -305,7 +305,7 @@ def start(*dataset: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, process.THREADS_VARIABLE: "1"},
+        env={**os.environ, machine.THREADS_VARIABLE: "1"},
     )
 
 
