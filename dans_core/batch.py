@@ -38,8 +38,14 @@ class Batch:
     def of_triplets(cls, triplets: Tensor, num_relations: int) -> Batch:
         """From triplets (n, 3): pair i is triplet i's tail query, pair n + i its head query through r⁻¹."""
         h, r, t = triplets.T
-        heads, answer = torch.cat([h, t]), torch.cat([t, h])
-        key = heads * (2 * num_relations) + torch.cat([r, r + num_relations])
+        return cls.of_pairs(
+            torch.cat([h, t]), torch.cat([r, r + num_relations]), torch.cat([t, h]), num_relations
+        )
+
+    @classmethod
+    def of_pairs(cls, heads: Tensor, relations: Tensor, answer: Tensor, num_relations: int) -> Batch:
+        """From queries, reciprocals among the relations, with an answer of each; (P,) each."""
+        key = heads * (2 * num_relations) + relations
         distinct, query, counts = torch.unique(key, return_inverse=True, return_counts=True)
         query_heads = distinct // (2 * num_relations)
         conditions, condition = torch.unique(query_heads, return_inverse=True)

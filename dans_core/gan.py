@@ -134,6 +134,17 @@ def _normed(norm: nn.Module, rows: Tensor) -> Tensor:
     return out
 
 
+def noise_scale(config: Config, entities: Tensor) -> float:
+    """σ in the units of the embeddings: as it is, or times their standard deviation."""
+    return config.sigma * (float(entities.std()) if config.sigma_relative else 1.0)
+
+
+def noisy(conditions: Tensor, draws: int, scale: float, random: torch.Generator) -> Tensor:
+    """x⁰ = c + σ ε: conditions (C, dim) and σ = `scale` → (C, draws, dim). The noise is drawn on the CPU."""
+    noise = torch.randn(len(conditions), draws, conditions.shape[1], generator=random)
+    return noise.to(conditions.device).mul_(scale).add_(conditions.unsqueeze(1))
+
+
 class Generator(nn.Module):
     """The two-way generator: `entity` is G_E, `relation` is G_R; where one is alone, the other is None."""
 

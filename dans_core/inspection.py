@@ -115,7 +115,7 @@ def inspect_triplet(
     if entities is None:
         entities = encode(networks, kg)
     model = networks.model
-    batch = _single(head, relation, tail)
+    batch = _single(kg, head, relation, tail)
     query = model.queries(entities, batch.heads, batch.relations)[0]
     median = entities.norm(dim=1).median().clamp_min(1e-12)
 
@@ -176,7 +176,7 @@ def explain_score(
     if entities is None:
         entities = encode(networks, kg)
     model = networks.model
-    for drawn in _sources(networks, config, _single(head, relation, tail), entities, draws, seed):
+    for drawn in _sources(networks, config, _single(kg, head, relation, tail), entities, draws, seed):
         if drawn.source == source and 0 <= draw < len(drawn.vectors):
             break
     else:
@@ -211,18 +211,6 @@ def _random(seed: int, purpose: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state[0]))
 
 
-def _single(head: int, relation: int, tail: int) -> Batch:
-    one, zero = torch.ones(1, dtype=torch.long), torch.zeros(1, dtype=torch.long)
-    heads, answers = torch.tensor([head]), torch.tensor([tail])
-    return Batch(
-        heads=heads,
-        relations=torch.tensor([relation]),
-        counts=one,
-        query=zero,
-        answer=answers,
-        conditions=heads,
-        condition=zero,
-        condition_counts=one,
-        answers=answers,
-        answer_counts=one,
-    )
+def _single(kg: KnowledgeGraph, head: int, relation: int, tail: int) -> Batch:
+    h, r, t = torch.tensor([[head], [relation], [tail]])
+    return Batch.of_pairs(h, r, t, kg.num_relations)

@@ -368,10 +368,6 @@ class Trainer:
             best=best,
         )
 
-    def snapshot_arrays(self) -> dict[str, np.ndarray]:
-        """Embeddings and one fake per condition as they are now: what a `Snapshot` event asks to keep."""
-        return diagnostics.snapshot_arrays(self.networks, self.kg, self.config, self.epoch)
-
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on with the same numbers, on any device: plain values and tensors of the CPU."""
         return {

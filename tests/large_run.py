@@ -9,8 +9,8 @@ import numpy as np
 
 from dans_core import Config, KnowledgeGraph
 from dans_core.events import Snapshot
-from dans_core.snapshot_sample import studied_entities, studied_triplets
 from dans_lab.runs.run import Run
+from dans_lab.runs.snapshot_sample import studied_entities, studied_triplets
 from dans_lab.runs.writer import RunWriter
 
 KINDS = ("city", "person", "river", "sports_team", "new_york_street")

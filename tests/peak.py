@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from dans_core import KnowledgeGraph
+from dans_lab.runs.snapshot import snapshot_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -83,7 +84,7 @@ def _tell(graph: str | int, steps: int, settings: dict[str, Any]) -> dict[str, A
     mrr = evaluate(trainer.model, few).mrr
     best = copy.deepcopy([trainer.networks.state_dict(), trainer.state_dict()["sampler"]])
     diagnostics.measure(trainer.networks, kg, config, 1)
-    np.savez(io.BytesIO(), **trainer.snapshot_arrays())
+    np.savez(io.BytesIO(), **snapshot_of(trainer))
     torch.save(trainer.state_dict(), os.devnull)
     while not trainer.finished and trainer.step().name != "base":
         pass

@@ -14,7 +14,7 @@ from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.decoders import Decoder
 from dans_core.facts import TrainFacts
-from dans_core.gan import Discriminator, Generator, Modulation
+from dans_core.gan import Discriminator, Generator, Modulation, noise_scale, noisy
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import random_negatives
 
@@ -53,14 +53,14 @@ class Dans(Sampler):
         """
         player = self.generator.pathways[pathway]
         parameters = _trained(player)
-        conditions = _conditions(pathway, batch, entities, queries)
+        conditions = conditions_of(pathway, batch, entities, queries)
         pairs = batch.counts.sum()
         scale = noise_scale(self.config, entities)
         total, penalty = 0.0, 0.0
         gradients: tuple[Tensor, ...] = ()
         for part in self._parts(len(conditions)):
             local = player.localise(conditions[part])
-            fakes = player(self._start(conditions[part], 1, scale), local).squeeze(1)
+            fakes = player(noisy(conditions[part], 1, scale, self.random.noise), local).squeeze(1)
             case = self._case(pathway, batch, queries, fakes, part)
             # D is the referee here, not a player: none of its gradients are computed.
             with _frozen(self.discriminator):
@@ -161,7 +161,7 @@ class Dans(Sampler):
         α and β are kept until the pathway's next update or the next encoding, since D and base want the same.
         """
         player = self.generator.pathways[pathway]
-        conditions = _conditions(pathway, batch, entities, queries)
+        conditions = conditions_of(pathway, batch, entities, queries)
         parts = self._parts(len(conditions))
         of, localised = self._localised.get(pathway, (None, []))
         if of is not entities:
@@ -171,7 +171,7 @@ class Dans(Sampler):
         if out is None:
             out = conditions.new_empty(len(conditions), draws, conditions.shape[1])
         for part, local in zip(parts, localised, strict=True):
-            out[part] = player(self._start(conditions[part], draws, scale), local)
+            out[part] = player(noisy(conditions[part], draws, scale, self.random.noise), local)
         return out
 
     def _real(self, batch: Batch, entities: Tensor, queries: Tensor) -> _Case:
@@ -199,11 +199,6 @@ class Dans(Sampler):
         passes = -(-conditions // self.config.condition_chunk)
         return [slice(first, None, passes) for first in range(passes)]
 
-    def _start(self, conditions: Tensor, draws: int, scale: float) -> Tensor:
-        """x⁰ = c + σ ε, shape (C, draws, dim)."""
-        noise = torch.randn(len(conditions), draws, conditions.shape[1], generator=self.random.noise)
-        return noise.to(conditions.device).mul_(scale).add_(conditions.unsqueeze(1))
-
     def _descend(
         self, player: str, parameters: list[torch.nn.Parameter], gradients: tuple[Tensor, ...]
     ) -> None:
@@ -221,7 +216,7 @@ class _Case(NamedTuple):
     counts: Tensor
 
 
-def _conditions(pathway: str, batch: Batch, entities: Tensor, queries: Tensor) -> Tensor:
+def conditions_of(pathway: str, batch: Batch, entities: Tensor, queries: Tensor) -> Tensor:
     """The distinct conditions of a pathway, (C, dim)."""
     return F.embedding(batch.conditions, entities) if pathway == "G_E" else queries
 
@@ -238,11 +233,6 @@ def _frozen(network: torch.nn.Module) -> Iterator[None]:
         yield
     finally:
         network.requires_grad_(True)
-
-
-def noise_scale(config: Config, entities: Tensor) -> float:
-    """σ in the units of the embeddings: as it is, or times their standard deviation."""
-    return config.sigma * (float(entities.std()) if config.sigma_relative else 1.0)
 
 
 def _pathway_loss(aux: Tensor, pathway: str) -> Tensor:

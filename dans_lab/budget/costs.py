@@ -6,8 +6,8 @@ All numbers were *measured* on one core of one machine, with float32 and one thr
 from __future__ import annotations
 
 from dans_core.config import SHARING, Config
-from dans_core.snapshot_sample import MOST_ENTITIES, MOST_QUERIES
 from dans_lab.budget.sizes import Sizes
+from dans_lab.runs.snapshot_sample import MOST_ENTITIES, MOST_QUERIES
 
 
 class Steps:

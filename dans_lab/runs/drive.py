@@ -16,6 +16,7 @@ from dans_core.training import Diverged, Stage, Trainer
 from dans_data.errors import InputError
 from dans_lab.runs import process
 from dans_lab.runs.run import State
+from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.writer import RunWriter
 
 CHECKPOINT_EVERY = 10.0
@@ -158,7 +159,7 @@ class _Drive:
         stage = trainer.step()
         for event in stage.events:
             if isinstance(event, Snapshot):
-                writer.snapshot(event.file, trainer.snapshot_arrays())
+                writer.snapshot(event.file, snapshot_of(trainer))
             elif isinstance(event, Ranking):
                 self.best_is_due |= event.best
             elif isinstance(event, Losses):

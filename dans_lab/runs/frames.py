@@ -137,7 +137,7 @@ class Frame:
 
     @classmethod
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]], num_entities: int, num_relations: int) -> Frame:
-        """Check the arrays of a snapshot file, named as in `diagnostics.snapshot_arrays`, against the graph.
+        """Check the arrays of a snapshot file, named as in `snapshot.snapshot_of`, against the graph.
 
         What the file does not hold is NaN, and fakes of a pathway that did not exist are none.
 

@@ -26,6 +26,7 @@ from dans_data.errors import InputError
 from dans_lab.runs import process
 from dans_lab.runs.drive import drive
 from dans_lab.runs.run import Run, source_that_lasts
+from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.writer import RunWriter
 
 
@@ -50,7 +51,7 @@ def _practise() -> None:
     while not trainer.finished:
         for event in trainer.step().events:
             if isinstance(event, Snapshot):
-                trainer.snapshot_arrays()
+                snapshot_of(trainer)
     torch.save(trainer.state_dict(), io.BytesIO())
 
 

@@ -17,6 +17,7 @@ from dans_core.training import Trainer
 from dans_data.errors import InputError
 from dans_lab.runs.drive import drive
 from dans_lab.runs.run import Run, Which
+from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.writer import RunWriter
 from dans_lab.study.convergence import convergence, curves
 from dans_lab.study.folder import RunRecord
@@ -89,7 +90,7 @@ def time_run(config: Config, kg: KnowledgeGraph, stop: Callable[[], bool] = lamb
         training += epochs * _epoch_seconds(trainer, stop)
     ranking = _seconds_of(lambda: evaluate(trainer.model, kg, "valid"))
     checking = _seconds_of(lambda: measure(trainer.networks, kg, config, 1))
-    keeping = _seconds_of(trainer.snapshot_arrays)
+    keeping = _seconds_of(lambda: snapshot_of(trainer))
     if stop():
         raise Stopped
     # Once it has ended, both splits are ranked with the best weights.

@@ -23,6 +23,7 @@ from dans_core.ranking import evaluate
 from dans_core.samplers.catalogue import SAMPLERS
 from dans_lab.runs import process
 from dans_lab.runs.drive import drive
+from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.writer import RunWriter
 from tests.conftest import random_graph
 from tests.core.elsewhere import DEVICE, Elsewhere, Refused
@@ -58,8 +59,8 @@ def sizes(large: bool) -> Iterator[None]:
             for module in ("scores", "samplers.outside", "samplers.pools", "samplers.mcns"):
                 patch.setattr(f"dans_core.{module}._TABLE", 0)
             patch.setattr("dans_core.diagnostics._MAX_CONDITIONS", 10)
-            patch.setattr("dans_core.snapshot_sample.MOST_QUERIES", 10)
-            patch.setattr("dans_core.snapshot_sample.MOST_ENTITIES", 4)
+            patch.setattr("dans_lab.runs.snapshot_sample.MOST_QUERIES", 10)
+            patch.setattr("dans_lab.runs.snapshot_sample.MOST_ENTITIES", 4)
         yield
 
 
@@ -76,7 +77,7 @@ def told(trainer: Trainer) -> list[dict[str, Any]]:
     for event in trainer:
         found.append(to_dict(event) | {"seconds": 0})
         if isinstance(event, Snapshot):
-            found.append(trainer.snapshot_arrays())
+            found.append(snapshot_of(trainer))
     return found
 
 

@@ -22,6 +22,7 @@ from dans_data.errors import InputError
 from dans_lab.export.run_export import NEGATIVE_COLUMNS, Kept, negatives
 from dans_lab.runs.drive import drive
 from dans_lab.runs.frames import Frame
+from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.writer import RunWriter
 from tests.conftest import random_graph
 from tests.core.test_training import assert_same_state, timeless
@@ -114,7 +115,7 @@ def test_every_instrument_reads_every_run(run, nations):
 
 def test_a_snapshot_holds_the_pathways_that_there_are(run, nations):
     trainer, _ = run
-    config, arrays = trainer.config, trainer.snapshot_arrays()
+    config, arrays = trainer.config, snapshot_of(trainer)
     names = tuple(config.fakes)
     for name, one_per_condition in (("G_E", "e"), ("G_R", "r")):
         kept = {key for key in arrays if key.endswith(f"s_{one_per_condition}")}
@@ -421,7 +422,7 @@ def test_loss_of_a_conditional_d_equals_the_slow_one():
 
 def test_opinions_of_a_conditional_d_are_means_over_queries(nations):
     trainer, _ = finished(nations, conditional_d=True)
-    arrays = {name: torch.from_numpy(np.asarray(a)) for name, a in trainer.snapshot_arrays().items()}
+    arrays = {name: torch.from_numpy(np.asarray(a)) for name, a in snapshot_of(trainer).items()}
     judge, entities = trainer.networks.discriminator, arrays["entities"].float()
     heads, relations = arrays["queries"].long().T
     with torch.no_grad():

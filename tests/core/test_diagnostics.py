@@ -28,6 +28,7 @@ from dans_core.events import QUANTILES, Diagnostics, Losses, PathwayHealth, read
 from dans_core.health import Watch
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import train_graph
+from dans_lab.runs.snapshot import snapshot_of
 
 
 def trained(graph, **values) -> Trainer:
@@ -250,21 +251,21 @@ def test_measuring_and_keeping_change_nothing(nations):
     trainer = trained(nations)
     before = json.dumps({k: v.tolist() for k, v in trainer.networks.generator.state_dict().items()})
     first = measure(trainer.networks, nations, trainer.config, 4)
-    trainer.snapshot_arrays()
+    snapshot_of(trainer)
     assert measure(trainer.networks, nations, trainer.config, 4) == first
     assert trainer.networks.generator.training
     assert json.dumps({k: v.tolist() for k, v in trainer.networks.generator.state_dict().items()}) == before
 
 
 def test_snapshot_holds_every_condition_once(nations):
-    arrays = trained(nations).snapshot_arrays()
+    arrays = snapshot_of(trained(nations))
     queries = np.unique(nations.queries("train")[:, :2], axis=0)
     assert np.array_equal(arrays["queries"], queries)
     assert np.array_equal(arrays["heads_e"], np.unique(queries[:, 0]))
     assert arrays["fakes_r"].shape == (len(queries), 8) and arrays["fakes_r"].dtype == np.float16
     assert arrays["entities"].shape == (nations.num_entities, 8)
     assert all(((arrays[k] >= 0) & (arrays[k] <= 1)).all() for k in ("d_entities", "d_fakes_e", "d_fakes_r"))
-    uniform = set(trained(nations, sampler="uniform").snapshot_arrays())
+    uniform = set(snapshot_of(trained(nations, sampler="uniform")))
     assert uniform == {
         "epoch",
         "entities",
@@ -280,7 +281,7 @@ def test_snapshot_holds_every_condition_once(nations):
 def test_snapshot_scores_are_those_of_the_decoder(nations):
     """Recomputed one by one from the very embeddings and fakes that the snapshot holds."""
     trainer = trained(nations)
-    arrays = {name: torch.from_numpy(np.asarray(a)) for name, a in trainer.snapshot_arrays().items()}
+    arrays = {name: torch.from_numpy(np.asarray(a)) for name, a in snapshot_of(trainer).items()}
     model, entities = trainer.model, arrays["entities"].float()
     place = {head: i for i, head in enumerate(arrays["heads_e"].tolist())}
     for i, (head, relation) in enumerate(arrays["queries"].tolist()):

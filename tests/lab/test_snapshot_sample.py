@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dans_core import Config, KnowledgeGraph, Trainer
-from dans_core import snapshot_sample as studied
-from dans_core.snapshot_sample import studied_entities, studied_triplets
 from dans_data.errors import InputError
 from dans_lab.export.run_export import Kept, embeddings_npz, export, metadata_tsv, negatives, vectors_tsv
+from dans_lab.runs import snapshot_sample as studied
 from dans_lab.runs.frames import Frame, nearest_entities
+from dans_lab.runs.snapshot import snapshot_of
+from dans_lab.runs.snapshot_sample import studied_entities, studied_triplets
 from tests import small_run
 
 SMALL = {"dim": 16, "negatives": 8, "epochs": 3, "warmup_epochs": 1, "eval_every": 9, "snapshot_every": 9}
@@ -90,14 +91,14 @@ def sampled(umls, few) -> tuple[Trainer, dict[str, np.ndarray]]:
     trainer = Trainer(umls, Config(sampler="dans", **SMALL))
     for _ in trainer:
         pass
-    return trainer, trainer.snapshot_arrays()
+    return trainer, snapshot_of(trainer)
 
 
 def test_a_sample_says_what_the_whole_would(umls, sampled, monkeypatch):
     trainer, arrays = sampled
     frame = Frame.of(arrays, umls.num_entities, umls.num_relations)
     monkeypatch.setattr(studied, "MOST_ENTITIES", 8000)
-    whole = Frame.of(trainer.snapshot_arrays(), umls.num_entities, umls.num_relations)
+    whole = Frame.of(snapshot_of(trainer), umls.num_entities, umls.num_relations)
     assert frame.is_sample and not whole.is_sample
     np.testing.assert_array_equal(frame.entities, whole.entities[frame.entity_ids])
     np.testing.assert_array_equal(frame.d_entities, whole.d_entities[frame.entity_ids])
@@ -125,9 +126,7 @@ def test_a_sample_says_what_the_whole_would(umls, sampled, monkeypatch):
 
 
 def test_runs_with_other_seeds_keep_the_same_queries_and_entities(umls, few):
-    one, two = (
-        Trainer(umls, Config(sampler="uniform", seed=seed, **SMALL)).snapshot_arrays() for seed in (0, 5)
-    )
+    one, two = (snapshot_of(Trainer(umls, Config(sampler="uniform", seed=seed, **SMALL))) for seed in (0, 5))
     for name in ("queries", "answers", "random", "entity_ids"):
         np.testing.assert_array_equal(one[name], two[name])
     assert (one["entities"] != two["entities"]).any()
