@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dans_core.device import CPU
-from dans_core.kg import Ids, KnowledgeGraph, KnownAnswers
+from dans_core.kg import KnowledgeGraph, KnownAnswers
+from dans_data.graph import Ids
 
 
 class TrainFacts:

@@ -10,7 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from dans_app.shared.words import plain
-from dans_core.kg import Ids, KnowledgeGraph
+from dans_core.kg import KnowledgeGraph
+from dans_data.graph import Ids
 from dans_lab.survey import Link, RelationFacts
 
 MOST_RELATIONS = 2_000

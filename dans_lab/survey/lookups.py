@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dans_core.kg import Ids, KnowledgeGraph
+from dans_core.kg import KnowledgeGraph
+from dans_data.graph import Ids
 
 
 def among(rows: Ids, split: str, kg: KnowledgeGraph) -> npt.NDArray[np.bool_]:
