@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dans_core.config import PRESETS, Config
-    from dans_core.inspection import inspect_triplet
     from dans_core.kg import KnowledgeGraph
     from dans_core.networks import load_weights
     from dans_core.ranking import evaluate, popularity_floor
@@ -33,7 +32,6 @@ _HOMES = {
     "KnowledgeGraph": "kg",
     "Trainer": "training",
     "evaluate": "ranking",
-    "inspect_triplet": "inspection",
     "load_weights": "networks",
     "popularity_floor": "ranking",
 }
@@ -46,7 +44,6 @@ __all__ = [
     "KnowledgeGraph",
     "Trainer",
     "evaluate",
-    "inspect_triplet",
     "load_weights",
     "popularity_floor",
 ]

@@ -20,7 +20,7 @@ from dans_core.batch import Batch
 from dans_core.config import Config
 from dans_core.events import QUANTILES, Diagnostics, PathwayHealth, Quantiles, SampledHealth
 from dans_core.gan import noise_scale, noisy
-from dans_core.kernels.products import linear
+from dans_core.kernels.nearest import nearest
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import train_graph
 from dans_core.networks import Networks, borrowed
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 # Draws per condition that the figures are taken over, and the most conditions looked at.
 DRAWS = 5
 _MAX_CONDITIONS = 2_000
-# Cosines kept in memory at once, 16 MiB of float32, as in ranking.
-_MAX_COSINES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -171,15 +169,6 @@ def _drawn_ids(
     # Counted as often as it weighs, a negative needs no weight in what follows.
     chosen = given.weights[pair].cpu().multinomial(DRAWS, replacement=True, generator=random)
     return ids.gather(1, chosen.to(ids.device))
-
-
-def nearest(fakes: Tensor, entities: Tensor) -> tuple[Tensor, Tensor]:
-    """The nearest entity by cosine over all N: ids and cosines, shape (…) for fakes (…, dim)."""
-    unit = F.normalize(entities, dim=-1)
-    blocks = F.normalize(fakes, dim=-1).flatten(0, -2).split(max(1, _MAX_COSINES // len(entities)))
-    best = [linear(block, unit).max(dim=-1) for block in blocks]
-    ids, cosines = torch.cat([b.indices for b in best]), torch.cat([b.values for b in best])
-    return ids.view(fakes.shape[:-1]), cosines.view(fakes.shape[:-1])
 
 
 def known(kg: KnowledgeGraph, batch: Batch, tails: Tensor) -> Tensor:

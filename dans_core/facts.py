@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from dans_core.device import CPU
-from dans_core.kg import KnowledgeGraph, KnownAnswers
+from dans_core.kg import KnowledgeGraph
 from dans_data.graph import Ids
+from dans_data.known import KnownAnswers
 
 
 class TrainFacts:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +10,9 @@ import torch
 from torch import Tensor
 
 from dans_core.device import CPU
+from dans_core.kernels.ranks import ScoreQueries, ranks
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import Model, train_graph
-
-# Scores in memory at once, 16 MiB of float32: more leave the cache, fewer starve the matrix product.
-_MAX_SCORES = 1 << 22
-
-Scorer = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,7 @@ def seen_in_train(kg: KnowledgeGraph, split: str) -> npt.NDArray[np.bool_]:
     return np.asarray(shown[kg.array(split)[:, [0, 2]]].all(axis=1))
 
 
-def rank(scores: Scorer, kg: KnowledgeGraph, split: str, device: torch.device = CPU) -> RankingResult:
+def rank(scores: ScoreQueries, kg: KnowledgeGraph, split: str, device: torch.device = CPU) -> RankingResult:
     """Rank both sides of every triplet of a split.
 
     `scores` takes head and relation ids (B,), reciprocals included, to scores (B, N), all on `device`. All other known
@@ -112,85 +106,23 @@ def rank(scores: Scorer, kg: KnowledgeGraph, split: str, device: torch.device = 
     ValueError
         if a score is not a number, or for an unknown split.
     """
-    ranks = _ranks(scores, kg, split, device)
+    both_sides = ranks(scores, kg.queries(split), kg.known_answers, device)
+    of_triplets = both_sides.view(2, -1).T
     relations = torch.from_numpy(kg.array(split)[:, 1].copy())
     sums = torch.zeros(kg.num_relations, 5, dtype=torch.double)
-    sums.index_add_(0, relations, _terms(ranks).sum(1))
+    sums.index_add_(0, relations, _terms(of_triplets).sum(1))
     counts = 2 * torch.bincount(relations, minlength=kg.num_relations)
     seen = torch.from_numpy(seen_in_train(kg, split))
     means = sums / counts.clamp_min(1).unsqueeze(1)
     return RankingResult(
-        **vars(Metrics.of(ranks)),
-        tail=Metrics.of(ranks[:, 0]),
-        head=Metrics.of(ranks[:, 1]),
+        **vars(Metrics.of(of_triplets)),
+        tail=Metrics.of(of_triplets[:, 0]),
+        head=Metrics.of(of_triplets[:, 1]),
         relations={
             name: Metrics._of_means(mean, count)
             for name, mean, count in zip(kg.relations, means.tolist(), counts.tolist(), strict=True)
             if count
         },
-        ranks=ranks,
-        seen=None if seen.all() else Metrics.of(ranks[seen]),
+        ranks=of_triplets,
+        seen=None if seen.all() else Metrics.of(of_triplets[seen]),
     )
-
-
-class _Questions(NamedTuple):
-    """The Q distinct queries of a split, both sides, and its P answers in the order of their queries.
-
-    heads, relations  (Q,)  the queries
-    query             (P,)  which of them each answer belongs to, ascending
-    answer            (P,)  the true answers
-    position          (P,)  where each stands among the tails of the split, then its heads
-    known, length     (P,)  where the known answers of its query begin in `kg.known_answers`, and how many
-    """
-
-    heads: Tensor
-    relations: Tensor
-    query: Tensor
-    answer: Tensor
-    position: Tensor
-    known: Tensor
-    length: Tensor
-
-
-def _questions(kg: KnowledgeGraph, split: str, device: torch.device) -> _Questions:
-    pairs = kg.queries(split)
-    key = pairs[:, 0] * (2 * kg.num_relations) + pairs[:, 1]
-    position = np.argsort(key, kind="stable")
-    distinct, query = np.unique(key[position], return_inverse=True)
-    heads, relations = np.divmod(distinct, 2 * kg.num_relations)
-    start, stop = (bound[query] for bound in kg.known_answers.ranges(heads, relations))
-    columns = (heads, relations, query, pairs[position, 2], position, start, stop - start)
-    return _Questions(*(torch.from_numpy(column).to(device) for column in columns))
-
-
-def _ranks(scores: Scorer, kg: KnowledgeGraph, split: str, device: torch.device) -> Tensor:
-    """The ranks of a split, shape (n, 2), on the CPU: of triplet i, the rank of its tail and of its head."""
-    asked = _questions(kg, split, device)
-    known_answers = torch.from_numpy(kg.known_answers.answers.copy()).to(device)
-    out = torch.empty(len(asked.answer), dtype=torch.double, device=device)
-    step = max(1, _MAX_SCORES // kg.num_entities)
-    for begin in range(0, len(out), step):
-        part = slice(begin, begin + step)
-        query = asked.query[part]
-        first, last = int(query[0]), int(query[-1]) + 1
-        table = scores(asked.heads[first:last], asked.relations[first:last])
-        # A sum is quick and any NaN reaches it; infinities of both signs make one too.
-        if table.sum().isnan() and table.isnan().any():
-            raise ValueError("some scores are not numbers, so nothing can be ranked")
-        if len(table) < len(query):
-            table = table.index_select(0, query - first)
-        target = table.gather(1, asked.answer[part, None])
-        # As floats, counts add up several times as fast, and exactly up to 2^23 entities.
-        flags = torch.empty(table.shape, device=device)
-        above = torch.gt(table, target, out=flags).sum(1) + torch.ge(table, target, out=flags).sum(1)
-        # The known answers leave again, by the scores that they were counted with; the answer is one of them.
-        length = asked.length[part]
-        row = torch.repeat_interleave(torch.arange(len(length), device=device), length)
-        shift = asked.known[part] - (length.cumsum(0) - length)
-        place = torch.arange(len(row), device=device) + shift.index_select(0, row)
-        column = known_answers.index_select(0, place)
-        known = table.reshape(-1).index_select(0, row * table.shape[1] + column)
-        against = target.squeeze(1).index_select(0, row)
-        above.index_add_(0, row, (known > against).float() + (known >= against).float(), alpha=-1)
-        out[asked.position[part]] = 1 + above.double() / 2
-    return out.view(2, -1).T.cpu()

@@ -60,11 +60,11 @@ def _tell(graph: str | int, steps: int, settings: dict[str, Any]) -> dict[str, A
 
     from benchmarks.timing import peak_memory
     from dans_core import Trainer, diagnostics, evaluate
-    from dans_core.inspection import encode, inspect_triplet
     from dans_core.ranking import popularity_floor
     from dans_lab.budget import estimates as budget
     from dans_lab.budget.recipe import config_for
     from dans_lab.budget.sizes import Sizes
+    from dans_lab.inspection import encode, inspect_triplet
     from dans_lab.runs import process
 
     process.prepare(1)

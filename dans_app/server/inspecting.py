@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dans_core.config import Config
-    from dans_core.inspection import Arithmetic, Inspection, Row
     from dans_core.networks import Networks
+    from dans_lab.inspection import Arithmetic, Inspection, Row
 
 Which = Literal["best", "last"]
 
@@ -115,8 +115,8 @@ class _Loaded:
 def _answer(request: aside.Arrays) -> aside.Arrays:
     if not request:
         # Torch comes with them, and takes seconds.
-        for module in ("inspection", "networks", "ranking"):
-            importlib.import_module(f"dans_core.{module}")
+        for module in ("dans_lab.inspection", "dans_core.networks", "dans_core.ranking"):
+            importlib.import_module(module)
         return {}
     stamp = tuple(request["stamp"].tolist())
     loaded = _load(str(request["path"]), str(request["which"]), stamp, str(request["hash"]))
@@ -124,7 +124,7 @@ def _answer(request: aside.Arrays) -> aside.Arrays:
 
 
 def _inspect(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
-    from dans_core.inspection import inspect_triplet
+    from dans_lab.inspection import inspect_triplet
 
     seen = inspect_triplet(
         loaded.networks,
@@ -139,7 +139,7 @@ def _inspect(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
 
 
 def _explain(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
-    from dans_core.inspection import explain_score
+    from dans_lab.inspection import explain_score
 
     found = explain_score(
         loaded.networks,
@@ -181,8 +181,8 @@ _graphs: WeakValueDictionary[str, KnowledgeGraph] = WeakValueDictionary()
 @lru_cache(maxsize=6)
 def _load(path: str, which: Which, stamp: tuple[int, int], graph_hash: str) -> _Loaded:
     """A run's weights with its graph; `stamp` (time, size) and `graph_hash` renew a kept answer."""
-    from dans_core.inspection import encode
     from dans_core.networks import load_weights
+    from dans_lab.inspection import encode
 
     run = Run(Path(path))
     kg = _graphs.get(graph_hash) or run.load_kg()

@@ -15,7 +15,7 @@ from dans_app.shared import theme
 from dans_app.shared.theme import Look
 
 if TYPE_CHECKING:
-    from dans_core.inspection import Arithmetic
+    from dans_lab.inspection import Arithmetic
 
 LARGEST = 8
 """Terms written out in numbers."""

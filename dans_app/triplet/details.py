@@ -23,7 +23,7 @@ from dans_app.triplet.asked import Asked, remember
 from dans_app.triplet.table import Lane
 
 if TYPE_CHECKING:
-    from dans_core.inspection import Row
+    from dans_lab.inspection import Row
 
 _OPEN, _SEEN = "triplet_arithmetic", "triplet_arithmetic_seen"
 """Session keys: whether the arithmetic is open, and the negative it was last asked for."""

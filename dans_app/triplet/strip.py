@@ -14,7 +14,7 @@ from dans_app.triplet.table import Lane, look, token
 from dans_data import SPLITS
 
 if TYPE_CHECKING:
-    from dans_core.inspection import Row
+    from dans_lab.inspection import Row
 
 _ROW = 58
 _OFFSETS = np.array([0.0, 0.22, -0.22, 0.11, -0.11])

@@ -18,7 +18,7 @@ from dans_core.config import Config
 from dans_data import SPLITS
 
 if TYPE_CHECKING:
-    from dans_core.inspection import Inspection, Row
+    from dans_lab.inspection import Inspection, Row
 
 HARDEST = 3
 """Different names on a card."""

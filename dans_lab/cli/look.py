@@ -13,10 +13,10 @@ from dans_lab.cli.output import number, print_json, print_table
 from dans_lab.runs.run import Run, Which, open_run
 
 if TYPE_CHECKING:
-    from dans_core.inspection import Row
     from dans_core.kg import KnowledgeGraph
     from dans_core.networks import Networks
     from dans_core.ranking import Metrics
+    from dans_lab.inspection import Row
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the path of its folder.")]
 Weights = Annotated[
@@ -105,7 +105,7 @@ def inspect(
     networks, epoch = _networks(found, kg, which)
     warm_up = found.config.warmup_epochs if found.config.waits else -1
     sampler = found.config.sampler
-    from dans_core.inspection import inspect_triplet
+    from dans_lab.inspection import inspect_triplet
 
     seen = inspect_triplet(networks, kg, found.config, head, relation, tail, draws)
     if json:

@@ -12,7 +12,7 @@ from dans_app.triplet import paths as triplet_paths
 from dans_app.triplet import strip as triplet_strip
 from dans_app.triplet import table as triplet_table
 from dans_app.triplet.table import Shown, lanes
-from dans_core.inspection import Arithmetic, Inspection, Row
+from dans_lab.inspection import Arithmetic, Inspection, Row
 from dans_lab.runs.frames import Frame
 from tests import small_run
 

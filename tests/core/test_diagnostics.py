@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dans_core import Config, Trainer, inspect_triplet, load_weights
+from dans_core import Config, Trainer, load_weights
 from dans_core.diagnostics import (
     adaptivity,
     copy_spread,
@@ -22,12 +22,13 @@ from dans_core.diagnostics import (
     effective_rank,
     mean_cosine,
     measure,
-    nearest,
 )
 from dans_core.events import QUANTILES, Diagnostics, Losses, PathwayHealth, read_events, to_dict
 from dans_core.health import Watch
+from dans_core.kernels.nearest import nearest
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import train_graph
+from dans_lab.inspection import inspect_triplet
 from dans_lab.runs.snapshot import snapshot_of
 
 

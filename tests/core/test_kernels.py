@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dans_core.decoders import DECODERS
-from dans_core.kernels import blocks, rows, scores
+from dans_core.kernels import blocks, nearest, rows, scores
 from dans_core.kernels.chosen import chosen, chosen_plain
 from dans_core.kernels.dropout import dropout_factors, dropout_factors_plain
 from dans_core.kernels.moduli import all_moduli, all_moduli_plain, moduli, moduli_plain
@@ -122,6 +122,14 @@ def test_sum_over_rows(seed, decoder, block):
                 lambda q, e, of_row=of_row: sum_over_rows_plain(decoder.score_all, of_row, counts, q, e),
                 *vectors(seed, (7, 8), (9, 8)),
             )
+
+
+@pytest.mark.parametrize("block", [1, 30, 1 << 22])
+@pytest.mark.parametrize("shape", [(7, 8), (4, 3, 8)])
+def test_nearest(shape, block, monkeypatch):
+    monkeypatch.setattr(nearest, "_MAX_COSINES", block)
+    given = vectors(3, shape, (11, 8))
+    torch.testing.assert_close(nearest.nearest(*given), nearest.nearest_plain(*given))
 
 
 @settings(max_examples=40, deadline=None)

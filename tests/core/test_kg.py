@@ -12,9 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dans_core.kg import KnowledgeGraph, KnownAnswers
+from dans_core.kg import KnowledgeGraph
 from dans_data import BUNDLED, SPLITS
 from dans_data.errors import InputError
+from dans_data.known import KnownAnswers
 from dans_data.notes import Duplicates
 
 COUNTS = {

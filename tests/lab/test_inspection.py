@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from dans_core import Config, Trainer, inspect_triplet, load_weights
+from dans_core import Config, Trainer, load_weights
 from dans_core.batch import Batch
 from dans_core.decoders import DECODERS
-from dans_core.inspection import encode, explain_score
 from dans_core.networks import borrowed
 from dans_core.samplers.catalogue import SAMPLERS
 from dans_data.errors import InputError
+from dans_lab.inspection import encode, explain_score, inspect_triplet
 
 DRAWS = 3
 
