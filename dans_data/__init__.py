@@ -18,7 +18,7 @@ from dans_data.triplets import (
     Triplet,
     facts_hash,
     name_problem,
-    plain,
+    printable,
     suggestion,
 )
 
@@ -39,7 +39,7 @@ __all__ = [
     "from_uploads",
     "load",
     "name_problem",
-    "plain",
+    "printable",
     "read_triplets",
     "split_triplets",
     "suggestion",

@@ -15,7 +15,7 @@ from dans_data.errors import InputError
 from dans_data.limits import Limits
 from dans_data.notes import Remark
 from dans_data.text import Part
-from dans_data.triplets import plain
+from dans_data.triplets import printable
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENTRY = b"PK\x01\x02"
@@ -56,19 +56,19 @@ def opened(
     # A damaged archive fails in many ways, deep inside zipfile.
     except Exception as error:
         raise InputError(
-            f"{where} is damaged or no zip archive ({plain(str(error), 80)}); expected a whole file"
+            f"{where} is damaged or no zip archive ({printable(str(error), 80)}); expected a whole file"
         ) from error
     with archive:
         for member in archive.infolist():
             if problem := _problem(member):
-                name = plain(member.orig_filename, 80)
+                name = printable(member.orig_filename, 80)
                 raise InputError(f'{where}: "{name}" {problem}; expected plain files of triplets')
         chosen, left_out = _chosen(archive.infolist(), where)
 
         def part(member: zipfile.ZipInfo) -> Part:
             name = member.filename
             return Part(
-                f"{where}, {plain(name, 200)}", naming.form_of(name), partial(archive.open, member), size
+                f"{where}, {printable(name, 200)}", naming.form_of(name), partial(archive.open, member), size
             )
 
         parts = (
@@ -118,7 +118,7 @@ def _chosen(
     folders = dict.fromkeys(_folder(file) for file in candidates if naming.split_of(file.filename))
     chosen: zipfile.ZipInfo | dict[str, zipfile.ZipInfo]
     if len(folders) > 1:
-        named = ", ".join(f'"{plain(folder, 80)}"' for folder in list(folders)[:3])
+        named = ", ".join(f'"{printable(folder, 80)}"' for folder in list(folders)[:3])
         raise InputError(f"{where} has train, valid or test in more than one folder ({named}); expected one")
     if folders:
         chosen = naming.by_split(
@@ -129,13 +129,13 @@ def _chosen(
         chosen = candidates[0]
         taken = candidates
     else:
-        named = ", ".join(plain(file.filename, 80) for file in (candidates or files)[:3])
+        named = ", ".join(printable(file.filename, 80) for file in (candidates or files)[:3])
         found = f"{len(candidates):,} files of triplets" if candidates else "no file of triplets"
         raise InputError(
             f"{where} holds {found}{f' ({named})' if named else ''}; expected train, valid and test, or exactly one "
             f"file of triplets (.txt, .tsv, .csv or .nt)"
         )
-    names = [plain(file.filename, 80) for file in files if file not in taken]
+    names = [printable(file.filename, 80) for file in files if file not in taken]
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
     if not names:
         return chosen, []

@@ -19,7 +19,7 @@ from dans_data.cache import arriving, cache_dir, turn
 from dans_data.errors import InputError
 from dans_data.files import read_triplets
 from dans_data.notes import Remark
-from dans_data.triplets import SPLITS, Dataset, plain, suggestion
+from dans_data.triplets import SPLITS, Dataset, printable, suggestion
 
 PREFIX = "pykeen:"
 
@@ -39,11 +39,11 @@ def load(source: str) -> Dataset:
     name = source.removeprefix(PREFIX)
     if not (key := re.sub(r"[^a-z0-9]", "", name.lower())):
         raise InputError(
-            f'"{plain(source, 60)}" names no data set; expected {PREFIX}NAME, such as {PREFIX}nations'
+            f'"{printable(source, 60)}" names no data set; expected {PREFIX}NAME, such as {PREFIX}nations'
         )
     if importlib.util.find_spec("pykeen") is None:
         raise InputError(
-            f'"{plain(source, 60)}" needs PyKEEN, which is not installed; install it by: pip install pykeen, '
+            f'"{printable(source, 60)}" needs PyKEEN, which is not installed; install it by: pip install pykeen, '
             "or choose a data set by its name, folder or file"
         )
     version = metadata.version("pykeen")
@@ -83,7 +83,8 @@ def _write_by_pykeen(name: str, folder: Path) -> None:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
         raise InputError(
-            f'PyKEEN could not load "{plain(name, 60)}": {plain(last, 300)}; if it had to download, check the network'
+            f'PyKEEN could not load "{printable(name, 60)}": {printable(last, 300)}; '
+            "if it had to download, check the network"
         )
 
 
@@ -96,7 +97,9 @@ def _main(arguments: Sequence[str]) -> int:
         chosen = dataset_resolver.lookup(name)
     except KeyError:
         known = suggestion(name, dataset_resolver.lookup_dict)
-        print(f'PyKEEN has no data set "{plain(name, 60)}"{known or "; its documentation lists their names"}')
+        print(
+            f'PyKEEN has no data set "{printable(name, 60)}"{known or "; its documentation lists their names"}'
+        )
         return _MISTAKE
     dataset = dataset_resolver.make(chosen)
     for split, factory in zip(SPLITS, (dataset.training, dataset.validation, dataset.testing), strict=True):

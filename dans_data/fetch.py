@@ -13,7 +13,7 @@ from dans_data.cache import cache_dir as cache_dir
 from dans_data.catalogue import CATALOGUE, File, Known
 from dans_data.errors import InputError
 from dans_data.places import DATA_DIR_VARIABLE, download_place, folders, is_whole
-from dans_data.triplets import SPLITS, plain, suggestion
+from dans_data.triplets import SPLITS, printable, suggestion
 
 MIRROR_VARIABLE = "DANS_MIRROR"
 """An address that takes the place of a download's scheme and host, for who cannot reach the original."""
@@ -43,7 +43,7 @@ def fetch(name: str, progress: Progress | None = None, catalogue: Mapping[str, K
     """
     if name not in catalogue:
         names = f"{', '.join(catalogue)}{suggestion(name, catalogue)}"
-        raise InputError(f'there is no data set "{plain(name, 60)}" to download; expected one of {names}')
+        raise InputError(f'there is no data set "{printable(name, 60)}" to download; expected one of {names}')
     if name in (here := folders()):
         return here[name]
     known = catalogue[name]

@@ -11,7 +11,7 @@ from dans_data.limits import Limits
 from dans_data.naming import SUFFIXES as SUFFIXES
 from dans_data.reading import Reader
 from dans_data.text import Part
-from dans_data.triplets import Triplet, plain
+from dans_data.triplets import Triplet, printable
 
 
 def read_triplets(file: Path, limits: Limits | None = None) -> list[Triplet]:
@@ -29,7 +29,7 @@ def part_of(file: Path) -> Part:
     Raises:
         InputError: a folder, a pipe, a device, or a file of another kind.
     """
-    where = plain(str(file))
+    where = printable(str(file))
     # Reading a pipe or a device could wait for ever.
     if (what := kind(file)) != "file":
         is_what = "is a folder" if what == "folder" else "is not a file that can be read"
@@ -59,7 +59,7 @@ def split_files(folder: Path) -> dict[str, Path]:
     Raises:
         InputError: one is missing, there are two of one, or the folder cannot be read.
     """
-    where = plain(str(folder))
+    where = printable(str(folder))
     try:
         files = sorted(path for path in folder.iterdir() if naming.split_of(path.name))
     except OSError as error:

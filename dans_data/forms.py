@@ -8,7 +8,8 @@ from contextlib import suppress
 from itertools import chain, islice
 
 from dans_data.errors import InputError
-from dans_data.triplets import ROLES, plain, problem_within
+from dans_data.triplets import ROLES, printable, problem_within
+from dans_data.words import count
 
 Row = tuple[str, str, str]
 Rows = Iterator[tuple[int, Row]]
@@ -66,7 +67,7 @@ def comma_separated(lines: Iterator[str], where: str, note: Callable[[str], None
                 width = len(row)
                 left_out = [name.strip() for place, name in enumerate(row) if place not in places]
                 if left_out:
-                    names = ", ".join(f'"{plain(name, 40)}"' for name in left_out[:5])
+                    names = ", ".join(f'"{printable(name, 40)}"' for name in left_out[:5])
                     note(f"columns left out: {names}{', …' if len(left_out) > 5 else ''}")
                 continue
             if _lacks_relation(row):
@@ -79,9 +80,9 @@ def comma_separated(lines: Iterator[str], where: str, note: Callable[[str], None
             hint = f'a name that holds "{delimiter}" stands in double quotes'
             if len(row) == 1 and row[0].count("\t") > 1:
                 hint = "a file separated by tabs has a name that ends with .tsv"
+            columns = count(len(row), "column")
             raise InputError(
-                f'{where}, line {number}: {_count(row)} separated by "{delimiter}", expected {width}: {expected}; '
-                f"{hint}"
+                f'{where}, line {number}: {columns} separated by "{delimiter}", expected {width}: {expected}; {hint}'
             )
         yield number, (row[head], row[relation], row[tail])
 
@@ -147,14 +148,10 @@ def _lacks_relation(row: Sequence[str]) -> bool:
     return bool(names & set(_COLUMNS["head"])) and bool(names & set(_COLUMNS["tail"]))
 
 
-def _count(row: Sequence[str]) -> str:
-    return f"{len(row)} column{'s' if len(row) > 1 else ''}"
-
-
 def _columns_found(line: str, columns: Sequence[str]) -> str:
     hint = ""
     if len(columns) == 1 and max(line.count(","), line.count(";")) > 1:
         hint = "; a file separated by commas has a name that ends with .csv"
     elif len(columns) == 1 and line.startswith(("<", "_:")) and line.rstrip().endswith("."):
         hint = "; a file of N-Triples has a name that ends with .nt"
-    return f"{_count(columns)}, expected 3: head, relation, tail separated by tabs{hint}"
+    return f"{count(len(columns), 'column')}, expected 3: head, relation, tail separated by tabs{hint}"

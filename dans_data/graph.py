@@ -30,7 +30,7 @@ from dans_data.triplets import (
     Triplet,
     facts_hash,
     name_problem,
-    plain,
+    printable,
     suggestion,
 )
 
@@ -244,7 +244,7 @@ def _absent(ids: Ids, limit: int) -> npt.NDArray[np.bool_]:
 def _names(names: Sequence[str], one: str, many: str) -> tuple[str, ...]:
     for name in names:
         if problem := name_problem(name):
-            raise InputError(f'the {one} name "{plain(name, 80)}" {problem}')
+            raise InputError(f'the {one} name "{printable(name, 80)}" {problem}')
     for before, after in itertools.pairwise(names):
         if before >= after:
             raise InputError(f'{many} must be sorted and distinct, but "{before}" stands before "{after}"')

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, fields
 
 from dans_data.errors import InputError
-from dans_data.triplets import plain, suggestion
+from dans_data.triplets import printable, suggestion
 
 LIMITS_VARIABLE = "DANS_LIMITS"
 
@@ -39,7 +39,7 @@ class Limits:
             value = getattr(self, field.name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(
-                    f"the limit {field.name} is {plain(str(value), 80)}; expected a whole number from 1"
+                    f"the limit {field.name} is {printable(str(value), 80)}; expected a whole number from 1"
                 )
 
     @classmethod
@@ -55,13 +55,14 @@ class Limits:
             name, _, value = pair.partition("=")
             if name not in known:
                 raise InputError(
-                    f'{LIMITS_VARIABLE} names the limit "{plain(name, 80)}"; expected {", ".join(known)}'
+                    f'{LIMITS_VARIABLE} names the limit "{printable(name, 80)}"; expected {", ".join(known)}'
                     f"{suggestion(name[:80], known)}"
                 )
             # Ten digits and more are no limit at all, and int() refuses thousands of them.
             if not (value.isascii() and value.isdigit() and len(value) <= 18 and int(value) > 0):
                 raise InputError(
-                    f'{LIMITS_VARIABLE} holds "{plain(pair, 80)}"; expected a whole number from 1, such as {name}=1000'
+                    f'{LIMITS_VARIABLE} holds "{printable(pair, 80)}"; expected a whole number from 1, '
+                    f"such as {name}=1000"
                 )
             if name in given:
                 raise InputError(f"{LIMITS_VARIABLE} holds {name} twice; give it once")

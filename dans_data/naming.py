@@ -8,7 +8,7 @@ from itertools import product
 from typing import TypeVar
 
 from dans_data.errors import InputError
-from dans_data.triplets import SPLITS, plain
+from dans_data.triplets import SPLITS, printable
 
 FORMS = {".txt": "tsv", ".tsv": "tsv", ".csv": "csv", ".nt": "nt"}
 """How the text of a file with this ending is written."""
@@ -66,7 +66,7 @@ def foreign(name: str) -> str | None:
 def title(name: str) -> str:
     """The name of a file without folders and endings, on one line."""
     bare = _unpacked(base(name))
-    return plain(bare[: len(bare) - len(_suffix(bare))] or base(name))
+    return printable(bare[: len(bare) - len(_suffix(bare))] or base(name))
 
 
 def split_of(name: str) -> str | None:
@@ -86,7 +86,7 @@ def by_split(named: Iterable[tuple[str, T]], where: str) -> dict[str, T]:
         if split is None:
             continue
         if split in found:
-            both = " and ".join(sorted(plain(base(other)) for other in (found[split][0], name)))
+            both = " and ".join(sorted(printable(base(other)) for other in (found[split][0], name)))
             raise InputError(f"{where} has both {both}; expected one of them")
         found[split] = name, file
     for split in SPLITS:

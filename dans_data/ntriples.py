@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from dans_data.errors import InputError
 from dans_data.forms import Row, Rows
-from dans_data.triplets import name_problem, plain, problem_within
+from dans_data.triplets import name_problem, printable, problem_within
 
 _ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})"
 _IRI = rf'<[^\x00-\x20<>"{{}}|^`\\]*(?:{_ESCAPE}[^\x00-\x20<>"{{}}|^`\\]*)*>'
@@ -81,9 +81,9 @@ class _Names(dict[str, str]):
         if term.startswith("<"):
             name = _UNICODE.sub(_character, term[1:-1])
             if name.startswith("_:"):
-                raise ValueError(f'the IRI "{plain(name, 40)}" looks like a blank node; expected another')
+                raise ValueError(f'the IRI "{printable(name, 40)}" looks like a blank node; expected another')
             if problem := name_problem(name):
-                raise ValueError(f'the IRI "{plain(name, 40)}" {problem}')
+                raise ValueError(f'the IRI "{printable(name, 40)}" {problem}')
         self[term] = name
         return name
 
@@ -106,4 +106,4 @@ def _problem(line: str) -> str:
             return problem
         place = found.end()
     rest = line[place:]
-    return problem_within(rest) or f'"{plain(rest.strip(), 40)}" stands after the full stop'
+    return problem_within(rest) or f'"{printable(rest.strip(), 40)}" stands after the full stop'

@@ -15,7 +15,7 @@ from dans_data.errors import InputError
 from dans_data.files import read_triplets
 from dans_data.places import ABOUT, OWN_NAME, folders, own_place, stamp
 from dans_data.places import own_names as names
-from dans_data.triplets import SPLITS, Dataset, counts, facts_hash, plain, suggestion
+from dans_data.triplets import SPLITS, Dataset, counts, facts_hash, printable, suggestion
 
 __all__ = ["add", "name_error", "names", "remove", "suggested_name"]
 
@@ -63,7 +63,7 @@ def remove(name: str) -> None:
     if name not in (own := names()):
         which = f"yours are {', '.join(own)}{suggestion(name, own)}" if own else "you have added none"
         raise InputError(
-            f'"{plain(name, 60)}" is not one of your own data sets, and only those can be removed; {which}'
+            f'"{printable(name, 60)}" is not one of your own data sets, and only those can be removed; {which}'
         )
     place = own_place(name)
     with turn(place):
@@ -76,7 +76,7 @@ def remove(name: str) -> None:
 def name_error(name: str) -> str | None:
     """Why a person's data set cannot have this name, in one sentence, or None."""
     if not OWN_NAME.fullmatch(name):
-        return f'"{plain(name, 60)}" cannot name a data set; expected 1 to 40 of a-z, 0-9 and "-"'
+        return f'"{printable(name, 60)}" cannot name a data set; expected 1 to 40 of a-z, 0-9 and "-"'
     if name in CATALOGUE or name in folders():
         return _taken(name)
     return None

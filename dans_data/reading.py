@@ -9,7 +9,7 @@ from dans_data.errors import InputError
 from dans_data.limits import Limits
 from dans_data.notes import Remark
 from dans_data.text import Meter, Part, lines
-from dans_data.triplets import RECIPROCAL, RESERVED_ENDING, ROLES, Triplet, name_problem, plain
+from dans_data.triplets import RECIPROCAL, RESERVED_ENDING, ROLES, Triplet, name_problem, printable
 
 _ROWS: dict[str, Callable[[Iterator[str], str, Callable[[str], None]], forms.Rows]] = {
     "tsv": forms.tsv,
@@ -100,11 +100,11 @@ class _Names(dict[str, str]):
             return "is empty, expected three names"
         if len(name) > (most := self._limits.name_length):
             return (
-                f'has {len(name):,} characters ("{plain(name[:40])}…"); expected at most {most:,}, '
+                f'has {len(name):,} characters ("{printable(name[:40])}…"); expected at most {most:,}, '
                 f"{self._limits.to_raise('name_length')}"
             )
         if self._kind == "relations" and name.endswith(RECIPROCAL):
-            return f'"{plain(name, 40)}" {RESERVED_ENDING}'
+            return f'"{printable(name, 40)}" {RESERVED_ENDING}'
         return name_problem(name)
 
 

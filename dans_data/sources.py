@@ -21,7 +21,7 @@ from dans_data.places import DATA_DIR_VARIABLE, folders, own_notes, own_place
 from dans_data.reading import Reader
 from dans_data.splitting import split_triplets
 from dans_data.text import Part
-from dans_data.triplets import SPLITS, Dataset, Triplet, plain, suggestion
+from dans_data.triplets import SPLITS, Dataset, Triplet, printable, suggestion
 
 _SMALLEST_FILE = 10
 
@@ -56,7 +56,7 @@ def load(source: str | os.PathLike[str], split_seed: int = 0, limits: Limits | N
     path = home(Path(text))
     what = kind(path) if text else "nothing"
     if what == "folder":
-        return _of_folder(path, plain(path.resolve().name), limits)
+        return _of_folder(path, printable(path.resolve().name), limits)
     if what != "file":
         raise InputError(_not_found(text, what, known))
     name = naming.title(path.name)
@@ -64,10 +64,10 @@ def load(source: str | os.PathLike[str], split_seed: int = 0, limits: Limits | N
         return _of_parts(part_of(path), name, seed, limits)
     try:
         with path.open("rb") as stream:
-            return _of_zip(stream, plain(str(path)), name, seed, limits)
+            return _of_zip(stream, printable(str(path)), name, seed, limits)
     except OSError as error:
         raise InputError(
-            f"{plain(str(path))} cannot be read ({error.strerror}); expected a zip archive"
+            f"{printable(str(path))} cannot be read ({error.strerror}); expected a zip archive"
         ) from error
 
 
@@ -83,15 +83,15 @@ def from_uploads(
     """
     seed = _checked_seed(split_seed)
     limits = limits or Limits.from_environment()
-    title = plain(name)
+    title = printable(name)
     if not files:
         raise InputError("nothing was uploaded; expected one file of triplets, or train, valid and test")
     if len(files) == 1:
-        where, data = plain(naming.base(files[0][0])), files[0][1]
+        where, data = printable(naming.base(files[0][0])), files[0][1]
         if naming.is_zip(where):
             return _of_zip(BytesIO(data), where, title, seed, limits)
         return _of_parts(_uploaded(where, data), title, seed, limits)
-    names = [plain(naming.base(file)) for file, _ in files]
+    names = [printable(naming.base(file)) for file, _ in files]
     together = f"the upload of {', '.join(names[:4])}{', …' if len(names) > 4 else ''}"
     if len(files) > len(SPLITS) or not all(map(naming.split_of, names)):
         raise InputError(
@@ -99,7 +99,7 @@ def from_uploads(
             "or exactly train, valid and test"
         )
     parts = naming.by_split(
-        ((file, _uploaded(plain(naming.base(file)), data)) for file, data in files), together
+        ((file, _uploaded(printable(naming.base(file)), data)) for file, data in files), together
     )
     return _of_parts(parts, title, seed, limits)
 
@@ -160,13 +160,13 @@ def _split(
 
 def _checked_seed(seed: object) -> int:
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"the split seed is {plain(str(seed), 80)}; expected a whole number from 0")
+        raise InputError(f"the split seed is {printable(str(seed), 80)}; expected a whole number from 0")
     return seed
 
 
 def _not_found(text: str, what: str, known: Mapping[str, Path]) -> str:
     right = f"a folder with train, valid and test, or one file of triplets ({naming.EXPECTED}, or .zip)"
-    shown = plain(text)
+    shown = printable(text)
     if what == "other":
         return f"{shown} is neither a folder nor a file that can be read; expected {right}"
     if os.sep in text or text.lower().endswith((*naming.SUFFIXES, ".zip")):
@@ -174,7 +174,7 @@ def _not_found(text: str, what: str, known: Mapping[str, Path]) -> str:
     data_dir = os.environ.get(DATA_DIR_VARIABLE)
     lost = ""
     if data_dir and kind(home(Path(data_dir))) != "folder":
-        lost = f" (the folder {plain(data_dir)} named by {DATA_DIR_VARIABLE} does not exist)"
+        lost = f" (the folder {printable(data_dir)} named by {DATA_DIR_VARIABLE} does not exist)"
     names = dict.fromkeys((*known, *CATALOGUE))
     return (
         f'there is no data set "{shown}"; expected {", ".join(names)}{lost}, {right}{suggestion(text, names)}'

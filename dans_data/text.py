@@ -13,7 +13,7 @@ from typing import IO
 
 from dans_data.errors import InputError
 from dans_data.limits import Limits
-from dans_data.triplets import plain, unprintable
+from dans_data.triplets import printable, unprintable
 
 _PIECE = 2**20
 """Bytes read at a time."""
@@ -154,7 +154,7 @@ def _told(part: Part) -> Iterator[None]:
             ) from error
         if not part.packed:
             raise
-        reason = plain(str(error), 80) or type(error).__name__
+        reason = printable(str(error), 80) or type(error).__name__
         raise InputError(
             f"{part.where} is damaged or not what its name says ({reason}); expected a whole file"
         ) from error

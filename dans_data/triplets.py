@@ -91,7 +91,7 @@ def problem_within(line: str) -> str | None:
     return f"the line {unprintable(bad[0])}" if bad else None
 
 
-def plain(text: str, longest: int | None = None) -> str:
+def printable(text: str, longest: int | None = None) -> str:
     """A text of a person as part of a sentence: one line, each unprintable character by its code, shortened."""
     shown = _UNPRINTABLE.sub(lambda bad: f"\\u{ord(bad[0]):04x}", text)
     return shown if longest is None or len(shown) <= longest else f"{shown[:longest]}…"

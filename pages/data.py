@@ -16,6 +16,7 @@ from dans_app.shared.address import Address
 from dans_data import SPLITS, DatasetInfo, fetch, own
 from dans_data.catalogue import Fact
 from dans_data.errors import InputError
+from dans_data.words import megabytes
 from dans_lab import survey
 
 PROBLEM = "data_problem"
@@ -103,7 +104,7 @@ def not_here(info: DatasetInfo) -> None:
         st.markdown(
             "**It is not on this machine yet.** Once downloaded it is kept, and every screen knows it."
         )
-        size = f"{info.bytes / 1e6:,.1f} MB"
+        size = megabytes(info.bytes)
         if st.button(f"Download ({size})", icon=":material/download:", type="primary"):
             download(info)
     facts(info.facts)

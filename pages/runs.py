@@ -13,7 +13,7 @@ from dans_app.runs.table import Filter, count
 from dans_app.shared import exports, run_state, shell, theme
 from dans_app.shared import url_values as wanted
 from dans_app.shared.address import Address
-from dans_lab.runs import folder as shelf
+from dans_data.words import visible_text
 from dans_lab.runs import trash
 from dans_lab.runs.folder import Look
 from dans_lab.runs.run import runs_dir
@@ -77,7 +77,7 @@ def depends_on(look: Look, sizes: list[int | None]) -> tuple:
 def filters(place: Address, look: Look) -> Filter:
     """The choice of the runs to be shown, kept in the address."""
     data = sorted({entry.run.meta.dataset for entry in look.entries}, key=str.casefold)
-    text = shelf.clean(place.raw("text") or "")[: run_list.LONGEST_TEXT]
+    text = visible_text(place.raw("text") or "")[: run_list.LONGEST_TEXT]
     place.keep("text", text or None)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         put("runs_text", text)

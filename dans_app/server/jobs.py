@@ -16,10 +16,10 @@ import streamlit as st
 
 from dans_app.server import graph
 from dans_core.config import Config
-from dans_core.names import bytes_in_words as bytes_in_words
-from dans_core.names import epoch_in_words as epoch_in_words
-from dans_core.names import seconds_in_words as seconds_in_words
 from dans_data.errors import InputError
+from dans_data.words import bytes_in_words as bytes_in_words
+from dans_data.words import epoch_in_words as epoch_in_words
+from dans_data.words import seconds_in_words as seconds_in_words
 from dans_lab.budget import estimates as budget
 from dans_lab.budget.estimates import predict
 from dans_lab.budget.sizes import Sizes

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from dans_app.shared.words import plain
 from dans_data.errors import InputError
-from dans_lab.runs.folder import clean
+from dans_data.words import visible_text
 from dans_lab.runs.records import Record, read, replace, to_json
 from dans_lab.runs.run import runs_dir
 
@@ -142,7 +142,7 @@ def delete(name: str) -> None:
 
 
 def _usable(name: str) -> str:
-    name = clean(name)
+    name = visible_text(name)
     if problem := name_error(name):
         raise InputError(f"the name {problem}")
     return name
@@ -154,7 +154,7 @@ def name_error(name: str) -> str | None:
         return "is empty"
     if len(name) > LONGEST_NAME:
         return f"is longer than {LONGEST_NAME} characters"
-    return None if name == clean(name) else "holds something that cannot be seen"
+    return None if name == visible_text(name) else "holds something that cannot be seen"
 
 
 def pairs() -> Pairs:
@@ -232,7 +232,7 @@ def _add(here: str) -> None:
     def add() -> None:
         name = st.session_state["bookmark_name"]
         done = "Replaced" if save(name, here, pairs()) else "Added"
-        _say(f"{done} “{plain(clean(name), LONGEST_NAME)}”.")
+        _say(f"{done} “{plain(visible_text(name), LONGEST_NAME)}”.")
 
     with st.form("bookmark", border=False, clear_on_submit=True):
         st.text_input(
@@ -274,7 +274,9 @@ def _change_one(kept: dict[str, Bookmark]) -> None:
     def put() -> None:
         rename(chosen, state[new_name])
         state[choice] = None
-        _say(f"“{plain(chosen, LONGEST_NAME)}” is now “{plain(clean(state[new_name]), LONGEST_NAME)}”.")
+        _say(
+            f"“{plain(chosen, LONGEST_NAME)}” is now “{plain(visible_text(state[new_name]), LONGEST_NAME)}”."
+        )
 
     def remove() -> None:
         delete(chosen)

@@ -12,7 +12,8 @@ from dans_app.shared import theme
 from dans_app.shared.theme import Look
 from dans_app.shared.words import number, p_words, plain, signed
 from dans_app.studies.data import Column, Listed, Loaded, View, cost, download
-from dans_core.names import DATASETS, METRICS, SAMPLERS_ABOUT, UNSEEN, bytes_in_words, unseen_of
+from dans_core.names import DATASETS, METRICS, SAMPLERS_ABOUT, UNSEEN, unseen_of
+from dans_data.words import bytes_in_words
 from dans_lab.runs.run import Run
 from dans_lab.study import facts, tables
 from dans_lab.study.folder import About

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dans_core.config import Config, matters
-from dans_core.names import bytes_in_words, epoch_in_words, seconds_in_words
 from dans_data.errors import InputError
+from dans_data.words import bytes_in_words, epoch_in_words, seconds_in_words
 from dans_lab.budget import costs
 from dans_lab.budget.sizes import Sizes
 

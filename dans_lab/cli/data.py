@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dans_data.errors import InputError
-from dans_lab.cli.download import download, size
+from dans_data.words import megabytes
+from dans_lab.cli.download import download
 from dans_lab.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -125,4 +126,4 @@ def _as_json(info: DatasetInfo) -> dict[str, object]:
 
 
 def _where(info: DatasetInfo) -> str:
-    return _WHERE[info.where] if info.here else f"can be downloaded ({size(info.bytes)})"
+    return _WHERE[info.where] if info.here else f"can be downloaded ({megabytes(info.bytes)})"

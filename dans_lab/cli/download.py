@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from dans_data.words import megabytes
+
 
 def bring(source: str, quiet: bool = False) -> None:
     """Download `source` if it is the name of a data set that is not here; anything else is left to `load`.
@@ -29,7 +31,7 @@ def download(name: str, quiet: bool = False) -> Path:
     if quiet or name not in CATALOGUE:
         return fetch(name)
     if not sys.stderr.isatty():
-        print(f"downloading {name} ({size(CATALOGUE[name].bytes)})", file=sys.stderr, flush=True)
+        print(f"downloading {name} ({megabytes(CATALOGUE[name].bytes)})", file=sys.stderr, flush=True)
         return fetch(name)
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -43,8 +45,3 @@ def download(name: str, quiet: bool = False) -> Path:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(name, total=CATALOGUE[name].bytes)
         return fetch(name, lambda came, total: bar.update(task, completed=came, total=total))
-
-
-def size(count: int) -> str:
-    """A number of bytes for people: "3.4 MB"."""
-    return f"{count / 1e6:,.1f} MB"

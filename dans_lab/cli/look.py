@@ -9,7 +9,8 @@ import typer
 
 from dans_core.names import UNSEEN, unseen_of
 from dans_data.errors import InputError
-from dans_lab.cli.output import number, print_json, print_table
+from dans_data.words import number
+from dans_lab.cli.output import print_json, print_table
 from dans_lab.runs.run import Run, Which, open_run
 
 if TYPE_CHECKING:

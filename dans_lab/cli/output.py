@@ -1,4 +1,4 @@
-"""How the commands print: tables and numbers for people, JSON for machines."""
+"""How the commands print: tables for people, JSON for machines."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
-from dans_core.names import duration as duration
 
 
 def print_json(value: Any) -> None:
@@ -31,13 +29,3 @@ def print_table(title: str, columns: list[tuple[str, bool]], rows: list[list[str
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number for people, or a dash."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """ "1 epoch", "1,200 epochs"."""
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from dans_core.events import Event, HealthWarning, Losses, Ranking, to_dict
 from dans_core.training import Stage, Trainer
-from dans_lab.cli.output import counted, duration, number, print_json
+from dans_data.words import count, duration, number
+from dans_lab.cli.output import print_json
 from dans_lab.runs import process
 from dans_lab.runs.process import StopFlag
 from dans_lab.runs.run import State
@@ -66,13 +67,13 @@ class _Words:
         kg, config = self.trainer.kg, self.writer.config
         sizes = " / ".join(f"{len(kg.array(split)):,}" for split in ("train", "valid", "test"))
         entities, relations = (
-            counted(kg.num_entities, "entity", "entities"),
-            counted(kg.num_relations, "relation"),
+            count(kg.num_entities, "entity", "entities"),
+            count(kg.num_relations, "relation"),
         )
         lines = [f"{kg.name}: {entities}, {relations}, {sizes} triplets"]
         lines += [f"note: {note}" for note in kg.notes]
         where = f"on {self.trainer.device_name}, {process.precision()}"
-        how = f"{config.decoder}, {config.sampler}, {counted(config.epochs, 'epoch')}, seed {config.seed}, {where}"
+        how = f"{config.decoder}, {config.sampler}, {count(config.epochs, 'epoch')}, seed {config.seed}, {where}"
         return [*lines, f"run {self.writer.path.name}: {how}"]
 
     def numbers(self) -> str:

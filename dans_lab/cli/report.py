@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dans_data.errors import InputError
+from dans_data.words import visible_text
 from dans_lab.cli.output import print_json
-from dans_lab.runs.folder import clean
 from dans_lab.study.folder import open_study
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def report(
     )
     for table in read.tables:
         if len(read.tables) > 1:
-            print(f"{clean(table.part.title)}:")
+            print(f"{visible_text(table.part.title)}:")
         for sentence in findings(table, read.seen_of(table)):
-            print(f"  {clean(sentence)}")
+            print(f"  {visible_text(sentence)}")
     print(f"written to {folder}:")
     width = max(map(len, files))
     for name, size in files.items():

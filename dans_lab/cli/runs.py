@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from dans_lab.cli.output import counted, number, print_json, print_table
-from dans_lab.runs.folder import DiskUse, Entry, Shelf, clean
+from dans_data.words import count, megabytes, number, visible_text
+from dans_lab.cli.output import print_json, print_table
+from dans_lab.runs.folder import DiskUse, Entry, Shelf
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
 Studies = Annotated[bool, typer.Option("--studies", help="List the runs of studies, too, which are many.")]
@@ -19,7 +20,7 @@ def runs(json: Json = False, studies: Studies = False) -> None:
     look, disk = shelf.look(), DiskUse()
     listed = [entry for entry in look.entries if studies or entry.run.meta.study is None]
     found = [(entry, disk.of(entry.run.path)) for entry in listed]
-    unreadable = {clean(name): clean(reason) for name, reason in look.unreadable.items()}
+    unreadable = {visible_text(name): visible_text(reason) for name, reason in look.unreadable.items()}
     if json:
         rows = [_record(entry, size) for entry, size in found]
         print_json(rows + [{"id": name, "problem": reason} for name, reason in unreadable.items()])
@@ -29,12 +30,12 @@ def runs(json: Json = False, studies: Studies = False) -> None:
     columns = [(heading, heading in numbers) for heading in headings]
     own = [size for entry, size in found if not entry.recorded]
     print_table(
-        f"{counted(len(own), 'run')} in {shelf.root}, {_megabytes(sum(own))}",
+        f"{count(len(own), 'run')} in {shelf.root}, {megabytes(sum(own))}",
         columns,
         [_cells(*each) for each in found],
     )
     if hidden := len(look.entries) - len(listed):
-        print(f"{counted(hidden, 'run')} of studies not listed; --studies lists them, too")
+        print(f"{count(hidden, 'run')} of studies not listed; --studies lists them, too")
     for name, reason in unreadable.items():
         print(f"{name}: cannot be read: {reason}")
 
@@ -73,8 +74,4 @@ def _cells(entry: Entry, size: int) -> list[str]:
     state = "recorded" if entry.recorded else status.state
     epoch = f"{status.epoch:,} of {status.epochs:,}"
     settings = [entry.run.meta.dataset, config.decoder, config.sampler, str(config.seed)]
-    return [name, state, *settings, epoch, number(status.best_mrr), _megabytes(size)]
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+    return [name, state, *settings, epoch, number(status.best_mrr), megabytes(size)]

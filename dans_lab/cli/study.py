@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from dans_core.names import bytes_in_words
 from dans_data.errors import InputError
-from dans_lab.cli.output import counted, duration, number, print_json
+from dans_data.words import bytes_in_words, count, duration, number
+from dans_lab.cli.output import print_json
 from dans_lab.study.facts import by_size
 from dans_lab.study.plan import read_plan
 
@@ -124,7 +124,7 @@ def _that_fit(conduct: Conduct) -> int:
     size = max(1, min(cores, int(NEARLY * free / need)))
     if size < cores:
         print(
-            f"{counted(size, 'run')} at a time: one needs up to {bytes_in_words(need)} of the {bytes_in_words(free)} "
+            f"{count(size, 'run')} at a time: one needs up to {bytes_in_words(need)} of the {bytes_in_words(free)} "
             "of memory that are free; --workers changes that",
             file=sys.stderr,
         )
@@ -182,8 +182,8 @@ class _Words:
         plan, done = conduct.plan, len(conduct.records)
         self.say(f"{plan.title}: {plan.question}" if plan.question else plan.title)
         self.say(
-            f"{conduct.kg.name}: {counted(len(plan.jobs), 'run')}, {counted(len(plan.kinds), 'setting')} × "
-            f"{counted(len(plan.seeds), 'seed')}" + (f"; {done:,} are done already" if done else "")
+            f"{conduct.kg.name}: {count(len(plan.jobs), 'run')}, {count(len(plan.kinds), 'setting')} × "
+            f"{count(len(plan.seeds), 'seed')}" + (f"; {done:,} are done already" if done else "")
         )
         if chosen := by_size(plan):
             self.say(f"{chosen[:-1]} (the study file may set them)")

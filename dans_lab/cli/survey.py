@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dans_data.words import count
 from dans_lab.cli.download import bring
-from dans_lab.cli.output import counted, print_json, print_table
+from dans_lab.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from dans_core.kg import KnowledgeGraph
@@ -60,7 +61,7 @@ def show(name: str, json: bool) -> None:
 def _figures(kg: KnowledgeGraph, figures: Statistics) -> list[str]:
     sizes = " / ".join(f"{count:,}" for count in figures.triplets.values())
     seen = " / ".join(f"{count:,}" for count in figures.seen.values())
-    parts = counted(figures.components, "part")
+    parts = count(figures.components, "part")
     return [
         f"entities     {figures.entities:,} ({seen} of them in train / valid / test)",
         f"relations    {figures.relations:,}",

@@ -11,11 +11,11 @@ import typer
 
 from dans_core.config import PRESETS, Config, did_you_mean, parse
 from dans_data.errors import InputError
+from dans_data.words import duration, number
 from dans_lab.budget import estimates as budget
 from dans_lab.budget.recipe import chosen_for_size, config_for
 from dans_lab.budget.sizes import Sizes
 from dans_lab.cli.download import bring
-from dans_lab.cli.output import duration, number
 from dans_lab.runs.run import Run, new_id, open_run, run_id_error, runs_dir, source_that_lasts
 from dans_lab.runs.writer import RunWriter
 

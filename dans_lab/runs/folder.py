@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from dans_data.errors import InputError
+from dans_data.words import visible_text
 from dans_lab.runs import run as runs
 from dans_lab.runs.records import Record, Status, read, replace, to_json
 from dans_lab.runs.run import FINAL, Run, open_run, run_id_error, runs_dir
@@ -32,29 +33,8 @@ _ABOUT_BYTES = 100_000
 _SETTLED = 2.0
 """Seconds after which the time of a change tells it from the next one, however coarse the clock of the disk."""
 
-_JOINERS = "\u200c\u200d"
-"""Not printable by themselves, but part of words in Persian and Hindi, and of many emoji."""
-
 
 # --- names and notes -------------------------------------------------------------------------------------------
-
-
-def clean(text: str, lines: bool = False) -> str:
-    """Text without what no one can see or what turns a line round: control and format characters.
-
-    It becomes one line, or keeps its `lines`, without space at its ends.
-    """
-    spaced = text.splitlines() if lines else [text]
-    kept = ["".join(_seen(c) for c in line) for line in spaced]
-    whole = "\n".join(line.rstrip() for line in kept).strip() if lines else " ".join(kept[0].split())
-    return whole if whole.strip(_JOINERS + " \n") else ""
-
-
-def _seen(character: str) -> str:
-    """A character as it may stand in a name: any space is a blank, and what cannot be seen is nothing."""
-    if character.isspace():
-        return " "
-    return character if character.isprintable() or character in _JOINERS else ""
 
 
 class About(Record):
@@ -66,12 +46,12 @@ class About(Record):
     @field_validator("name")
     @classmethod
     def _one_line(cls, text: str) -> str:
-        return clean(text)
+        return visible_text(text)
 
     @field_validator("note")
     @classmethod
     def _lines(cls, text: str) -> str:
-        return clean(text, lines=True)
+        return visible_text(text, lines=True)
 
 
 def read_about(run: Run) -> About:
@@ -94,7 +74,7 @@ def write_about(run: Run, name: str, note: str) -> About:
     """
     if run.recorded:
         raise InputError(f"run {run.id} is recorded; it came with the program and cannot be renamed")
-    name, note = clean(name), clean(note, lines=True)
+    name, note = visible_text(name), visible_text(note, lines=True)
     for what, text, limit in (("name", name, NAME_LENGTH), ("note", note, NOTE_LENGTH)):
         if len(text) > limit:
             raise InputError(f"a {what} has at most {limit:,} characters; this one has {len(text):,}")

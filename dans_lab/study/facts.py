@@ -7,11 +7,12 @@ from typing import Any
 
 from dans_core.config import Config
 from dans_core.kg import KnowledgeGraph
-from dans_core.names import DATASETS, METRICS, UNSEEN, duration, unseen_of
+from dans_core.names import DATASETS, METRICS, UNSEEN, unseen_of
 from dans_data import SPLITS, available
 from dans_data.errors import InputError
+from dans_data.words import duration
 from dans_lab.study.folder import About
-from dans_lab.study.markup import plain
+from dans_lab.study.markup import markdown_text
 from dans_lab.study.plan import Plan
 from dans_lab.study.tables import Table
 
@@ -50,8 +51,10 @@ def facts(plan: Plan, about: About, made: Sequence[Table]) -> list[str]:
     found.append(f"Settings of all runs other than the defaults: {listed or 'none'}.")
     found.append(by_size(plan))
     versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
-    where = ", ".join(plain(each) for each in (about.machine, about.workers) if each)
-    found.append(f"Begun {about.created[:10]}" + (f" on {where}" if where else "") + f"; {plain(versions)}.")
+    where = ", ".join(markdown_text(each) for each in (about.machine, about.workers) if each)
+    found.append(
+        f"Begun {about.created[:10]}" + (f" on {where}" if where else "") + f"; {markdown_text(versions)}."
+    )
     found.append(_time(about))
     found += [_RANKING, _COMPARED if len(plan.seeds) > 1 else _COMPARED_ONCE]
     return [fact for fact in found if fact]
@@ -70,7 +73,7 @@ def by_size(plan: Plan) -> str:
 
 
 def _data(about: About) -> str:
-    text = f"Data set: {plain(DATASETS.get(about.dataset, about.dataset))}"
+    text = f"Data set: {markdown_text(DATASETS.get(about.dataset, about.dataset))}"
     if counts := about.counts or _counts(about):
         text += "".join(f", {counts.get(name, 0):,} {name}" for name in ("entities", "relations")) + "; "
         text += " / ".join(f"{counts.get(split, 0):,}" for split in SPLITS)
@@ -118,7 +121,7 @@ def _budget(plan: Plan, configs: Sequence[Config], made: Sequence[Table]) -> str
     """What every run may spend, and what differs."""
     epochs = sorted({config.epochs for config in configs})
     negatives = sorted({config.negatives for config in configs if config.sampler != "one-vs-all"})
-    text = f"Training budget: {_sentence(plain(plan.budget))} " if plan.budget else ""
+    text = f"Training budget: {_sentence(markdown_text(plan.budget))} " if plan.budget else ""
     if len(epochs) == 1:
         updates = len({config.batch_size for config in configs}) == 1
         text += f"Equal training budget: {epochs[0]:,} epochs for every run, so as many "
@@ -179,7 +182,7 @@ def _time(about: About) -> str:
 
 
 def _setting(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else plain(str(value))
+    return str(value).lower() if isinstance(value, bool) else markdown_text(str(value))
 
 
 def floor(about: About) -> str:

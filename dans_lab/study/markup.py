@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dans_lab.runs.folder import clean
+from dans_data.words import visible_text
 
 
-def plain(text: str) -> str:
+def markdown_text(text: str) -> str:
     """Text of a file that Markdown shows as it is, on one line."""
-    line = clean(" ".join(text.split()))
+    line = visible_text(" ".join(text.split()))
     return re.sub(r"([\\`*<>\[\]|~#$]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", line)
 
 

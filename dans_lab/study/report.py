@@ -23,12 +23,12 @@ from dans_lab.study.findings import (
 )
 from dans_lab.study.folder import About, RunRecord, Study
 from dans_lab.study.learning import unit
-from dans_lab.study.markup import plain, rows
+from dans_lab.study.markup import markdown_text, rows
 from dans_lab.study.picture import WORDS, worth_drawing
 from dans_lab.study.plan import Plan
 from dans_lab.study.tables import Entry, Spread, Table
 
-__all__ = ["Read", "markdown", "plain", "read_study"]
+__all__ = ["Read", "markdown", "markdown_text", "read_study"]
 
 _SEEN = ("mrr", "hits_at_10")
 """Metrics that a table of all metrics has over the seen triplets, too."""
@@ -77,8 +77,8 @@ def read_study(study: Study, metric: str = "mrr") -> Read:
 def markdown(read: Read, pictures: bool = True) -> str:
     """The report, readable as text and as a page; with `pictures` it shows those that `deliver` puts beside it."""
     plan = read.plan
-    blocks = [f"# {plain(plan.title)}"]
-    blocks += [plain(plan.question)] if plan.question else []
+    blocks = [f"# {markdown_text(plan.title)}"]
+    blocks += [markdown_text(plan.question)] if plan.question else []
     if (made := len(read.records)) < len(plan.jobs):
         blocks.append(f"**Unfinished: {made:,} of {len(plan.jobs):,} runs.** All below may change.")
     listed = facts(plan, read.about, read.tables)
@@ -95,12 +95,12 @@ def _part(read: Read, table: Table, number: int | None) -> list[str]:
     """One table and all about it; with its number also the pictures that stand beside the report."""
     part, metric, seen = table.part, METRICS[table.metric], read.seen_of(table)
     blocks = (
-        [f"## {plain(part.title)}"]
+        [f"## {markdown_text(part.title)}"]
         if len(read.plan.parts) > 1 or part.title != read.plan.title
         else ["## Results"]
     )
-    blocks += [plain(part.note)] if part.note else []
-    reference = plain(row_name(table, part.reference))
+    blocks += [markdown_text(part.note)] if part.note else []
+    reference = markdown_text(row_name(table, part.reference))
     compared = (
         f"▲ better and ▼ worse than {reference}, Holm p < {tables.LEVEL:g}." if table.comparisons else ""
     )
@@ -130,7 +130,7 @@ def _part(read: Read, table: Table, number: int | None) -> list[str]:
         blocks += [f"### Test {metric}, each less {reference}", _comparisons(table)]
     if seen is not None and seen.comparisons:
         blocks += [f"### Test {metric} over the seen triplets, each less {reference}", _comparisons(seen)]
-    shows = (f"- {plain(sentence)}" for sentence in findings(table, seen))
+    shows = (f"- {markdown_text(sentence)}" for sentence in findings(table, seen))
     return [*blocks, "### What it shows", "\n".join(shows)]
 
 
@@ -141,12 +141,18 @@ def _matrix(table: Table) -> str:
     across = columns(table)
     body = [
         [
-            plain(tables.label(axis.name, value)),
+            markdown_text(tables.label(axis.name, value)),
             *(_value(table, found[value, column], True) for column in across),
         ]
         for value in axis.values
     ]
-    return rows([plain(tables.title(axis.name)), *(plain(heading(table, column)) for column in across)], body)
+    return rows(
+        [
+            markdown_text(tables.title(axis.name)),
+            *(markdown_text(heading(table, column)) for column in across),
+        ],
+        body,
+    )
 
 
 def _column(table: Table, entry: Entry) -> tuple[Any, ...]:
@@ -172,7 +178,7 @@ def _axes(table: Table) -> list[str]:
 
 
 def _labels(table: Table, labels: dict[str, Any]) -> list[str]:
-    return [plain(tables.label(name, labels[name])) for name in _axes(table)]
+    return [markdown_text(tables.label(name, labels[name])) for name in _axes(table)]
 
 
 def _cells(read: Read, table: Table, marked: bool) -> str:
@@ -182,7 +188,7 @@ def _cells(read: Read, table: Table, marked: bool) -> str:
     spent = len(epochs) > 1 or bool(read.plan.budget)
     alone = spent and any(entry.trained for entry in table.entries)
     name, size = unit(max((each.mean for entry in table.entries if (each := entry.seconds)), default=0.0))
-    head = [*(plain(tables.title(axis)) for axis in axes), "runs", *METRICS.values()]
+    head = [*(markdown_text(tables.title(axis)) for axis in axes), "runs", *METRICS.values()]
     head += [f"{METRICS[metric]}, seen" for metric in _SEEN if seen is not None]
     head += [
         "valid MRR",
@@ -228,7 +234,7 @@ def _figures(table: Table, names: Sequence[str]) -> str:
             cells.append("–" if found is None else f"{figure(name, found.mean)}{beside}")
         body.append([*_labels(table, entry.labels), *cells])
     return rows(
-        [*(plain(tables.title(name)) for name in axes), *(FIGURES[name][0] for name in names)],
+        [*(markdown_text(tables.title(name)) for name in axes), *(FIGURES[name][0] for name in names)],
         body,
         len(axes),
     )
@@ -237,7 +243,7 @@ def _figures(table: Table, names: Sequence[str]) -> str:
 def _comparisons(table: Table) -> str:
     axes = _axes(table)
     head = [
-        *(plain(tables.title(name)) for name in axes),
+        *(markdown_text(tables.title(name)) for name in axes),
         "difference",
         "95 % interval",
         "p",

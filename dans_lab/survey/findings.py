@@ -12,6 +12,7 @@ from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
 from dans_data.catalogue import Fact
 from dans_data.notes import Duplicates
+from dans_data.words import listed, plural, share
 from dans_lab.survey.lookups import among, distinct, found, pairs
 from dans_lab.survey.relation_facts import HALF, RelationFacts, relations
 
@@ -90,7 +91,7 @@ def _empty(kg: KnowledgeGraph) -> Iterable[Finding]:
         yield Finding(
             "empty",
             "caution",
-            f"{_list(missing).capitalize()} {_verb(len(missing), 'has', 'have')} no triplets.",
+            f"{listed(missing).capitalize()} {plural(len(missing), 'has', 'have')} no triplets.",
             "A model is chosen by valid and judged on test: without them there is no score.",
         )
 
@@ -101,7 +102,7 @@ def _duplicates(dropped: Mapping[str, int]) -> Iterable[Finding]:
         yield Finding(
             "duplicates",
             "note",
-            f"Triplets that stood there twice were dropped: {_list(parts)}.",
+            f"Triplets that stood there twice were dropped: {listed(parts)}.",
             "Programs that keep them train on these triplets more often, and count them more than once in a score.",
         )
 
@@ -116,7 +117,7 @@ def _leakage(kg: KnowledgeGraph) -> Iterable[Finding]:
         yield Finding(
             "leakage",
             "caution",
-            f"The splits overlap: {_list(parts)}.",
+            f"The splits overlap: {listed(parts)}.",
             "Part of a score on them is memory: the model was told these answers.",
         )
 
@@ -163,11 +164,11 @@ def _unseen(kg: KnowledgeGraph) -> Iterable[Finding]:
     if count := int(unseen.sum()):
         shared = {split: int(unseen[kg.array(split)[:, [0, 2]]].any(axis=1).sum()) for split in SPLITS[1:]}
         touched = [_of(number, len(kg.array(split)), split) for split, number in shared.items() if number]
-        where = f": {_list(touched)} contain one" if touched else ""
+        where = f": {listed(touched)} contain one" if touched else ""
         yield Finding(
             "unseen",
             _severity(kg, shared),
-            f"{count:,} {_verb(count, 'entity', 'entities')} never {_verb(count, 'occurs', 'occur')} in train{where}.",
+            f"{count:,} {plural(count, 'entity never occurs', 'entities never occur')} in train{where}.",
             "Nothing is learned about them, so their ranks are luck for every model; look also at the score over "
             "triplets whose entities train shows.",
         )
@@ -182,7 +183,7 @@ def _untrained(facts: Sequence[RelationFacts]) -> Iterable[Finding]:
         yield Finding(
             "untrained",
             "caution",
-            f"{_relations(never, facts)} never {_verb(len(never), 'occurs', 'occur')} in train: {_named(never)}.",
+            f"{_relations(never, facts)} never {plural(len(never), 'occurs', 'occur')} in train: {_named(never)}.",
             "Nothing is learned about such a relation, so its triplets are answered by luck.",
         )
 
@@ -191,12 +192,12 @@ def _symmetric(facts: Sequence[RelationFacts]) -> Iterable[Finding]:
     symmetric = [each for each in facts if each.symmetric >= ALMOST_ALL and each.triplets["train"] >= _FEWEST]
     if symmetric:
         total = sum(each.triplets["train"] for each in facts)
-        share = _percent(sum(each.triplets["train"] for each in symmetric) / total)
-        verb = _verb(len(symmetric), "goes", "go")
+        of_train = share(sum(each.triplets["train"] for each in symmetric) / total, 1)
+        verb = plural(len(symmetric), "goes", "go")
         yield Finding(
             "symmetric",
             "note",
-            f"{_relations(symmetric, facts)}, with {share} of train, almost always {verb} both ways: "
+            f"{_relations(symmetric, facts)}, with {of_train} of train, almost always {verb} both ways: "
             f"{_named(symmetric)}.",
             "DistMult, which scores (h, r, t) and (t, r, h) alike, loses nothing on them; and of each such pair, one "
             "may be in train while the other is asked for.",
@@ -222,7 +223,7 @@ def _inverse(kg: KnowledgeGraph, facts: Sequence[RelationFacts]) -> Iterable[Fin
         yield Finding(
             "inverse",
             "caution",
-            f"{_relations(inverse, facts)} {_verb(len(inverse), 'is', 'are')} almost the inverse of another: {named}.",
+            f"{_relations(inverse, facts)} {plural(len(inverse), 'is', 'are')} almost the inverse of another: {named}.",
             "A triplet of one is answered by looking up the other; FB15k and WN18 are hardly used any more for this.",
         )
 
@@ -233,7 +234,7 @@ def _one_entity(facts: Sequence[RelationFacts]) -> Iterable[Finding]:
         yield Finding(
             "one_entity",
             "note",
-            f"{_relations(one, facts)} {_verb(len(one), 'has', 'have')} only one head or only one tail in train: "
+            f"{_relations(one, facts)} {plural(len(one), 'has', 'have')} only one head or only one tail in train: "
             f"{_named(one)}.",
             "On that side there is one answer to guess, so these queries are won without a model.",
         )
@@ -249,7 +250,7 @@ def _loops(kg: KnowledgeGraph) -> Iterable[Finding]:
         yield Finding(
             "loops",
             "note",
-            f"Some triplets link an entity to itself: {_list(parts)}.",
+            f"Some triplets link an entity to itself: {listed(parts)}.",
             "They tell a model nothing of how two different entities relate.",
         )
 
@@ -259,16 +260,11 @@ def _loops(kg: KnowledgeGraph) -> Iterable[Finding]:
 
 def _counts(kg: KnowledgeGraph, shared: Mapping[str, int], many: str = "are", one: str = "is") -> str:
     parts = [_of(count, len(kg.array(split)), split) for split, count in shared.items() if count]
-    return f"{_list(parts)} {one if list(filter(None, shared.values())) == [1] else many}"
+    return f"{listed(parts)} {one if list(filter(None, shared.values())) == [1] else many}"
 
 
 def _of(count: int, total: int, split: str) -> str:
-    return f"{count:,} of {total:,} {split} triplets ({_percent(count / total)})"
-
-
-def _percent(share: float) -> str:
-    whole = 100 * share
-    return "under 0.1 %" if 0 < whole < 0.1 else f"{whole:.1f} %" if whole < 10 else f"{whole:.0f} %"
+    return f"{count:,} of {total:,} {split} triplets ({share(count / total, 1)})"
 
 
 def _relations(some: Sequence[RelationFacts], facts: Sequence[RelationFacts]) -> str:
@@ -290,14 +286,6 @@ def _some(names: Sequence[str]) -> str:
 
 def _short(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-
-
-def _list(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _verb(count: int, one: str, many: str) -> str:
-    return one if count == 1 else many
 
 
 def _severity(kg: KnowledgeGraph, shared: Mapping[str, int]) -> Literal["note", "caution"]:

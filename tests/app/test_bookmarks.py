@@ -17,8 +17,8 @@ from dans_app.server import jobs
 from dans_app.shared import bookmarks, shell
 from dans_app.shared.bookmarks import Bookmark
 from dans_data.errors import InputError
+from dans_data.words import visible_text
 from dans_lab.runs import run as core_runs
-from dans_lab.runs.folder import clean
 from tests import small_run
 from tests.small_run import ROOT
 
@@ -45,16 +45,16 @@ def file(tmp_path) -> Path:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(
-    name=texts.filter(clean),
+    name=texts.filter(visible_text),
     pairs=some.lists(some.tuples(some.from_regex(r"[a-z_]{1,9}", fullmatch=True), texts)),
 )
 def test_a_bookmark_reads_back(name, pairs):
     wanted = [pair for pair in pairs if pair[0] != bookmarks.TICKET]
     bookmarks.save(name, "map", pairs)
-    found = bookmarks.load()[clean(name)]
+    found = bookmarks.load()[visible_text(name)]
     assert (found.page, found.pairs) == ("map", wanted)
-    bookmarks.delete(clean(name))
-    assert clean(name) not in bookmarks.load()
+    bookmarks.delete(visible_text(name))
+    assert visible_text(name) not in bookmarks.load()
 
 
 def test_a_name_is_replaced_renamed_and_deleted():

@@ -101,7 +101,7 @@ def imported_by(script: str) -> set[str]:
     script = (
         "import os, sys\n"
         "from streamlit.testing.v1 import AppTest\n"
-        "from dans_app import jobs\n"
+        "from dans_app.server import jobs\n"
         "jobs.Pool.warm = lambda self, dataset: None\n"
         f"{script}\n"
         f"print(*[name for name in {HEAVY!r} if name in sys.modules], flush=True)\n"

@@ -19,8 +19,9 @@ import pytest
 from dans_data import SPLITS, available, fetch, load, places
 from dans_data.catalogue import CATALOGUE, File, Known, sorted_lines_sha256
 from dans_data.errors import InputError
+from dans_data.words import megabytes
 from dans_lab.cli import main
-from dans_lab.cli.download import bring, size
+from dans_lab.cli.download import bring
 from tests.real_data import needs_data, real_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -326,7 +327,7 @@ def test_by_its_name_from_a_mirror(
     info = {info.name: info for info in available()}[name]
     assert (info.where, info.here, info.train) == ("download", False, CATALOGUE[name].train)
     bring(name)
-    assert capsys.readouterr().err == f"downloading {name} ({size(CATALOGUE[name].bytes)})\n"
+    assert capsys.readouterr().err == f"downloading {name} ({megabytes(CATALOGUE[name].bytes)})\n"
     bring(name)
     assert main(["datasets", "--download", name]) == 0
     assert f"downloaded {name}: {cache}" in capsys.readouterr().out

@@ -430,5 +430,5 @@ def test_the_command_takes_a_split_seed(
 
 
 def test_names_are_shown_on_one_line() -> None:
-    assert datasets.plain("a\nb\u202e\udcff") == r"a\u000ab\u202e\udcff"
-    assert datasets.plain("a" * 50, 10) == "a" * 10 + "…"
+    assert datasets.printable("a\nb\u202e\udcff") == r"a\u000ab\u202e\udcff"
+    assert datasets.printable("a" * 50, 10) == "a" * 10 + "…"

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from dans_core.config import Config
 from dans_data.errors import InputError
+from dans_data.words import visible_text
 from dans_lab.cli import main
 from dans_lab.runs import folder as shelf
 from dans_lab.runs import run as core_runs
 from dans_lab.runs import trash
-from dans_lab.runs.folder import ABOUT, About, DiskUse, Shelf, clean, read_about, write_about
+from dans_lab.runs.folder import ABOUT, About, DiskUse, Shelf, read_about, write_about
 from dans_lab.runs.run import Run, open_run, scan_runs
 from dans_lab.runs.writer import RunWriter
 
@@ -82,12 +83,12 @@ def ids(folder: Path) -> set[str]:
 @given(st.text(max_size=400), st.text(max_size=400))
 def test_names_and_notes_come_back_as_they_were_kept(tmp_path_factory, name, note):
     run = Run(tmp_path_factory.mktemp("run"))
-    name, note = clean(name)[: shelf.NAME_LENGTH], clean(note, lines=True)
+    name, note = visible_text(name)[: shelf.NAME_LENGTH], visible_text(note, lines=True)
     about = write_about(run, name, note)
     assert read_about(run) == about
-    assert about == About(name=clean(name), note=note)
+    assert about == About(name=visible_text(name), note=note)
     for text in (about.name, about.note):
-        assert clean(text, lines=True) == text, "cleaning what is clean changes nothing"
+        assert visible_text(text, lines=True) == text, "cleaning what is clean changes nothing"
         assert all(c.isprintable() or c in "\n\u200c\u200d" for c in text)
     assert "\n" not in about.name
 

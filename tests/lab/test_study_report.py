@@ -15,7 +15,7 @@ from dans_lab.study.delivery import comparisons_csv, deliver, packed, runs_csv, 
 from dans_lab.study.findings import findings, signed
 from dans_lab.study.folder import Study, open_study, shipped_studies
 from dans_lab.study.plan import SHIPPED, read_plan
-from dans_lab.study.report import markdown, plain, read_study
+from dans_lab.study.report import markdown, markdown_text, read_study
 from tests.study_samples import SMALL, small_plan, write_study
 
 SKILL = {"uniform": 0.5, "popularity": -0.5}
@@ -209,7 +209,7 @@ def test_stability_explains_its_figures_and_shows_foreign_names_as_they_are(tmp_
     ],
 )
 def test_foreign_text_is_no_markdown(text, shown):
-    assert plain(text) == shown
+    assert markdown_text(text) == shown
 
 
 # --- files
