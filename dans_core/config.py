@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from dans_core.declaration import Declaration
+from dans_core.declared import DECLARED, import_registered
 from dans_data.errors import InputError
-
-# Samplers by what they read.
-_FILTERED = ("dans", "uniform", "popularity", "bernoulli", "self-adversarial", "kbgan")
-_WAITING = ("dans", "kbgan")
-SHARING = ("dans", "uniform", "self-adversarial")
-"""Samplers whose random negatives triplets may share; KBGAN's warm-up may, too."""
-
-_DRAWING = (*_FILTERED, "nscaching", "mcns", "sans", "cake-style", "smile-style")
 
 # Settings that came after the first studies: at their defaults they leave the identity of a run as it was.
 _LATER = ("shared", "pathway_fakes")
@@ -28,12 +22,11 @@ def _setting(
     why: str,
     group: str,
     unit: str = "",
-    samplers: Sequence[str] = (),
     **bounds: Any,
 ) -> Any:
-    """A field; `samplers` are those whose runs it matters to, empty for all."""
-    extra: dict[str, Any] = {"group": group, "unit": unit, "samplers": list(samplers)}
-    return Field(default, title=title, description=why, json_schema_extra=extra, **bounds)
+    return Field(
+        default, title=title, description=why, json_schema_extra={"group": group, "unit": unit}, **bounds
+    )
 
 
 class Config(BaseModel):
@@ -42,7 +35,7 @@ class Config(BaseModel):
     The defaults are a recipe that trains well on small graphs; `PRESETS["paper"]` holds the numbers of
     the paper and its released code. A `Config` cannot be changed; use `with_values` for a changed copy.
     Each field's title, reason, group and unit are in `Config.model_fields`, and the screens read them there;
-    `matters` says which samplers use it.
+    `matters` says in which runs it counts.
 
     Raises
     ------
@@ -58,16 +51,13 @@ class Config(BaseModel):
         "How a triplet is scored. DistMult cannot tell head from tail; ComplEx and RotatE can.",
         "model",
     )
-    sampler: Literal[
-        "dans", "uniform", "popularity", "bernoulli", "self-adversarial", "nscaching", "kbgan", "mcns", "sans",
-        "cake-style", "smile-style", "one-vs-all",
-    ] = _setting(
+    sampler: str = _setting(
         "dans",
         "Negatives",
         "Where negatives come from: a GAN plus random ones (DANS), random entities only (uniform), or one of the "
         "methods that DANS is compared with.",
         "model",
-    )  # fmt: skip
+    )
     epochs: int = _setting(
         300, "Epochs", "Rounds over all training triplets. UMLS levels off near 300.", "training", "epochs",
         ge=1, le=100_000,
@@ -107,58 +97,58 @@ class Config(BaseModel):
     negatives: int = _setting(
         20, "Negatives per query (N_s)",
         "With DANS a quarter comes from G_E, a quarter from G_R and the rest is random.", "negatives",
-        "negatives", samplers=_DRAWING, ge=1, le=1000,
+        "negatives", ge=1, le=1000,
     )  # fmt: skip
     shared: int = _setting(
         1, "Share negatives among",
         "This many triplets of a step have the same random negatives, those of KBGAN's warm-up too. On large graphs "
         "hundreds of negatives then cost little; 1 draws them for each triplet apart.",
-        "negatives", "triplets", samplers=(*SHARING, "kbgan"), ge=1, le=100_000,
+        "negatives", "triplets", ge=1, le=100_000,
     )  # fmt: skip
     filter_known: bool = _setting(
         False, "Redraw known facts",
         "A random negative that is a fact of train is drawn again. For uniform, popularity, bernoulli and "
         "self-adversarial, for the random part of DANS and for the warm-up of KBGAN.",
-        "negatives", samplers=_FILTERED,
+        "negatives",
     )  # fmt: skip
     popularity_power: float = _setting(
         0.75, "Power of popularity",
         "The popularity sampler draws an entity in proportion to its number of facts to this power; 0 is uniform.",
-        "negatives", "", samplers=("popularity",), ge=0.0, le=4.0,
+        "negatives", "", ge=0.0, le=4.0,
     )  # fmt: skip
     temperature: float = _setting(
         1.0, "Temperature",
         "How sharply self-adversarial negatives are weighted by their scores; near zero all weigh the same.",
-        "negatives", "", samplers=("self-adversarial",), gt=0.0, le=100.0,
+        "negatives", "", gt=0.0, le=100.0,
     )  # fmt: skip
     cache_size: int = _setting(
         30, "Cache", "Entities that NSCaching keeps for each query, to draw its negatives from.", "negatives",
-        "entities", samplers=("nscaching",), ge=1, le=1000,
+        "entities", ge=1, le=1000,
     )  # fmt: skip
     cache_fresh: int = _setting(
         30, "Fresh candidates", "Random entities that compete for a place in NSCaching's cache in each step.",
-        "negatives", "entities", samplers=("nscaching",), ge=1, le=1000,
+        "negatives", "entities", ge=1, le=1000,
     )  # fmt: skip
     candidates: int = _setting(
         20, "Candidates", "Random entities from which KBGAN's generator chooses each negative.", "negatives",
-        "entities", samplers=("kbgan",), ge=2, le=1000,
+        "entities", ge=2, le=1000,
     )  # fmt: skip
     generator_dim: int = _setting(
         50, "Generator size", "Numbers per entity in KBGAN's generator, a small DistMult of its own.",
-        "negatives", "numbers", samplers=("kbgan",), ge=2, le=2048, multiple_of=2,
+        "negatives", "numbers", ge=2, le=2048, multiple_of=2,
     )  # fmt: skip
     burn_in: int = _setting(
         10, "Burn-in", "Steps that each chain of MCNS takes before its first negative.", "negatives", "steps",
-        samplers=("mcns",), ge=0, le=1000,
+        ge=0, le=1000,
     )  # fmt: skip
     hops: int = _setting(
         2, "Hops", "How far from the kept entity SANS looks, and how far a chain of MCNS may step.", "negatives",
-        "edges", samplers=("sans", "mcns"), ge=1, le=4,
+        "edges", ge=1, le=4,
     )  # fmt: skip
     walks: int = _setting(
         1000, "Walks",
         "Random walks from each entity whose ends are SANS's negatives; 0 takes the whole neighbourhood evenly.",
-        "negatives", "walks", samplers=("sans",), ge=0, le=100_000,
+        "negatives", "walks", ge=0, le=100_000,
     )  # fmt: skip
     loss: Literal["bce", "softmax"] = _setting(
         "bce", "Base loss",
@@ -187,77 +177,74 @@ class Config(BaseModel):
         50, "Warm-up",
         "Epochs of random negatives before the GAN starts, so that it has something to imitate (KBGAN waits too). "
         "Unless set, at most half the epochs.",
-        "GAN", "epochs", samplers=_WAITING, ge=0, le=100_000,
+        "GAN", "epochs", ge=0, le=100_000,
     )  # fmt: skip
     lr_g: float = _setting(
         5e-4, "Learning rate, G",
         "Step size of both pathways, or of KBGAN's generator. Pathways much faster than D outrun it and drift off.",
-        "GAN", "", samplers=_WAITING, gt=0.0, le=1.0,
+        "GAN", "", gt=0.0, le=1.0,
     )  # fmt: skip
     lr_d: float = _setting(
         5e-4, "Learning rate, D", "Step size of the discriminator. Too fast a D leaves G nothing to learn.",
-        "GAN", "", samplers=("dans",), gt=0.0, le=1.0,
+        "GAN", "", gt=0.0, le=1.0,
     )  # fmt: skip
     k_g: int = _setting(
         1, "G steps (k_G)", "Updates of each pathway per step of the base model.", "GAN", "steps",
-        samplers=("dans",), ge=0, le=100,
+        ge=0, le=100,
     )  # fmt: skip
     k_d: int = _setting(
         1, "D steps (k_D)", "Updates of the discriminator per step of the base model.", "GAN", "steps",
-        samplers=("dans",), ge=0, le=100,
+        ge=0, le=100,
     )  # fmt: skip
     pathways: Literal["both", "G_E", "G_R"] = _setting(
         "both", "Pathways",
         "One pathway alone makes as many fakes as both would; D_aux then has nothing to tell apart and is off.",
-        "GAN", samplers=("dans",),
+        "GAN",
     )  # fmt: skip
     film: Literal["trained", "frozen", "none"] = _setting(
         "trained", "FiLM",
         "Whether each condition's own version of the generator is learned, stays as it began, or does not exist.",
-        "GAN", samplers=("dans",),
+        "GAN",
     )  # fmt: skip
     conditional_d: bool = _setting(
         False, "D sees the query",
         "Gives D the query beside the entity, so that it can judge whether the two fit. Not in the paper.", "GAN",
-        samplers=("dans",),
     )  # fmt: skip
     random_negatives: bool = _setting(
         True, "Random part", "Off: all negatives of DANS are generated, half of them by each pathway.", "GAN",
-        samplers=("dans",),
     )  # fmt: skip
     pathway_fakes: int = _setting(
         0, "Fakes a pathway",
         "How many of a query's negatives each pathway makes; 0 is a quarter of N_s. On large graphs a few fakes beside "
         "many random negatives cost less.",
-        "GAN", "fakes", samplers=("dans",), ge=0, le=500,
+        "GAN", "fakes", ge=0, le=500,
     )  # fmt: skip
     sigma: float = _setting(
         0.5, "Noise (σ)",
         "Spread of the noise around each condition. Near zero, all fakes of a condition are copies.", "GAN",
-        "", samplers=("dans",), ge=0.0, le=100.0,
+        "", ge=0.0, le=100.0,
     )  # fmt: skip
     sigma_relative: bool = _setting(
         False, "Noise relative to spread", "Measure σ in standard deviations of the entity embeddings.", "GAN",
-        samplers=("dans",),
     )  # fmt: skip
     film_weight: float = _setting(
         1e-4, "FiLM weight (λ)", "How strongly each condition's generator is held to the global one.", "GAN",
-        "", samplers=("dans",), ge=0.0, le=100.0,
+        "", ge=0.0, le=100.0,
     )  # fmt: skip
     aux_weight: float = _setting(
         0.5, "Pathway loss, D (w_aux)",
         "How much D cares which pathway made a fake; 0 is a D without D_aux.", "GAN", "",
-        samplers=("dans",), ge=0.0, le=100.0,
+        ge=0.0, le=100.0,
     )  # fmt: skip
     aux_weight_g: float = _setting(
         0.0, "Pathway loss, G", "Rewards each pathway for being told apart, as in AC-GAN. The paper has none.",
-        "GAN", "", samplers=("dans",), ge=0.0, le=100.0,
+        "GAN", "", ge=0.0, le=100.0,
     )  # fmt: skip
     condition_chunk: int = _setting(
         8192, "Conditions a pass",
         "G makes fakes for this many conditions at a time, and batch norm measures their spread. Small graphs are "
         "one pass; more conditions a pass need more memory.",
-        "GAN", "conditions", samplers=("dans",), ge=3, le=1_000_000,
+        "GAN", "conditions", ge=3, le=1_000_000,
     )  # fmt: skip
 
     eval_every: int = _setting(
@@ -273,27 +260,29 @@ class Config(BaseModel):
         "epochs", ge=1, le=100_000,
     )  # fmt: skip
 
+    @field_validator("sampler")
+    @classmethod
+    def _is_declared(cls, name: str) -> str:
+        if name not in DECLARED:
+            import_registered()
+        if name not in DECLARED:
+            raise ValueError(_expected("sampler"))
+        return name
+
     @model_validator(mode="after")
     def _fit_together(self) -> Config:
         if "warmup_epochs" not in self.model_fields_set:
             object.__setattr__(self, "warmup_epochs", min(self.warmup_epochs, self.epochs // 2))
-        if "loss" not in self.model_fields_set and self.sampler == "one-vs-all":
-            object.__setattr__(self, "loss", "softmax")
+        for name, value in self.declaration.defaults.items():
+            if name not in self.model_fields_set:
+                object.__setattr__(self, name, value)
         if self.waits and self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"warmup_epochs = {self.warmup_epochs} must be below epochs = {self.epochs}, "
                 "or the GAN never starts"
             )
-        if self.sampler == "dans" and self.negatives < 4:
-            raise ValueError(
-                f"negatives = {self.negatives} must be at least 4 with sampler = dans, which makes a quarter of them "
-                "by each pathway"
-            )
-        if self.sampler == "dans" and self.random_negatives and 2 * self.pathway_fakes >= self.negatives:
-            raise ValueError(
-                f"pathway_fakes = {self.pathway_fakes} leaves nothing of negatives = {self.negatives} for random ones; "
-                "it must be below half of them, or random_negatives off"
-            )
+        if problem := self.declaration.refuses(self):
+            raise ValueError(problem)
         if self.shared > 1 and self.filter_known:
             raise ValueError("shared must be 1 with filter_known, which looks at the facts of each triplet")
         if self.aux_weight_g > 0 and (self.aux_weight == 0 or self.pathways != "both"):
@@ -324,24 +313,32 @@ class Config(BaseModel):
         return self.model_dump(exclude=left_out)
 
     @property
+    def declaration(self) -> Declaration:
+        """What its sampler says of itself."""
+        return DECLARED[self.sampler]
+
+    @property
     def waits(self) -> bool:
         """Whether random negatives stand in for the sampler during the first `warmup_epochs`."""
-        return self.sampler in _WAITING
+        return self.declaration.waits
 
     @property
     def fakes(self) -> dict[str, int]:
         """Generated negatives per query by pathway; the rest of N_s is random (method, section 5).
 
-        A quarter of N_s each, N_s // 4, unless `pathway_fakes` says how many; half each without random ones. A pathway
-        that is alone makes the fakes of both.
+        Empty for a sampler whose negatives are entities.
         """
-        if self.sampler != "dans":
-            return {}
-        each = self.pathway_fakes or self.negatives // 4
-        generated = 2 * each if self.random_negatives else self.negatives
-        if self.pathways == "both":
-            return {"G_E": generated - generated // 2, "G_R": generated // 2}
-        return {self.pathways: generated}
+        return self.declaration.fakes(self) if self.declaration.fakes else {}
+
+
+def group_of(name: str) -> str:
+    """The group that a setting is shown in."""
+    extra: Any = Config.model_fields[name].json_schema_extra
+    return str(extra["group"])
+
+
+OF_SAMPLERS = frozenset(name for name in Config.model_fields if group_of(name) in ("negatives", "GAN"))
+"""The settings that a sampler declares where it reads them; all others matter to every run."""
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -370,8 +367,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 def matters(name: str, sampler: str) -> bool:
     """Whether the setting changes anything in a run with this sampler."""
-    extra: Any = Config.model_fields[name].json_schema_extra
-    return not extra["samplers"] or sampler in extra["samplers"]
+    return name not in OF_SAMPLERS or name in DECLARED[sampler].settings
+
+
+def choices(name: str) -> tuple[str, ...]:
+    """What a setting may be where it is one of several names, else empty."""
+    return tuple(DECLARED) if name == "sampler" else get_args(Config.model_fields[name].annotation)
 
 
 def parse(values: dict[str, Any]) -> Config:
@@ -391,21 +392,21 @@ def parse(values: dict[str, Any]) -> Config:
 def explain(error: ValidationError) -> str:
     """The first complaint of a failed `Config` as one sentence."""
     first = error.errors(include_url=False)[0]
-    if not first["loc"]:
-        return str(first["ctx"]["error"]) if "ctx" in first else first["msg"]
+    reason = first.get("ctx", {}).get("error")
+    if not first["loc"] or isinstance(reason, InputError):
+        return str(reason or first["msg"])
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
         every = "; the settings are " + ", ".join(Config.model_fields)
         hint = did_you_mean(name, Config.model_fields) or every
         return f"there is no setting {name!r}{hint}"
-    choices = get_args(Config.model_fields[name].annotation)
-    return f"{name} = {first['input']!r}: {_expected(name)}{did_you_mean(first['input'], choices)}"
+    return f"{name} = {first['input']!r}: {_expected(name)}{did_you_mean(first['input'], choices(name))}"
 
 
-def did_you_mean(asked: Any, choices: Iterable[str]) -> str:
-    """What to add to a complaint: the choice that is most like what was asked, or "" where none is."""
+def did_you_mean(asked: Any, known: Iterable[str]) -> str:
+    """What to add to a complaint: the known name that is most like what was asked, or "" where none is."""
     # Case and the kind of dash are no reason to be lost.
-    alike = {choice.lower().replace("_", "-"): choice for choice in choices}
+    alike = {name.lower().replace("_", "-"): name for name in known}
     close = difflib.get_close_matches(str(asked)[:100].lower().replace("_", "-"), alike, n=1)
     return f"; did you mean {alike[close[0]]!r}?" if close else ""
 
@@ -413,8 +414,8 @@ def did_you_mean(asked: Any, choices: Iterable[str]) -> str:
 def _expected(name: str) -> str:
     """What the setting may be, from its annotation and bounds."""
     field = Config.model_fields[name]
-    if choices := get_args(field.annotation):
-        return "must be one of " + ", ".join(choices)
+    if names := choices(name):
+        return "must be one of " + ", ".join(names)
     words = {int: "a whole number", float: "a number", bool: "true or false"}
     phrases = {
         "ge": "at least",

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
+from dans_core.declared import DECLARED
 from dans_data.catalogue import DATASETS as DATASETS
 
 DECODERS = {"distmult": "DistMult", "complex": "ComplEx", "rotate": "RotatE"}
 
-SAMPLERS = {
-    "dans": "DANS",
-    "uniform": "Uniform",
-    "popularity": "Popularity",
-    "bernoulli": "Bernoulli",
-    "self-adversarial": "Self-adversarial",
-    "nscaching": "NSCaching",
-    "kbgan": "KBGAN",
-    "mcns": "MCNS",
-    "sans": "SANS",
-    "cake-style": "CAKE-style",
-    "smile-style": "SMiLE-style",
-    "one-vs-all": "One-vs-all",
-}
 
-SAMPLERS_ABOUT = {
-    "dans": "A GAN makes negatives by two pathways, one from the head and one from head and relation; half are random.",
-    "uniform": "Entities drawn at random, each as likely as any other.",
-    "popularity": "Entities drawn at random, the more facts of train they are in the more often.",
-    "bernoulli": "Random entities; each query counts by how many answers its relation has on either side.",
-    "self-adversarial": "Random entities; those that the model scores highest count most.",
-    "nscaching": "A cache for each query keeps entities that score high, and negatives are drawn from it.",
-    "kbgan": "A second, small embedding model learns to choose hard negatives among random ones.",
-    "mcns": "A random walk over entities for each query, which prefers those that the model scores high.",
-    "sans": "Entities a few steps away from the kept entity in the graph.",
-    "cake-style": "Entities that play the same roles as the answer, or else fit the relation, after CAKE; roles "
-    "stand in for concepts.",
-    "smile-style": "Half of the negatives play the same roles as the answer and half do not, after SMiLE.",
-    "one-vs-all": "No sampling: every other entity is a negative. Slow on large graphs.",
-}
+class _Said(Mapping[str, str]):
+    """The same word of every sampler's declaration, by the sampler's name."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+
+    def __getitem__(self, sampler: str) -> str:
+        return str(getattr(DECLARED[sampler], self._word))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(DECLARED)
+
+    def __len__(self) -> int:
+        return len(DECLARED)
+
+
+SAMPLERS = _Said("title")
+
+SAMPLERS_ABOUT = _Said("about")
 """Each sampler in one sentence."""
-
 
 METRICS = {"mrr": "MRR", "hits_at_1": "H@1", "hits_at_3": "H@3", "hits_at_10": "H@10", "ndcg_at_5": "NDCG@5"}
 """The metrics of a ranking, in the order of every table."""

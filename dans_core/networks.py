@@ -17,8 +17,9 @@ from dans_core.facts import TrainFacts
 from dans_core.gan import Discriminator, Generator
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import Model
-from dans_core.samplers.catalogue import SAMPLERS
+from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sampler, Sources
+from dans_core.samplers.dans import Dans
 from dans_data.errors import InputError
 
 _RANDOM_SOURCES = ("order", "split", "dropout", "negatives", "noise")
@@ -28,7 +29,7 @@ _RANDOM_SOURCES = ("order", "split", "dropout", "negatives", "noise")
 class Networks:
     """The trained parts of a run; `generator` and `discriminator` are None without a GAN.
 
-    `make_sampler` gives the sampler of a run whose negatives are neither of these nor uniform, as far as it learned.
+    `make_sampler` gives the sampler of a run that chooses entities of its own, as far as it learned.
     """
 
     model: Model
@@ -88,9 +89,9 @@ def load_weights(state: dict[str, Any], kg: KnowledgeGraph, config: Config) -> N
     """
     with torch.random.fork_rng(devices=[]):
         networks = Networks(Model(kg.num_entities, kg.num_relations, config))
-        if config.sampler == "dans":
+        if issubclass(class_of(config.sampler), Dans):
             networks = Networks(networks.model, Generator(config), Discriminator(config))
-        elif config.sampler != "uniform" and "sampler" in state:
+        elif config.declaration.chooses and "sampler" in state:
             learned = state["sampler"]
             networks = Networks(
                 networks.model, make_sampler=lambda: _load_sampler(learned, kg, config, networks.model)
@@ -109,7 +110,7 @@ def _load_sampler(state: dict[str, Any], kg: KnowledgeGraph, config: Config, mod
     with torch.random.fork_rng(devices=[]), _fitting(kg):
         torch.default_generator.manual_seed(seed)
         random = Sources(sources["negatives"], sources["noise"])
-        sampler = SAMPLERS[config.sampler](config, TrainFacts(kg), model.decoder, random)
+        sampler = class_of(config.sampler)(config, TrainFacts(kg), model.decoder, random)
         sampler.load_state_dict(state)
     return sampler
 

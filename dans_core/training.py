@@ -27,7 +27,7 @@ from dans_core.loss import base_loss
 from dans_core.model import Model, train_graph
 from dans_core.networks import Networks, random_sources
 from dans_core.ranking import evaluate
-from dans_core.samplers.catalogue import SAMPLERS
+from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sources
 from dans_core.samplers.dans import Dans
 from dans_core.samplers.uniform import Uniform
@@ -132,14 +132,14 @@ class Trainer:
             self.model = Model(kg.num_entities, kg.num_relations, config).to(self.device)
             given = config, TrainFacts(kg, self.device), self.model.decoder
             sources = Sources(self._random["negatives"], self._random["noise"])
-            self._sampler = SAMPLERS[config.sampler](*given, sources)
+            self._sampler = class_of(config.sampler)(*given, sources)
             self._stand_in = Uniform(*given, sources)
             self._dans = self._sampler if isinstance(self._sampler, Dans) else None
         self.networks = Networks(
             self.model,
             self._dans.generator if self._dans else None,
             self._dans.discriminator if self._dans else None,
-            None if config.sampler in ("dans", "uniform") else lambda: self._sampler,
+            (lambda: self._sampler) if config.declaration.chooses and self._dans is None else None,
         )
         self._optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
         self._graph = train_graph(kg, self.device)

@@ -98,7 +98,6 @@ def diagnosed(run: Run, place: Address, chosen: Chosen, going: bool) -> None:
     if not story.diagnoses:
         nothing_yet(run, going)
         return
-    fakes = run.config.sampler == "dans"
     by_epoch = {found.epoch: found for found in story.diagnoses}
     found = by_epoch.get(chosen.epoch) or story.diagnoses[-1]
     marked = chosen.epoch if chosen.epoch in by_epoch else None
@@ -110,7 +109,7 @@ def diagnosed(run: Run, place: Address, chosen: Chosen, going: bool) -> None:
     view = View(run, panels.thinned(story.diagnoses, marked), found, axis)
     epoch_choice(place, chosen, view.epochs, going)
     verdict(run, found)
-    if fakes:
+    if run.config.fakes:
         health(view, story)
     hardness(view, place, chosen)
     measured(view)
@@ -162,12 +161,11 @@ def epoch_choice(place: Address, chosen: Chosen, epochs: list[int], going: bool)
 
 
 def verdict(run: Run, found: Diagnostics) -> None:
-    lines = [*words.before(found, run.config), *words.verdicts(found, run.config.sampler)]
-    if run.config.sampler != "dans":
-        lines.append(
-            "Its negatives are entities of the graph, so what only fakes can do is left out: collapse, copy, and "
-            "follow head and relation."
-        )
+    lines = [
+        *words.before(found, run.config),
+        *words.verdicts(found, run.config.sampler),
+        *words.left_out(run.config),
+    ]
     with st.container(border=True):
         st.markdown(f"**At epoch {found.epoch:,}**")
         st.markdown("\n\n".join(lines))

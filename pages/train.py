@@ -208,7 +208,7 @@ def buttons(run: Run, status, wish: str) -> None:
 
 def health(run: Run, story) -> None:
     """What is wrong with the adversarial game now, and what was."""
-    if run.config.sampler != "dans" or (story.diagnostics is None and not story.warnings):
+    if not run.config.fakes or (story.diagnostics is None and not story.warnings):
         return
     st.subheader(
         "Health of the negatives",

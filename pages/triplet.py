@@ -136,7 +136,7 @@ def search_entities(asked: Asked, one: DeltaGenerator, three: DeltaGenerator, kn
 
 
 def choose_options(asked: Asked, both_weights: bool) -> None:
-    fakes = asked.run.config.sampler == "dans"
+    fakes = asked.run.config.fakes
 
     def again() -> None:
         asked.place.choose("draw", str(asked.draw % triplet_asked.MOST_DRAWS + 1))
@@ -229,13 +229,13 @@ def show_facts(asked: Asked, own: Shown) -> None:
     config, triplet = asked.run.config, asked.triplet
     split = asked.kg.split_of(triplet.head, triplet.relation, triplet.tail)
     lines = [triplet_table.known_line(asked.names, split)]
-    if config.sampler != "dans":
-        lines.append(triplet_table.no_fakes(config.sampler))
+    if not config.fakes:
+        lines.append(triplet_table.no_fakes(config.declaration))
     if config.waits and own.epoch <= config.warmup_epochs:
         who = (
             "the GAN has learned nothing yet, and its fakes are chance"
-            if config.sampler == "dans"
-            else "until then it trains with random negatives, while its generator learns to score facts"
+            if config.fakes
+            else "until then it trains with random negatives"
         )
         lines.append(
             f"The weights are of epoch {own.epoch:,}, and warm-up lasts to {config.warmup_epochs:,}: {who}."

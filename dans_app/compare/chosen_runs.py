@@ -93,7 +93,7 @@ def _readable(runs: list[Run]) -> list[Run]:
 
 def looked_at(known: Mapping[str, Run]) -> Run:
     """The run that this person looked at last, else the recorded one with a GAN, else the newest."""
-    recorded = [run for run in known.values() if run.recorded and run.config.sampler == "dans"]
+    recorded = [run for run in known.values() if run.recorded and run.config.fakes]
     last = st.session_state.get(shell.PICKED) or st.query_params.get("run")
     return known.get(last) or next(iter([*recorded, *known.values()]))
 
@@ -194,7 +194,7 @@ def same_data(first: Run, other: Run) -> bool:
 
 def about_curves(runs: Runs) -> str:
     """How to read the shared axes."""
-    without = [letter for letter, run in runs.items() if run.config.sampler != "dans"]
+    without = [letter for letter, run in runs.items() if not run.config.fakes]
     text = "Colour and dash tell the run here, not the part; a ring marks its best epoch."
     if not without or len(without) == len(runs):
         return text

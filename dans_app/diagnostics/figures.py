@@ -84,7 +84,7 @@ class Band:
         return bool(np.isfinite(self.quantiles[:, 0]).any())
 
 
-def bands(diagnoses: Sequence[Diagnostics], against: bool, sampler: str = "uniform") -> list[Band]:
+def bands(diagnoses: Sequence[Diagnostics], against: bool, sampler: str = "") -> list[Band]:
     """Scores of positives and of each source of negatives, or what the negatives' lie above the positive's.
 
     A diagnosis of an earlier version has means alone.

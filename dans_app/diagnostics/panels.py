@@ -51,7 +51,7 @@ def thinned(diagnoses: Sequence[Diagnostics], keep: int | None) -> list[Diagnost
     ]
 
 
-def panels(diagnoses: Sequence[Diagnostics], sampler: str = "uniform") -> dict[str, Panel]:
+def panels(diagnoses: Sequence[Diagnostics], sampler: str = "") -> dict[str, Panel]:
     """The small charts of a run by name; a curve without any value is left out."""
     own_look = theme.own_negatives(sampler)
     film = any(

@@ -42,7 +42,7 @@ def pathways(found: Diagnostics) -> dict[str, PathwayHealth]:
 # --- verdicts --------------------------------------------------------------------------------------------------
 
 
-def verdicts(found: Diagnostics, sampler: str = "uniform") -> list[str]:
+def verdicts(found: Diagnostics, sampler: str = "") -> list[str]:
     """A sentence or two in Markdown for each pathway; without a GAN on the sampler's own negatives, or random ones."""
     known = percent(found.random_false_negatives)
     if found.sampled is not None:
@@ -68,16 +68,24 @@ def verdicts(found: Diagnostics, sampler: str = "uniform") -> list[str]:
 
 
 def before(found: Diagnostics, config: Config) -> list[str]:
-    """What to know before the verdict: that the sampler had not begun, or that random negatives stand for its own."""
-    if config.sampler == "one-vs-all":
-        return ["To this run every other entity is a negative; random ones stand for them here."]
+    """What to know before the verdict: that the sampler had not begun."""
     if not config.waits or found.epoch > config.warmup_epochs:
         return []
     lasts = f"Warm-up lasts to epoch {config.warmup_epochs:,}:"
-    if config.sampler == "dans":
+    if config.fakes:
         return [f"{lasts} the GAN has learned nothing yet, and its fakes are chance."]
-    name = theme.own_negatives(config.sampler).name
-    return [f"{lasts} random negatives are trained on, and those below are what {name} would choose."]
+    title = config.declaration.title
+    return [f"{lasts} random negatives are trained on, and those below are what {title} would choose."]
+
+
+def left_out(config: Config) -> list[str]:
+    """Why a run without a GAN has no fakes, and what is not measured for that reason."""
+    if config.fakes:
+        return []
+    return [
+        f"{config.declaration.no_fakes} What only fakes can do is left out: collapse, copy, and follow head and "
+        "relation."
+    ]
 
 
 def _consequence(own: SampledHealth, found: Diagnostics) -> str:
@@ -318,7 +326,7 @@ def _sides(found: Diagnostics, sampler: str) -> dict[str, PathwayHealth | Sample
     return {**pathways(found), **own}
 
 
-def table(found: Diagnostics, sampler: str = "uniform") -> pd.DataFrame:
+def table(found: Diagnostics, sampler: str = "") -> pd.DataFrame:
     """All figures of one diagnosis as numbers: a row each, with a column for each source that the run has."""
     sides = _sides(found, sampler)
     rows = [
@@ -346,7 +354,7 @@ def shown(rows: pd.DataFrame) -> pd.DataFrame:
     return text
 
 
-def history(diagnoses: Sequence[Diagnostics], sampler: str = "uniform") -> pd.DataFrame:
+def history(diagnoses: Sequence[Diagnostics], sampler: str = "") -> pd.DataFrame:
     """All figures of all diagnoses as numbers: a row for each epoch and source, a column for each figure."""
     rows = []
     for found in diagnoses:

@@ -9,7 +9,7 @@ import numpy as np
 from dans_app.map import data as map_data
 from dans_app.server.loading import Picture
 from dans_app.server.relation_view import Negatives, RelationView, asked_in_train, count, share
-from dans_app.shared import shell, theme
+from dans_app.shared import shell
 from dans_core.kg import KnowledgeGraph
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run
@@ -41,9 +41,9 @@ def sentences(view: RelationView, frame: Frame, now: int, run: Run) -> list[str]
     lines = []
     if not len(view.heads):
         lines.append("This run kept no query of this relation in its snapshots, so no negatives are shown.")
-    elif not frame.has_fakes and run.config.sampler != "dans":
+    elif not frame.has_fakes and not run.config.fakes:
         lines.append(
-            f"{_no_fakes(run.config.sampler)} shown are its entities and one random negative for each query."
+            f"{run.config.declaration.no_fakes} Shown are entities and one random negative for each query."
         )
     elif frame.has_fakes and frame.epoch <= run.config.warmup_epochs:
         lines.append(
@@ -53,14 +53,6 @@ def sentences(view: RelationView, frame: Frame, now: int, run: Run) -> list[str]
     if len(view.heads):
         lines += [f"{MARKS[source]} {summary(part, view, now)}" for source, part in view.negatives.items()]
     return lines
-
-
-def _no_fakes(sampler: str) -> str:
-    if sampler == "uniform":
-        return "This run trains with random negatives only, so there are no fakes:"
-    if sampler == "one-vs-all":
-        return "To this run every other entity is a negative, so there are no fakes:"
-    return f"The negatives of {theme.SAMPLERS[sampler]} are entities, so there are no fakes, and snapshots keep none:"
 
 
 def notes(view: RelationView) -> list[str]:

@@ -150,7 +150,7 @@ def panels(
             "empty": "" if ranking else f"The first ranking comes after {_first_ranking(config)}.",
         },
     ]
-    if config.sampler != "dans" and not gan and not judge:
+    if not config.fakes and not gan and not judge:
         data = data[2:]
     for panel in data:
         panel["alt"] = _alt(panel, config.epochs)
@@ -177,7 +177,7 @@ def shared_panels(
     all. The panels of the GAN are left out where no run has one.
     """
     epochs = max(config.epochs for config in configs)
-    with_gan = [config for config in configs if config.sampler == "dans"]
+    with_gan = [config for config in configs if config.fakes]
     warm_ups = {config.warmup_epochs for config in configs if config.waits}
     stretch, data = 1, []
     for name, (title, about) in _COMPARED.items():

@@ -8,7 +8,6 @@ from datetime import datetime
 import streamlit as st
 
 from dans_app.server import jobs
-from dans_app.shared import theme
 from dans_app.shared.run_curves import Story
 from dans_app.shared.words import plain
 from dans_core.config import Config
@@ -83,7 +82,7 @@ def sentence(status: Status, config: Config, wish: str = "") -> str:
         case "running":
             left = "" if status.eta_seconds is None else f", {jobs.seconds_in_words(status.eta_seconds)} left"
             warm = config.waits and status.epoch < config.warmup_epochs
-            who = "the GAN" if config.sampler == "dans" else f"{theme.SAMPLERS[config.sampler]}’s generator"
+            who = "the GAN" if config.fakes else config.declaration.title
             what = f"; warm-up, {who} has yet to start" if warm else ""
             return f"E{place[1:]}{left}{what}."
         case "paused":

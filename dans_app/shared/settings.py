@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 import streamlit as st
 from pydantic import ValidationError
@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from dans_app.server import graph
 from dans_app.shared import theme
 from dans_app.shared.shell import plain
-from dans_core.config import PRESETS, Config, explain, matters
+from dans_core.config import PRESETS, Config, choices, explain, group_of, matters
+from dans_core.declared import DECLARED
 from dans_lab.budget import recipe as by_size
 from dans_lab.budget.recipe import RECIPE_SETTINGS
 
@@ -32,7 +33,7 @@ _PROBLEM = "address_problem"
 _SAMPLER_BEFORE = "dans_sampler_before"
 _DATASET_BEFORE = "dans_dataset_before"
 _USUAL = "umls"
-_GROUP_OF_KBGAN = {GROUPS["GAN"]: "Generator"}
+_WITHOUT_GAN = {GROUPS["GAN"]: "Warm-up and generator"}
 _PRESETS = {
     "default": "All settings as they train well on small graphs.",
     "paper": "The numbers of the DANS paper and its released code: 5,000 epochs, and noise so small that all fakes "
@@ -56,8 +57,8 @@ def key(name: str) -> str:
 
 def default(name: str, sampler: str | None = None, dataset: str | None = None) -> Any:
     """The default of one setting, with this sampler and data set (None: those that are chosen now)."""
-    if name == "loss" and (sampler or _sampler()) == "one-vs-all":
-        return Config(sampler="one-vs-all").loss
+    if name in (own := DECLARED[sampler or _sampler()].defaults):
+        return own[name]
     usual = Config.model_fields[name].default
     return recipe(sampler, dataset).get(name, usual) if name in RECIPE_SETTINGS else usual
 
@@ -76,9 +77,8 @@ def _dataset() -> str:
 
 
 def _sampler() -> str:
-    field = Config.model_fields["sampler"]
     found = st.session_state.get(key("sampler"))
-    return found if found in get_args(field.annotation) else field.default
+    return found if found in DECLARED else str(Config.model_fields["sampler"].default)
 
 
 def bounds(name: str) -> tuple[float | None, float | None]:
@@ -167,7 +167,8 @@ def use_run(config: Config, dataset: str) -> dict[str, str]:
 def use_address(datasets: list[str]) -> None:
     """Set what the address does not name to its default, before the page is shown; it may ask for these data sets."""
     asked = st.query_params.get(key("sampler"), "")
-    sampler = {label: name for name, label in theme.SAMPLERS.items()}.get(asked, asked) or default("sampler")
+    asked = {label: name for name, label in theme.SAMPLERS.items()}.get(asked, asked)
+    sampler = asked if asked in DECLARED else default("sampler")
     asked = st.query_params.get(DATASET, "")
     asked = {label: name for name, label in theme.DATASETS.items()}.get(asked, asked)
     # Anything else that `KnowledgeGraph.load` takes, such as a path, is not for an address to name.
@@ -234,7 +235,7 @@ def _move_on(before: str | None, dataset: str) -> None:
 def widget(name: str) -> None:
     """The widget of one setting."""
     field = Config.model_fields[name]
-    kind, options = field.annotation, get_args(field.annotation)
+    kind, options = field.annotation, choices(name)
     extra = field.json_schema_extra
     assert isinstance(extra, dict)
     unit = str(extra["unit"])
@@ -309,13 +310,13 @@ def more_settings() -> None:
     """The settings beside the main ones that the chosen sampler uses, in groups; then, closed, the rest."""
     groups: dict[str, list[str]] = {title: [] for title in GROUPS.values()}
     idle = []
-    for name, field in Config.model_fields.items():
+    for name in Config.model_fields:
         if name in MAIN:
             continue
-        (groups[GROUPS[field.json_schema_extra["group"]]] if used(name) else idle).append(name)
+        (groups[GROUPS[group_of(name)]] if used(name) else idle).append(name)
     for title, names in groups.items():
         if names:
-            st.markdown(f"**{_GROUP_OF_KBGAN.get(title, title) if _sampler() == 'kbgan' else title}**")
+            st.markdown(f"**{title if DECLARED[_sampler()].fakes else _WITHOUT_GAN.get(title, title)}**")
         for name in names:
             widget(name)
     # On the page although no one needs them: a widget that goes and comes again takes what the address once said.
@@ -356,8 +357,9 @@ def _can_show(name: str, raw: str) -> bool:
 
 def _sampler_changed() -> None:
     """What stood at the default of the sampler before stands at that of the new one."""
-    for name in {"loss", *RECIPE_SETTINGS}:
-        if st.session_state.get(key(name)) in (None, default(name, st.session_state.get(_SAMPLER_BEFORE))):
+    before = st.session_state.get(_SAMPLER_BEFORE, _sampler())
+    for name in {*DECLARED[before].defaults, *DECLARED[_sampler()].defaults, *RECIPE_SETTINGS}:
+        if st.session_state.get(key(name)) in (None, default(name, before)):
             st.session_state[key(name)] = default(name)
     _forget_problem()
 

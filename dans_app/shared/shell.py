@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dans_app.server import loading
 from dans_app.shared import bookmarks, exports, theme
 from dans_app.shared.words import plain
+from dans_core.declared import import_registered
 from dans_data.errors import InputError
 from dans_lab.runs.folder import about_or_nothing
 from dans_lab.runs.run import Run, recorded_runs, runs_dir, scan_runs
@@ -118,6 +119,8 @@ def configure() -> None:
         layout="wide",
         initial_sidebar_state=330,
     )
+    with told("Not every sampler is here"):
+        import_registered()
 
 
 def guard() -> None:
@@ -188,7 +191,7 @@ def pick_run(label: str = "Run") -> Run | None:
         wanted = None
     if not runs:
         return None
-    first = next((run for run in recorded if run.config.sampler == "dans"), None)
+    first = next((run for run in recorded if run.config.fakes), None)
     chosen = wanted or (first.id if first else next(iter(without_studies(runs) or runs)))
     select(chosen)
     listed = without_studies(runs, (chosen,))

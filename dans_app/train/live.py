@@ -15,8 +15,8 @@ SEED_NOTE = "on UMLS, five runs that differed in nothing but the seed lay up to 
 
 def about_sampler(config: Config) -> str:
     """What the run's negatives are, and which parts of DANS it leaves out, in Markdown."""
-    title, about = theme.SAMPLERS[config.sampler], theme.SAMPLERS_ABOUT[config.sampler]
-    if config.sampler != "dans":
+    title, about = config.declaration.title, config.declaration.about
+    if not config.fakes:
         return f"**{title}.** {about}"
     parts = {
         "without G_E": config.pathways == "G_R",

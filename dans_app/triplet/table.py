@@ -15,6 +15,7 @@ from dans_app.shared import theme
 from dans_app.shared.theme import Look
 from dans_app.shared.words import plain
 from dans_core.config import Config
+from dans_core.declaration import Declaration
 from dans_data import SPLITS
 
 if TYPE_CHECKING:
@@ -136,22 +137,15 @@ def hardest(found: Sequence[Lane]) -> tuple[Lane, Row]:
 
 def sources(config: Config) -> str:
     """Where the negatives of a run come from, in words: "G_E, from G_R and at random"."""
-    own = [*config.fakes] if config.sampler == "dans" else [theme.SAMPLERS[config.sampler]]
-    if config.sampler in ("uniform", "one-vs-all"):
+    if not config.declaration.chooses:
         return "all entities at random"
+    own = [*config.fakes] or [config.declaration.title]
     return f"{', from '.join(own)} and at random"
 
 
-def no_fakes(sampler: str) -> str:
-    """Why a run without a GAN has no fakes, and what its negatives are."""
-    if sampler == "uniform":
-        return "This run trains with random negatives only, so there are no fakes."
-    if sampler == "one-vs-all":
-        return "To this run every other entity is a negative; random ones stand for them here."
-    return (
-        f"The negatives of {theme.SAMPLERS[sampler]} are entities, so there are no fakes; random ones stand beside "
-        "them to compare."
-    )
+def no_fakes(sampler: Declaration) -> str:
+    """Why a run without a GAN has no fakes, and what random negatives are there for."""
+    return f"{sampler.no_fakes}{' Random ones stand beside them to compare.' if sampler.chooses else ''}"
 
 
 # --- words -----------------------------------------------------------------------------------------------------

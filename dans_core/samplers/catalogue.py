@@ -1,32 +1,46 @@
-"""Every sampler by its name in the settings."""
+"""The class of every sampler by its name in the settings, and how another one is made known."""
 
 from __future__ import annotations
 
-from dans_core.samplers.baselines.bernoulli import Bernoulli
-from dans_core.samplers.baselines.cake_style import CakeStyle
-from dans_core.samplers.baselines.kbgan import Kbgan
-from dans_core.samplers.baselines.mcns import Mcns
-from dans_core.samplers.baselines.nscaching import NSCaching
-from dans_core.samplers.baselines.one_vs_all import OneVsAll
-from dans_core.samplers.baselines.popularity import Popularity
-from dans_core.samplers.baselines.sans import Sans
-from dans_core.samplers.baselines.self_adversarial import SelfAdversarial
-from dans_core.samplers.baselines.smile_style import SmileStyle
-from dans_core.samplers.contract import Sampler
-from dans_core.samplers.dans import Dans
-from dans_core.samplers.uniform import Uniform
+import importlib
+import os
+import re
 
-SAMPLERS: dict[str, type[Sampler]] = {
-    "dans": Dans,
-    "uniform": Uniform,
-    "popularity": Popularity,
-    "bernoulli": Bernoulli,
-    "self-adversarial": SelfAdversarial,
-    "nscaching": NSCaching,
-    "kbgan": Kbgan,
-    "mcns": Mcns,
-    "sans": Sans,
-    "cake-style": CakeStyle,
-    "smile-style": SmileStyle,
-    "one-vs-all": OneVsAll,
-}
+from dans_core.config import OF_SAMPLERS
+from dans_core.declared import DECLARED, HOMES, MODULES, registering
+from dans_core.samplers.contract import Sampler
+
+REGISTERED: dict[str, type[Sampler]] = {}
+"""Classes that were made known by `register`."""
+
+
+def class_of(name: str) -> type[Sampler]:
+    """The class of a sampler, whose file is imported when it is first asked for."""
+    if name in REGISTERED:
+        return REGISTERED[name]
+    module, _, kind = HOMES[name].partition(":")
+    return getattr(importlib.import_module(module), kind)
+
+
+def register(kind: type[Sampler]) -> type[Sampler]:
+    """Make a sampler known by its declaration: to settings, screens, studies and estimates.
+
+    Above the class, as a decorator, it reaches the processes that this one starts, too: they import the class's module.
+    A class of the program that is run, `__main__`, is known to this process alone.
+
+    Raises
+    ------
+    ValueError
+        for a name that is taken, or no part of a run's name, and for a setting that no sampler has a say in.
+    """
+    declared = kind.declaration
+    if declared.name in DECLARED:
+        raise ValueError(f"there is a sampler {declared.name!r} already")
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", declared.name):
+        raise ValueError(f"a sampler's name has a-z, 0-9 and hyphens, not {declared.name!r}")
+    if unknown := sorted(set(declared.settings) - OF_SAMPLERS):
+        raise ValueError(f"{declared.name} declares {', '.join(unknown)}, which no sampler decides on")
+    DECLARED[declared.name], REGISTERED[declared.name] = declared, kind
+    if kind.__module__ != "__main__":
+        os.environ[MODULES] = ",".join(dict.fromkeys([*registering(), kind.__module__]))
+    return kind

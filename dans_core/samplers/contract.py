@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
+from dans_core.declaration import Declaration
 from dans_core.decoders import Decoder
 from dans_core.facts import TrainFacts
 
@@ -36,6 +37,8 @@ class Sampler(ABC):
     All are made as `Kind(config, facts, decoder, random)`. Weights of networks of its own are drawn from torch's
     global source when it is made, which the trainer seeds; all later numbers come from `random`.
     """
+
+    declaration: ClassVar[Declaration]
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         self.config, self.facts, self.decoder, self.random = config, facts, decoder, random

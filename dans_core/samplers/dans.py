@@ -12,11 +12,32 @@ from torch.nn import functional as F
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
+from dans_core.declaration import Cost, Declaration, Work
 from dans_core.decoders import Decoder
 from dans_core.facts import TrainFacts
 from dans_core.gan import Discriminator, Generator, Modulation, noise_scale, noisy
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import random_negatives
+
+DECLARATION = Declaration(
+    name="dans",
+    title="DANS",
+    about="A GAN makes negatives by two pathways, one from the head and one from head and relation; half are random.",
+    settings=(
+        "negatives", "shared", "filter_known", "warmup_epochs", "lr_g", "lr_d", "k_g", "k_d", "pathways", "film",
+        "conditional_d", "random_negatives", "pathway_fakes", "sigma", "sigma_relative", "film_weight", "aux_weight",
+        "aux_weight_g", "condition_chunk",
+    ),
+    shares=True,
+    fakes=lambda config: _shares(config),
+    refuses=lambda config: _refusal(config),
+    cost=Cost(
+        step=lambda config, work: _game_seconds(config, work),
+        step_bytes=lambda config, work: _game_bytes(config, work),
+        # A pathway: two layers and an output of d × d, and per layer two small networks of d × 100 × d.
+        weights=lambda config, work: 2 * (3 * config.dim**2 + 2 * 2 * 200 * config.dim) + 50 * config.dim,
+    ),
+)  # fmt: skip
 
 
 class Dans(Sampler):
@@ -29,6 +50,8 @@ class Dans(Sampler):
     A conditional D judges every vector for a query: an answer for its own, a fake of G_R for its own, and a fake of
     G_E for each query of its head, one term of the loss each.
     """
+
+    declaration = DECLARATION
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)
@@ -238,3 +261,56 @@ def _frozen(network: torch.nn.Module) -> Iterator[None]:
 def _pathway_loss(aux: Tensor, pathway: str) -> Tensor:
     """−log of the probability D_aux gives to the true pathway, from its logits for G_R."""
     return F.softplus(aux if pathway == "G_E" else -aux)
+
+
+def _shares(config: Config) -> dict[str, int]:
+    """Fakes of a query by pathway: N_s // 4 each, unless `pathway_fakes` says how many; half without random ones.
+
+    A pathway that is alone makes the fakes of both.
+    """
+    each = config.pathway_fakes or config.negatives // 4
+    generated = 2 * each if config.random_negatives else config.negatives
+    if config.pathways == "both":
+        return {"G_E": generated - generated // 2, "G_R": generated // 2}
+    return {config.pathways: generated}
+
+
+def _refusal(config: Config) -> str:
+    if config.negatives < 4:
+        return (
+            f"negatives = {config.negatives} must be at least 4 with sampler = dans, which makes a quarter of them by "
+            "each pathway"
+        )
+    if config.random_negatives and 2 * config.pathway_fakes >= config.negatives:
+        return (
+            f"pathway_fakes = {config.pathway_fakes} leaves nothing of negatives = {config.negatives} for random ones; "
+            "it must be below half of them, or random_negatives off"
+        )
+    return ""
+
+
+def _game_seconds(config: Config, work: Work) -> float:
+    """The updates of both pathways and of D, and the fakes of a step."""
+    width = max(0.5, config.dim / 100)
+    conditions = {"G_E": work.heads, "G_R": work.asked}
+    played = [conditions[name] for name in config.fakes]
+    local = 1.0 if config.film == "trained" else 0.6
+    pathways = sum(0.003 + 7e-6 * width * local * each for each in played)
+    judge = 0.0025 + 3e-6 * width * sum(played)
+    fakes = sum(conditions[name] * share for name, share in config.fakes.items())
+    scored = sum(config.fakes.values()) * work.asked
+    scoring = scored * config.dim * (7e-9 if config.decoder == "rotate" else 0.5e-9)
+    return config.k_g * pathways + config.k_d * judge + 1e-6 * width * fakes + scoring
+
+
+def _game_bytes(config: Config, work: Work) -> float:
+    """What is held of conditions, fakes and their scores within a step."""
+    made, per_side = sum(config.fakes.values()), max(config.fakes.values())
+    conditions = work.heads + work.asked
+    vectors = config.dim * work.asked * made
+    local = 4 * config.dim * conditions * (config.film != "none")
+    sides = config.dim * per_side * conditions
+    a_pass = 8 * config.dim * per_side * min(config.condition_chunk, work.asked)
+    scoring = 3.5 * vectors if config.decoder == "rotate" else 0
+    judged = 3 * config.dim * work.pairs if config.conditional_d else 0
+    return 4 * (vectors + local + sides + a_pass + scoring + judged)

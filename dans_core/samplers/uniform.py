@@ -9,9 +9,20 @@ from torch import Tensor
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
+from dans_core.declaration import Declaration
 from dans_core.facts import TrainFacts
 from dans_core.kernels.outside import Outside
 from dans_core.samplers.contract import Sampler
+
+DECLARATION = Declaration(
+    name="uniform",
+    title="Uniform",
+    about="Entities drawn at random, each as likely as any other.",
+    settings=("negatives", "shared", "filter_known"),
+    chooses=False,
+    shares=True,
+    why_no_fakes="This run trains with random negatives only, so there are no fakes.",
+)
 
 _outside: WeakKeyDictionary[TrainFacts, Outside] = WeakKeyDictionary()
 
@@ -55,6 +66,8 @@ class Uniform(Sampler):
 
     Costs P · K random numbers a step, and what `Outside` says with the filter; P / shared · K where pairs share them.
     """
+
+    declaration = DECLARATION
 
     def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
         """N_s fresh ids for every pair, or for all that share them."""

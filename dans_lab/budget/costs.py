@@ -5,7 +5,8 @@ All numbers were *measured* on one core of one machine, with float32 and one thr
 
 from __future__ import annotations
 
-from dans_core.config import SHARING, Config
+from dans_core.config import Config
+from dans_core.declaration import Work
 from dans_lab.budget.sizes import Sizes
 from dans_lab.runs.snapshot_sample import MOST_ENTITIES, MOST_QUERIES
 
@@ -25,14 +26,30 @@ class Steps:
         self.heads = _distinct(min(sizes.entities, 2 * sizes.train), 2 * sizes.train, share)
         self.slots = _distinct(sizes.queries, 2 * sizes.train, config.message_split)
         cells = self.queries * sizes.entities
-        self.shared = config.shared > 1 and config.sampler in SHARING
+        self.shared = config.shared > 1 and config.declaration.shares
         self.has_table = not self.shared and cells <= min(1 << 24, 8 * (1 + config.negatives) * self.pairs)
         self.cells = cells if self.has_table else 0.0
+        self.work = Work(
+            entities=sizes.entities,
+            relations=sizes.relations,
+            train=sizes.train,
+            queries=sizes.queries,
+            near=_near(config, sizes),
+            pairs=self.pairs,
+            asked=self.queries,
+            heads=self.heads,
+        )
 
 
 def _distinct(kinds: int, members: int, share: float) -> float:
     """How many of these kinds are in a share of their members, which are spread evenly over them."""
     return kinds * (1 - (1 - share) ** (members / max(kinds, 1)))
+
+
+def _near(config: Config, sizes: Sizes) -> float:
+    """Pairs of an entity and one near it, as `samplers.neighbourhood` keeps them; several paths reach the same one."""
+    near = 2 * sizes.train if config.hops == 1 else 0.65 * sizes.paths * 4.0 ** (config.hops - 2)
+    return min(near, float(1 << 26), float(sizes.entities) ** 2)
 
 
 # --- memory ---------------------------------------------------------------------------------------------------------
@@ -55,7 +72,8 @@ def memory(config: Config, sizes: Sizes, steps: Steps) -> float:
     messages = 4 * dim * steps.slots
     if are_sparse(config, n):
         messages += 2 * config.layers * 4 * 2 * sizes.relations * dim**2
-    drawn = 1 if config.sampler == "one-vs-all" else config.negatives
+    sampler, work = config.declaration, steps.work
+    drawn = config.negatives if sampler.draws else 1
     batch = (
         5 * 4 * dim * steps.queries
         + (4 if steps.shared else 6) * 8 * steps.pairs * drawn
@@ -64,69 +82,15 @@ def memory(config: Config, sizes: Sizes, steps: Steps) -> float:
     # Scores of a ranking and its flags; in the end the floor's table of relations and entities.
     ranking = 4 * 4 * min(1 << 22, 2 * sizes.valid * n)
     floor = 4 * 2 * sizes.relations * n if sizes.valid else 0
-    kept, to_begin = _kept(config, sizes)
-    training = model + max(messages + batch + _in_a_step(config, sizes, steps), ranking + floor)
-    return _PROGRAM + data + kept + max(training, to_begin)
+    in_a_step = messages + batch + sampler.cost.step_bytes(config, work)
+    training = model + max(in_a_step, ranking + floor)
+    kept = sampler.cost.kept_bytes(config, work)
+    return _PROGRAM + data + kept + max(training, sampler.cost.begin_bytes(config, work))
 
 
 def are_sparse(config: Config, entities: int) -> bool:
     """Whether messages go edge type by edge type, not through tables of all pairs of entities."""
     return config.bases * entities**2 > 1 << 20
-
-
-def _in_a_step(config: Config, sizes: Sizes, steps: Steps) -> float:
-    """What the sampler adds to a step."""
-    dim, drawn = config.dim, steps.pairs * config.negatives
-    match config.sampler:
-        case "dans":
-            made, per_side = sum(config.fakes.values()), max(config.fakes.values())
-            conditions = steps.heads + steps.queries
-            vectors = dim * steps.queries * made
-            local = 4 * dim * conditions * (config.film != "none")
-            sides = dim * per_side * conditions
-            a_pass = 8 * dim * per_side * min(config.condition_chunk, steps.queries)
-            scoring = 3.5 * vectors if config.decoder == "rotate" else 0
-            asked = 3 * dim * steps.pairs if config.conditional_d else 0
-            return 4 * (vectors + local + sides + a_pass + scoring + asked)
-        case "one-vs-all":
-            return 10 * 4 * min(1 << 22, steps.queries * sizes.entities) + 2 * 4 * sizes.entities * dim
-        case "self-adversarial":
-            return 8 * drawn
-        case "nscaching":
-            return 50e6
-        case "kbgan":
-            return 32 * drawn
-        case _:
-            return 0
-
-
-def _kept(config: Config, sizes: Sizes) -> tuple[float, float]:
-    """What the sampler keeps, with its best copy, and what it needs only to begin."""
-    both = sizes.entities + 2 * sizes.relations
-    match config.sampler:
-        case "nscaching":
-            return 2 * 4 * sizes.queries * config.cache_size, 0
-        case "kbgan":
-            return 10 * 4 * both * config.generator_dim, 0
-        case "mcns":
-            near = _near(config, sizes)
-            return 2 * 4 * sizes.queries * config.negatives + 8 * near, 26 * near
-        case "sans":
-            ends = _near(config, sizes)
-            if config.walks:
-                ends = min(0.55 * ends, 0.3 * sizes.entities * config.walks)
-            walking = 20 * 8 * min(1 << 20, sizes.entities * config.walks)
-            return 24 * ends + 150 * sizes.train, 8 * ends + walking
-        case "cake-style" | "smile-style":
-            return 250 * sizes.train + 48 * sizes.entities, 0
-        case _:
-            return 0, 0
-
-
-def _near(config: Config, sizes: Sizes) -> float:
-    """Pairs of an entity and one near it, as `samplers.neighbourhood` keeps them; several paths reach the same one."""
-    near = 2 * sizes.train if config.hops == 1 else 0.65 * sizes.paths * 4.0 ** (config.hops - 2)
-    return min(near, float(1 << 26), float(sizes.entities) ** 2)
 
 
 # --- time -----------------------------------------------------------------------------------------------------------
@@ -152,22 +116,6 @@ _TABLE = {"distmult": 1.0e-10, "complex": 1.1e-10, "rotate": 1.6e-9}
 _RANKED = {"distmult": 2.0e-11, "complex": 2.0e-11, "rotate": 4.5e-10}
 """… and of a table of scores alone."""
 
-_DRAW = {
-    "popularity": (40e-9, 130e-9),
-    "bernoulli": (5e-9, 20e-9),
-    "self-adversarial": (10e-9, 0.0),
-    "sans": (55e-9, 220e-9),
-    "cake-style": (60e-9, 190e-9),
-    "smile-style": (15e-9, 60e-9),
-    "kbgan": (210e-9, 450e-9),
-    "nscaching": (98e-9, 20e-9),
-    "mcns": (120e-9, 850e-9),
-}
-"""Seconds that a sampler takes for each draw beyond a uniform one: on graphs with a table of scores, and on others.
-
-A draw is one of N_s for each pair; for NSCaching a candidate of a query, for MCNS a step of a chain.
-"""
-
 # Queries of a measurement at most, and draws for each.
 _STUDIED, _DRAWS = 2_000, 5
 
@@ -187,7 +135,7 @@ def _products(config: Config, n: int, slots: float) -> float:
 def base_seconds(config: Config, sizes: Sizes, steps: Steps) -> float:
     """A step of the base model on uniform negatives: encoding, scores, gradients and the optimizer."""
     dim, n = config.dim, sizes.entities
-    if config.sampler == "one-vs-all":
+    if not config.declaration.draws:
         scores = 0.003 + steps.queries * n * dim * max(7e-11, 0.9 * _TABLE[config.decoder])
     elif steps.has_table:
         scores = 0.001 + steps.cells * dim * _TABLE[config.decoder] + 5e-9 * steps.pairs * config.negatives
@@ -198,58 +146,31 @@ def base_seconds(config: Config, sizes: Sizes, steps: Steps) -> float:
     return 0.0035 + 3.2 * _products(config, n, steps.slots) + scores
 
 
-def own_seconds(config: Config, sizes: Sizes, steps: Steps) -> float:
+def own_seconds(config: Config, steps: Steps) -> float:
     """What the sampler adds to a step of the base model."""
-    match config.sampler:
-        case "dans":
-            return _game_seconds(config, steps)
-        case "uniform" | "one-vs-all":
-            return 0.0
-    draws: float = steps.pairs * config.negatives
-    scored = draws
-    match config.sampler:
-        case "nscaching":
-            draws = scored = steps.queries * (config.cache_size + config.cache_fresh)
-        case "mcns":
-            draws, scored = steps.queries * config.negatives, 2 * steps.queries * config.negatives
-        case "kbgan":
-            draws *= config.candidates / 20
-        case "popularity" | "bernoulli" | "sans" | "cake-style" | "smile-style":
-            scored = 0
-    small, large = _DRAW[config.sampler]
+    cost, work = config.declaration.cost, steps.work
+    in_table, elsewhere = cost.draw
+    draws, scored = cost.draws(config, work), cost.scored(config, work) * config.dim
     if steps.has_table:
-        return draws * small
-    if steps.shared:
-        return draws * (small + config.dim * _SHARED[config.decoder] / 3)
-    return draws * large + scored * config.dim * _FORWARD[config.decoder]
-
-
-def _game_seconds(config: Config, steps: Steps) -> float:
-    """The updates of both pathways and of D, and the fakes of a step; the bounds of `Steps` are a little too high."""
-    width = max(0.5, config.dim / 100)
-    conditions = {"G_E": steps.heads, "G_R": steps.queries}
-    played = {name: conditions[name] for name in config.fakes}
-    local = 1.0 if config.film == "trained" else 0.6
-    pathways = sum(0.003 + 7e-6 * width * local * each for each in played.values())
-    judge = 0.0025 + 3e-6 * width * sum(played.values())
-    fakes = sum(conditions[name] * share for name, share in config.fakes.items())
-    scored = sum(config.fakes.values()) * steps.queries
-    scoring = scored * config.dim * (7e-9 if config.decoder == "rotate" else 0.5e-9)
-    return config.k_g * pathways + config.k_d * judge + 1e-6 * width * fakes + scoring
+        drawing = draws * in_table
+    elif steps.shared:
+        drawing = draws * in_table + scored * _SHARED[config.decoder] / 3
+    else:
+        drawing = draws * elsewhere + scored * _FORWARD[config.decoder]
+    return drawing + cost.step(config, work)
 
 
 def run_seconds(config: Config, sizes: Sizes, steps: Steps) -> float:
     """All epochs, rankings, measurements and snapshots."""
-    own = own_seconds(config, sizes, steps)
+    own = own_seconds(config, steps)
     with_own = config.epochs - (config.warmup_epochs if config.waits else 0)
     total = steps.count * (config.epochs * base_seconds(config, sizes, steps) + with_own * own)
-    if config.sampler == "mcns":
-        total += steps.count * config.burn_in * own
+    total += steps.count * config.declaration.cost.begin(config, steps.work) * own
     encode = 0.001 + encode_seconds(config, sizes.entities, sizes.queries)
     scores = 2 * sizes.valid * sizes.entities
     ranking = encode + scores * (_RANKED[config.decoder] * config.dim + 1e-9)
     check, snapshot = 0.002 + encode, encode
-    if config.sampler == "dans":
+    if config.fakes:
         studied = min(_STUDIED, sizes.queries) + min(_STUDIED, sizes.entities)
         nearest = studied * sizes.entities * config.dim * 2e-11
         check += _DRAWS * nearest + 17e-6 * studied
@@ -264,27 +185,22 @@ def run_seconds(config: Config, sizes: Sizes, steps: Steps) -> float:
 # --- disk -----------------------------------------------------------------------------------------------------------
 
 
-def disk(config: Config, sizes: Sizes) -> float:
+def disk(config: Config, sizes: Sizes, steps: Steps) -> float:
     """Bytes of a run directory: snapshots, events, and the two checkpoints."""
     dim, relations = config.dim, 2 * sizes.relations
-    dans = config.sampler == "dans"
+    cost, work = config.declaration.cost, steps.work
     queries, entities = min(sizes.queries, MOST_QUERIES), min(sizes.entities, MOST_ENTITIES)
     heads = min(sizes.entities, queries)
     snapshot = 2 * dim * (entities + min(relations, 1_000_000 // dim)) + 2_000
     fakes = 2 * dim * (heads + queries) + 12 * (entities + queries)
     snapshots = config.epochs // config.snapshot_every + 2
-    with_fakes = max(0, (config.epochs - config.warmup_epochs) // config.snapshot_every + 1) if dans else 0
+    with_fakes = (
+        max(0, (config.epochs - config.warmup_epochs) // config.snapshot_every + 1) if config.fakes else 0
+    )
     layer = (config.bases + 1) * dim * dim + relations * config.bases + dim
     model = dim * (sizes.entities + relations) + config.layers * layer
-    # A pathway: two layers and an output of d × d, and per layer two small networks of d × 100 × d.
-    gan = 2 * (3 * dim * dim + 2 * 2 * 200 * dim) + 50 * dim if dans else 0
-    kept = {
-        "nscaching": 2 * sizes.queries * config.cache_size,
-        "mcns": 2 * sizes.queries * config.negatives,
-        "kbgan": 6 * (sizes.entities + relations) * config.generator_dim,
-    }.get(config.sampler, 0)
     # last.pt: weights, two Adam moments, best weights; best.pt: weights. Both hold what a sampler keeps.
-    checkpoints = 5 * 4 * (model + gan) + 4 * kept
-    events = config.epochs * (420 if dans else 330) + config.epochs // config.eval_every * 220
+    checkpoints = 5 * 4 * (model + cost.weights(config, work)) + 4 * cost.saved(config, work)
+    events = config.epochs * (420 if config.fakes else 330) + config.epochs // config.eval_every * 220
     events += config.epochs // config.diagnose_every * 850
     return snapshots * snapshot + with_fakes * fakes + checkpoints + events

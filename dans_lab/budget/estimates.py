@@ -56,10 +56,10 @@ def predict(config: Config, sizes: Sizes, slower: float = 1.0) -> Need:
     `slower` is how many times as long this machine takes as the one on which the formula was measured.
     """
     steps = costs.Steps(config, sizes)
-    step = costs.base_seconds(config, sizes, steps) + costs.own_seconds(config, sizes, steps)
+    step = costs.base_seconds(config, sizes, steps) + costs.own_seconds(config, steps)
     return Need(
         memory_bytes=round(costs.memory(config, sizes, steps)),
-        disk_bytes=round(costs.disk(config, sizes)),
+        disk_bytes=round(costs.disk(config, sizes, steps)),
         epoch_seconds=slower * steps.count * step,
         run_seconds=slower * costs.run_seconds(config, sizes, steps),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dans_core.config import SHARING, Config, matters, parse
+from dans_core.config import Config, matters, parse
+from dans_core.declared import DECLARED
 from dans_data.errors import InputError
 
 RECIPES: tuple[tuple[int, dict[str, Any]], ...] = (
@@ -41,7 +42,7 @@ def recipe(train: int, sampler: str) -> dict[str, Any]:
     for above, settings in RECIPES:
         if train > above:
             found = settings
-    if found and sampler in SHARING:
+    if found and DECLARED[sampler].shares:
         found = found | SHARED
     return {name: value for name, value in found.items() if matters(name, sampler)}
 
@@ -53,7 +54,8 @@ def config_for(train: int, values: Mapping[str, Any]) -> Config:
 
     Raises InputError as `config.parse` does; where the values are at odds with the recipe alone, it says so.
     """
-    chosen = recipe(train, str(values.get("sampler", Config.model_fields["sampler"].default)))
+    sampler = parse({name: value for name, value in values.items() if name == "sampler"}).sampler
+    chosen = recipe(train, sampler)
     warm_up = chosen.pop("warmup_epochs", None)
     try:
         config = parse({**chosen, **values})

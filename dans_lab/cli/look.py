@@ -105,7 +105,7 @@ def inspect(
     fact = kg.split_of(head, relation, tail)
     networks, epoch = _networks(found, kg, which)
     warm_up = found.config.warmup_epochs if found.config.waits else -1
-    sampler = found.config.sampler
+    sampler, fakes = found.config.declaration, found.config.fakes
     from dans_lab.inspection import inspect_triplet
 
     seen = inspect_triplet(networks, kg, found.config, head, relation, tail, draws)
@@ -118,17 +118,15 @@ def inspect(
     if fact is None:
         print(f"({', '.join(triplet)}) is no known fact of {kg.name}; its negatives all the same:")
     if epoch <= warm_up:
-        who = (
-            "the GAN had not begun to learn" if sampler == "dans" else "random negatives stood in for its own"
-        )
+        who = "the GAN had not begun to learn" if fakes else "random negatives stood in for its own"
         print(
             f"These weights are of epoch {epoch}, within the warm-up of {warm_up}: {who}."
             + (" Try --checkpoint last." if which == "best" else "")
         )
-    if sampler == "one-vs-all":
-        print("The run takes every other entity as a negative; random ones stand for them here.")
+    if not fakes:
+        print(sampler.no_fakes)
     title = f"{' — '.join(triplet)}: negatives for the {side}, {which} weights, epoch {epoch}"
-    _print_negatives(title, [seen.positive, *seen.negatives], side, tail, sampler)
+    _print_negatives(title, [seen.positive, *seen.negatives], side, tail, sampler.name)
 
 
 def _print_negatives(title: str, rows: list[Row], side: str, answer: int, sampler: str) -> None:

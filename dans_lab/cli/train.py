@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dans_core.config import PRESETS, Config, did_you_mean, parse
+from dans_core.config import PRESETS, Config, choices, did_you_mean, parse
 from dans_data.errors import InputError
 from dans_data.words import duration, number
 from dans_lab.budget import estimates as budget
@@ -31,8 +31,8 @@ COMMAND = "python -m dans_core"
 def _setting(name: str, metavar: str = "NAME") -> Any:
     """An option for a setting: its help is the setting's own, and its value is checked with all the others."""
     info = Config.model_fields[name]
-    choices = get_args(info.annotation)
-    one_of = f" One of {', '.join(choices)}." if choices else ""
+    names = choices(name)
+    one_of = f" One of {', '.join(names)}." if names else ""
     return typer.Option(metavar=metavar, help=f"{info.description}{one_of}", show_default=str(info.default))
 
 

@@ -120,7 +120,7 @@ def _runs(plan: Plan) -> str:
 def _budget(plan: Plan, configs: Sequence[Config], made: Sequence[Table]) -> str:
     """What every run may spend, and what differs."""
     epochs = sorted({config.epochs for config in configs})
-    negatives = sorted({config.negatives for config in configs if config.sampler != "one-vs-all"})
+    negatives = sorted({config.negatives for config in configs if config.declaration.draws})
     text = f"Training budget: {_sentence(markdown_text(plan.budget))} " if plan.budget else ""
     if len(epochs) == 1:
         updates = len({config.batch_size for config in configs}) == 1
@@ -142,14 +142,23 @@ def _budget(plan: Plan, configs: Sequence[Config], made: Sequence[Table]) -> str
         text += f"; negatives per query (N_s) differ: {', '.join(f'{each:,}' for each in negatives)}."
     else:
         text += "."
-    if negatives and (every := [config for config in configs if config.sampler == "one-vs-all"]):
-        text += " One-vs-all has no N_s: all other entities are its negatives"
-        text += ", and its loss is softmax." if {config.loss for config in every} == {"softmax"} else "."
+    if negatives:
+        text += _without_draws([config for config in configs if not config.declaration.draws])
     if len(epochs) > 1 and plan.budget and (times := _times(made)):
         return f"{text} {times}"
     if len(epochs) == 1 and any(config.waits for config in configs):
         text += " Training a generator of negatives comes on top for those that have one."
     return f"{text} Seconds differ, and are shown."
+
+
+def _without_draws(configs: Sequence[Config]) -> str:
+    """What these, whose samplers draw nothing, have in the place of N_s; a sentence for each sampler."""
+    text = ""
+    for title in dict.fromkeys(config.declaration.title for config in configs):
+        losses = {config.loss for config in configs if config.declaration.title == title}
+        text += f" {title} has no N_s: all other entities are its negatives"
+        text += ", and its loss is softmax." if losses == {"softmax"} else "."
+    return text
 
 
 def _times(made: Sequence[Table]) -> str:

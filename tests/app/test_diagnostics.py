@@ -356,7 +356,7 @@ def test_a_run_without_a_gan_shows_what_it_has_and_says_why_the_rest_is_absent(f
     finished(folder, "a-run", diagnosis(10, gan=False), diagnosis(20, gan=False), sampler="uniform")
     app = screen(run="a-run")
     assert "**Random negatives** outscore the positive in 5" in said(app)
-    assert "what only fakes can do is left out" in said(app)
+    assert "What only fakes can do is left out" in said(app)
     assert len(charts(app)) == 3 and "G_R" not in " ".join(charts(app))
 
 

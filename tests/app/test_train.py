@@ -18,9 +18,9 @@ from dans_app.shared import curves, run_state, settings, shell, theme
 from dans_app.shared.run_curves import Curve, Story, thin
 from dans_app.train import live
 from dans_core.config import PRESETS, Config, matters, parse
+from dans_core.declared import DECLARED
 from dans_core.events import Finished, HealthWarning, Losses, Ranking
 from dans_data.errors import InputError
-from dans_lab.budget import costs
 from dans_lab.export import run_export as export
 from dans_lab.runs import run as core_runs
 from dans_lab.runs.run import Run
@@ -623,7 +623,7 @@ def test_a_run_of_another_sampler_says_what_it_is_and_has_no_panels_of_a_gan(tmp
     assert shown.keys() == {"base", "ranking"}
     assert "so there are no fakes" in texts(small_run.screen("map.py", run="own"))
     warm = run_state.sentence(run.status.model_copy(update={"state": "running", "epoch": 1}), run.config)
-    assert ("KBGAN’s generator has yet to start" in warm) == (sampler == "kbgan")
+    assert ("warm-up, KBGAN has yet to start" in warm) == (sampler == "kbgan")
 
 
 @pytest.mark.parametrize(
@@ -662,7 +662,8 @@ def test_the_estimate_knows_what_each_sampler_costs():
     assert taken == sorted(taken) and taken[-1] > 3 * taken[0]
     assert seconds("kbgan", warmup_epochs=50) < seconds("kbgan", warmup_epochs=0)
     assert seconds("sans", warmup_epochs=50) == seconds("sans", warmup_epochs=0)
-    assert set(costs._DRAW) == set(theme.SAMPLERS) - {"dans", "uniform", "one-vs-all"}
+    costly = {name for name, declared in DECLARED.items() if declared.cost.draw != (0, 0)}
+    assert costly == set(DECLARED) - {"dans", "uniform", "one-vs-all"}
 
 
 def test_measured_seeds_replace_the_general_remark(tmp_path):

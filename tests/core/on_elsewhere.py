@@ -15,12 +15,12 @@ import pytest
 import torch
 
 from dans_core import Config, KnowledgeGraph, Trainer
+from dans_core.declared import DECLARED
 from dans_core.device import on_cpu
 from dans_core.events import Snapshot, to_dict
 from dans_core.facts import TrainFacts
 from dans_core.kernels.products import linear
 from dans_core.ranking import evaluate
-from dans_core.samplers.catalogue import SAMPLERS
 from dans_lab.runs import process
 from dans_lab.runs.drive import drive
 from dans_lab.runs.snapshot import snapshot_of
@@ -30,7 +30,7 @@ from tests.core.elsewhere import DEVICE, Elsewhere, Refused
 
 CASES = [
     (sampler, decoder, large)
-    for place, sampler in enumerate(SAMPLERS)
+    for place, sampler in enumerate(DECLARED)
     for decoder, large in (("complex", False), (("distmult", "rotate")[place % 2], True))
 ]
 # What is asked of DANS and of the loss in a few settings only.

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import copy
 import io
-from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from dans_core import Config, KnowledgeGraph, Trainer
-from dans_core.config import Config as Settings
+from dans_core.declared import DECLARED
 from dans_core.decoders import DECODERS
 from dans_core.events import Losses
 from dans_core.facts import TrainFacts
-from dans_core.samplers.catalogue import SAMPLERS
 
 SMALL = {"dim": 16, "negatives": 8, "walks": 50, "generator_dim": 8}
 
@@ -45,12 +43,8 @@ def umls() -> KnowledgeGraph:
     return KnowledgeGraph.load("umls")
 
 
-def test_every_name_in_the_settings_has_a_sampler() -> None:
-    assert set(get_args(Settings.model_fields["sampler"].annotation)) == set(SAMPLERS)
-
-
 @pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", DECLARED)
 def test_every_sampler_trains_on_umls_with_every_decoder(
     umls: KnowledgeGraph, sampler: str, decoder: str
 ) -> None:
@@ -63,7 +57,7 @@ def test_every_sampler_trains_on_umls_with_every_decoder(
     assert trainer.best_mrr > 0.01
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", DECLARED)
 def test_no_sampler_sees_valid_or_test(nations: KnowledgeGraph, sampler: str) -> None:
     """Two graphs with the same train and other facts in valid and test train to the very same weights."""
     random = np.random.default_rng(0)
@@ -111,7 +105,7 @@ def test_train_facts_hold_nothing_of_the_other_splits(nations: KnowledgeGraph) -
     assert not any(value is nations for value in vars(facts).values()), "no way back to the graph"
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", DECLARED)
 @pytest.mark.parametrize("stop_at", [3, 8])
 def test_a_resumed_run_comes_to_the_same_numbers(nations: KnowledgeGraph, sampler: str, stop_at: int) -> None:
     """Through a file, as a checkpoint goes, and with batches, so that a step meets only some queries."""
@@ -131,7 +125,7 @@ def test_a_resumed_run_comes_to_the_same_numbers(nations: KnowledgeGraph, sample
     assert same(straight.networks.model.state_dict(), second.networks.model.state_dict())
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", DECLARED)
 def test_the_seed_decides_everything(nations: KnowledgeGraph, sampler: str) -> None:
     losses, weights = trained(nations, config(sampler))
     again, weights_again = trained(nations, config(sampler))
@@ -140,7 +134,7 @@ def test_the_seed_decides_everything(nations: KnowledgeGraph, sampler: str) -> N
     assert losses != other
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", DECLARED)
 def test_negatives_keep_the_contract(nations: KnowledgeGraph, sampler: str) -> None:
     """Shapes, ranges, mean weight 1, nothing with a history, never the pair's own answer; N_s of them in all."""
     settings = config(sampler)
@@ -170,7 +164,7 @@ def test_negatives_keep_the_contract(nations: KnowledgeGraph, sampler: str) -> N
     assert count == settings.negatives
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", DECLARED)
 def test_a_query_that_train_does_not_have_gets_negatives_too(nations: KnowledgeGraph, sampler: str) -> None:
     """As inspection asks for them: one triplet of test, on a copy of the sampler."""
     from dans_core.batch import Batch

@@ -18,7 +18,7 @@ from dans_core.decoders import DECODERS
 from dans_core.events import Losses
 from dans_core.facts import TrainFacts
 from dans_core.kernels.outside import chances_plain
-from dans_core.samplers.catalogue import SAMPLERS
+from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_others, draw_uniform
 from tests.conftest import random_graph
@@ -30,7 +30,7 @@ tables = pytest.mark.parametrize("table", [True, False], ids=["table", "no table
 def sampler_of(graph: KnowledgeGraph, name: str, seed: int = 0, **values) -> Sampler:
     config = Config(**{"dim": 8, "sampler": name, **values})
     source = torch.Generator().manual_seed(seed)
-    return SAMPLERS[name](config, TrainFacts(graph), DECODERS[config.decoder], Sources(source, source))
+    return class_of(name)(config, TrainFacts(graph), DECODERS[config.decoder], Sources(source, source))
 
 
 def vectors_of(graph: KnowledgeGraph, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,7 +18,7 @@ from dans_core.events import Losses
 from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.neighbourhood import neighbours
 from dans_core.samplers.baselines.sans import walk_ends
-from dans_core.samplers.catalogue import SAMPLERS
+from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sampler, Sources
 from tests.conftest import random_graph
 
@@ -45,7 +45,7 @@ def graph_of(train, test, num_entities: int, num_relations: int) -> KnowledgeGra
 def sampler_of(graph: KnowledgeGraph, name: str, seed: int = 0, **values) -> Sampler:
     config = Config(**{"dim": 8, "sampler": name, **values})
     random = torch.Generator().manual_seed(seed)
-    return SAMPLERS[name](config, TrainFacts(graph), DECODERS[config.decoder], Sources(random, random))
+    return class_of(name)(config, TrainFacts(graph), DECODERS[config.decoder], Sources(random, random))
 
 
 def ids_of(sampler: Sampler, batch: Batch, num_entities: int) -> torch.Tensor:

@@ -16,7 +16,7 @@ from dans_core.decoders import DECODERS
 from dans_core.events import Losses
 from dans_core.facts import TrainFacts
 from dans_core.loss import base_loss
-from dans_core.samplers.catalogue import SAMPLERS
+from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sources
 from dans_data.errors import InputError
 from tests.conftest import random_graph
@@ -71,7 +71,7 @@ def test_the_loss_and_its_gradient_are_those_of_the_slow_loop(seed, decoder, kin
     )
     source = torch.Generator().manual_seed(seed)
     scorer = DECODERS[decoder]
-    sampler = SAMPLERS[name](config, TrainFacts(graph), scorer, Sources(source, source))
+    sampler = class_of(name)(config, TrainFacts(graph), scorer, Sources(source, source))
     batch = Batch.of_triplets(graph.train, graph.num_relations)
     entities = torch.randn(graph.num_entities, 8, generator=source, requires_grad=True)
     queries = torch.randn(len(batch.heads), 8, generator=source, requires_grad=True)
@@ -93,7 +93,7 @@ def test_shared_negatives_are_uniform_and_the_own_answer_takes_no_weight():
     graph = random_graph(1)
     config = Config(dim=8, sampler="self-adversarial", decoder="distmult", shared=4, negatives=400)
     source = torch.Generator().manual_seed(0)
-    sampler = SAMPLERS["self-adversarial"](
+    sampler = class_of("self-adversarial")(
         config, TrainFacts(graph), DECODERS["distmult"], Sources(source, source)
     )
     batch = Batch.of_triplets(graph.train, graph.num_relations)

@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dans_data as datasets
-from dans_core.__main__ import main
 from dans_core.config import Config
 from dans_core.kg import KnowledgeGraph
 from dans_data import BUNDLED, SPLITS, Dataset, Limits, Triplet, from_uploads, load
 from dans_data.errors import InputError
+from dans_lab.cli import main
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 

@@ -151,7 +151,8 @@ def test_inspect_shows_the_own_negatives_of_a_sampler(runs_folder, sampler, caps
     table = capsys.readouterr().out
     assert len(re.findall(rf"^ {sampler} ", table, re.MULTILINE)) == len(own)
     assert ("weight:" in table) == (sampler == "self-adversarial")
-    assert ("every other entity as a negative" in table) == (sampler == "one-vs-all")
+    assert ("every other entity is a negative" in table) == (sampler == "one-vs-all")
+    assert "so there are no fakes" in table
     assert "D real" not in table
 
 

@@ -11,9 +11,9 @@ import torch
 
 from dans_core import Config, Trainer, load_weights
 from dans_core.batch import Batch
+from dans_core.declared import DECLARED
 from dans_core.decoders import DECODERS
 from dans_core.networks import borrowed
-from dans_core.samplers.catalogue import SAMPLERS
 from dans_data.errors import InputError
 from dans_lab.inspection import encode, explain_score, inspect_triplet
 
@@ -104,7 +104,7 @@ def test_encoded_entities_that_are_at_hand_change_nothing(trained, nations):
     assert torch.equal(torch.from_numpy(one.negative_terms), torch.from_numpy(other.negative_terms))
 
 
-@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - {"dans", "uniform", "one-vs-all"}))
+@pytest.mark.parametrize("sampler", sorted(set(DECLARED) - {"dans", "uniform", "one-vs-all"}))
 def test_a_loaded_sampler_draws_as_the_one_that_was_saved(nations, sampler):
     config = Config(sampler=sampler, epochs=4, dim=8, negatives=4, warmup_epochs=1, walks=3)
     trainer = Trainer(nations, config)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dans_core.config import Config
+from dans_core.config import Config, choices
 from dans_core.names import DATASETS, DECODERS, METRICS, SAMPLERS, SAMPLERS_ABOUT
 from dans_data.errors import InputError
 from dans_lab.study.statistics import METRICS as COMPUTED
@@ -186,11 +186,8 @@ def test_axes_have_the_titles_of_their_settings():
 
 
 def test_every_choice_has_a_name_and_every_sampler_a_sentence():
-    from typing import get_args
-
-    choices = {name: get_args(Config.model_fields[name].annotation) for name in ("sampler", "decoder")}
-    assert tuple(SAMPLERS) == choices["sampler"] and tuple(SAMPLERS_ABOUT) == choices["sampler"]
-    assert tuple(DECODERS) == choices["decoder"]
+    assert tuple(SAMPLERS) == tuple(SAMPLERS_ABOUT) == choices("sampler")
+    assert tuple(DECODERS) == choices("decoder")
     assert list(METRICS) == list(COMPUTED)
     assert all(about.endswith(".") for about in SAMPLERS_ABOUT.values())
     assert {"umls", "wn18rr", "nell-995"} <= set(DATASETS)

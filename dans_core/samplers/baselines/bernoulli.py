@@ -7,10 +7,19 @@ from torch import Tensor
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
+from dans_core.declaration import Cost, Declaration
 from dans_core.decoders import Decoder
 from dans_core.facts import TrainFacts
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_others
+
+DECLARATION = Declaration(
+    name="bernoulli",
+    title="Bernoulli",
+    about="Random entities; each query counts by how many answers its relation has on either side.",
+    settings=("negatives", "filter_known"),
+    cost=Cost(draw=(5e-9, 20e-9)),
+)
 
 
 class Bernoulli(Sampler):
@@ -25,6 +34,8 @@ class Bernoulli(Sampler):
     With H distinct heads and T distinct tails of n triplets, tph = n / H and hpt = n / T, so the head query's weight
     is 2 · T / (H + T). A step costs what `Uniform` costs.
     """
+
+    declaration = DECLARATION
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)

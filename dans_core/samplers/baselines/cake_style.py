@@ -34,11 +34,23 @@ from torch import Tensor
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
+from dans_core.declaration import Cost, Declaration
 from dans_core.decoders import Decoder
 from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.pools import Everyone, Pools
 from dans_core.samplers.baselines.roles import Concepts
 from dans_core.samplers.contract import Sampler, Sources
+
+DECLARATION = Declaration(
+    name="cake-style",
+    title="CAKE-style",
+    about="Entities that play the same roles as the answer, or else fit the relation, after CAKE; roles stand in for "
+    "concepts.",
+    cost=Cost(
+        draw=(60e-9, 190e-9),
+        kept_bytes=lambda config, work: 250 * work.train + 48 * work.entities,
+    ),
+)
 
 ONE_SIDE = 1.5
 """Mean answers of a relation's queries from which on it is an N-side (Bordes et al. 2013)."""
@@ -46,6 +58,8 @@ ONE_SIDE = 1.5
 
 class CakeStyle(Sampler):
     """N_s ids a pair, of its answer's concept or of the others in the relation's range."""
+
+    declaration = DECLARATION
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)

@@ -35,12 +35,28 @@ from torch.nn import functional as F
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
+from dans_core.declaration import Cost, Declaration
 from dans_core.decoders import DECODERS, Decoder
 from dans_core.facts import TrainFacts
 from dans_core.kernels.scores import Scores
 from dans_core.loss import base_loss
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_uniform
+
+DECLARATION = Declaration(
+    name="kbgan",
+    title="KBGAN",
+    about="A second, small embedding model learns to choose hard negatives among random ones.",
+    settings=("negatives", "shared", "filter_known", "candidates", "generator_dim", "warmup_epochs", "lr_g"),
+    cost=Cost(
+        draw=(210e-9, 450e-9),
+        draws=lambda config, work: work.pairs * config.negatives * config.candidates / 20,
+        scored=lambda config, work: work.pairs * config.negatives,
+        step_bytes=lambda config, work: 32 * work.pairs * config.negatives,
+        kept_bytes=lambda config, work: 40 * (work.entities + 2 * work.relations) * config.generator_dim,
+        saved=lambda config, work: 6 * (work.entities + 2 * work.relations) * config.generator_dim,
+    ),
+)
 
 _DISTMULT = DECODERS["distmult"]
 _L2 = 0.1
@@ -69,6 +85,8 @@ class Kbgan(Sampler):
     ----------
     generator: the chooser. `baseline` is the running mean of its rewards, None before the first choice.
     """
+
+    declaration = DECLARATION
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)

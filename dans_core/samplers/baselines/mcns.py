@@ -37,12 +37,29 @@ from torch.nn import functional as F
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
+from dans_core.declaration import Cost, Declaration
 from dans_core.decoders import Decoder
 from dans_core.facts import TrainFacts
 from dans_core.kernels.scores import Scores
 from dans_core.samplers.baselines.neighbourhood import neighbours
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_uniform
+
+DECLARATION = Declaration(
+    name="mcns",
+    title="MCNS",
+    about="A random walk over entities for each query, which prefers those that the model scores high.",
+    settings=("negatives", "burn_in", "hops"),
+    cost=Cost(
+        draw=(120e-9, 850e-9),
+        draws=lambda config, work: work.asked * config.negatives,
+        scored=lambda config, work: 2 * work.asked * config.negatives,
+        begin=lambda config, work: config.burn_in,
+        kept_bytes=lambda config, work: 2 * 4 * work.queries * config.negatives + 8 * work.near,
+        begin_bytes=lambda config, work: 26 * work.near,
+        saved=lambda config, work: 2 * work.queries * config.negatives,
+    ),
+)
 
 _POWER = 0.75
 _FLOOR = 1e-6
@@ -57,6 +74,8 @@ class Mcns(Sampler):
     ----------
     chains: (U, N_s) int32, where the chains of each distinct query of train stand; `begun` (U,), whether they do.
     """
+
+    declaration = DECLARATION
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)

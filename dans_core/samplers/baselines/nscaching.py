@@ -9,11 +9,27 @@ from torch import Tensor
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
+from dans_core.declaration import Cost, Declaration
 from dans_core.decoders import Decoder
 from dans_core.facts import TrainFacts
 from dans_core.kernels.scores import Scores
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_uniform
+
+DECLARATION = Declaration(
+    name="nscaching",
+    title="NSCaching",
+    about="A cache for each query keeps entities that score high, and negatives are drawn from it.",
+    settings=("negatives", "cache_size", "cache_fresh"),
+    cost=Cost(
+        draw=(98e-9, 20e-9),
+        draws=lambda config, work: work.asked * (config.cache_size + config.cache_fresh),
+        scored=lambda config, work: work.asked * (config.cache_size + config.cache_fresh),
+        step_bytes=lambda config, work: 50e6,
+        kept_bytes=lambda config, work: 2 * 4 * work.queries * config.cache_size,
+        saved=lambda config, work: 2 * work.queries * config.cache_size,
+    ),
+)
 
 # Candidates of this many cells are scored at a time; with their keys and order, some 30 MiB.
 _BLOCK = 1 << 20
@@ -43,6 +59,8 @@ class NSCaching(Sampler):
     A step costs P · K draws, and Q · (N1 + N2) scores (on small graphs one table of Q · N) with a sort of each row.
     Memory is 4 · N1 bytes for each query of train (14 MB for 120,000 queries of 30), and one block of candidates.
     """
+
+    declaration = DECLARATION
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)

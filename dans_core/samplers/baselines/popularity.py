@@ -8,11 +8,20 @@ from torch import Tensor
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
+from dans_core.declaration import Cost, Declaration
 from dans_core.decoders import Decoder
 from dans_core.facts import TrainFacts
 from dans_core.kernels.outside import Outside
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_others
+
+DECLARATION = Declaration(
+    name="popularity",
+    title="Popularity",
+    about="Entities drawn at random, the more facts of train they are in the more often.",
+    settings=("negatives", "filter_known", "popularity_power"),
+    cost=Cost(draw=(40e-9, 130e-9)),
+)
 
 # Weights are whole numbers of about this sum, so that cutting some of them out is exact.
 _TOTAL = 1 << 48
@@ -30,6 +39,8 @@ class Popularity(Sampler):
     A step costs P · K random numbers and as many binary searches in N sums, and what `Outside` says with the filter;
     memory is O(P · K + N).
     """
+
+    declaration = DECLARATION
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)

@@ -35,11 +35,26 @@ from torch import Tensor
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
+from dans_core.declaration import Cost, Declaration, Work
 from dans_core.decoders import Decoder
 from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.neighbourhood import neighbours
 from dans_core.samplers.baselines.pools import Everyone, Pools
 from dans_core.samplers.contract import Sampler, Sources
+
+DECLARATION = Declaration(
+    name="sans",
+    title="SANS",
+    about="Entities a few steps away from the kept entity in the graph.",
+    settings=("negatives", "hops", "walks"),
+    cost=Cost(
+        draw=(55e-9, 220e-9),
+        kept_bytes=lambda config, work: 24 * _ends(config, work) + 150 * work.train,
+        begin_bytes=lambda config, work: (
+            8 * _ends(config, work) + 20 * 8 * min(1 << 20, work.entities * config.walks)
+        ),
+    ),
+)
 
 # Walks that are under way at once: 8 MiB of places.
 _AT_ONCE = 1 << 20
@@ -47,6 +62,8 @@ _AT_ONCE = 1 << 20
 
 class Sans(Sampler):
     """N_s ids a pair from the neighbourhood of its head, none of them an answer in train."""
+
+    declaration = DECLARATION
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)
@@ -100,3 +117,8 @@ def walk_ends(facts: TrainFacts, walks: int, hops: int, random: torch.Generator)
         found[part], counts[part] = distinct, count
         done = part.stop
     return found[:done], counts[:done]
+
+
+def _ends(config: Config, work: Work) -> float:
+    """Pairs of an entity and another among which its negatives are: distinct ends of its walks, or all that is near."""
+    return min(0.55 * work.near, 0.3 * work.entities * config.walks) if config.walks else work.near

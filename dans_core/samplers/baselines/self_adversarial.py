@@ -6,8 +6,22 @@ import torch
 from torch import Tensor
 
 from dans_core.batch import Batch, Negatives
+from dans_core.declaration import Cost, Declaration
 from dans_core.kernels.scores import Scores, shared_scores
 from dans_core.samplers.uniform import Uniform
+
+DECLARATION = Declaration(
+    name="self-adversarial",
+    title="Self-adversarial",
+    about="Random entities; those that the model scores highest count most.",
+    settings=("negatives", "shared", "filter_known", "temperature"),
+    shares=True,
+    cost=Cost(
+        draw=(10e-9, 0.0),
+        scored=lambda config, work: work.pairs * config.negatives,
+        step_bytes=lambda config, work: 8 * work.pairs * config.negatives,
+    ),
+)
 
 
 class SelfAdversarial(Uniform):
@@ -21,6 +35,8 @@ class SelfAdversarial(Uniform):
     A step scores the negatives once more, without gradient: one table of Q · N scores on small graphs, else P · K
     scores of chosen pairs, or one product of matrices for each group of pairs that share theirs.
     """
+
+    declaration = DECLARATION
 
     def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
         """N_s fresh ids for every pair, weighted by the scores of the current vectors."""

@@ -34,6 +34,7 @@ from torch import Tensor
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
+from dans_core.declaration import Cost, Declaration
 from dans_core.decoders import Decoder
 from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.pools import draw_around
@@ -41,9 +42,21 @@ from dans_core.samplers.baselines.roles import Concepts
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_uniform
 
+DECLARATION = Declaration(
+    name="smile-style",
+    title="SMiLE-style",
+    about="Half of the negatives play the same roles as the answer and half do not, after SMiLE.",
+    cost=Cost(
+        draw=(15e-9, 60e-9),
+        kept_bytes=lambda config, work: 250 * work.train + 48 * work.entities,
+    ),
+)
+
 
 class SmileStyle(Sampler):
     """N_s ids a pair: first N_s // 2 of the concept of its answer, then the rest of other concepts."""
+
+    declaration = DECLARATION
 
     def __init__(self, config: Config, facts: TrainFacts, decoder: Decoder, random: Sources) -> None:
         super().__init__(config, facts, decoder, random)
