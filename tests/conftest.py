@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +12,18 @@ from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
 from dans_core import KnowledgeGraph
+from tests import examples  # noqa: F401
 
 # What is compared to the last bit is the CPU's, also where there is a GPU; tests of that one name it.
 os.environ["DANS_DEVICE"] = "cpu"
 
-# On a busy machine a single example may take any time.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+settings.load_profile("everyday")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process for each core, but for a single file, and at most four: each takes most of a GB of memory."""
+    alone = len(config.args) == 1 and Path(config.args[0].partition("::")[0]).is_file()
+    return 0 if alone else min(4, os.cpu_count() or 1)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from dans_core.ranking import Metrics
 from dans_lab.runs.records import replace, to_json
@@ -56,6 +58,31 @@ sampler = "nscaching"
 epochs = 120
 """
 """Variants that differ in their epochs, too."""
+
+QUICK = """
+title = "Small"
+dataset = "nations"
+seeds = 2
+[settings]
+epochs = {epochs}
+dim = 16
+eval_every = 5
+diagnose_every = 10
+snapshot_every = 1000
+[grid]
+sampler = ["dans", "nscaching"]
+decoder = ["distmult", "complex"]
+"""
+"""Eight runs that take seconds to train."""
+
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+
+
+def study_file(folder: Path, epochs: int = 30, text: str = QUICK) -> Path:
+    """The file small.toml with this text in the folder."""
+    file = folder / "small.toml"
+    file.write_text(text.replace("{epochs}", str(epochs)))
+    return file
 
 
 def small_plan(text: str = SMALL, name: str = "small") -> Plan:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 import streamlit as st
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
@@ -20,6 +20,7 @@ from dans_data.errors import InputError
 from dans_data.words import visible_text
 from dans_lab.runs import run as core_runs
 from tests import small_run
+from tests.examples import examples
 from tests.small_run import ROOT
 
 HOSTILE = "<img src=x onerror=alert(1)> **b** [x](javascript:y)"
@@ -43,7 +44,7 @@ def file(tmp_path) -> Path:
 # --- the file
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@examples(40, HealthCheck.function_scoped_fixture)
 @given(
     name=texts.filter(visible_text),
     pairs=some.lists(some.tuples(some.from_regex(r"[a-z_]{1,9}", fullmatch=True), texts)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from dans_app.diagnostics import figures, panels, words
@@ -22,6 +22,7 @@ from dans_lab.runs import run as core_runs
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
+from tests.examples import examples
 
 screen = partial(small_run.screen, "diagnostics.py")
 HOSTILE = "<img src=x onerror=alert(1)> **bold**"
@@ -129,7 +130,7 @@ def asked(app, name: str) -> str | None:
 # --- troubles --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     some.lists(
         some.tuples(
@@ -193,7 +194,7 @@ def test_bars_reach_from_the_begin_of_a_trouble_to_its_end_and_foreign_text_is_o
 # --- verdicts --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     outscores_random=some.floats(0, 1),
     mean_cosine=some.floats(0, 1),
@@ -292,7 +293,7 @@ def test_bands_are_the_quantiles_and_an_earlier_version_has_means():
     assert not old.whole and old.quantiles[0, 2] == -4
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(some.integers(1, 3000), some.integers(0, 3000))
 def test_a_long_run_is_thinned_evenly_and_keeps_the_newest_and_the_chosen(size, chosen):
     found = [dataclasses.replace(diagnosis(1, gan=False), epoch=epoch) for epoch in range(1, size + 1)]

@@ -6,12 +6,13 @@ from math import lcm
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dans_app.server import projection
 from dans_app.server.projection import Axes, Moments, Projection
 from dans_app.server.projector import Job, Projector
+from tests.examples import examples
 
 
 def groups(entities=40, fakes_e=20, fakes_r=60, dim=12, seed=0):
@@ -54,7 +55,7 @@ def repeated(snapshots):
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     snapshots=st.integers(1, 4),
     sizes=st.tuples(st.integers(1, 12), st.integers(0, 8), st.integers(0, 9)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
@@ -24,6 +24,7 @@ from dans_lab.runs.folder import write_about
 from dans_lab.runs.run import Run, list_runs
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
+from tests.examples import examples
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_runs_beside_are_on_the_same_data_and_have_weights(trained, nations):
         assert chosen == ["without-gan"] and said in problem
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(30, HealthCheck.function_scoped_fixture)
 @given(some.text(max_size=60))
 def test_whatever_an_address_says_of_runs_the_answer_can_be_shown(trained, nations, text):
     run = Run(trained / "with-gan")

@@ -32,9 +32,19 @@ def precision():
     process.prepare(1)
 
 
+@pytest.mark.long
 def test_all_of_it_works_on_a_device_that_is_not_the_cpu():
     """Every sampler and decoder, ranking, diagnostics, checkpoints: on a device that refuses what a GPU refuses."""
-    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "tests/core/on_elsewhere.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-n0",
+        "-p",
+        "no:cacheprovider",
+        "tests/core/on_elsewhere.py",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dans_core import Config, Trainer, load_weights
@@ -30,6 +30,7 @@ from dans_core.kg import KnowledgeGraph
 from dans_core.model import train_graph
 from dans_lab.inspection import inspect_triplet
 from dans_lab.runs.snapshot import snapshot_of
+from tests.examples import examples
 
 
 def trained(graph, **values) -> Trainer:
@@ -88,7 +89,7 @@ def slow_adaptivity(fakes, group, entities) -> float:
     return math.sqrt(max(0.0, apart) / freedom / of_entities)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     seed=st.integers(0, 10_000),
     groups=st.lists(st.integers(0, 6), min_size=2, max_size=25),

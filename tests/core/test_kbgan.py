@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dans_core import Config, KnowledgeGraph, Trainer
@@ -20,6 +20,7 @@ from dans_core.samplers.baselines.kbgan import Kbgan
 from dans_core.samplers.contract import Sources
 from dans_core.samplers.uniform import draw_uniform
 from tests.conftest import random_graph
+from tests.examples import examples
 
 
 def sampler_of(graph: KnowledgeGraph, seed: int = 0, **values) -> Kbgan:
@@ -138,7 +139,7 @@ def test_the_choice_follows_the_softmax_of_the_generators_scores():
                 assert drawn[p, x] / 60_000 == pytest.approx(expected[x] + 1 / 36 / 5, abs=0.01)
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(st.integers(0, 1000), st.integers(2, 15), st.sampled_from(sorted(DECODERS)), st.floats(0.1, 300.0))
 def test_own_answers_are_never_chosen_whatever_the_generators_scale(seed, num_entities, decoder, scale):
     graph = random_graph(seed, num_entities=num_entities)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dans_core.kg import KnowledgeGraph
@@ -17,6 +17,7 @@ from dans_data import BUNDLED, SPLITS
 from dans_data.errors import InputError
 from dans_data.known import KnownAnswers
 from dans_data.notes import Duplicates
+from tests.examples import examples
 
 COUNTS = {
     "umls": (135, 46, 5216, 652, 661),
@@ -131,7 +132,7 @@ def test_unknown_name_without_a_likeness(umls: KnowledgeGraph, wrong: str) -> No
 
 
 @given(graphs)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_known_answers_against_a_dict(kg: KnowledgeGraph) -> None:
     oracle: dict[tuple[int, int], set[int]] = defaultdict(set)
     for split in SPLITS:
@@ -152,7 +153,7 @@ def test_known_answers_against_a_dict(kg: KnowledgeGraph) -> None:
 
 
 @given(graphs)
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_answers_and_split_of_against_a_scan(kg: KnowledgeGraph) -> None:
     for split in SPLITS:
         rows = kg.queries(split).tolist()
@@ -165,7 +166,7 @@ def test_answers_and_split_of_against_a_scan(kg: KnowledgeGraph) -> None:
 
 
 @given(graphs)
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_slot_counts_against_a_loop(kg: KnowledgeGraph) -> None:
     loop = np.zeros((2 * kg.num_relations, kg.num_entities), dtype=int)
     for h, r, t in kg.array("train"):

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dans_core import Config, KnowledgeGraph, Trainer
@@ -21,6 +21,7 @@ from dans_core.samplers.baselines.mcns import Mcns, Proposal
 from dans_core.samplers.baselines.neighbourhood import neighbours
 from dans_core.samplers.contract import Sources
 from tests.conftest import random_graph
+from tests.examples import examples
 
 
 def star() -> KnowledgeGraph:
@@ -88,7 +89,7 @@ def test_a_wrong_acceptance_would_be_seen(wrong, monkeypatch):
     assert largest_variation(sampler, star()) > 0.05
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.integers(0, 1000), st.integers(1, 3), st.booleans())
 def test_the_proposals_density_is_that_of_its_draws(seed, hops, table):
     graph = random_graph(seed, num_entities=8, n=10)

@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -22,6 +22,7 @@ from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.nscaching import NSCaching, _distinct
 from dans_core.samplers.contract import Sources
 from tests.conftest import random_graph
+from tests.examples import examples
 
 
 def sampler_of(graph: KnowledgeGraph, seed: int = 0, **values) -> NSCaching:
@@ -114,7 +115,7 @@ def test_a_first_cache_holds_any_entities_with_the_same_probability():
     assert_subsets_follow(rows, subsets_law([0.0] * 6, 3))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     seed=st.integers(0, 2**20),
     num_entities=st.integers(2, 15),

@@ -6,12 +6,13 @@ import time
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from dans_core.kernels import products
 from dans_core.kernels.products import linear, linear_plain
+from tests.examples import examples
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def layouts(rows: int, columns: int, source: torch.Generator) -> dict[str, torch
 KINDS = st.sampled_from(["rows", "columns", "part", "every other", "one row"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, HealthCheck.function_scoped_fixture)
 @given(
     st.integers(0, 40),
     st.integers(1, 30),

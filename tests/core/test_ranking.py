@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pykeen.evaluation import RankBasedEvaluator
 
@@ -17,6 +17,7 @@ from dans_core.kernels import ranks as ranks_module
 from dans_core.kernels.ranks import ranks_plain
 from dans_core.ranking import Metrics, rank
 from tests.conftest import random_graph
+from tests.examples import examples
 
 
 def slow_ranks(table: torch.Tensor, kg, split: str) -> list[list[float]]:
@@ -25,7 +26,7 @@ def slow_ranks(table: torch.Tensor, kg, split: str) -> list[list[float]]:
     return found.view(2, -1).T.tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     st.integers(0, 10_000),
     st.integers(1, 4),

@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 from torch_geometric.nn import RGCNConv
@@ -21,6 +21,7 @@ from dans_core.kernels.messages import add_messages_plain
 from dans_core.model import train_graph
 from dans_core.rgcn import Encoder, FastRGCN
 from tests.conftest import random_graph
+from tests.examples import examples
 
 # The layer's two ways: with tables of edge weights up to this many numbers, or relation by relation.
 WAYS = pytest.mark.parametrize("dense", [1 << 30, 0], ids=["tables", "relations"])
@@ -65,7 +66,7 @@ def graphs(draw: st.DrawFn) -> tuple[int, int, torch.Tensor, torch.Tensor]:
 
 
 @WAYS
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(graphs(), st.integers(1, 3), st.integers(1, 5))
 def test_equals_pyg_and_the_textbook_on_random_graphs(dense, graph, bases, block):
     nodes, relations, edges, types = graph
@@ -77,7 +78,7 @@ def test_equals_pyg_and_the_textbook_on_random_graphs(dense, graph, bases, block
     torch.testing.assert_close(ours, with_gradients(lambda x: textbook(slow, x, edges, types), slow, x))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(graphs(), st.integers(1, 3))
 def test_the_way_of_other_devices_equals_pyg(graph, bases):
     nodes, relations, edges, types = graph
@@ -100,7 +101,7 @@ def test_equals_pyg_on_umls(umls, monkeypatch, dense):
     assert_same(*both_layers(10, 10, umls.num_relations, 4), x, torch.stack([h, t]), r)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(graphs())
 def test_the_gradient_of_the_messages_is_their_derivative(graph):
     nodes, relations, edges, types = graph
@@ -151,7 +152,7 @@ def columns(plan: EdgePlan) -> list[torch.Tensor]:
     return [getattr(plan, field.name) for field in fields(plan)]
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(graphs(), st.integers(0, 1000))
 def test_plan_of_kept_edges_equals_a_graph_of_those_alone(graph, seed):
     nodes, relations, edges, types = graph

@@ -8,7 +8,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -22,6 +22,7 @@ from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_others, draw_uniform
 from tests.conftest import random_graph
+from tests.examples import examples
 
 DRAWN = ["uniform", "popularity", "bernoulli", "self-adversarial"]
 tables = pytest.mark.parametrize("table", [True, False], ids=["table", "no table"])
@@ -96,7 +97,7 @@ def test_entities_are_drawn_by_their_law_given_what_is_left_out(name, power, fil
         assert_drawn_from(row, slow_law(graph, power, filtered, pair), 1e-3 / len(ids))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     seed=st.integers(0, 2**20),
     size=st.sampled_from([(2, 1, 40), (3, 1, 40), (5, 2, 30), (12, 3, 60)]),

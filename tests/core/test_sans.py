@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -21,6 +21,7 @@ from dans_core.samplers.baselines.sans import walk_ends
 from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sampler, Sources
 from tests.conftest import random_graph
+from tests.examples import examples
 
 # A law is left alone this seldom by what is drawn from it; the seeds are fixed, so it is so each time or never.
 LEVEL = 1e-6
@@ -190,7 +191,7 @@ def test_negatives_follow_their_law(hops, walks, cells, monkeypatch):
         assert 0 < empty < len(ids)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(graphs(), st.integers(1, 3), st.sampled_from([0, 5]))
 def test_negatives_stay_near_and_are_no_answers_while_another_remains(graph, hops, walks):
     sampler = sampler_of(graph, "sans", hops=hops, walks=walks, negatives=8)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dans_core import Config, KnowledgeGraph, Trainer
@@ -27,6 +27,7 @@ from tests.core.test_sans import (
     sampler_of,
     triplets_of,
 )
+from tests.examples import examples
 
 BOTH = pytest.mark.parametrize("name", ["cake-style", "smile-style"])
 TABLE = pytest.mark.parametrize("cells", [0, 1 << 22], ids=["no table", "table"])
@@ -195,7 +196,7 @@ def test_on_umls_halves_are_exact_wherever_both_sets_have_something(umls):
     assert float(alone.float().mean()) == pytest.approx(0.049, abs=0.001)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(graph=graphs())
 def test_cake_draws_no_answer_in_train_while_another_entity_remains(graph):
     batch, answers = every_pair(graph), answers_in_train(graph)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 from torch.nn import functional as F
@@ -20,6 +20,7 @@ from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sources
 from dans_data.errors import InputError
 from tests.conftest import random_graph
+from tests.examples import examples
 
 SHARING = ["dans", "uniform", "self-adversarial"]
 
@@ -49,7 +50,7 @@ def slow_loss(decoder, kind, batch, entities, queries, negatives: Negatives) -> 
     return total / terms if kind == "bce" else torch.stack(losses).mean()
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     seed=st.integers(0, 3),
     decoder=st.sampled_from(sorted(DECODERS)),

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
@@ -21,6 +21,7 @@ from dans_core.events import Finished, Losses, Ranking, Snapshot
 from dans_core.loss import base_loss
 from dans_core.samplers.uniform import draw_uniform
 from tests.conftest import random_graph
+from tests.examples import examples
 
 
 def small(**values) -> Config:
@@ -114,7 +115,7 @@ def test_leaving_the_iteration_anywhere_loses_nothing():
     assert timeless(broken) == whole
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(st.integers(0, 60), st.sampled_from(["distmult", "rotate"]), st.booleans())
 def test_resuming_after_any_stage_gives_the_same_numbers(stop, decoder, many_batches):
     graph = random_graph(1)
@@ -271,7 +272,7 @@ def test_fakes_belong_to_their_query(monkeypatch):
     assert torch.equal(vectors[:, -1], queries)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 10_000))
 def test_batch_counts_what_it_merges(seed):
     graph = random_graph(seed)

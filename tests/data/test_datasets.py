@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import dans_data as datasets
@@ -273,7 +273,6 @@ def test_one_file_split_is_pinned(tmp_path: Path) -> None:
 
 
 @given(many_triplets)
-@settings(deadline=None)
 def test_split_covers_every_name(triplets: list[tuple[str, str, str]]) -> None:
     splits = split_triplets(triplets)
     whole = [triplet for split in SPLITS for triplet in splits[split]]
@@ -297,7 +296,6 @@ def test_one_file_too_small_or_too_sparse(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=60))
-@settings(deadline=None)
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "bytes.txt"
     path.write_bytes(data)

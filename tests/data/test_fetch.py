@@ -256,6 +256,7 @@ def test_no_room(server: Server, cache: Path) -> None:
     assert left_in(cache) == ["downloaded"]
 
 
+@pytest.mark.kill
 def test_killed_in_the_middle_and_good_the_next_time(server: Server, cache: Path) -> None:
     reached = threading.Event()
 

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dans_core.kg import KnowledgeGraph
 from dans_data import Limits, from_uploads, load
 from dans_data.errors import InputError
+from tests.examples import examples
 
 GRAPH, REFUSED, EITHER = "a graph", "refused", "either"
 
@@ -454,7 +455,7 @@ def test_a_closed_folder(world: Path) -> None:
 @given(
     st.binary(max_size=300), st.sampled_from([".txt", ".csv", ".nt", ".tsv.gz", ".csv.gz", ".nt.gz", ".zip"])
 )
-@settings(max_examples=150)
+@examples(150)
 def test_any_bytes(data: bytes, ending: str) -> None:
     name = f"any{ending}"
     assert judged(lambda: KnowledgeGraph.from_names(from_uploads([(name, data)], "kg").splits, "kg"), name)
@@ -465,7 +466,7 @@ def test_any_bytes(data: bytes, ending: str) -> None:
     st.sampled_from([".txt", ".csv", ".nt"]),
     st.booleans(),
 )
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@examples(200)
 def test_text_nearly_right(text: str, ending: str, first: bool) -> None:
     good = GOOD.get(ending, TSV)
     data = text.encode() + b"\n" + good if first else good + text.encode()
@@ -474,7 +475,7 @@ def test_text_nearly_right(text: str, ending: str, first: bool) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@examples(60)
 def test_damaged_archives(data: st.DataObject) -> None:
     name, whole = data.draw(
         st.sampled_from(

@@ -272,6 +272,7 @@ def wait_for_epoch(run: Run, epoch: int) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.kill
 def test_ctrl_c_then_resume(runs_folder, capsys):
     """In a real terminal, so that the bar is drawn: one Ctrl-C stops in order; the run then goes on here."""
     terminal, stdout = pty.openpty()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dans_core.config import Config
@@ -25,6 +25,7 @@ from dans_lab.runs import trash
 from dans_lab.runs.folder import ABOUT, About, DiskUse, Shelf, read_about, write_about
 from dans_lab.runs.run import Run, open_run, scan_runs
 from dans_lab.runs.writer import RunWriter
+from tests.examples import examples
 
 HOLD = """
 import sys, filelock
@@ -79,7 +80,7 @@ def ids(folder: Path) -> set[str]:
 # --- names and notes
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.text(max_size=400), st.text(max_size=400))
 def test_names_and_notes_come_back_as_they_were_kept(tmp_path_factory, name, note):
     run = Run(tmp_path_factory.mktemp("run"))

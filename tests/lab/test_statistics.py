@@ -6,12 +6,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from dans_core.ranking import Metrics
 from dans_lab.study.statistics import METRICS, crossed, holm, paired
+from tests.examples import examples
 
 
 def ranks(n: int, seed: int, sides: int = 2) -> np.ndarray:
@@ -133,7 +134,7 @@ pairs = st.integers(0, 2**32 - 1).flatmap(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(pairs, st.integers(0, 99))
 def test_turned_round_the_difference_turns_its_sign(pair, seed):
     there, back = paired(*pair, draws=300, seed=seed), paired(*reversed(pair), draws=300, seed=seed)
@@ -146,7 +147,7 @@ def test_turned_round_the_difference_turns_its_sign(pair, seed):
     assert there == paired(*pair, draws=300, seed=seed)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(pairs)
 def test_the_same_numbers_differ_by_nothing(pair):
     found = paired(pair[0], pair[0], draws=100)
@@ -283,7 +284,7 @@ def test_a_single_number_says_nothing_and_equal_ones_say_all():
 shapes = st.tuples(st.integers(1, 6), st.integers(2, 30), st.integers(1, 2))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(shapes, st.integers(0, 2**32 - 1))
 def test_what_leaves_a_crossed_comparison_as_it_is(shape, seed):
     random = np.random.default_rng(seed)
@@ -338,7 +339,7 @@ def rejected(p: list[float], level: float) -> set[int]:
     return found
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(st.floats(1e-4, 1), max_size=8))
 def test_a_corrected_p_value_is_the_level_at_which_it_is_rejected(p):
     corrected = holm(p)

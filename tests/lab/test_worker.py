@@ -318,6 +318,7 @@ def last_epoch(run: Run) -> int:
     return max((event.epoch for event in run.events() if isinstance(event, Losses)), default=0)
 
 
+@pytest.mark.kill
 def test_worker_killed_and_resumed_gives_the_same_run(tmp_path, nations):
     """Killed for good while ahead of its checkpoint; then ended by SIGTERM; then trained to the end."""
     config = CONFIG.with_values(epochs=100, warmup_epochs=20)
