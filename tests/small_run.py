@@ -12,6 +12,7 @@ from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.events import Snapshot
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = 2
@@ -83,7 +84,7 @@ def add_snapshot(writer: RunWriter, kg: KnowledgeGraph, epoch: int, gan: bool = 
 
 def screen(page: str, **query: str) -> AppTest:
     """A page with this address, as if app.py had run; fails if it raised."""
-    app = AppTest.from_file(str(ROOT / "pages" / page), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "pages" / page), default_timeout=PATIENCE)
     app.session_state["dans_ready"] = True
     for name, value in query.items():
         app.query_params[name] = value

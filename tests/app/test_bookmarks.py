@@ -22,6 +22,7 @@ from dans_lab.runs import run as core_runs
 from tests import small_run
 from tests.examples import examples
 from tests.small_run import ROOT
+from tests.waiting import PATIENCE
 
 HOSTILE = "<img src=x onerror=alert(1)> **b** [x](javascript:y)"
 texts = some.text(some.characters(exclude_categories=["Cs"]), max_size=60)
@@ -153,7 +154,7 @@ def test_many_at_once_lose_nothing():
 
 def app_with(**query: str) -> AppTest:
     """The whole app at this address."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
     for name, value in query.items():
         app.query_params[name] = value
     app.run()

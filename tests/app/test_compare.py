@@ -28,6 +28,7 @@ from dans_lab.runs import run as core_runs
 from dans_lab.runs.run import Run
 from dans_lab.study.statistics import Difference, holm, paired
 from tests import small_run
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -383,7 +384,7 @@ def test_nothing_of_it_brings_torch_into_the_server():
         "import sys, dans_app.compare.chosen_runs, dans_app.compare.rank_comparison, dans_app.shared.curves\n"
         "assert not {'torch', 'sklearn', 'scipy'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", script], cwd=small_run.ROOT, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", script], cwd=small_run.ROOT, check=True, timeout=PATIENCE)
 
 
 def test_the_run_looked_at_and_its_twin_are_shown_at_first():

@@ -1,9 +1,8 @@
-"""Map and Triplet on a graph of WN18RR's size: what they show is a sample, says so, and is there at once."""
+"""Map and Triplet on a graph of WN18RR's size: what they show is a sample and says so, and what travels is small."""
 
 from __future__ import annotations
 
 import json
-import time
 from functools import partial
 
 import numpy as np
@@ -84,23 +83,14 @@ def words(app: AppTest) -> str:
     return "\n".join(item.value for kind in ("markdown", "caption", "info") for item in app.get(kind))
 
 
-def seconds(work) -> float:
-    """Of the processor: other work on the machine does not count."""
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin
-
-
 def test_snapshots_are_small(run):
     assert all(path.stat().st_size < 6_000_000 for _, path in run.snapshots())
 
 
-def test_the_map_opens_in_seconds_says_what_it_shows_and_changes_relation_at_once(graph):
+def test_the_map_says_what_it_shows_and_sends_the_places_of_a_sample_once(graph):
     kg, _ = graph
     st.cache_resource.clear()
-    opened: list[AppTest] = []
-    assert seconds(lambda: opened.append(map_screen())) < 3
-    app = opened[0]
+    app = map_screen()
     shown = the_map(app)
     assert shown["bytes"] < 3_000_000
     (plate,) = shown["plates"]
@@ -111,11 +101,8 @@ def test_the_map_opens_in_seconds_says_what_it_shows_and_changes_relation_at_onc
     )
     queries = len(np.unique(kg.queries("train")[:, :2], axis=0))
     assert f"of {queries:,} queries" in said
-    took = []
     for relation in (3, 150, 399):
-        took.append(
-            seconds(lambda number=relation: app.selectbox(key="map_relation").set_value(number).run())
-        )
+        app.selectbox(key="map_relation").set_value(relation).run()
         assert not app.exception
         view = the_map(app)["plates"][0]["view"]
         assert view["relation"] == kg.relation_name(relation) and view["heads"], (
@@ -124,7 +111,6 @@ def test_the_map_opens_in_seconds_says_what_it_shows_and_changes_relation_at_onc
         places = [point for source in view["sources"] for point in source["points"]]
         assert min(places) >= 0, "and all that is kept of it has its place"
         assert [plate["ids"], plate["xy"]] == [the_map(app)["plates"][0][name] for name in ("ids", "xy")]
-    assert min(took) < 0.5, took
 
 
 def test_a_view_of_a_sample_names_what_the_snapshot_says(run, graph):
@@ -184,9 +170,7 @@ def test_maps_of_runs_with_other_samples_stand_in_one_space(run, graph):
 
 def test_triplet_sends_the_browser_a_handful_of_names(graph):
     kg, _ = graph
-    opened: list[AppTest] = []
-    assert seconds(lambda: opened.append(triplet_screen())) < 3
-    app = opened[0]
+    app = triplet_screen()
     found = fields(app)
     assert set(found) == {"Head", "Tail"} and all(each["bytes"] < 10_000 for each in found.values())
     head, relation, tail = (np.atleast_1d(app.query_params[name])[0] for name in ("head", "relation", "tail"))

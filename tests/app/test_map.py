@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import threading
-import time
 from functools import partial
 from pathlib import Path
 
@@ -25,8 +24,7 @@ from dans_lab.runs import run as core_runs
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
-
-WAIT = 60
+from tests.waiting import PATIENCE, wait_for
 
 
 def quick(method, epochs, rows, points, start):
@@ -83,11 +81,11 @@ def words(app: AppTest) -> str:
     return "\n".join(item.value for kind in ("markdown", "caption", "info") for item in app.get(kind))
 
 
-def done(timeout: float = 10) -> None:
+def done() -> None:
     """Wait until no picture is being made."""
     worker = loading.projector()
     with worker._changed:
-        assert worker._changed.wait_for(lambda: not worker._waiting and worker._working is None, timeout)
+        assert worker._changed.wait_for(lambda: not worker._waiting and worker._working is None, PATIENCE)
 
 
 def counted(monkeypatch, owner, name: str) -> list:
@@ -109,7 +107,7 @@ def test_the_first_visit_shows_pca_then_the_epoch_alone_then_all_together(run, m
     gates = {1: threading.Event(), 2: threading.Event()}
 
     def slow(method, epochs, *parts):
-        assert gates[len(epochs)].wait(WAIT)
+        assert gates[len(epochs)].wait(PATIENCE)
         return quick(method, epochs, *parts)
 
     monkeypatch.setattr(projection, "fit_aside", slow)
@@ -120,18 +118,12 @@ def test_the_first_visit_shows_pca_then_the_epoch_alone_then_all_together(run, m
     assert data(app)["epoch"] is None and "epoch" not in app.query_params
     assert tuple(data(app)["layers"]) == map_data.DEFAULT_LAYERS
 
-    def once(condition):
-        end = time.monotonic() + WAIT
-        while not condition(app.run()):
-            assert time.monotonic() < end
-            time.sleep(0.01)
-
     gates[1].set()
-    once(lambda app: plate(app)["single"])
+    wait_for(lambda: plate(app.run())["single"], "the picture of the epoch alone")
     assert "UMAP of epoch 5 alone for the moment; all snapshots together are being computed" in words(app)
     assert (plate(app)["method"], plate(app)["single"]["epoch"]) == ("PCA", 5)
     gates[2].set()
-    once(lambda app: plate(app)["method"] == "UMAP")
+    wait_for(lambda: plate(app.run())["method"] == "UMAP", "the picture of all snapshots")
     assert plate(app)["single"] is None and plate(app)["epochs"] == [0, 5]
     assert "UMAP of all entities and fakes of 2 snapshots together" in words(app)
     assert next(metric for metric in app.metric if metric.label == "Trustworthiness").value == "0.95"
@@ -328,9 +320,9 @@ def test_an_address_with_a_wrong_part_gets_one_sentence_and_the_rest_is_shown(ru
 
 
 def test_a_regular_expression_made_to_hang_does_not(run):
-    begin = time.perf_counter()
-    screen(run=run.id, projection="pca", find="/(a*)*(a*)*(a*)*(a*)*b$/")
-    assert time.perf_counter() - begin < 5
+    """Elsewhere such a pattern takes time that doubles with each letter of a name; here the search ends at all."""
+    app = screen(run=run.id, projection="pca", find="/(a*)*(a*)*(a*)*(a*)*b$/")
+    assert plate(app) and len(app.warning) <= 1
 
 
 @pytest.mark.parametrize("selection", ["e:10**9", "<script>", "e:1," * 3000, ",,,", "G_E:999999999"])
@@ -585,36 +577,6 @@ def test_a_picture_in_memory_is_not_made_again_by_any_click(run, monkeypatch):
         kind(key=key).set_value(value).run()
     told(app, epoch=0)
     assert not made
-
-
-# --- how long it takes; the best of several, since machines are shared
-
-
-def test_changing_the_relation_takes_at_most_a_fifth_of_a_second(tmp_path, umls):
-    """The server's part, on a graph of 135 entities and 1,695 fakes."""
-    run = small_run.drawn(tmp_path / "runs", umls, "umls", "large")
-    app = screen(run=run.id, projection="pca")
-    times = []
-    for relation in (3, 20, 51, 60, 90):
-        begin = time.perf_counter()
-        app.selectbox(key="map_relation").set_value(relation).run()
-        times.append(time.perf_counter() - begin)
-    assert min(times) < 0.2, times
-
-
-def test_pca_of_a_run_that_was_not_seen_before_takes_at_most_a_third_of_a_second(umls):
-    run = Run(small_run.ROOT / "assets" / "recorded" / "umls-complex-dans")
-    epochs = [epoch for epoch, _ in run.snapshots()]
-    focus = np.arange(umls.num_entities)
-    times = []
-    for _ in range(3):
-        st.cache_resource.clear()
-        st.cache_data.clear()
-        begin = time.perf_counter()
-        picture = loading.picture(run, epochs, epochs[-1], umls, "pca", focus)
-        times.append(time.perf_counter() - begin)
-        assert picture.series.points.shape[0] == len(epochs) > 10
-    assert min(times) < 0.3, times
 
 
 def test_the_busiest_relation_is_shown_first(run, nations):

@@ -20,6 +20,7 @@ from dans_app.data import upload_panel as upload
 from dans_app.shared import shell
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS, naming, own
+from tests.waiting import PATIENCE
 
 HOSTILE = "<img src=x onerror=alert(1)> **b** [a](http://b) $x$ `c` :red[d] :material/bolt:"
 NAMES = {
@@ -52,7 +53,7 @@ def _page() -> None:
 
 
 def panel(*files: tuple[str, bytes]) -> AppTest:
-    app = AppTest.from_function(_page, default_timeout=60).run()
+    app = AppTest.from_function(_page, default_timeout=PATIENCE).run()
     assert not app.exception
     return drop(app, *files) if files else app
 

@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dans_core.decoders import DECODERS
@@ -17,6 +17,7 @@ from dans_core.kernels.dropout import dropout_factors, dropout_factors_plain
 from dans_core.kernels.moduli import all_moduli, all_moduli_plain, moduli, moduli_plain
 from dans_core.kernels.rows import sum_over_rows, sum_over_rows_plain
 from dans_core.kernels.scores import Scores, shared_scores, shared_scores_plain
+from tests.examples import examples
 
 CACHED = st.sampled_from([1, 100, 16 * 8 * 4, 1 << 18])
 DECODER = st.sampled_from(sorted(DECODERS)).map(DECODERS.__getitem__)
@@ -45,7 +46,7 @@ def test_moduli(of_q, of_t):
     assert_same(moduli, moduli_plain, *vectors(0, of_q, of_t))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 99), st.integers(1, 40), st.integers(1, 20), CACHED)
 def test_all_moduli(seed, queries, entities, cached):
     with mock.patch.object(blocks, "_CACHED", cached):
@@ -60,7 +61,7 @@ def test_a_modulus_of_0_has_the_gradient_0():
     assert_same(moduli, moduli_plain, q, e[:3])
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 99), DECODER, st.integers(1, 12), st.integers(1, 5), CACHED)
 def test_chosen(seed, decoder, pairs, candidates, cached):
     source = torch.Generator().manual_seed(seed)
@@ -74,7 +75,7 @@ def test_chosen(seed, decoder, pairs, candidates, cached):
         )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 99), DECODER, st.booleans(), st.booleans(), st.integers(1, 5))
 def test_scores_by_table_or_by_choice(seed, decoder, table, weighed, candidates):
     source = torch.Generator().manual_seed(seed)
@@ -97,7 +98,7 @@ def test_scores_by_table_or_by_choice(seed, decoder, table, weighed, candidates)
         )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 99), DECODER, st.integers(1, 20), st.integers(1, 7))
 def test_shared_scores(seed, decoder, pairs, shared):
     source = torch.Generator().manual_seed(seed)
@@ -110,7 +111,7 @@ def test_shared_scores(seed, decoder, pairs, shared):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 99), DECODER, st.sampled_from([1, 40, 1 << 22]))
 def test_sum_over_rows(seed, decoder, block):
     counts = torch.randint(1, 4, (7,), generator=torch.Generator().manual_seed(seed)).double()
@@ -132,7 +133,7 @@ def test_nearest(shape, block, monkeypatch):
     torch.testing.assert_close(nearest.nearest(*given), nearest.nearest_plain(*given))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 99), st.integers(1, 9), st.integers(1, 9), st.floats(0, 1, exclude_max=True))
 def test_dropout(seed, height, width, rate):
     x = torch.zeros(height, width)

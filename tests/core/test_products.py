@@ -102,9 +102,9 @@ def test_rows_of_a_wider_matrix_are_not_slow():
         weight = torch.randn(100, 100, requires_grad=True)
         taken = []
         for _ in range(5):
-            started = time.perf_counter()
+            started = time.process_time()
             torch.autograd.grad(linear(x, weight), weight, grad)
-            taken.append(time.perf_counter() - started)
+            taken.append(time.process_time() - started)
         return min(taken)
 
     assert seconds(wide[:, 100:200]) < 20 * seconds(wide[:, 100:200].contiguous())

@@ -23,6 +23,7 @@ from dans_data.words import megabytes
 from dans_lab.cli import main
 from dans_lab.cli.download import bring
 from tests.real_data import needs_data, real_folder
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {
@@ -251,7 +252,7 @@ def process(url: str, before: str = "") -> subprocess.Popen[str]:
 def test_no_room(server: Server, cache: Path) -> None:
     # A file may not grow over 50,000 bytes, as on a disk that is nearly full.
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
-    _, said = process(server.url, limit).communicate(timeout=60)
+    _, said = process(server.url, limit).communicate(timeout=PATIENCE)
     assert f"no room is left in {cache / 'downloaded'}; free some" in said and "Traceback" not in said
     assert left_in(cache) == ["downloaded"]
 
@@ -268,9 +269,9 @@ def test_killed_in_the_middle_and_good_the_next_time(server: Server, cache: Path
 
     server.answers["/valid.txt"] = [stalls]
     victim = process(server.url)
-    assert reached.wait(60)
+    assert reached.wait(PATIENCE)
     victim.send_signal(signal.SIGKILL)
-    victim.communicate(timeout=60)
+    victim.communicate(timeout=PATIENCE)
     assert not (cache / "downloaded" / "tiny").exists()
     assert any(".partial-" in name for name in left_in(cache))
     fetch.fetch("tiny", catalogue=catalogue(server.url))
@@ -279,7 +280,7 @@ def test_killed_in_the_middle_and_good_the_next_time(server: Server, cache: Path
 
 def test_two_at_once_download_once(server: Server, cache: Path) -> None:
     both = [process(server.url) for _ in range(2)]
-    ended = [one.communicate(timeout=60) for one in both]
+    ended = [one.communicate(timeout=PATIENCE) for one in both]
     assert [one.returncode for one in both] == [0, 0], ended
     assert ended[0][0] == ended[1][0]
     assert sorted(server.asked) == sorted(f"/{split}.txt" for split in SPLITS)

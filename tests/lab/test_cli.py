@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from dans_core.names import SAMPLERS
 from dans_lab.cli import main
 from dans_lab.runs.run import RUNS_DIR_VARIABLE, Run
 from dans_lab.runs.writer import RunWriter
+from tests.waiting import PATIENCE, wait_for
 
 COMMAND = [sys.executable, "-m", "dans_core"]
 SMALL = ["--dataset", "nations", "--set", "dim=8", "--set", "eval_every=2"]
@@ -266,10 +267,9 @@ def test_a_run_that_fails_exits_with_1(runs_folder, capsys, monkeypatch):
 
 
 def wait_for_epoch(run: Run, epoch: int) -> None:
-    deadline = time.monotonic() + 40
-    while not ((run.path / "status.json").exists() and run.stored_status.epoch >= epoch):
-        assert time.monotonic() < deadline, f"epoch {epoch} did not come"
-        time.sleep(0.02)
+    wait_for(
+        lambda: (run.path / "status.json").exists() and run.stored_status.epoch >= epoch, f"epoch {epoch}"
+    )
 
 
 @pytest.mark.kill
@@ -281,22 +281,14 @@ def test_ctrl_c_then_resume(runs_folder, capsys):
     os.close(stdout)
     run = Run(runs_folder / "broken-off")
     shown = b""
-    os.set_blocking(terminal, False)
     try:
         wait_for_epoch(run, 5)
         process.send_signal(signal.SIGINT)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                if not (data := os.read(terminal, 65536)):
-                    break
+        # The other end of a terminal closes with an error.
+        with suppress(OSError):
+            while data := os.read(terminal, 65536):
                 shown += data
-            except BlockingIOError:
-                time.sleep(0.02)
-            except OSError:
-                # The other end of a terminal closes with an error.
-                break
-        assert process.wait(30) == 130
+        assert process.wait(PATIENCE) == 130
         assert process.stderr.read() == b""
     finally:
         process.kill()
@@ -331,5 +323,5 @@ def test_ctrl_c_then_resume(runs_folder, capsys):
     assert first["epoch"] >= status.epoch
     assert process.stderr.read() == ""
     process.stderr.close()
-    assert process.wait(30) != 0
+    assert process.wait(PATIENCE) != 0
     assert run.status.state == "stopped" and run.status.epoch > status.epoch

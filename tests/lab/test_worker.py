@@ -24,6 +24,7 @@ from dans_core.training import Trainer
 from dans_lab.runs import drive, machine, process, worker
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
+from tests.waiting import PATIENCE, wait_for
 
 # With these the best valid epoch is the tenth of twelve, well after the second.
 CONFIG = Config(epochs=12, warmup_epochs=4, dim=8, lr=0.05, eval_every=2, snapshot_every=5)
@@ -69,13 +70,6 @@ def assert_same_run(one: Run, other: Run) -> None:
         arrays, others = one.load_snapshot(epoch), other.load_snapshot(epoch)
         assert arrays.keys() == others.keys()
         assert all((arrays[name] == others[name]).all() for name in arrays)
-
-
-def wait_for(condition: Any, what: str, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +153,7 @@ def test_pause_step_resume_and_stop(tmp_path, nations, unbroken):
         assert len(states) == 15 + 1, "one pause for each target, and none for repeating it"
     finally:
         run.request()
-        thread.join(30)
+        thread.join(PATIENCE)
     assert run.status.state == "finished"
     assert set(states[:-1]) == {"paused"} and states[-1] == "running"
     assert_same_run(run, unbroken)
@@ -321,7 +315,8 @@ def last_epoch(run: Run) -> int:
 @pytest.mark.kill
 def test_worker_killed_and_resumed_gives_the_same_run(tmp_path, nations):
     """Killed for good while ahead of its checkpoint; then ended by SIGTERM; then trained to the end."""
-    config = CONFIG.with_values(epochs=100, warmup_epochs=20)
+    # Many more than it trains before it is killed.
+    config = CONFIG.with_values(epochs=300, warmup_epochs=20)
     create(tmp_path, nations, config).close()
     run = Run(tmp_path / "a-run")
     run.request(run_until=50)
@@ -337,12 +332,12 @@ def test_worker_killed_and_resumed_gives_the_same_run(tmp_path, nations):
         assert run.status.state == "interrupted"
         ahead = last_epoch(run)
         checkpoint = run.load_checkpoint("last")["progress"]["epoch"]
-        assert checkpoint < ahead < 100
+        assert checkpoint < ahead < 300
 
         give(second, run, resume=True)
         wait_for(lambda: last_epoch(run) > 60, "epochs of the second worker")
         second.terminate()
-        assert second.wait(30) == 0
+        assert second.wait(PATIENCE) == 0
         assert run.status.state == "stopped"
     finally:
         for process in (first, second):
@@ -359,7 +354,7 @@ def test_a_worker_that_practised_and_read_ahead_gives_the_same_run(tmp_path, nat
     create(tmp_path, nations).close()
     run = Run(tmp_path / "a-run")
     process = start("nations")
-    process.communicate(json.dumps({"run_dir": str(run.path)}), timeout=60)
+    process.communicate(json.dumps({"run_dir": str(run.path)}), timeout=PATIENCE)
     assert process.returncode == 0
     assert_same_run(run, unbroken)
 
@@ -373,7 +368,7 @@ def test_worker_tells_why_a_run_cannot_be_trained(tmp_path):
     RunWriter.create(tmp_path, "a-run", CONFIG, kg.name, kg.hash, data).close()
     (data / "train.txt").write_text("b\tlikes\ta\n")
     process = start()
-    process.communicate(json.dumps({"run_dir": str(tmp_path / "a-run")}), timeout=30)
+    process.communicate(json.dumps({"run_dir": str(tmp_path / "a-run")}), timeout=PATIENCE)
     assert process.returncode == 1
     status = Run(tmp_path / "a-run").status
     assert status.state == "failed" and "other triplets" in status.reason
