@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -194,6 +195,11 @@ class Finished(Event):
 def to_dict(event: Event) -> dict[str, Any]:
     """The event as plain JSON values, its kind under `event`."""
     return {"event": event.kind, **dataclasses.asdict(event)}
+
+
+def from_dict(record: Mapping[str, Any]) -> Event:
+    """The event of which `to_dict` made this; KeyError for a kind that there is not."""
+    return _readers()[record["event"]].validate_python(record)
 
 
 def first_problem(error: ValidationError) -> str:

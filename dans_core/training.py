@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from dans_core import diagnostics
 from dans_core.batch import Batch
 from dans_core.config import Config
 from dans_core.device import choose, name_of, on_cpu
-from dans_core.events import Diagnostics, Event, Finished, Losses, Ranking, Snapshot, read_events, to_dict
+from dans_core.events import Diagnostics, Event, Finished, Losses, Ranking, Snapshot, from_dict, to_dict
 from dans_core.facts import TrainFacts
 from dans_core.health import Watch
 from dans_core.kg import KnowledgeGraph
@@ -380,7 +378,7 @@ class Trainer:
             "sums": [dict(self._sums.total), dict(self._sums.count)],
             "watch": self._watch.state_dict(),
             "best": self.best_state,
-            "pending": "".join(json.dumps(to_dict(event)) + "\n" for event in self._pending),
+            "pending": [to_dict(event) for event in self._pending],
             "progress": {
                 "epoch": self.epoch,
                 "chunk": self._chunk,
@@ -399,7 +397,8 @@ class Trainer:
 
         Raises InputError where an earlier version of the program wrote it.
         """
-        if "sampler" not in state:
+        # Of before, news on their way were text; a run in its folder has none when it is saved.
+        if "sampler" not in state or (state["pending"] and isinstance(state["pending"], str)):
             raise InputError(_EARLIER)
         self.networks.load_state_dict(state["networks"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -420,7 +419,7 @@ class Trainer:
         self.stage_number, self.seconds = progress["stage_number"], progress["seconds"]
         self._epoch_seconds, self._opened = progress["epoch_seconds"], progress["opened"]
         self.best_mrr, self.best_epoch = progress["best_mrr"], progress["best_epoch"]
-        self._pending = deque(read_events(Path("checkpoint"), state["pending"].encode(), 0))
+        self._pending = deque(map(from_dict, state["pending"]))
         self._shared = None
         if self._next:
             # Within an iteration the encoding is made again from the random states it started with; the base

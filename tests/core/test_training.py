@@ -126,13 +126,53 @@ def test_resuming_after_any_stage_gives_the_same_numbers(stop, decoder, many_bat
     seen = []
     while first.stage_number < stop and not first.finished:
         seen += first.step().events
-    file = io.BytesIO()
-    torch.save(first.state_dict(), file)
-    file.seek(0)
     second = Trainer(graph, config)
-    second.load_state_dict(torch.load(file, weights_only=True))
+    second.load_state_dict(saved_and_loaded(first.state_dict()))
     assert timeless([*seen, *second]) == expected
     assert_same_state(whole, second)
+
+
+def saved_and_loaded(state: dict) -> dict:
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def test_news_on_their_way_are_kept_when_the_iteration_is_left():
+    """Epochs bring several events at a time: of every kind there is one that a resumed trainer is the first to tell."""
+    graph, config = random_graph(0), small(diagnose_every=2)
+    whole = timeless(Trainer(graph, config))
+    told, trainer = [], Trainer(graph, config)
+    late = set()
+    while len(told) < len(whole):
+        told.append(next(trainer))
+        state = saved_and_loaded(trainer.state_dict())
+        late |= {record["event"] for record in state["pending"]}
+        trainer = Trainer(graph, config)
+        trainer.load_state_dict(state)
+    assert timeless(told) == whole
+    assert late >= {"ranking", "diagnostics", "snapshot", "finished"}
+
+
+def test_checkpoints_of_before_open_or_say_why_not():
+    graph, config = random_graph(0), small()
+    first = Trainer(graph, config)
+    while first.stage_number < 5:
+        first.step()
+    state, fresh = saved_and_loaded(first.state_dict()), Trainer(graph, config)
+    before = copy.deepcopy(fresh.state_dict())
+    for old in (
+        {**state, "pending": '{"event": "losses"}'},
+        {k: v for k, v in state.items() if k != "sampler"},
+    ):
+        with pytest.raises(InputError, match="of an earlier version"):
+            fresh.load_state_dict(old)
+        assert all(
+            torch.equal(a, b) for a, b in zip(tensors(before), tensors(fresh.state_dict()), strict=True)
+        )
+    fresh.load_state_dict({**state, "pending": ""})
+    assert timeless(fresh) == timeless(first)
 
 
 def test_events_say_what_a_run_did(nations):
