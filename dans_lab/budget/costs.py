@@ -9,6 +9,7 @@ from dans_core.config import Config
 from dans_core.declaration import Work
 from dans_lab.budget.sizes import Sizes
 from dans_lab.runs.snapshot_sample import MOST_ENTITIES, MOST_QUERIES
+from dans_lab.runs.snapshot_schema import D_AUX, GAN, SAMPLE, file_bytes
 
 
 class Steps:
@@ -190,17 +191,15 @@ def disk(config: Config, sizes: Sizes, steps: Steps) -> float:
     dim, relations = config.dim, 2 * sizes.relations
     cost, work = config.declaration.cost, steps.work
     queries, entities = min(sizes.queries, MOST_QUERIES), min(sizes.entities, MOST_ENTITIES)
-    heads = min(sizes.entities, queries)
-    snapshot = 2 * dim * (entities + min(relations, 1_000_000 // dim)) + 2_000
-    fakes = 2 * dim * (heads + queries) + 12 * (entities + queries)
+    held = {"N": sizes.entities, "S": entities, "Q": queries, "C": min(sizes.entities, queries)}
+    held |= {"2R": relations, "d": dim, "d_r": dim // 2 if config.decoder == "rotate" else dim}
+    there = {GAN, D_AUX, *config.fakes} if config.fakes else set()
+    snapshot = file_bytes(held, there | ({SAMPLE} if entities < sizes.entities else set()))
     snapshots = config.epochs // config.snapshot_every + 2
-    with_fakes = (
-        max(0, (config.epochs - config.warmup_epochs) // config.snapshot_every + 1) if config.fakes else 0
-    )
     layer = (config.bases + 1) * dim * dim + relations * config.bases + dim
     model = dim * (sizes.entities + relations) + config.layers * layer
     # last.pt: weights, two Adam moments, best weights; best.pt: weights. Both hold what a sampler keeps.
     checkpoints = 5 * 4 * (model + cost.weights(config, work)) + 4 * cost.saved(config, work)
     events = config.epochs * (420 if config.fakes else 330) + config.epochs // config.eval_every * 220
     events += config.epochs // config.diagnose_every * 850
-    return snapshots * snapshot + with_fakes * fakes + checkpoints + events
+    return snapshots * snapshot + checkpoints + events

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
 from dans_data.errors import InputError
+from dans_lab.runs.snapshot_schema import SAMPLE, SCHEMA
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -27,29 +28,13 @@ _CELLS = 1 << 24
 class Frame:
     """One snapshot in memory, floats in float32, read-only. S kept entities, Q queries, C distinct heads.
 
-    Of a small graph all N entities are kept, of a large one a sample (see `studied`). Ids are always those of the
-    graph; where an id has its row is said by `rows_of`.
+    The arrays are those of `snapshot_schema.SCHEMA`, by the same names. What the file does not hold is NaN where its
+    shape is known, such as d_entities without a GAN, and has no rows where it belongs to a pathway that did not exist,
+    or to a sample where all entities are kept (see `nearest`). `entity_ids` are always there. Ids are always those of
+    the graph; where an id has its row is said by `rows_of`.
 
     Attributes:
-        epoch: finished epochs when it was taken.
         num_entities: of the graph, N.
-        entity_ids: shape (S,), the kept entities, ascending.
-        entities: shape (S, dim).
-        relations: shape (2|R|, dim of relations), (0, 0) where the file holds none.
-        queries: shape (Q, 2), head and relation (reciprocals too).
-        answers, random: shape (Q,), one true answer and one random entity of each query.
-        score_true, score_random: shape (Q,), their decoder scores.
-        heads_e, fakes_e: shape (C,) and (C, dim), the heads of the queries, ascending, and a fake of G_E for each;
-            empty without G_E.
-        fakes_r: shape (Q, dim), one of each query; empty without G_R.
-        score_e, score_r: shape (Q,), decoder scores of the fakes for each query; empty without the pathway.
-        nearest_e, cosine_e, nearest_r, cosine_r: shape (C,) and (Q,), the entity nearest to each fake of all N, and its
-            cosine, where they are a sample; empty where they are not: see `nearest`.
-        median_length: of all N entities.
-        d_entities, d_fakes_e, d_fakes_r: probability "real" by D_adv, shape (S,), (C,), (Q,); d_entities is NaN without
-            a GAN.
-        aux_fakes_e, aux_fakes_r: probability "made by G_R" by D_aux, shape (C,), (Q,); NaN without D_aux.
-        spread_e, spread_r: copy spread of each pathway, 0 = all draws for a condition are copies; NaN without it.
     """
 
     epoch: int
@@ -137,95 +122,94 @@ class Frame:
 
     @classmethod
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]], num_entities: int, num_relations: int) -> Frame:
-        """Check the arrays of a snapshot file, named as in `snapshot.snapshot_of`, against the graph.
-
-        What the file does not hold is NaN, and fakes of a pathway that did not exist are none.
+        """Check the arrays of a snapshot file against `snapshot_schema.SCHEMA` and the graph.
 
         Raises:
             InputError: in words, when it is not a snapshot of a run on this graph.
         """
-        for name in ("entities", "queries", "answers", "random"):
-            if name not in arrays:
-                raise InputError(f"the snapshot holds no {name}: an earlier version kept it")
-        n, dim = num_entities, arrays["entities"].shape[-1:]
-        some = "entity_ids" in arrays
-        made = [name for name in ("e", "r") if f"fakes_{name}" in arrays]
-        for name in ["median_length", *(f"nearest_{each}" for each in made)] if some else []:
-            if name not in arrays:
-                raise InputError(f"the snapshot holds a sample of the entities but no {name}")
-        s = len(np.atleast_1d(arrays["entity_ids"])) if some else n
-        if len(np.atleast_1d(arrays["entities"])) != s:
-            raise InputError(
-                f"the snapshot holds {len(np.atleast_1d(arrays['entities'])):,} entities and the data set {n:,}: it is "
-                "not the same data"
-            )
-        q = len(np.atleast_1d(arrays["queries"]))
-        c = len(np.atleast_1d(arrays.get("heads_e", np.zeros(0))))
-        made_e, made_r = q if c else 0, q if "fakes_r" in arrays else 0
-        ids: dict[str, tuple[tuple[int, ...], Any]] = {
-            "queries": ((q, 2), np.array([n, 2 * num_relations])),
-            "answers": ((q,), n),
-            "random": ((q,), n),
-            "heads_e": ((c,), n),
-            "entity_ids": ((s,), n),
-            "nearest_e": ((c if some else 0,), n),
-            "nearest_r": ((made_r if some else 0,), n),
-        }
-        floats: dict[str, tuple[int, ...]] = {
-            "entities": (s, *dim),
-            "relations": (2 * num_relations, *arrays["relations"].shape[1:])
-            if "relations" in arrays
-            else (0, 0),
-            "score_true": (q,),
-            "score_random": (q,),
-            "fakes_e": (c, *dim),
-            "fakes_r": (made_r, *dim),
-            "score_e": (made_e,),
-            "score_r": (made_r,),
-            "median_length": (),
-            "cosine_e": (c if some else 0,),
-            "cosine_r": (made_r if some else 0,),
-            "d_entities": (s,),
-            "d_fakes_e": (c,),
-            "d_fakes_r": (made_r,),
-            "aux_fakes_e": (c,),
-            "aux_fakes_r": (made_r,),
-        }
-        ready: dict[str, npt.NDArray[Any]] = {}
-        for name, shape in floats.items():
-            array = arrays.get(name, np.full(shape, np.nan))
-            if array.shape != shape or len(shape) != array.ndim or array.dtype.kind != "f":
-                raise InputError(f"the snapshot's {name} do not match the data set or its queries")
-            ready[name] = np.ascontiguousarray(array, dtype=np.float32)
-        for name, (shape, limit) in ids.items():
-            array = arrays.get(name, np.arange(n) if name == "entity_ids" else np.zeros(shape, np.int64))
-            if array.shape != shape or array.dtype.kind not in "iu":
-                raise InputError(f"the snapshot's {name} do not match the data set or its queries")
-            if (array < 0).any() or (array >= limit).any():
-                raise InputError(f"the snapshot names {name} that the data set does not have")
-            ready[name] = np.ascontiguousarray(array, dtype=np.int64)
-        heads = ready["heads_e"]
-        if c and not ((np.diff(heads) > 0).all() and np.isin(ready["queries"][:, 0], heads).all()):
+        sizes, absent = _sizes(arrays, num_entities, num_relations)
+        ready = {name: _checked(name, arrays.get(name), sizes, absent) for name in SCHEMA}
+        if SAMPLE in absent:
+            ready["entity_ids"] = np.arange(num_entities)
+            ready["median_length"] = np.median(np.linalg.norm(ready["entities"], axis=1))
+        kept, heads = ready["entity_ids"], ready["heads_e"]
+        if len(heads) and not (_ascending(heads) and np.isin(ready["queries"][:, 0], heads).all()):
             raise InputError("the snapshot's heads_e do not match the data set or its queries")
-        kept = ready["entity_ids"]
-        said = float(ready.pop("median_length").item())
-        length = said if some else float(np.median(np.linalg.norm(ready["entities"], axis=1)))
-        if (
-            not len(kept)
-            or not (np.diff(kept) > 0).all()
-            or not all(np.isin(ready[name], kept).all() for name in ("answers", "random"))
-        ):
+        drawn = ready["answers"], ready["random"]
+        if not (len(kept) and _ascending(kept) and all(np.isin(ids, kept).all() for ids in drawn)):
             raise InputError("the snapshot's entity_ids do not match its queries")
         for array in ready.values():
             array.setflags(write=False)
-        return cls(
-            epoch=int(arrays.get("epoch", np.array(0))),
-            num_entities=n,
-            median_length=max(length, 1e-12),
-            spread_e=float(arrays.get("spread_e", np.array(np.nan))),
-            spread_r=float(arrays.get("spread_r", np.array(np.nan))),
-            **ready,
+        fields: dict[str, Any] = {
+            name: array if SCHEMA[name].shape else array.item() for name, array in ready.items()
+        }
+        fields["median_length"] = max(fields["median_length"], 1e-12)
+        return cls(num_entities=num_entities, **fields)
+
+
+def _sizes(
+    arrays: Mapping[str, npt.NDArray[Any]], num_entities: int, num_relations: int
+) -> tuple[dict[str, int], set[str]]:
+    """What `snapshot_schema.SYMBOLS` are in this file, and which of `Array.needs` it does not have.
+
+    Raises InputError where an array is missing without which there is nothing to see, or the data are others.
+    """
+    for name in ("entities", "queries", "answers", "random"):
+        if name not in arrays:
+            raise InputError(f"the snapshot holds no {name}: an earlier version kept it")
+
+    def rows(name: str) -> int:
+        return len(np.atleast_1d(arrays[name])) if name in arrays else 0
+
+    def width(name: str) -> int:
+        return np.shape(arrays[name])[-1] if name in arrays and np.ndim(arrays[name]) else 0
+
+    there = {"entity_ids": SAMPLE, "heads_e": "G_E", "fakes_r": "G_R"}
+    absent = {part for name, part in there.items() if name not in arrays}
+    if SAMPLE not in absent:
+        made = [f"nearest_{name[-1].lower()}" for name in ("G_E", "G_R") if name not in absent]
+        for name in ("median_length", *made):
+            if name not in arrays:
+                raise InputError(f"the snapshot holds a sample of the entities but no {name}")
+    kept = num_entities if SAMPLE in absent else rows("entity_ids")
+    if rows("entities") != kept:
+        raise InputError(
+            f"the snapshot holds {rows('entities'):,} entities and the data set {num_entities:,}: it is not the same "
+            "data"
         )
+    sizes = {
+        "N": num_entities,
+        "S": kept,
+        "2R": 2 * num_relations,
+        "Q": rows("queries"),
+        "C": rows("heads_e"),
+    }
+    return sizes | {"d": width("entities"), "d_r": width("relations")}, absent
+
+
+def _checked(
+    name: str, array: npt.NDArray[Any] | None, sizes: Mapping[str, int], absent: set[str]
+) -> npt.NDArray[Any]:
+    """An array of a file in memory: int64, or float32; where it is missing, what stands for it."""
+    schema = SCHEMA[name]
+    shape = schema.sizes(sizes)
+    missing = not absent.isdisjoint(schema.needs) or (array is None and name == "relations")
+    if missing and shape:
+        shape = (0, *shape[1:])
+    whole = np.issubdtype(schema.type, np.integer)
+    if array is None:
+        return np.zeros(shape, np.int64) if whole else np.full(shape, np.nan, np.float32)
+    array = np.asarray(array)
+    if array.shape != shape or array.dtype.kind not in ("iu" if whole else "f"):
+        raise InputError(f"the snapshot's {name} do not match the data set or its queries")
+    limits = [sizes[symbol] for symbol in schema.below]
+    if limits and ((array < 0).any() or (array >= np.array(limits)).any()):
+        raise InputError(f"the snapshot names {name} that the data set does not have")
+    return np.array(array, np.int64 if whole else np.float32, order="C")
+
+
+def _ascending(ids: Ids) -> bool:
+    return bool((np.diff(ids) > 0).all())
 
 
 def nearest_entities(points: Floats, entities: Floats, cells: int = _CELLS) -> tuple[Ids, Floats]:

@@ -14,34 +14,22 @@ from dans_core.model import train_graph
 from dans_core.samplers.uniform import draw_uniform
 from dans_core.training import Trainer
 from dans_lab.runs.snapshot_sample import studied_entities, studied_triplets
+from dans_lab.runs.snapshot_schema import MOST_RELATION_NUMBERS, packed
 
 # Queries for which a conditional D is asked about an entity.
 _ASKED = 64
-# Numbers of a sample's relations: 2 MB in half precision.
-_MAX_RELATION_NUMBERS = 1_000_000
 
 
 @torch.no_grad()
 def snapshot_of(trainer: Trainer) -> dict[str, np.ndarray]:
-    """Embeddings, negatives and what is said of them as they are now, as arrays for an npz file.
+    """Embeddings, negatives and what is said of them as they are now: the arrays of `snapshot_schema.SCHEMA`.
 
-    epoch (), entities (N, d) and relations (2|R|, d_r) in half precision; of each of Q queries the head and relation
-    queries (Q, 2), one true answer answers (Q,) and one random entity random (Q,) as ids, and the decoder's scores of
-    the two, score_true and score_random (Q,). Queries, answers, random entities and the noise are the same in every
-    snapshot of a run, so what moves between epochs are the model and the generator.
-
-    With a GAN also one fake per condition: the heads heads_e (C,) and the fakes fakes_e (C, d), fakes_r (Q, d), their
-    scores for each query score_e, score_r (Q,); the probabilities of being real d_entities (N,), d_fakes_e (C,),
-    d_fakes_r (Q,) by D_adv; those of being made by G_R, aux_fakes_e and aux_fakes_r, by D_aux, where it exists; and
-    the copy spreads spread_e, spread_r. Of a pathway that does not exist there is none of them.
+    Queries, answers, random entities and the noise are the same in every snapshot of a run, so what moves between
+    epochs are the model and the generator. Of a large graph the queries are those of `studied_triplets` and the
+    entities those of `studied_entities`.
 
     A conditional D judges a fake of G_R for its own query. A fake of G_E gets the mean over the queries of its head,
     and an entity the mean over at most 64 of the queries, evenly chosen.
-
-    Of a large graph the queries are those of `studied_triplets` and the entities those of `studied_entities`, S of
-    them: entity_ids (S,) says which, ascending, and entities and d_entities have a row for each. What takes all
-    entities to say is then kept beside them: their median_length (), and the nearest_e (C,), nearest_r (Q,) of the
-    fakes with cosine_e, cosine_r. Relations too long for the file are left out.
     """
     networks, kg, config = trainer.networks, trainer.kg, trainer.config
     random = random_of(config, 0)
@@ -60,38 +48,36 @@ def snapshot_of(trainer: Trainer) -> dict[str, np.ndarray]:
     # Both directions of a triplet are asked, so the answers are the heads as well.
     ids = studied_entities(kg, config.dim, torch.cat([batch.answers, drawn]).cpu().numpy())
     kept = entities if ids is None else entities[torch.from_numpy(ids).to(device)]
-    arrays = {"epoch": np.asarray(trainer.epoch), "entities": _half(kept)}
-    if ids is None or model.relation.numel() <= _MAX_RELATION_NUMBERS:
-        arrays["relations"] = _half(model.relation)
-    arrays |= {
-        "queries": _ids(torch.stack([batch.heads, batch.relations], dim=1)),
-        "answers": _ids(answer),
-        "random": _ids(drawn),
-        "score_true": _half(model.decoder.score(queries, entities[answer])),
-        "score_random": _half(model.decoder.score(queries, entities[drawn])),
+    found: dict[str, Tensor | float] = {
+        "epoch": trainer.epoch,
+        "entities": kept,
+        "queries": torch.stack([batch.heads, batch.relations], dim=1),
+        "answers": answer,
+        "random": drawn,
+        "score_true": model.decoder.score(queries, entities[answer]),
+        "score_random": model.decoder.score(queries, entities[drawn]),
     }
+    if ids is None or model.relation.numel() <= MOST_RELATION_NUMBERS:
+        found["relations"] = model.relation
     if ids is not None:
-        arrays["entity_ids"] = ids.astype(np.int32)
-        arrays["median_length"] = np.asarray(entities.norm(dim=1).median().cpu(), np.float32)
-    if networks.discriminator is None:
-        return arrays
-    arrays["d_entities"] = _half(_realness(networks.discriminator, kept, queries))
-    if "G_E" in fakes:
-        arrays["heads_e"] = _ids(batch.conditions)
-    for name, side in fakes.items():
-        key, first = name[-1].lower(), side.made[:, 0]
-        adv, aux = _opinions(networks.discriminator, first, side.row, queries)
-        arrays[f"fakes_{key}"] = _half(first)
-        arrays[f"score_{key}"] = _half(model.decoder.score(queries, first[side.row]))
-        arrays[f"d_fakes_{key}"] = _half(adv)
-        arrays[f"spread_{key}"] = np.asarray(copy_spread(side.made), np.float32)
-        if aux is not None:
-            arrays[f"aux_fakes_{key}"] = _half(aux)
-        if ids is not None:
-            close, cosines = nearest(first, entities)
-            arrays[f"nearest_{key}"] = _ids(close)
-            arrays[f"cosine_{key}"] = _half(cosines)
-    return arrays
+        found["entity_ids"] = torch.from_numpy(ids)
+        found["median_length"] = entities.norm(dim=1).median()
+    if networks.discriminator is not None:
+        found["d_entities"] = _realness(networks.discriminator, kept, queries)
+        for name, side in fakes.items():
+            key, first = name[-1].lower(), side.made[:, 0]
+            if name == "G_E":
+                found["heads_e"] = batch.conditions
+            adv, aux = _opinions(networks.discriminator, first, side.row, queries)
+            found[f"fakes_{key}"] = first
+            found[f"score_{key}"] = model.decoder.score(queries, first[side.row])
+            found[f"d_fakes_{key}"] = adv
+            found[f"spread_{key}"] = copy_spread(side.made)
+            if aux is not None:
+                found[f"aux_fakes_{key}"] = aux
+            if ids is not None:
+                found[f"nearest_{key}"], found[f"cosine_{key}"] = nearest(first, entities)
+    return packed({name: torch.as_tensor(values).cpu().numpy() for name, values in found.items()})
 
 
 def _realness(discriminator: Discriminator, entities: Tensor, queries: Tensor) -> Tensor:
@@ -119,14 +105,3 @@ def _opinions(
         return shares.new_zeros(len(fakes)).index_add_(0, row, shares) / row.bincount()
 
     return each(adv), None if aux is None else each(aux)
-
-
-def _half(values: Tensor) -> np.ndarray:
-    """Half precision, unless a number is too large for it."""
-    values = values.detach()
-    fits = bool(values.abs().max() <= torch.finfo(torch.half).max)
-    return (values.half() if fits else values).cpu().numpy()
-
-
-def _ids(ids: Tensor) -> np.ndarray:
-    return ids.cpu().numpy().astype(np.int32)
