@@ -2,6 +2,7 @@
 
 import pandas as pd
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from dans_app.compare import chosen_runs as comparing
 from dans_app.compare import rank_comparison as ranking
@@ -98,7 +99,7 @@ def settings(runs: Runs) -> None:
             )
 
 
-def setting_columns(table: pd.DataFrame) -> dict:
+def setting_columns(table: pd.DataFrame) -> dict[str, ColumnConfig]:
     column = st.column_config.TextColumn
     return {name: column(width="small") for name in table.columns} | {
         "Setting": column(pinned=True),

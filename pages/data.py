@@ -231,7 +231,7 @@ def facts(told: Sequence[Fact]) -> None:
             lines([fact.sentence for fact in told])
 
 
-def lines(sentences) -> None:
+def lines(sentences: Sequence[str]) -> None:
     for sentence in sentences:
         st.markdown(f":material/info: {shell.plain(sentence, 600)}")
 

@@ -77,10 +77,10 @@ def show() -> None:
 
 def chosen_view(run: Run) -> tuple[Address, Chosen]:
     place = Address("diagnostics", run.id)
-    known = {found.epoch for found in run_state.stories(run)[0].diagnoses}
+    known = {found.epoch for found in run_state.story(run).diagnoses}
     epoch, problem = wanted.epoch(place.raw("epoch"), known)
     if problem:
-        asked = shell.plain(place.raw("epoch"), 20)
+        asked = shell.plain(place.raw("epoch") or "", 20)
         place.complain(f"This run was not diagnosed at epoch “{asked}”; the newest is shown instead.")
     scores, problem = wanted.one_of(place.raw("scores"), "scores", list(SCORES))
     if problem:
@@ -92,7 +92,7 @@ def chosen_view(run: Run) -> tuple[Address, Chosen]:
 
 def diagnosed(run: Run, place: Address, chosen: Chosen, going: bool) -> None:
     """Everything below the choice of the run."""
-    story = run_state.stories(run)[0]
+    story = run_state.story(run)
     if place.message:
         st.warning(place.message, icon=":material/link_off:")
     if not story.diagnoses:

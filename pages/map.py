@@ -1,6 +1,7 @@
 """Screen Map: entities and generated negatives of one relation in one picture, over all snapshots of a run."""
 
 import math
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -11,7 +12,7 @@ from dans_app.map import words as map_words
 from dans_app.server import loading
 from dans_app.server import relation_view as snapshots
 from dans_app.server.loading import Picture
-from dans_app.server.projection import TRUST_NEIGHBOURS
+from dans_app.server.projection import TRUST_NEIGHBOURS, Method
 from dans_app.server.relation_view import RelationView
 from dans_app.shared import exports, name_search, shell
 from dans_app.shared import url_values as wanted
@@ -151,7 +152,7 @@ def draw_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
     busy.empty()
 
 
-def follow(place: Address, time: Address, at: dict) -> None:
+def follow(place: Address, time: Address, at: dict[str, Any]) -> None:
     """Into the address what the person did on the map, where the browser has told it since the last time."""
     if st.session_state.get("map_told") == at:
         return
@@ -167,7 +168,7 @@ def follow(place: Address, time: Address, at: dict) -> None:
 
 
 def controls(
-    place: Address, run: Run, kg: KnowledgeGraph, epochs: list[int], relation: int, method: str, colour: str,
+    place: Address, run: Run, kg: KnowledgeGraph, epochs: list[int], relation: int, method: Method, colour: str,
     field: bool, has_fakes: bool, has_aux: bool,
 ) -> None:  # fmt: skip
     one, two, three = st.columns([5, 4, 4], vertical_alignment="bottom")
@@ -307,7 +308,9 @@ def beside(run: Run, kg: KnowledgeGraph, picture: Picture, epoch: int) -> None:
     st.markdown(map_words.MISREAD[made.method] + held)
 
 
-def tables(run: Run, view: RelationView, now: int, kg: KnowledgeGraph, data: dict, epoch: int) -> None:
+def tables(
+    run: Run, view: RelationView, now: int, kg: KnowledgeGraph, data: dict[str, Any], epoch: int
+) -> None:
     name = f"{run.id}-{kg.relation_name(view.relation)}-{epoch}"
     with st.expander(
         "The negatives as a table", icon=":material/table:", key="map_table_open", on_change="rerun"

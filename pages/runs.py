@@ -1,9 +1,11 @@
 """Screen Runs: every run with its result, and what a person does with them."""
 
 import os
+from collections.abc import Mapping
 
 import pandas as pd
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from dans_app.runs import actions as run_actions
 from dans_app.runs import table as run_list
@@ -60,7 +62,7 @@ def show() -> None:
     run_trash.disk_space()
 
 
-def depends_on(look: Look, sizes: list[int | None]) -> tuple:
+def depends_on(look: Look, sizes: list[int | None]) -> tuple[object, ...]:
     """What the page outside its ticking part shows: where this changes, all of it is drawn anew."""
     runs = tuple((entry.id, entry.status.state, entry.status.live, entry.about) for entry in look.entries)
     try:
@@ -115,7 +117,7 @@ def studies(place: Address, look: Look) -> bool:
     return shown
 
 
-def several(place: Address, name: str, label: str, known: dict[str, str]) -> tuple[str, ...]:
+def several(place: Address, name: str, label: str, known: Mapping[str, str]) -> tuple[str, ...]:
     """A filter by some of the values that are known, by what they are called on screen."""
     # A comma separates values in the address.
     tokens = {value.replace(",", "%2C"): value for value in known}
@@ -156,7 +158,7 @@ def clear_filters() -> None:
 # --- the table -------------------------------------------------------------------------------------------------
 
 
-def listed(chosen: Filter, before: tuple) -> None:
+def listed(chosen: Filter, before: tuple[object, ...]) -> None:
     """One tick: what was deleted last, the totals and the table. A full rerun where the page has to follow."""
     look = run_list.look()
     sizes = run_list.sizes_of(look.entries)
@@ -220,7 +222,7 @@ def table(rows: pd.DataFrame, alt: str) -> None:
             st.caption("While runs are selected, the table waits with updates that would move its rows.")
 
 
-def columns() -> dict:
+def columns() -> dict[str, ColumnConfig]:
     """How each column reads, and what it means."""
     column = st.column_config
     text, number, moment = column.TextColumn, column.NumberColumn, column.DatetimeColumn

@@ -168,7 +168,7 @@ def damaged(loaded: Loaded) -> None:
 
 
 def findings(view: View, seen: View | None) -> None:
-    found = findings_of(view.table, seen and seen.table)
+    found = findings_of(view.table, seen.table if seen else None)
     if found:
         with st.container(border=True):
             st.markdown("\n".join(f"- {shell.plain(sentence, 600)}" for sentence in found))

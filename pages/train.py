@@ -1,15 +1,21 @@
 """Screen Train: start a run, watch it learn, compare it with its twin."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import streamlit as st
 
 import dans_data as datasets
 from dans_app.server import graph, jobs
 from dans_app.shared import curves, run_state, settings, shell, theme
+from dans_app.shared.run_curves import Story
 from dans_app.train import live
 from dans_data.errors import InputError
-from dans_lab.runs.run import Run, find_twin, list_runs, recorded_runs, twin_config
+from dans_lab.runs.run import Run, Status, find_twin, list_runs, recorded_runs, twin_config
+
+ButtonKind = Literal["primary", "secondary", "tertiary"]
+Color = Literal["green", "gray", "orange", "blue", "red"]
 
 TWIN = "dans_show_twin"
 TICK = 0.5
@@ -56,7 +62,9 @@ def ask(run: Run, run_until: int | None = None, stop: bool = False) -> None:
         say(error)
 
 
-def act(label: str, icon: str, action, *args, kind: str = "secondary") -> None:
+def act(
+    label: str, icon: str, action: Callable[..., None], *args: Run, kind: ButtonKind = "secondary"
+) -> None:
     """A button inside the ticking part whose action concerns the whole page."""
     if st.button(label, icon=icon, type=kind):
         action(*args)
@@ -135,7 +143,7 @@ def controls() -> None:
                 )
 
 
-def heading(run: Run, status, wish: str, troubles: int) -> None:
+def heading(run: Run, status: Status, wish: str, troubles: int) -> None:
     """Which run this is, in a title and badges."""
     config = run.config
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -147,13 +155,14 @@ def heading(run: Run, status, wish: str, troubles: int) -> None:
         )
         if run.recorded:
             st.badge("Recorded run", icon=":material/inventory_2:", color="gray")
-        color, icon = {
+        looks: dict[str, tuple[Color, str]] = {
             "running": ("green", ":material/play_arrow:"),
             "queued": ("gray", ":material/hourglass_top:"),
             "paused": ("orange", ":material/pause:"),
             "finished": ("blue", ":material/check:"),
             "failed": ("red", ":material/error:"),
-        }.get(status.state, ("gray", ":material/stop:"))
+        }
+        color, icon = looks.get(status.state, ("gray", ":material/stop:"))
         if wish:
             color, icon = "gray", ":material/hourglass_top:"
         st.badge(wish or theme.STATES[status.state], icon=icon, color=color)
@@ -177,7 +186,7 @@ def heading(run: Run, status, wish: str, troubles: int) -> None:
             )
 
 
-def buttons(run: Run, status, wish: str) -> None:
+def buttons(run: Run, status: Status, wish: str) -> None:
     """Pause, resume, stop: those that mean something now."""
     if run.recorded or status.state in ("finished", "failed"):
         return
@@ -206,7 +215,7 @@ def buttons(run: Run, status, wish: str) -> None:
             )
 
 
-def health(run: Run, story) -> None:
+def health(run: Run, story: Story) -> None:
     """What is wrong with the adversarial game now, and what was."""
     if not run.config.fakes or (story.diagnostics is None and not story.warnings):
         return
@@ -281,7 +290,7 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
     """One tick: everything that changes while a run trains. Full rerun when the run, or its twin, starts or ends."""
     status = jobs.pool().status(run)
     showing = twin if twin and st.session_state.get(TWIN) else None
-    story, twin_story = run_state.stories(run, showing)
+    story, twin_story = run_state.story(run), run_state.story(showing) if showing else None
     going = run_state.under_way(status) or bool(twin and run_state.under_way(jobs.pool().status(twin)))
     if going != was_under_way:
         st.rerun()
@@ -338,7 +347,7 @@ def show(run: Run) -> None:
     under_way = own or bool(twin and run_state.under_way(jobs.pool().status(twin)))
     pace = Pace(
         fast=own
-        and (run_state.begins(run, status, run_state.stories(run)[0]) or bool(run_state.wish(run, status)))
+        and (run_state.begins(run, status, run_state.story(run)) or bool(run_state.wish(run, status)))
     )
     tick = (FAST_TICK if pace.fast else TICK) if under_way else None
 

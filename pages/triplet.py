@@ -11,7 +11,6 @@ from dans_app.server import inspecting, loading
 from dans_app.server import relation_view as snapshots
 from dans_app.shared import exports, name_search, shell
 from dans_app.shared import other_runs as beside
-from dans_app.shared import url_values as wanted
 from dans_app.shared.name_search import entity_search
 from dans_app.shared.url_values import Triplet
 from dans_app.triplet import asked as triplet_asked
@@ -64,8 +63,9 @@ def choose_triplet(asked: Asked) -> None:
         state[f"triplet_{name}"] = getattr(triplet, name)
 
     def changed() -> None:
-        picked = (state[f"triplet_{name}"] for name in ("head", "relation", "tail"))
-        triplet_asked.remember(asked.place, kg, Triplet(*picked, triplet.side), by_person=True)
+        head, relation, tail = (state[f"triplet_{name}"] for name in ("head", "relation", "tail"))
+        found = Triplet(head, relation, tail, triplet.side)
+        triplet_asked.remember(asked.place, kg, found, by_person=True)
 
     def tail_label(number: int) -> str:
         split = known.get(number)
@@ -106,9 +106,7 @@ def search_entities(asked: Asked, one: DeltaGenerator, three: DeltaGenerator, kn
     """Head and tail of a graph with too many entities for a list."""
     kg, triplet = asked.kg, asked.triplet
 
-    def pick(part: str, name: str) -> None:
-        number = wanted.entity_number(name, kg)
-        found = dataclasses.replace(triplet, **{part: number})
+    def remember(found: Triplet) -> None:
         triplet_asked.remember(asked.place, kg, found, by_person=True)
 
     with one:
@@ -119,7 +117,7 @@ def search_entities(asked: Asked, one: DeltaGenerator, three: DeltaGenerator, kn
             "triplet_head_name",
             "Type a part of a name. Offered first are heads of this relation: of test facts, and those whose negatives "
             "the snapshots of this run keep.",
-            on_pick=partial(pick, "head"),
+            on_pick=lambda name: remember(dataclasses.replace(triplet, head=kg.entity_id(name))),
             offers=triplet_asked.heads_offered(asked),
         )
     with three:
@@ -130,7 +128,7 @@ def search_entities(asked: Asked, one: DeltaGenerator, three: DeltaGenerator, kn
             "triplet_tail_name",
             "Type a part of a name. Offered first are known answers of head and relation, each with the split that "
             "holds the fact.",
-            on_pick=partial(pick, "tail"),
+            on_pick=lambda name: remember(dataclasses.replace(triplet, tail=kg.entity_id(name))),
             offers={kg.entities[number]: f"{CHECK}{split}" for number, split in known.items()},
         )
 
@@ -144,7 +142,8 @@ def choose_options(asked: Asked, both_weights: bool) -> None:
     def random_triplet() -> None:
         facts = asked.kg.array("test") if len(asked.kg.array("test")) else asked.kg.array("train")
         fact = facts[np.random.default_rng().integers(len(facts))]
-        found = Triplet(*map(int, fact), asked.triplet.side)
+        head, relation, tail = map(int, fact)
+        found = Triplet(head, relation, tail, asked.triplet.side)
         triplet_asked.remember(asked.place, asked.kg, found, by_person=True)
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):

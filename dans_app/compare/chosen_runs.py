@@ -12,10 +12,12 @@ import pandas as pd
 import streamlit as st
 
 from dans_app.server import inspecting
-from dans_app.shared import run_state, shell, theme
+from dans_app.server.inspecting import Which
+from dans_app.shared import run_state, settings, shell, theme
 from dans_app.shared import url_values as wanted
 from dans_app.shared.address import Address
 from dans_app.shared.theme import LOOKS
+from dans_app.shared.url_values import Option
 from dans_app.shared.words import listed
 from dans_core.config import Config, matters
 from dans_data.errors import InputError
@@ -34,7 +36,7 @@ LARGE = 50_000_000
 _WORDS = {"decoder": theme.DECODERS, "sampler": theme.SAMPLERS}
 
 SPLITS = {"valid": "Valid", "test": "Test"}
-WEIGHTS = {"best": "Best epoch", "last": "Last epoch"}
+WEIGHTS: dict[Which, str] = {"best": "Best epoch", "last": "Last epoch"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Options:
 
     split: str
     metric: str
-    weights: str
+    weights: Which
 
 
 # --- the choice ------------------------------------------------------------------------------------------------
@@ -94,24 +96,24 @@ def _readable(runs: list[Run]) -> list[Run]:
 def looked_at(known: Mapping[str, Run]) -> Run:
     """The run that this person looked at last, else the recorded one with a GAN, else the newest."""
     recorded = [run for run in known.values() if run.recorded and run.config.fakes]
-    last = st.session_state.get(shell.PICKED) or st.query_params.get("run")
+    last = st.session_state.get(shell.PICKED) or st.query_params.get("run") or ""
     return known.get(last) or next(iter([*recorded, *known.values()]))
 
 
 def options(place: Address, runs: Sequence[Run]) -> Options:
     """What the address says of how to rank and compare."""
-    found = {}
-    for name, known in (("split", list(SPLITS)), ("metric", list(METRICS)), ("weights", list(WEIGHTS))):
-        found[name], problem = wanted.one_of(place.raw(name), name, known)
-        if problem:
-            place.complain(problem)
-        place.keep(name, None if found[name] == known[0] else found[name])
-    if found["weights"] not in (kept := weights_of(runs)):
-        found["weights"] = kept[0]
-    return Options(**found)
+
+    def choice(name: str, known: Sequence[Option]) -> Option:
+        found = place.said(wanted.one_of(place.raw(name), name, known))
+        place.keep(name, None if found == known[0] else found)
+        return found
+
+    split, metric = choice("split", list(SPLITS)), choice("metric", list(METRICS))
+    weights, kept = choice("weights", list(WEIGHTS)), weights_of(runs)
+    return Options(split, metric, weights if weights in kept else kept[0])
 
 
-def weights_of(runs: Iterable[Run]) -> list[str]:
+def weights_of(runs: Iterable[Run]) -> list[Which]:
     """Those that any of the runs kept."""
     kept = {name for run in runs for name in inspecting.checkpoints(run)}
     return [name for name in WEIGHTS if name in kept] or ["best"]
@@ -284,7 +286,8 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, list[str], str, str]]:
         names = [f"{name} ({digest[:8]})" for name, digest in zip(names, hashes, strict=True)]
     facts = [("Data set", names, "", "The triplets it learns and is ranked on.")]
     for name, field in Config.model_fields.items():
-        facts.append((field.title, _values(name, runs), field.json_schema_extra["unit"], field.description))
+        about = field.description or ""
+        facts.append((field.title or name, _values(name, runs), settings.unit_of(name), about))
     why = "Where it was trained. A GPU adds in another order, and from run to run, so last digits differ."
     facts.append(("Device", [run.meta.device for run in runs], "", why))
     why = "How exact its products are; tf32 rounds their factors to 10 binary digits."

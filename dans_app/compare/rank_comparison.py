@@ -276,7 +276,7 @@ def dumbbells(rows: pd.DataFrame, letters: tuple[str, str], metric: str) -> go.F
         xaxis={"title": {"text": NAMES[metric]}, "zeroline": False},
         yaxis={
             "tickvals": heights,
-            "ticktext": [_tick(row) for row in rows.itertuples()],
+            "ticktext": [_tick(row.Relation, row.Triplets, row.Few) for row in rows.itertuples()],
             "range": [-0.7, len(rows) - 0.3],
             "showgrid": False,
             "zeroline": False,
@@ -308,6 +308,6 @@ def ends(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([rows.head(MOST_RELATIONS // 2), rows.tail(MOST_RELATIONS // 2)])
 
 
-def _tick(row) -> str:
-    text = f"{escape(row.Relation, 24)} ({row.Triplets:,})"
-    return f'<span style="color:{theme.RANDOM.color}">{text}</span>' if row.Few else text
+def _tick(relation: str, triplets: int, few: bool) -> str:
+    text = f"{escape(relation, 24)} ({triplets:,})"
+    return f'<span style="color:{theme.RANDOM.color}">{text}</span>' if few else text

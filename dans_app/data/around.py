@@ -50,7 +50,7 @@ def scene(kg: KnowledgeGraph, found: Neighbourhood) -> dict[str, Any]:
         items.setdefault((link.relation, out), []).append(
             {"id": other, "name": kg.entities[other], "split": link.split}
         )
-    groups = [
+    groups: list[dict[str, Any]] = [
         {
             "relation": kg.relations[relation],
             "out": out,

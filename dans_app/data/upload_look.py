@@ -37,7 +37,7 @@ def look(files: Sequence[tuple[str, bytes]], count: int) -> tuple[str, list[Trip
 
 def _look(part: Part, beginning: list[str], count: int) -> tuple[str, list[Triplet]]:
     rows = list(islice(_ROWS[part.form](iter(beginning), part.where, lambda note: None), count))
-    triplets = [tuple(name.strip(" ") for name in row) for _, row in rows]
+    triplets = [(head.strip(" "), relation.strip(" "), tail.strip(" ")) for _, (head, relation, tail) in rows]
     first = next((number for number, line in enumerate(beginning, start=1) if line.strip()), 1)
     header = "with a header" if rows and rows[0][0] > first else "no header"
     if part.form == "nt":

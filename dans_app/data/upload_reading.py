@@ -74,7 +74,7 @@ def read(files: Sequence[UploadedFile], seed: int) -> Reading:
 
     Raises InputError, in one sentence, where they cannot be read as one data set.
     """
-    asked = (seed, *(file.file_id for file in files))
+    asked: tuple[int | str, ...] = (seed, *(file.file_id for file in files))
     kept: _Kept | None = st.session_state.get(_READ)
     if kept is None or kept.asked != asked:
         content = [(file.name, file.getvalue()) for file in files]

@@ -152,13 +152,15 @@ def _adaptivity(name: str, health: PathwayHealth) -> Iterator[str]:
         "between heads": (health.between_heads, health.between_heads_neutral),
         "between relations": (health.between_relations, health.between_relations_neutral),
     }
-    known = {words: pair for words, pair in spread.items() if pair[0] is not None}
+    known = {words: (film, neutral) for words, (film, neutral) in spread.items() if film is not None}
     if name == "G_E":
         known.pop("between relations", None)
     if known:
         now = " and ".join(f"{words} {with_film:.2g} times" for words, (with_film, _) in known.items())
         yield f"its fakes differ {now} as much as entities do."
-        parts = [_without(words, *pair) for words, pair in known.items() if pair[1] is not None]
+        parts = [
+            _without(words, film, neutral) for words, (film, neutral) in known.items() if neutral is not None
+        ]
         if parts:
             yield f"Without FiLM, they would differ {' and '.join(parts)}."
         if name == "G_E":
@@ -254,11 +256,31 @@ def _part(below: int) -> str:
     return "median" if below == 50 else f"{below} %"
 
 
+def _score_at(place: int) -> Measure:
+    return Measure(
+        f"score, {_part(QUANTILES[place])}",
+        lambda side: _at(side.scores, place),
+        lambda found: _at(found.random_scores, place),
+        lambda found: _at(found.positive_scores, place),
+        of_own=lambda own: _at(own.scores, place),
+    )
+
+
+def _hardness_at(place: int) -> Measure:
+    return Measure(
+        f"against the positive, {_part(QUANTILES[place])}",
+        lambda side: _at(side.hardness, place),
+        lambda found: _at(found.random_hardness, place),
+        form="{:+.2f}".format,
+        of_own=lambda own: _at(own.hardness, place),
+    )
+
+
 def _whole(number: float) -> str:
     return f"{number:,.0f}"
 
 
-MEASURES = [
+MEASURES: list[Measure] = [
     Measure(
         "outscores a random negative",
         lambda side: side.outscores_random,
@@ -286,26 +308,8 @@ MEASURES = [
         lambda found: found.positive_score,
         of_own=lambda own: own.mean_score,
     ),
-    *(
-        Measure(
-            f"score, {_part(below)}",
-            lambda side, place=place: _at(side.scores, place),
-            lambda found, place=place: _at(found.random_scores, place),
-            lambda found, place=place: _at(found.positive_scores, place),
-            of_own=lambda own, place=place: _at(own.scores, place),
-        )
-        for place, below in enumerate(QUANTILES)
-    ),
-    *(
-        Measure(
-            f"against the positive, {_part(below)}",
-            lambda side, place=place: _at(side.hardness, place),
-            lambda found, place=place: _at(found.random_hardness, place),
-            form="{:+.2f}".format,
-            of_own=lambda own, place=place: _at(own.hardness, place),
-        )
-        for place, below in enumerate(QUANTILES)
-    ),
+    *(_score_at(place) for place in range(len(QUANTILES))),
+    *(_hardness_at(place) for place in range(len(QUANTILES))),
     Measure("effective rank", lambda side: side.effective_rank, form="{:.1f}".format),
     Measure("nearest entities, different", lambda side: side.distinct_nearest, form=_whole),
     Measure("nearest entities, in even use", lambda side: side.effective_nearest, form="{:.1f}".format),

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dans_app.server.projection import Projection
+from dans_app.server.projection import Method, Projection
 from dans_app.server.relation_view import RelationView
 from dans_app.shared import theme
 from dans_app.shared.theme import Look
@@ -48,7 +48,7 @@ COLOURS = {
 }
 """What can be told by colour: the words beside the scale, and its stops."""
 
-NAMES = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
+NAMES: dict[Method, str] = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 
 _COLUMNS = [
     "source", "head", "nearest entity", "score", "against true", "cosine", "length", "D_adv", "D_aux", "known fact",
@@ -161,7 +161,7 @@ def _bytes(shares: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def _pack(values: npt.NDArray[Any], kind: type[np.generic]) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, dtype=np.dtype(kind).newbyteorder("<"))).decode()
+    return base64.b64encode(np.asarray(values, dtype=np.dtype(kind).newbyteorder("<")).tobytes()).decode()
 
 
 # --- tables ----------------------------------------------------------------------------------------------------

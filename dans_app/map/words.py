@@ -8,6 +8,7 @@ import numpy as np
 
 from dans_app.map import data as map_data
 from dans_app.server.loading import Picture
+from dans_app.server.projection import Method
 from dans_app.server.relation_view import Negatives, RelationView, asked_in_train, count, share
 from dans_app.shared import shell
 from dans_core.kg import KnowledgeGraph
@@ -92,7 +93,7 @@ def found(numbers: Sequence[int], frame: Frame) -> str:
     return f"Of {len(numbers):,} entities that match your search, {kept:,} are in the sample and have a ring."
 
 
-def origin(picture: Picture, method: str, frame: Frame, warm: bool, live: bool) -> str:
+def origin(picture: Picture, method: Method, frame: Frame, warm: bool, live: bool) -> str:
     """What the picture was made of, and what is still to come.
 
     `warm` says that UMAP is ready to work, `live` that the run goes on meanwhile.

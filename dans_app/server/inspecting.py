@@ -126,11 +126,14 @@ def _answer(request: aside.Arrays) -> aside.Arrays:
 def _inspect(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
     from dans_lab.inspection import inspect_triplet
 
+    head, relation, tail = request["query"].tolist()
     seen = inspect_triplet(
         loaded.networks,
         loaded.kg,
         loaded.config,
-        *request["query"].tolist(),
+        head,
+        relation,
+        tail,
         draws=int(request["draws"]),
         seed=int(request["seed"]),
         entities=loaded.entities,
@@ -141,11 +144,14 @@ def _inspect(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
 def _explain(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
     from dans_lab.inspection import explain_score
 
+    head, relation, tail = request["query"].tolist()
     found = explain_score(
         loaded.networks,
         loaded.kg,
         loaded.config,
-        *request["query"].tolist(),
+        head,
+        relation,
+        tail,
         source=str(request["source"]),
         draw=int(request["draw"]),
         draws=int(request["draws"]),

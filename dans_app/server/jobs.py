@@ -243,4 +243,6 @@ def check_memory(config: Config, dataset: str) -> str | None:
 
     Raises InputError where it needs more, or for a data set that cannot be read.
     """
-    return budget.check(config, Sizes.of(graph.load(dataset)), lambda name: Config.model_fields[name].title)
+    return budget.check(
+        config, Sizes.of(graph.load(dataset)), lambda name: Config.model_fields[name].title or name
+    )

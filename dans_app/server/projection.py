@@ -336,17 +336,17 @@ def save(folder: Path, key: str, projection: Projection) -> None:
     """Keep a picture as `<key>.npz`, in half precision, complete or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{key}.{secrets.token_hex(4)}.tmp"
-    arrays = {
-        "method": np.array(projection.method),
-        "epochs": np.array(projection.epochs),
-        "rows": projection.rows,
-        "points": projection.points.astype(np.float16),
-        "trust": projection.trust,
-        "explained": projection.explained,
-    }
     try:
         with temporary.open("xb") as stream:
-            np.savez_compressed(stream, **arrays)
+            np.savez_compressed(
+                stream,
+                method=np.array(projection.method),
+                epochs=np.array(projection.epochs),
+                rows=projection.rows,
+                points=projection.points.astype(np.float16),
+                trust=projection.trust,
+                explained=projection.explained,
+            )
         temporary.replace(folder / f"{key}.npz")
     except BaseException:
         temporary.unlink(missing_ok=True)

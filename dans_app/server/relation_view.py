@@ -166,7 +166,7 @@ def relation_label(kg: KnowledgeGraph, relation: int) -> str:
     return f"{name} (fake heads)" if name.endswith(RECIPROCAL) else name
 
 
-def share(part: int, whole: int) -> str:
+def share(part: float, whole: int) -> str:
     """ "31 %"; a share that is not quite nothing is never shown as nothing."""
     percent = 100 * part / whole
     return "under 1 %" if 0 < percent < 0.5 else f"{percent:.0f} %"

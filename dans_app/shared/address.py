@@ -13,6 +13,7 @@ from typing import TypeVar
 import streamlit as st
 
 T = TypeVar("T")
+Value = TypeVar("Value", bound=str)
 
 
 class Address:
@@ -78,8 +79,8 @@ class Address:
         self,
         name: str,
         label: str,
-        known: Mapping[str, str],
-        value: str,
+        known: Mapping[Value, str],
+        value: Value,
         about: str,
         also: Callable[[], object] | None = None,
     ) -> None:

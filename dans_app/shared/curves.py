@@ -76,7 +76,9 @@ def panels(
         nonlocal stretch
         out = []
         for source, faint in ((story, False), (twin, True)):
-            for key, look in wanted if source else ():
+            if source is None:
+                continue
+            for key, look in wanted:
                 curve = source.curve(key)
                 if not len(curve):
                     continue

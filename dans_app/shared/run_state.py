@@ -24,16 +24,19 @@ _STORIES = "dans_stories"
 _KEPT = 4
 
 
-def stories(*runs: Run | None) -> list[Story | None]:
-    """The stories of these runs, up to date: one read of what is new, each. A session keeps the latest few."""
+def story(run: Run) -> Story:
+    """The story of a run, up to date: one read of what is new."""
+    return stories(run)[0]
+
+
+def stories(*runs: Run) -> list[Story]:
+    """The stories of these runs, up to date. A session keeps the latest few."""
     kept: dict[str, Story] = st.session_state.setdefault(_STORIES, {})
     found = []
     for run in runs:
-        story = None
-        if run is not None:
-            story = kept.pop(run.id, None) or Story(run.id)
-            kept[run.id] = story.follow(run)
-        found.append(story)
+        known = kept.pop(run.id, None) or Story(run.id)
+        kept[run.id] = known.follow(run)
+        found.append(kept[run.id])
     for run_id in list(kept)[: -max(_KEPT, len(runs))]:
         del kept[run_id]
     return found

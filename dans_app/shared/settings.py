@@ -77,7 +77,7 @@ def _dataset() -> str:
 
 
 def _sampler() -> str:
-    found = st.session_state.get(key("sampler"))
+    found: Any = st.session_state.get(key("sampler"))
     return found if found in DECLARED else str(Config.model_fields["sampler"].default)
 
 
@@ -88,6 +88,13 @@ def bounds(name: str) -> tuple[float | None, float | None]:
         low = getattr(limit, "ge", getattr(limit, "gt", low))
         high = getattr(limit, "le", getattr(limit, "lt", high))
     return low, high
+
+
+def unit_of(name: str) -> str:
+    """What a setting is counted in, such as "epochs"; "" for none."""
+    extra = Config.model_fields[name].json_schema_extra
+    assert isinstance(extra, dict)
+    return str(extra["unit"])
 
 
 def step(name: str) -> float:
@@ -126,7 +133,7 @@ def check_address(datasets: list[str]) -> None:
             st.session_state[key(name)] = raw
         raw = {label: value for value, label in labels.items()}.get(raw, raw)
         try:
-            Config(**{name: raw})
+            Config.model_validate({name: raw})
         except ValidationError as error:
             # What a widget can show, it shows, and the form says what is wrong with it.
             if error.errors()[0]["loc"] and not _can_show(name, raw):
@@ -134,7 +141,8 @@ def check_address(datasets: list[str]) -> None:
     asked = st.query_params.get(DATASET)
     if asked in datasets and asked in theme.DATASETS:
         st.session_state[DATASET] = asked
-    asked = {label: name for name, label in theme.DATASETS.items()}.get(asked, asked)
+    if asked is not None:
+        asked = {label: name for name, label in theme.DATASETS.items()}.get(asked, asked)
     if asked is not None and asked not in datasets:
         problems.append(f"dataset = {asked[:40]!r}: must be one of {', '.join(datasets)}")
     if problems:
@@ -236,9 +244,7 @@ def widget(name: str) -> None:
     """The widget of one setting."""
     field = Config.model_fields[name]
     kind, options = field.annotation, choices(name)
-    extra = field.json_schema_extra
-    assert isinstance(extra, dict)
-    unit = str(extra["unit"])
+    unit = unit_of(name)
     usual = default(name)
     changed = st.session_state.get(key(name), usual) not in (usual, None)
     sized = name in recipe() and usual != field.default
@@ -309,7 +315,7 @@ def used(name: str) -> bool:
 def more_settings() -> None:
     """The settings beside the main ones that the chosen sampler uses, in groups; then, closed, the rest."""
     groups: dict[str, list[str]] = {title: [] for title in GROUPS.values()}
-    idle = []
+    idle: list[str] = []
     for name in Config.model_fields:
         if name in MAIN:
             continue

@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import loading
 from dans_app.shared import bookmarks, exports, theme
-from dans_app.shared.words import plain
+from dans_app.shared.words import plain as plain
 from dans_core.declared import import_registered
 from dans_data.errors import InputError
 from dans_lab.runs.folder import about_or_nothing

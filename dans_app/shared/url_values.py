@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ import dans_data as datasets
 from dans_app.shared import shell
 from dans_app.shared.words import instead
 from dans_core.kg import KnowledgeGraph
+
+Option = TypeVar("Option", bound=str)
 
 _LONGEST_NAME = 120
 """Longer names are not compared with those of the graph: finding alike ones takes time that grows with length."""
@@ -122,15 +125,16 @@ def triplet(
 
 def _fill(head: int | None, number: int | None, tail: int | None, kg: KnowledgeGraph) -> tuple[int, int, int]:
     """The first fact (test before valid before train) that agrees with most of what is given, which is then put in."""
-    given = (head, number, tail)
-    if all(part is not None for part in given):
+    if head is not None and number is not None and tail is not None:
         return head, number, tail
+    given = (head, number, tail)
     facts = np.concatenate([kg.array(split) for split in reversed(datasets.SPLITS)])
     agrees = sum(
         (facts[:, column] == part).astype(int) for column, part in enumerate(given) if part is not None
     )
     fact = facts[int(np.argmax(agrees))] if np.ndim(agrees) else facts[0]
-    return tuple(int(fact[i]) if part is None else part for i, part in enumerate(given))
+    first, second, third = (int(fact[i]) if part is None else part for i, part in enumerate(given))
+    return first, second, third
 
 
 def epoch(text: str | None, epochs: Collection[int]) -> tuple[int | None, str | None]:
@@ -142,10 +146,13 @@ def epoch(text: str | None, epochs: Collection[int]) -> tuple[int | None, str | 
     return None, f"This run has no snapshot of epoch “{shell.plain(text, 20)}”; the newest is shown instead."
 
 
-def one_of(text: str | None, name: str, options: Sequence[str]) -> tuple[str, str | None]:
+def one_of(text: str | None, name: str, options: Sequence[Option]) -> tuple[Option, str | None]:
     """One of the options, the first by default."""
-    if text is None or text in options:
-        return text or options[0], None
+    if text is None:
+        return options[0], None
+    for option in options:
+        if option == text:
+            return option, None
     words = " or ".join(options)
     return options[0], f"The address asks for {name} “{shell.plain(text, 30)}”; it can be {words}."
 

@@ -19,7 +19,7 @@ from dans_app.studies.words import VERDICTS
 from dans_core.names import METRICS
 from dans_lab.study.folder import RunRecord
 from dans_lab.study.plan import Label
-from dans_lab.study.tables import Comparison
+from dans_lab.study.tables import Comparison, Spread
 
 GREY = theme.RANDOM.color
 FAR = 8.0
@@ -192,7 +192,8 @@ def strip(
     """
     heights = {row: -place for place, row in enumerate(rows)}
     far = far_off(view, column, rows, metric, split)
-    traces, means = [], []
+    traces: list[dict[str, Any]] = []
+    means: list[tuple[int, Spread, str]] = []
     for row in rows:
         entry, height = view.entries[row, column], heights[row]
         if row in far:

@@ -159,9 +159,9 @@ def cost(view: View, column: Column, rows: Sequence[Label], metric: str, split: 
     points = []
     for row in rows:
         entry = view.entries[row, column]
-        spread, seconds = entry.spread(metric, split), entry.seconds
-        if spread and seconds:
-            points.append((row, seconds.mean, spread))
+        reached, spent = entry.spread(metric, split), entry.seconds
+        if reached and spent:
+            points.append((row, spent.mean, reached))
     points.sort(key=lambda point: point[1])
     name, size = unit(max((seconds for _, seconds, _ in points), default=0.0))
     best, labelled, traces = float("-inf"), 0, []

@@ -216,7 +216,7 @@ def explained(
 ) -> str:
     """All that is to be said of a cell, in a few sentences; `beside` is the same table over the seen test triplets."""
     text = _explained(view, row, column, metric, split)
-    over_seen = beside and beside.entries[row, column].spread(metric)
+    over_seen = beside.entries[row, column].spread(metric) if beside else None
     if beside is None or over_seen is None:
         return text
     found = beside.comparisons.get((row, column))
@@ -342,7 +342,7 @@ def unseen(loaded: Loaded) -> str:
 
 def _over_seen(beside: View | None, row: Label, column: Column, metric: str) -> str:
     """ "seen 0.473 ▲": the metric over the seen triplets, and its verdict."""
-    spread = beside and beside.entries[row, column].spread(metric)
+    spread = beside.entries[row, column].spread(metric) if beside else None
     if beside is None or spread is None:
         return ""
     found = beside.comparisons.get((row, column))

@@ -83,9 +83,8 @@ def checked(run: Run, kg: KnowledgeGraph) -> Asked:
     known_runs = beside.others(run, kg, own.raw("with"))
 
     side = place.said(wanted.one_of(place.raw("side"), "side", SIDES))
-    triplet, problems = wanted.triplet(
-        *(place.raw(name) for name in ("head", "relation", "tail")), None if side == "both" else side, kg
-    )
+    head, relation, tail = (place.raw(name) for name in ("head", "relation", "tail"))
+    triplet, problems = wanted.triplet(head, relation, tail, None if side == "both" else side, kg)
     if problems:
         place.complain(problems[0])
     side = side if side == "both" else triplet.side
