@@ -18,7 +18,8 @@ from dans_app.studies.data import Listed, Listing, Loaded, View
 from dans_app.studies.sections import MOST_COLUMNS, Drawn, calm, chart, learned, settings, stability
 from dans_core.names import METRICS
 from dans_lab.study import tables
-from dans_lab.study.findings import findings as findings_of
+from dans_lab.study import words as told
+from dans_lab.study.facts import unseen
 
 TICK = 3.0
 TABLE = "studies_table"
@@ -168,7 +169,7 @@ def damaged(loaded: Loaded) -> None:
 
 
 def findings(view: View, seen: View | None) -> None:
-    found = findings_of(view.table, seen.table if seen else None)
+    found = told.sentences(view.table, seen.table if seen else None)
     if found:
         with st.container(border=True):
             st.markdown("\n".join(f"- {shell.plain(sentence, 600)}" for sentence in found))
@@ -179,14 +180,7 @@ def ran_on(loaded: Loaded) -> None:
         "What it ran on", icon=":material/info:", key="studies_ran_on", on_change="rerun"
     ) as opened:
         if opened.open:
-            facts = words.ran_on(loaded)
-            st.dataframe(
-                facts,
-                hide_index=True,
-                height="content",
-                width=640,
-                alt="Data set, seeds, machine and versions of the study.",
-            )
+            st.markdown("\n".join(f"- {shell.plain(fact, 1000)}" for fact in words.ran_on(loaded)))
 
 
 def controls(place: Address, loaded: Loaded, options: Options) -> None:
@@ -206,7 +200,7 @@ def results(
     metric, split = options.metric, options.split
     title = f"{METRICS[metric]} on {view.where(split)}"
     title = f"{shell.plain(view.part.title, 120)}: {title}" if len(loaded.plan.parts) > 1 else title
-    st.subheader(title, anchor=False, help=words.HOW)
+    st.subheader(title, anchor=False, help=told.compared(len(view.plan.seeds)))
     if view.part.note:
         st.caption(shell.plain(view.part.note, 600))
     rows = words.ordered(view, options.order == "value", metric, split)
@@ -218,10 +212,8 @@ def results(
     known = words.floor_words(loaded.about, metric, view, split)
     data = words.table_data(view, rows, metric, split, known, (spot.row, spot.column), beside)
     study_table.show(data, TABLE, pressed)
-    unseen = words.unseen(loaded) if beside is not None or view.seen else ""
-    st.caption(
-        "  \n".join(part for part in (words.legend(view, split), unseen, words.not_there(view)) if part)
-    )
+    why_seen = unseen(loaded.seen) if beside is not None or view.seen else ""
+    st.caption("  \n".join(filter(None, [words.legend(view, split), why_seen, *words.lost_runs(view)])))
 
 
 def differences(view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
@@ -232,7 +224,7 @@ def differences(view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
         f"Against {reference}, on {view.where('test')}",
         anchor=False,
         help="Right of the line a row does better than the reference. An interval that crosses the line leaves it open "
-        f"who is better. {words.HOW}",
+        f"who is better. {told.compared(len(view.plan.seeds))}",
     )
     ends = figures.reach(view)
     columns = view.columns if len(view.columns) <= MOST_COLUMNS else (spot.column,)

@@ -17,14 +17,12 @@ from dans_app.server import graph, jobs
 from dans_data.errors import InputError
 from dans_lab.runs.records import read
 from dans_lab.runs.run import Run, runs_dir
-from dans_lab.study import findings, tables
+from dans_lab.study import tables
+from dans_lab.study import words as study_words
 from dans_lab.study.folder import About, RunRecord, Study, list_studies
 from dans_lab.study.plan import SHIPPED, Cell, Label, Part, Plan, read_plan
+from dans_lab.study.tables import Column as Column
 from dans_lab.study.tables import Comparison, Entry, Table
-
-Column = tuple[Label, ...]
-"""A column of a table: its value on each axis but that of the rows."""
-
 
 # --- which there are -------------------------------------------------------------------------------------------
 
@@ -336,7 +334,7 @@ class View:
 
     def row_title(self, row: Label) -> str:
         """The same where the axis is not said beside it: "Noise (σ) 0.5"."""
-        return findings.row_name(self.table, row)
+        return study_words.row_name(self.table, row)
 
     def column_name(self, column: Column) -> str:
         """How a column is called on screen; "" where there is but one, without an axis."""
@@ -371,14 +369,14 @@ def _view(
     made = tables.table(_loaded.plan, part, records, metric)
 
     def place(labels: Mapping[str, Label]) -> tuple[Label, Column]:
-        return labels[part.rows.name], tuple(labels[axis.name] for axis in part.columns)
+        return labels[part.rows.name], made.column_of(labels)
 
     entries = {place(entry.labels): entry for entry in made.entries}
     return View(
         _loaded.plan,
         made,
         part.rows.values,
-        tuple(dict.fromkeys(column for _, column in entries)),
+        tuple(made.columns),
         entries,
         {place(each.labels): each for each in made.comparisons},
         bool(seen),

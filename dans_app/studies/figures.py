@@ -20,6 +20,7 @@ from dans_core.names import METRICS
 from dans_lab.study.folder import RunRecord
 from dans_lab.study.plan import Label
 from dans_lab.study.tables import Comparison, Spread
+from dans_lab.study.words import spread as spread_words
 
 GREY = theme.RANDOM.color
 FAR = 8.0
@@ -241,7 +242,7 @@ def strip(
         layout["margin"]["t"] = 24
     layout["annotations"] = layout.get("annotations", []) + [
         note(
-            f"{words.value(view.entries[row, column].spread(metric, split))}, off the scale",
+            f"{spread_words(view.entries[row, column].spread(metric, split))}, off the scale",
             x=x,
             y=heights[row],
             xref="paper",
@@ -293,7 +294,8 @@ def _ring(traces: Sequence[Trace], row: int, seed: int) -> list[Trace]:
 def strip_alt(view: View, column: Column, rows: Sequence[Label], metric: str, split: str) -> str:
     """The same in words."""
     parts = [
-        f"{view.row_name(row)} {words.value(view.entries[row, column].spread(metric, split))}" for row in rows
+        f"{view.row_name(row)} {spread_words(view.entries[row, column].spread(metric, split))}"
+        for row in rows
     ]
     what = f"{METRICS[metric]} on {view.where(split)} of every run, a dot each"
     return f"{what}. Mean and standard deviation: {'; '.join(parts)}."

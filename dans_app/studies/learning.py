@@ -13,7 +13,6 @@ import plotly.graph_objects as go
 from dans_app.shared import theme
 from dans_app.shared.theme import LOOKS, Look
 from dans_app.shared.words import escape
-from dans_app.studies import words
 from dans_app.studies.data import Column, View
 from dans_app.studies.figures import GREY, LEGEND, NAME, dash, far_off, layout_of
 from dans_core.names import METRICS
@@ -21,6 +20,7 @@ from dans_lab.study.folder import RunRecord
 from dans_lab.study.learning import median as median_in_time
 from dans_lab.study.learning import timed, unit
 from dans_lab.study.plan import Label
+from dans_lab.study.words import spread as spread_words
 
 FAINT = theme.rgba(GREY, 0.45)
 
@@ -193,7 +193,7 @@ def cost(view: View, column: Column, rows: Sequence[Label], metric: str, split: 
                     "thickness": 1.3,
                     "width": 0,
                 },
-                "hovertemplate": f"<b>{escape(view.row_name(row))}</b><br>{words.value(spread)}, "
+                "hovertemplate": f"<b>{escape(view.row_name(row))}</b><br>{spread_words(spread)}, "
                 f"{seconds / size:,.1f} {name} a run<extra></extra>",
                 "showlegend": False,
             }
@@ -217,7 +217,7 @@ def cost_alt(view: View, column: Column, rows: Sequence[Label], metric: str, spl
         entry = view.entries[row, column]
         if entry.seconds:
             parts.append(
-                f"{view.row_name(row)} {words.value(entry.spread(metric, split))} in {entry.seconds.mean:,.0f} s"
+                f"{view.row_name(row)} {spread_words(entry.spread(metric, split))} in {entry.seconds.mean:,.0f} s"
             )
     return f"{METRICS[metric]} on {view.where(split)} against training time: {'; '.join(parts)}."
 

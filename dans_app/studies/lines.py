@@ -20,6 +20,7 @@ from dans_core.names import METRICS
 from dans_lab.study import tables
 from dans_lab.study.convergence import FIGURES
 from dans_lab.study.plan import Label
+from dans_lab.study.words import spread as spread_words
 
 DECADES = 20.0
 """An axis whose largest value is so many times the smallest is logarithmic."""
@@ -88,7 +89,7 @@ def line_alt(view: View, metric: str, split: str) -> str:
     for column in view.columns:
         where = f"{view.column_name(column)}: " if view.column_name(column) else ""
         values = (
-            f"{view.row_name(r)} {words.value(view.entries[r, column].spread(metric, split))}"
+            f"{view.row_name(r)} {spread_words(view.entries[r, column].spread(metric, split))}"
             for r in view.rows
         )
         parts.append(where + ", ".join(values))

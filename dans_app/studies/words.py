@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from dans_app.server import jobs
 from dans_app.shared import theme
 from dans_app.shared.theme import Look
 from dans_app.shared.words import number, p_words, plain, signed
+from dans_app.studies import data
 from dans_app.studies.data import Column, Listed, Loaded, View, cost, download
-from dans_core.names import DATASETS, METRICS, SAMPLERS_ABOUT, UNSEEN, unseen_of
+from dans_core.names import DATASETS, METRICS, SAMPLERS_ABOUT
 from dans_data.words import bytes_in_words
 from dans_lab.runs.run import Run
-from dans_lab.study import facts, tables
+from dans_lab.study import facts, findings, tables
 from dans_lab.study.folder import About
 from dans_lab.study.learning import unit
 from dans_lab.study.plan import Label, Plan
-from dans_lab.study.tables import LEVEL, Comparison, Entry, Spread, Verdict
+from dans_lab.study.tables import Comparison, Entry, Verdict
+from dans_lab.study.words import MARKS, marks, sentence
+from dans_lab.study.words import spread as spread_words
 
 VERDICTS: dict[Verdict, Look] = {
     "better": Look("better", theme.OPINION[2], "triangle-up"),
@@ -27,18 +28,6 @@ VERDICTS: dict[Verdict, Look] = {
     "cannot be told apart": Look("cannot be told apart", theme.RANDOM.color, "circle-open"),
 }
 """How each verdict is drawn; shape and colour both tell."""
-
-MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "cannot be told apart": "○"}
-
-LEGEND = (
-    f"{MARKS['better']} better and {MARKS['worse']} worse than {{reference}}; {MARKS['cannot be told apart']} cannot "
-    "be told apart from it."
-)
-HOW = (
-    "± is the standard deviation over seeds. A difference is taken over the seeds that both have, triplet by triplet. "
-    "Its 95 % interval is for new seeds and new test triplets. p is corrected for all comparisons of the table (Holm), "
-    f"and below {LEVEL:g} it is called a difference."
-)
 
 NO_TEST = (
     "Differences, intervals and p are of the test split, whose ranks are kept; on valid the best epoch of each run was "
@@ -115,47 +104,10 @@ def command(loaded: Loaded) -> str:
 # --- what it ran on ----------------------------------------------------------------------------------------------
 
 
-def ran_on(loaded: Loaded) -> pd.DataFrame:
-    """What a study ran on, one fact a row."""
-    plan, about = loaded.plan, loaded.about
-    rows = [
-        ("Data set", DATASETS.get(plan.dataset, plan.dataset)),
-        ("Seeds", ", ".join(map(str, plan.seeds))),
-        ("Epochs", _span({job.config.epochs for job in plan.jobs})),
-        ("Negatives per query", _span({job.config.negatives for job in plan.jobs})),
-        ("Runs", f"{loaded.listed.total:,}"),
-    ]
-    if plan.budget:
-        rows.append(("Training budget", plan.budget))
-    if chosen := facts.by_size(plan):
-        rows.append(("Settings", chosen))
-    if loaded.seen:
-        rows.append(
-            (
-                "Unseen in train",
-                f"{loaded.seen.count('0'):,} of {len(loaded.seen):,} test triplets have an entity",
-            )
-        )
-    if loaded.records:
-        spent = sum(record.seconds for record in loaded.records.values())
-        rows.append(("Training time of all runs", jobs.seconds_in_words(spent)))
-    if about is not None:
-        rows += _about(about)
-    return pd.DataFrame(rows, columns=["What", "Value"])
-
-
-def _about(about: About) -> list[tuple[str, str]]:
-    rows = [("Data read from", about.source), ("Identity of the data", about.hash[:16])]
-    rows += [("Machine", about.machine)] * bool(about.machine) + [("Trained by", about.workers)] * bool(
-        about.workers
-    )
-    if about.estimate is not None:
-        rows.append(("Time expected", jobs.seconds_in_words(about.estimate)))
-    if about.took is not None:
-        rows.append(("Time taken", jobs.seconds_in_words(about.took)))
-    rows.append(("Begun", about.created[:16].replace("T", " ") + " UTC" * about.created.endswith("+00:00")))
-    rows += [(f"Version of {name}", version) for name, version in about.versions.items()]
-    return rows
+def ran_on(loaded: Loaded) -> list[str]:
+    """What was run and on what, as the report has it; names in it may hold anything."""
+    made = [data.view(loaded, number, "mrr").table for number in range(len(loaded.plan.parts))]
+    return facts.facts(loaded.plan, loaded.about, made)
 
 
 def _span(values: set[int]) -> str:
@@ -163,13 +115,6 @@ def _span(values: set[int]) -> str:
 
 
 # --- a cell ------------------------------------------------------------------------------------------------------
-
-
-def value(spread: Spread | None) -> str:
-    """ "0.912 ± 0.004", "0.912" of one run, "–" of none."""
-    if spread is None:
-        return "–"
-    return number(spread.mean) + (f" ± {number(spread.sd)}" if spread.sd is not None else "")
 
 
 def runs_note(entry: Entry) -> str:
@@ -185,7 +130,8 @@ def legend(view: View, split: str) -> str:
     """How to read the marks of the table, in Markdown."""
     if split != "test":
         return NO_TEST
-    text = LEGEND.format(reference=plain(view.row_title(view.reference)))
+    neither = f"{MARKS['cannot be told apart']} cannot be told apart from it."
+    text = f"{marks(plain(view.row_title(view.reference)))} {neither}"
     lone = any(found.seeds == 1 for found in view.comparisons.values())
     return text + " Faint: over one seed, which speaks of itself alone." * lone
 
@@ -221,7 +167,7 @@ def explained(
         return text
     found = beside.comparisons.get((row, column))
     said = f": {found.verdict}" if found else ""
-    return f"{text} On {beside.where('test')} {value(over_seen)}{said}."
+    return f"{text} On {beside.where('test')} {spread_words(over_seen)}{said}."
 
 
 def _explained(view: View, row: Label, column: Column, metric: str, split: str) -> str:
@@ -230,7 +176,7 @@ def _explained(view: View, row: Label, column: Column, metric: str, split: str) 
     text = f"{place(view, row, column)}: "
     if spread is None:
         return text + ("no run is there yet." if entry.missing else "every run diverged.")
-    text += f"{METRICS[metric]} {value(spread)} on {view.where(split)}, over {seeds(spread.count)}"
+    text += f"{METRICS[metric]} {spread_words(spread)} on {view.where(split)}, over {seeds(spread.count)}"
     if note := runs_note(entry):
         text += f" ({note})"
     if row == view.reference:
@@ -331,15 +277,6 @@ def spent(view: View, row: Label) -> str:
     return f"{words}, {' to '.join(ends)} {name} of training"
 
 
-def unseen(loaded: Loaded) -> str:
-    """Why metrics stand twice; "" where train shows all entities."""
-    every, marked = len(loaded.seen), loaded.seen.count("1")
-    return (
-        f"{UNSEEN}: {unseen_of(every - marked, every, 'test')}. “seen” is over the other {marked:,}."
-        * bool(every)
-    )
-
-
 def _over_seen(beside: View | None, row: Label, column: Column, metric: str) -> str:
     """ "seen 0.473 ▲": the metric over the seen triplets, and its verdict."""
     spread = beside.entries[row, column].spread(metric) if beside else None
@@ -376,17 +313,6 @@ def table_alt(view: View, rows: Sequence[Label], metric: str, split: str) -> str
     return f"{what}: {len(rows)} rows{across}."
 
 
-def not_there(view: View) -> str:
-    """A line of Markdown on runs that diverged or are missing; "" where all are there."""
-    failed = [record for entry in view.table.entries for record in entry.failed]
-    missing = sum(entry.missing for entry in view.table.entries)
-    parts = []
-    if failed:
-        first = f" ({plain(failed[0].run)}: {plain(failed[0].reason, 160)})" if failed[0].reason else ""
-        verb = "run" if len(failed) == 1 else "runs"
-        parts.append(
-            f"{len(failed):,} {verb} diverged and {'is' if len(failed) == 1 else 'are'} in no mean{first}"
-        )
-    if missing:
-        parts.append(f"{missing:,} {'is' if missing == 1 else 'are'} still to come")
-    return "; ".join(parts) + "." if parts else ""
+def lost_runs(view: View) -> list[str]:
+    """The runs that are in no mean, since they diverged or are missing, in sentences of Markdown."""
+    return [plain(sentence(view.table, found), 600) for found in findings.lost_runs(view.table)]

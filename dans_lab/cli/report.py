@@ -44,8 +44,8 @@ def report(
         raise InputError("--to is empty; expected a folder")
     found = open_study(study)
     from dans_lab.study.delivery import deliver
-    from dans_lab.study.findings import findings
     from dans_lab.study.report import read_study
+    from dans_lab.study.words import sentences
 
     read = read_study(found, metric)
     folder, files = deliver(read, None if to is None else Path(to).expanduser())
@@ -67,7 +67,7 @@ def report(
     for table in read.tables:
         if len(read.tables) > 1:
             print(f"{visible_text(table.part.title)}:")
-        for sentence in findings(table, read.seen_of(table)):
+        for sentence in sentences(table, read.seen_of(table)):
             print(f"  {visible_text(sentence)}")
     print(f"written to {folder}:")
     width = max(map(len, files))
@@ -80,7 +80,7 @@ def _part(table: Table, seen: Table | None) -> dict[str, Any]:
 
     "seen" is the metric or the comparisons over the test triplets whose entities train shows; None where that is all.
     """
-    from dans_lab.study.findings import findings
+    from dans_lab.study.words import sentences
 
     cells = []
     for entry in table.entries:
@@ -103,7 +103,7 @@ def _part(table: Table, seen: Table | None) -> dict[str, Any]:
         "cells": cells,
         "comparisons": _comparisons(table),
         "seen": seen and _comparisons(seen),
-        "findings": findings(table, seen),
+        "findings": sentences(table, seen),
     }
 
 

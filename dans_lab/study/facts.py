@@ -10,11 +10,11 @@ from dans_core.kg import KnowledgeGraph
 from dans_core.names import DATASETS, METRICS, UNSEEN, unseen_of
 from dans_data import SPLITS, available
 from dans_data.errors import InputError
-from dans_data.words import duration
+from dans_data.words import count, duration
 from dans_lab.study.folder import About
-from dans_lab.study.markup import markdown_text
 from dans_lab.study.plan import Plan
 from dans_lab.study.tables import Table
+from dans_lab.study.words import compared
 
 EQUAL = 1.25
 """Times are called equal up to this ratio of the longest to the shortest."""
@@ -23,21 +23,16 @@ _RANKING = (
     "Ranking: filtered with all three splits, both sides, all entities as candidates, ties count their mean rank. Each "
     "run is tested with the weights of its best epoch, by valid MRR."
 )
-_COMPARED = (
-    "± is the standard deviation over seeds. Comparisons are paired by seed and by test triplet; their 95 % intervals "
-    "speak of new seeds and new triplets (two-way bootstrap in closed form, with Student's t since seeds are few), and "
-    "Holm p is corrected for all comparisons of the table."
-)
-_COMPARED_ONCE = (
-    "Comparisons are paired by test triplet; with a single seed their 95 % intervals speak of new triplets, and not of "
-    "new seeds (Student's t). Holm p is corrected for all comparisons of the table."
-)
 
 
-def facts(plan: Plan, about: About, made: Sequence[Table]) -> list[str]:
-    """What was run and on what, a sentence or two each; `made` are the tables of the plan."""
+def facts(plan: Plan, about: About | None, made: Sequence[Table]) -> list[str]:
+    """What was run and on what, a sentence or two each; `made` are the tables of the plan.
+
+    Names in them are from files and may hold anything. Of a study whose study.json cannot be read, `about` is None.
+    """
     configs = [job.config for job in plan.jobs]
-    found = [_data(about), _unseen(about), _runs(plan), _budget(plan, configs, made)]
+    found = [] if about is None else [_data(about), unseen(about.seen)]
+    found += [_runs(plan), _budget(plan, configs, made)]
     axes = {axis.name for part in plan.parts for axis in (part.rows, *part.columns)}
     default, first = Config(), configs[0].model_dump()
     shared = {
@@ -50,14 +45,15 @@ def facts(plan: Plan, about: About, made: Sequence[Table]) -> list[str]:
     listed = ", ".join(f"{name} = {_setting(value)}" for name, value in shared.items())
     found.append(f"Settings of all runs other than the defaults: {listed or 'none'}.")
     found.append(by_size(plan))
-    versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
-    where = ", ".join(markdown_text(each) for each in (about.machine, about.workers) if each)
-    found.append(
-        f"Begun {about.created[:10]}" + (f" on {where}" if where else "") + f"; {markdown_text(versions)}."
-    )
-    found.append(_time(about))
-    found += [_RANKING, _COMPARED if len(plan.seeds) > 1 else _COMPARED_ONCE]
+    found += [] if about is None else [_begun(about), _time(about)]
+    found += [_RANKING, compared(len(plan.seeds))]
     return [fact for fact in found if fact]
+
+
+def _begun(about: About) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
+    where = ", ".join(filter(None, (about.machine, about.workers)))
+    return f"Begun {about.created[:10]}" + (f" on {where}" if where else "") + f"; {versions}."
 
 
 def by_size(plan: Plan) -> str:
@@ -73,7 +69,7 @@ def by_size(plan: Plan) -> str:
 
 
 def _data(about: About) -> str:
-    text = f"Data set: {markdown_text(DATASETS.get(about.dataset, about.dataset))}"
+    text = f"Data set: {DATASETS.get(about.dataset, about.dataset)}"
     if counts := about.counts or _counts(about):
         text += "".join(f", {counts.get(name, 0):,} {name}" for name in ("entities", "relations")) + "; "
         text += " / ".join(f"{counts.get(split, 0):,}" for split in SPLITS)
@@ -97,31 +93,28 @@ def _counts(about: About) -> dict[str, int]:
     }
 
 
-def _unseen(about: About) -> str:
-    """Why figures stand twice; "" where train shows all entities."""
-    if not about.seen:
+def unseen(marks: str) -> str:
+    """Why figures stand twice; "" where train shows all entities. `marks` are those of `About.seen`."""
+    if not marks:
         return ""
-    seen = about.seen.count("1")
+    seen = marks.count("1")
     return (
-        f"{UNSEEN}: {unseen_of(len(about.seen) - seen, len(about.seen), 'test')}. Figures are over all test triplets, "
-        f"and, where they say “seen”, over the other {seen:,}."
+        f"{UNSEEN}: {unseen_of(len(marks) - seen, len(marks), 'test')}. Figures are over all test triplets, and, where "
+        f"they say “seen”, over the other {seen:,}."
     )
 
 
 def _runs(plan: Plan) -> str:
     seeds = ", ".join(map(str, plan.seeds))
-    kinds = len(plan.kinds)
-    return (
-        f"Runs: {len(plan.jobs):,}, of {kinds:,} {'setting' if kinds == 1 else 'settings'} with "
-        f"{len(plan.seeds)} {'seed' if len(plan.seeds) == 1 else 'seeds'} each ({seeds})."
-    )
+    kinds = count(len(plan.kinds), "setting")
+    return f"Runs: {len(plan.jobs):,}, of {kinds} with {count(len(plan.seeds), 'seed')} each ({seeds})."
 
 
 def _budget(plan: Plan, configs: Sequence[Config], made: Sequence[Table]) -> str:
     """What every run may spend, and what differs."""
     epochs = sorted({config.epochs for config in configs})
     negatives = sorted({config.negatives for config in configs if config.declaration.draws})
-    text = f"Training budget: {_sentence(markdown_text(plan.budget))} " if plan.budget else ""
+    text = f"Training budget: {_sentence(plan.budget)} " if plan.budget else ""
     if len(epochs) == 1:
         updates = len({config.batch_size for config in configs}) == 1
         text += f"Equal training budget: {epochs[0]:,} epochs for every run, so as many "
@@ -191,7 +184,7 @@ def _time(about: About) -> str:
 
 
 def _setting(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else markdown_text(str(value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def floor(about: About) -> str:

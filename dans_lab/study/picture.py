@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from dans_lab.study.findings import columns, heading, row_name
 from dans_lab.study.learning import Curve, Over, curve, median, timed, unit
 from dans_lab.study.tables import Table
+from dans_lab.study.words import heading, row_name
 
 _COLORS = ("#0072b2", "#c44601", "#007a5a", "#b0478a", "#6a4fb3", "#7a5c00", "#2f7d95", "#444444")
 """Each has a contrast of at least 4.5 : 1 on white, and neighbours differ for the colour-blind too."""
@@ -45,12 +45,8 @@ def svg(table: Table, over: Over) -> str:
     that it is read as well on a dark page.
     """
     panels: list[str] = []
-    for column in columns(table):
-        entries = [
-            each
-            for each in table.entries
-            if tuple(each.labels[axis.name] for axis in table.part.columns) == column
-        ]
+    for column in table.columns:
+        entries = [each for each in table.entries if table.column_of(each.labels) == column]
         lines = [
             _Line(
                 row_name(table, each.labels[table.part.rows.name]),

@@ -8,32 +8,23 @@ from typing import Any
 
 from dans_core.names import METRICS
 from dans_data.errors import InputError
+from dans_data.words import signed
 from dans_lab.study import tables
 from dans_lab.study.convergence import FIGURES, OF_NEGATIVES
 from dans_lab.study.facts import facts, floor
-from dans_lab.study.findings import (
-    columns,
-    figure,
-    figure_names,
-    findings,
-    heading,
-    row_name,
-    signed,
-    spread,
-)
+from dans_lab.study.findings import figure_names
 from dans_lab.study.folder import About, RunRecord, Study
 from dans_lab.study.learning import unit
 from dans_lab.study.markup import markdown_text, rows
 from dans_lab.study.picture import WORDS, worth_drawing
 from dans_lab.study.plan import Plan
 from dans_lab.study.tables import Entry, Spread, Table
+from dans_lab.study.words import MARKS, figure, heading, marks, row_name, sentences, spread
 
 __all__ = ["Read", "markdown", "markdown_text", "read_study"]
 
 _SEEN = ("mrr", "hits_at_10")
 """Metrics that a table of all metrics has over the seen triplets, too."""
-
-_MARKS = {"better": " ▲", "worse": " ▼"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +73,7 @@ def markdown(read: Read, pictures: bool = True) -> str:
     if (made := len(read.records)) < len(plan.jobs):
         blocks.append(f"**Unfinished: {made:,} of {len(plan.jobs):,} runs.** All below may change.")
     listed = facts(plan, read.about, read.tables)
-    blocks += ["## What was run", "\n".join(f"- {fact}" for fact in listed), floor(read.about)]
+    blocks += ["## What was run", _bullets(listed), floor(read.about)]
     for number, table in enumerate(read.tables, start=1):
         blocks += _part(read, table, number if pictures else None)
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -101,9 +92,7 @@ def _part(read: Read, table: Table, number: int | None) -> list[str]:
     )
     blocks += [markdown_text(part.note)] if part.note else []
     reference = markdown_text(row_name(table, part.reference))
-    compared = (
-        f"▲ better and ▼ worse than {reference}, Holm p < {tables.LEVEL:g}." if table.comparisons else ""
-    )
+    compared = marks(reference) if table.comparisons else ""
     if part.columns:
         blocks += [f"Test {metric}. {compared}".strip(), _matrix(table)]
         blocks += [] if seen is None else [f"Test {metric} over the seen triplets:", _matrix(seen)]
@@ -130,15 +119,18 @@ def _part(read: Read, table: Table, number: int | None) -> list[str]:
         blocks += [f"### Test {metric}, each less {reference}", _comparisons(table)]
     if seen is not None and seen.comparisons:
         blocks += [f"### Test {metric} over the seen triplets, each less {reference}", _comparisons(seen)]
-    shows = (f"- {markdown_text(sentence)}" for sentence in findings(table, seen))
-    return [*blocks, "### What it shows", "\n".join(shows)]
+    return [*blocks, "### What it shows", _bullets(sentences(table, seen))]
+
+
+def _bullets(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {markdown_text(sentence)}" for sentence in sentences)
 
 
 def _matrix(table: Table) -> str:
     """Rows by columns: the metric, and what the comparison says."""
     axis = table.part.rows
-    found = {(entry.labels[axis.name], _column(table, entry)): entry for entry in table.entries}
-    across = columns(table)
+    found = {(entry.labels[axis.name], table.column_of(entry.labels)): entry for entry in table.entries}
+    across = table.columns
     body = [
         [
             markdown_text(tables.label(axis.name, value)),
@@ -155,14 +147,12 @@ def _matrix(table: Table) -> str:
     )
 
 
-def _column(table: Table, entry: Entry) -> tuple[Any, ...]:
-    return tuple(entry.labels[axis.name] for axis in table.part.columns)
-
-
 def _value(table: Table, entry: Entry, marked: bool) -> str:
     found = entry.spread(table.metric)
-    comparison = table.comparison(entry.labels)
-    mark = _MARKS.get(comparison.verdict, "") if marked and comparison is not None else ""
+    comparison = table.comparison(entry.labels) if marked else None
+    mark = ""
+    if comparison is not None and comparison.verdict != "cannot be told apart":
+        mark = f" {MARKS[comparison.verdict]}"
     return f"{spread(found)}{mark}{_lacking(entry)}"
 
 

@@ -18,6 +18,9 @@ from dans_lab.study.statistics import METRICS, Floats, crossed, holm
 LEVEL = 0.05
 """A corrected p-value below this is called a difference."""
 
+Column = tuple[Label, ...]
+"""A column of a table: its value on each axis but that of the rows."""
+
 Verdict = Literal["better", "worse", "cannot be told apart"]
 
 
@@ -124,9 +127,13 @@ class Table:
         return next((found for found in self.comparisons if found.labels == dict(labels)), None)
 
     @property
-    def complete(self) -> bool:
-        """Whether every run was made; a diverged one was."""
-        return not any(entry.missing for entry in self.entries)
+    def columns(self) -> list[Column]:
+        """The columns in order; one () where there is no axis but that of the rows."""
+        return list(dict.fromkeys(self.column_of(entry.labels) for entry in self.entries))
+
+    def column_of(self, labels: Mapping[str, Label]) -> Column:
+        """The column of a cell with these values."""
+        return tuple(labels[axis.name] for axis in self.part.columns)
 
 
 def table(plan: Plan, part: Part, records: Mapping[str, RunRecord], metric: str = "mrr") -> Table:

@@ -29,7 +29,11 @@ from dans_lab.runs.records import replace, to_json
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from dans_lab.study import folder
+from dans_lab.study.folder import Study
+from dans_lab.study.markup import markdown_text
 from dans_lab.study.plan import Plan
+from dans_lab.study.report import markdown, read_study
+from dans_lab.study.words import sentences
 from tests import small_run
 from tests.study_samples import EQUAL_TIME, small_plan, write_study
 
@@ -240,6 +244,19 @@ def test_rows_are_ordered_by_value_with_those_without_runs_last(root):
     assert "DANS, the reference, has no finished run" in text and not screen().error
 
 
+def test_the_screen_says_what_the_report_says(root):
+    plan = small_plan()
+    gone = [run_id(plan, "uniform", "complex", seed) for seed in (0, 1)]
+    small(root, failed=gone[:1], missing=gone[1:])
+    read = read_study(Study(root / "studies" / "small"))
+    report, text = markdown(read), words(screen())
+    said = sentences(read.tables[0])
+    assert len(said) > 4 and all(f"- {markdown_text(sentence)}\n" in report for sentence in said)
+    assert all(sentence in text for sentence in said)
+    ran = study_words.ran_on(loaded())
+    assert len(ran) > 6 and all(f"- {markdown_text(fact)}\n" in report for fact in ran)
+
+
 def test_the_screen_of_a_table_has_a_chart_for_every_question(root):
     small(root)
     app = screen(metric="hits_at_10", column="complex", row="uniform", seed="2")
@@ -346,7 +363,8 @@ def test_the_screen_can_be_of_the_seen_triplets_alone(root):
     equal_time(root)
     app = screen()
     text = words(app)
-    assert "24 of 120 test triplets have one. “seen” is over the other 96." in text
+    assert "24 of 120 test triplets have one. Figures are over all test triplets" in text
+    assert "where they say “seen”, over the other 96." in text
     assert "Training budget: Each run may train for about a minute" in text
     assert "Over the 96 seen test triplets alone the verdicts are" in text
     assert app.segmented_control(key="studies_split").options == ["Test", "Test, seen", "Valid"]
@@ -451,7 +469,7 @@ def test_an_unfinished_study_says_what_is_there_what_trains_and_what_is_left(roo
     missing = [run_id(plan, "dans", "complex", seed) for seed in (1, 2)]
     small(root, missing=missing)
     text = words(screen(row="dans", column="complex", seed="1"))
-    assert "python -m dans_core study small" in text and "2 are still to come" in text
+    assert "python -m dans_core study small" in text and "2 runs of this table are not there yet." in text
     assert "This run has not been trained yet" in text and "2 of 3 runs" not in text
     study = loaded()
     done = study.records[run_id(plan, "dans", "complex", 0)].seconds

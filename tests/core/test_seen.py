@@ -21,7 +21,6 @@ from dans_lab import cli
 from dans_lab.study import picture
 from dans_lab.study.conduct import conducting
 from dans_lab.study.delivery import comparisons_csv, curve_csv, deliver, runs_csv, table_csv
-from dans_lab.study.findings import findings
 from dans_lab.study.folder import Study, open_study
 from dans_lab.study.learning import median, timed
 from dans_lab.study.plan import parse_plan
@@ -29,6 +28,7 @@ from dans_lab.study.report import markdown, read_study
 from dans_lab.study.statistics import METRICS as COMPUTED
 from dans_lab.study.statistics import crossed
 from dans_lab.study.tables import over_seen
+from dans_lab.study.words import sentences
 from tests.study_samples import EQUAL_TIME, small_plan, write_study
 
 MARKS = "".join("01"[number % 5 > 0] for number in range(60))
@@ -197,12 +197,12 @@ def test_a_verdict_that_hangs_on_the_unseen_is_told(study):
     (table,), (seen,) = read.tables, read.seen
     same = "Over the 48 seen test triplets alone the verdicts are the same."
     differing = [each for each in table.comparisons if seen.comparison(each.labels).verdict != each.verdict]
-    assert (same in findings(table, seen)) == (not differing)
+    assert (same in sentences(table, seen)) == (not differing)
     import dataclasses
 
     sure = [dataclasses.replace(each, corrected=0.001, difference=0.2) for each in table.comparisons]
     open_ = [dataclasses.replace(each, corrected=0.9, difference=0.1) for each in seen.comparisons]
-    told = findings(
+    told = sentences(
         dataclasses.replace(table, comparisons=tuple(sure)),
         dataclasses.replace(seen, comparisons=tuple(open_)),
     )
@@ -210,7 +210,7 @@ def test_a_verdict_that_hangs_on_the_unseen_is_told(study):
         "Over the 48 seen test triplets alone the verdicts are the same but for: Uniform cannot be told apart "
         "(+0.100), not “better”; NSCaching cannot be told apart (+0.100), not “better”." in told
     )
-    assert not any("seen test" in sentence for sentence in findings(table))
+    assert not any("seen test" in sentence for sentence in sentences(table))
 
 
 def test_the_csv_have_columns_for_the_seen(study):

@@ -9,13 +9,15 @@ import pytest
 
 from dans_core.names import METRICS
 from dans_data.errors import InputError
+from dans_data.words import signed
 from dans_lab import cli
 from dans_lab.study import folder as folders
 from dans_lab.study.delivery import comparisons_csv, deliver, packed, runs_csv, table_csv
-from dans_lab.study.findings import findings, signed
+from dans_lab.study.findings import AgainstReference, IntervalReach, VerdictCounts, findings
 from dans_lab.study.folder import Study, open_study, shipped_studies
 from dans_lab.study.plan import SHIPPED, read_plan
 from dans_lab.study.report import markdown, markdown_text, read_study
+from dans_lab.study.words import MARKS, sentences
 from tests.study_samples import SMALL, small_plan, write_study
 
 SKILL = {"uniform": 0.5, "popularity": -0.5}
@@ -125,13 +127,15 @@ def test_an_unfinished_study_says_so_at_the_top(tmp_path):
     assert lines[4] == "**Unfinished: 14 of 18 runs.** All below may change."
     text = markdown(read)
     assert "1 diverged" in text and "1 missing" in text
-    assert any("1 run diverged and is in no mean" in sentence for sentence in findings(read.tables[0]))
-    assert any("4 runs of this table are not there yet." in sentence for sentence in findings(read.tables[0]))
+    assert any("1 run diverged and is in no mean" in sentence for sentence in sentences(read.tables[0]))
+    assert any(
+        "4 runs of this table are not there yet." in sentence for sentence in sentences(read.tables[0])
+    )
 
 
 def test_findings_name_each_row_once_by_its_verdict(study):
     table = read_study(study).tables[0]
-    found = findings(table)
+    found = sentences(table)
     assert found[0].startswith("DistMult: DANS, the reference, has a test MRR of 0.")
     assert found[1].startswith("ComplEx: ")
     for sentence, decoder in zip(found, ("distmult", "complex"), strict=False):
@@ -147,9 +151,24 @@ def test_findings_name_each_row_once_by_its_verdict(study):
     assert found[2].startswith(f"4 comparisons with DANS: {count['better']} better, {count['worse']} worse")
 
 
+def test_findings_are_records_of_the_comparisons(study):
+    table = read_study(study).tables[0]
+    columns = [found for found in findings(table) if isinstance(found, AgainstReference)]
+    assert [found.column for found in columns] == [("distmult",), ("complex",)]
+    for found in columns:
+        own = [each for each in table.comparisons if each.labels["decoder"] == found.column[0]]
+        assert found.compared == tuple(own)
+        assert sum(len(found.by(verdict)) for verdict in MARKS) == len(own)
+        assert found.means[found.worst] <= found.reference.mean <= found.means[found.best]
+    (counts,) = [found for found in findings(table) if isinstance(found, VerdictCounts)]
+    assert counts.better + counts.worse <= counts.compared == len(table.comparisons)
+    (reach,) = [found for found in findings(table) if isinstance(found, IntervalReach)]
+    assert reach.least <= reach.median <= reach.most
+
+
 def test_findings_claim_nothing_where_nothing_differs(tmp_path):
     table = read_study(write_study(tmp_path, small_plan())).tables[0]
-    text = " ".join(findings(table))
+    text = " ".join(sentences(table))
     assert "4 comparisons with DANS: 0 better, 0 worse, 4 cannot be told apart" in text
     assert "None can be told apart from it: Uniform (" in text and "Better" not in text
     reach = sorted((each.high - each.low) / 2 for each in table.comparisons)
@@ -159,7 +178,7 @@ def test_findings_claim_nothing_where_nothing_differs(tmp_path):
 def test_one_seed_is_said_to_speak_of_itself_alone(tmp_path):
     read = read_study(write_study(tmp_path, small_plan(SMALL.replace("seeds = 3", "seeds = 1"))))
     (table,) = read.tables
-    assert any("speak of that seed alone" in sentence for sentence in findings(table))
+    assert any("speak of that seed alone" in sentence for sentence in sentences(table))
     assert "and not of new seeds" in markdown(read) and "speak of new seeds" not in markdown(read)
     assert all(each.seeds == 1 for each in table.comparisons)
 
@@ -167,7 +186,7 @@ def test_one_seed_is_said_to_speak_of_itself_alone(tmp_path):
 def test_a_reference_without_a_run_leaves_nothing_to_compare(tmp_path):
     plan = small_plan()
     gone = [job.run for job in plan.jobs if job.config.sampler == "dans"]
-    found = findings(read_study(write_study(tmp_path, plan, failed=gone)).tables[0])
+    found = sentences(read_study(write_study(tmp_path, plan, failed=gone)).tables[0])
     assert found[0] == "DistMult: DANS, the reference, has no finished run, so nothing is compared."
     assert any(sentence.startswith("Not compared, for want of a finished seed") for sentence in found)
 
@@ -176,12 +195,12 @@ def test_parts_of_values_tell_their_range(tmp_path):
     read = read_study(write_study(tmp_path, small_plan(LINE, "noise")))
     text = markdown(read)
     assert "## Sigma\n\nHow much noise.\n" in text and "## Negatives\n" in text
-    assert findings(read.tables[0])[0].startswith("Noise (σ): 0.5, the reference, has a test MRR of ")
-    assert "; the means go from 0." in findings(read.tables[0])[0]
+    assert sentences(read.tables[0])[0].startswith("Noise (σ): 0.5, the reference, has a test MRR of ")
+    assert "; the means go from 0." in sentences(read.tables[0])[0]
     assert "negatives per query (N_s) differ: 10, 20" in text
     assert (
-        findings(read.tables[1])[0].startswith("Random negatives on, ")
-        or "on, " in findings(read.tables[1])[0]
+        sentences(read.tables[1])[0].startswith("Random negatives on, ")
+        or "on, " in sentences(read.tables[1])[0]
     )
 
 
@@ -190,7 +209,7 @@ def test_stability_explains_its_figures_and_shows_foreign_names_as_they_are(tmp_
     text = markdown(read)
     assert "### The way there" in text and "- Collapse: Share of the checks" in text
     assert "=cmd \\| \\<b\\>\\*bold\\*\\</b\\>" in text and "<b>" not in text
-    assert any(sentence.startswith("Collapse: lowest ") for sentence in findings(read.tables[0]))
+    assert any(sentence.startswith("Collapse: lowest ") for sentence in sentences(read.tables[0]))
     found = parsed(table_csv(read.tables[0]))
     assert found[1]["variant"] == "'=cmd | <b>*bold*</b>", "no spreadsheet runs it"
     assert float(found[0]["collapse_mean"]) == pytest.approx(
@@ -317,7 +336,7 @@ def test_the_command_gives_json(study, capsys):
     read = read_study(study)
     assert (record["study"], record["runs"], record["finished"], record["missing"]) == ("small", 18, 18, 0)
     (part,) = record["parts"]
-    assert part["findings"] == findings(read.tables[0])
+    assert part["findings"] == sentences(read.tables[0])
     assert [each["verdict"] for each in part["comparisons"]] == [
         each.verdict for each in read.tables[0].comparisons
     ]

@@ -1,0 +1,208 @@
+"""How a study is told: the names of its rows and columns, its figures, and what its tables show, in sentences.
+
+The report and the Studies screen say the same; each makes foreign names in a sentence safe in its own way.
+"""
+
+from __future__ import annotations
+
+from dans_core.names import METRICS
+from dans_data import words
+from dans_data.words import count, plural, signed
+from dans_lab.study import tables
+from dans_lab.study.convergence import FIGURES
+from dans_lab.study.findings import (
+    AgainstReference,
+    DivergedRuns,
+    FigureRange,
+    Finding,
+    IntervalReach,
+    MissingRuns,
+    NotCompared,
+    OverSeen,
+    SingleSeed,
+    VerdictCounts,
+    findings,
+)
+from dans_lab.study.plan import VARIANT, Label
+from dans_lab.study.tables import LEVEL, Column, Comparison, Entry, Spread, Table, Verdict
+
+MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "cannot be told apart": "○"}
+
+_NAMES = (VARIANT, "sampler", "decoder")
+"""Axes whose values say what they are without the name of the axis."""
+
+_COMPARED = (
+    "± is the standard deviation over seeds. Comparisons are paired by seed and by test triplet; their 95 % intervals "
+    "speak of new seeds and new triplets (two-way bootstrap in closed form, with Student's t since seeds are few), and "
+    "Holm p is corrected for all comparisons of the table."
+)
+_COMPARED_ONCE = (
+    "Comparisons are paired by test triplet; with a single seed their 95 % intervals speak of new triplets, and not of "
+    "new seeds (Student's t). Holm p is corrected for all comparisons of the table."
+)
+
+# --- names and figures -----------------------------------------------------------------------------------------
+
+
+def heading(table: Table, column: Column) -> str:
+    """A column in words: "ComplEx"; "" where there is only one."""
+    pairs = zip(table.part.columns, column, strict=True)
+    return ", ".join(_named(axis.name, value) for axis, value in pairs)
+
+
+def row_name(table: Table, value: Label) -> str:
+    """A row in words: "DANS", "FiLM weight (λ) 1e-4"."""
+    return _named(table.part.rows.name, value)
+
+
+def spread(found: Spread | None, digits: int = 3) -> str:
+    """ "0.906 ± 0.008"; a dash for None."""
+    if found is None:
+        return "–"
+    beside = "" if found.sd is None else f" ± {words.number(found.sd, digits)}"
+    return f"{words.number(found.mean, digits)}{beside}"
+
+
+def figure(name: str, value: float) -> str:
+    """A convergence figure as shown: shares in per cent, epochs whole."""
+    if name == "epochs_to_level":
+        return f"{value:.0f}"
+    if name in ("collapse", "hardness", "false_negatives"):
+        return f"{100 * value:.0f} %"
+    return words.number(value, 2 if name == "balance" else 4)
+
+
+def compared(seeds: int) -> str:
+    """What ± and the comparisons of a study with so many seeds mean."""
+    return _COMPARED if seeds > 1 else _COMPARED_ONCE
+
+
+def marks(reference: str) -> str:
+    """What the marks of a table mean."""
+    return f"{MARKS['better']} better and {MARKS['worse']} worse than {reference}, Holm p < {LEVEL:g}."
+
+
+def _named(axis: str, value: Label) -> str:
+    shown = tables.label(axis, value)
+    return shown if axis in _NAMES else f"{tables.title(axis)} {shown}"
+
+
+def _place(table: Table, of: Entry | Comparison) -> str:
+    """A cell in words: "Uniform with ComplEx"."""
+    row, column = row_name(table, of.labels[table.part.rows.name]), heading(table, table.column_of(of.labels))
+    return f"{row} with {column}" if column else row
+
+
+# --- what the tables show --------------------------------------------------------------------------------------
+
+
+def sentences(table: Table, seen: Table | None = None) -> list[str]:
+    """The findings of a table, each in a sentence or two; `seen` as in `findings`."""
+    return [sentence(table, finding) for finding in findings(table, seen)]
+
+
+def sentence(table: Table, finding: Finding) -> str:
+    """A finding of this table in a sentence or two; names in it are from the study's file, and may hold anything."""
+    match finding:
+        case AgainstReference():
+            return _against_reference(table, finding)
+        case VerdictCounts():
+            return _verdict_counts(table, finding)
+        case IntervalReach():
+            return _reach(finding)
+        case SingleSeed():
+            return "Comparisons over a single seed speak of that seed alone; other seeds may well say something else."
+        case OverSeen():
+            return _over_seen(table, finding)
+        case FigureRange():
+            return _range(table, finding)
+        case DivergedRuns():
+            return _diverged(table, finding)
+        case MissingRuns(number):
+            return f"{count(number, 'run')} of this table {plural(number, 'is', 'are')} not there yet."
+        case NotCompared(entries):
+            names = ", ".join(_place(table, entry) for entry in entries)
+            return f"Not compared, for want of a finished seed that the reference has too: {names}."
+
+
+def _against_reference(table: Table, found: AgainstReference) -> str:
+    """The reference, the highest mean or the range, and which rows are better, worse or neither."""
+    axis = table.part.rows.name
+    titles = [heading(table, found.column), "" if axis in _NAMES else tables.title(axis)]
+    beginning = ", ".join(filter(None, titles))
+    beginning += ": " if beginning else ""
+    reference = tables.label(axis, table.part.reference)
+    if found.reference is None:
+        return f"{beginning}{reference}, the reference, has no finished run, so nothing is compared."
+    text = f"{beginning}{reference}, the reference, has a test {METRICS[table.metric]} of "
+    text += f"{spread(found.reference)}{_ends(table, found)}"
+    if not found.compared:
+        return f"{text}. Nothing is compared with it."
+    neither = _rows(axis, found.by("cannot be told apart"))
+    better, worse = (_rows(axis, found.by(verdict)) for verdict in ("better", "worse"))
+    if not (better or worse):
+        return f"{text}. None can be told apart from it: {neither}."
+    text += f". Better: {better or 'none'}. Worse: {worse or 'none'}."
+    return f"{text} Cannot be told apart: {neither}." if neither else text
+
+
+def _ends(table: Table, found: AgainstReference) -> str:
+    """The range of the means where the rows are values in order, else the highest."""
+    axis, means = table.part.rows.name, found.means
+    best, worst = (f"{means[row]:.3f}, of {tables.label(axis, row)}" for row in (found.best, found.worst))
+    if table.part.figure == "line" and len(means) > 1:
+        return f"; the means go from {worst}, to {best}"
+    if found.best != table.part.reference:
+        return f"; the highest mean is {best}"
+    return ", the highest mean" if len(means) > 1 else ""
+
+
+def _rows(axis: str, some: list[Comparison]) -> str:
+    return ", ".join(f"{tables.label(axis, each.labels[axis])} ({signed(each.difference)})" for each in some)
+
+
+def _verdict_counts(table: Table, found: VerdictCounts) -> str:
+    neither = found.compared - found.better - found.worse
+    text = (
+        f"{count(found.compared, 'comparison')} with {row_name(table, table.part.reference)}: {found.better} better, "
+        f"{found.worse} worse, {neither} cannot be told apart, at {100 * LEVEL:g} % for all of them together (Holm)."
+    )
+    if found.alone:
+        text += (
+            f" {found.alone} more would count if {plural(found.alone, 'it were', 'each were')} the only one."
+        )
+    return text
+
+
+def _reach(found: IntervalReach) -> str:
+    several = found.compared > 1
+    width = f"{found.median:.3f}"
+    width += f" in the median ({found.least:.3f} to {found.most:.3f})" if several else ""
+    more = ", and one that is to stand among all the others must be larger" if several else ""
+    return f"The 95 % intervals reach {width} to either side: a smaller difference would mostly go unseen here{more}."
+
+
+def _over_seen(table: Table, found: OverSeen) -> str:
+    text = f"Over the {found.triplets:,} seen test triplets alone the verdicts are the same"
+    others = "; ".join(
+        f"{_place(table, own)} {own.verdict} ({signed(own.difference)}), not “{over_all}”"
+        for own, over_all in found.others
+    )
+    return f"{text} but for: {others}." if others else f"{text}."
+
+
+def _range(table: Table, found: FigureRange) -> str:
+    title = FIGURES[found.name][0]
+    first, last = figure(found.name, found.low), figure(found.name, found.high)
+    if first == last:
+        return f"{title}: {first} everywhere."
+    lowest, highest = _place(table, found.lowest), _place(table, found.highest)
+    return f"{title}: lowest {first}, with {lowest}; highest {last}, with {highest}."
+
+
+def _diverged(table: Table, found: DivergedRuns) -> str:
+    number = sum(len(entry.failed) for entry in found.entries)
+    names = ", ".join(f"{_place(table, entry)} ({len(entry.failed)})" for entry in found.entries)
+    first = found.entries[0].failed[0]
+    reason = f" The first of them, {first.run}: {first.reason}." if first.reason else ""
+    return f"{count(number, 'run')} diverged and {plural(number, 'is', 'are')} in no mean: {names}.{reason}"
