@@ -138,6 +138,7 @@ function go(state, position, glide = true) {
   const start = performance.now()
   const step = (now) => {
     state.glide = moves ? Math.min(1, (now - start) / GLIDE) : 1
+    state.root.toggleAttribute("data-moving", state.glide < 1)
     draw(state)
     if (state.glide < 1) state.frame = requestAnimationFrame(step)
   }
@@ -166,8 +167,10 @@ function pause(state) {
 // Tell the server once nothing has changed for a moment.
 function rest(state) {
   clearTimeout(state.timer)
+  state.root.toggleAttribute("data-telling", true)
   state.timer = setTimeout(() => {
     if (state.playing) return rest(state)
+    state.root.toggleAttribute("data-telling", false)
     const at = JSON.stringify({
       run: state.data.token,
       epoch: state.following ? null : state.epochs[state.position],

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.browser.server import ARGUMENTS, CHROMIUM, Server, workers
+from tests.browser.states import WATCH
+from tests.waiting import PATIENCE
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+playwright_api.expect.set_options(timeout=1000 * PATIENCE)
 
 __all__ = ["ARGUMENTS", "CHROMIUM", "Server", "workers"]
 
@@ -52,17 +56,36 @@ def browser() -> Iterator[playwright_api.Browser]:
 
 
 @pytest.fixture
-def page(browser: playwright_api.Browser) -> Iterator[playwright_api.Page]:
-    """A desktop page; the test fails if a script on it does, or if it asks another host for anything."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    page = context.new_page()
-    page.set_default_timeout(60_000)
+def open_page(browser: playwright_api.Browser) -> Iterator[Callable[..., playwright_api.Page]]:
+    """Open a page in a profile of its own, on a desktop unless told otherwise.
+
+    The test fails if a script on one of them does, or if one asks another host for anything.
+    """
+    contexts: list[playwright_api.BrowserContext] = []
     problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: problems.append(request.url) if _is_elsewhere(request.url) else None)
-    yield page
-    context.close()
+
+    def opened(**look: Any) -> playwright_api.Page:
+        context = browser.new_context(**{"viewport": {"width": 1400, "height": 1000}, **look})
+        contexts.append(context)
+        context.set_default_timeout(1000 * PATIENCE)
+        context.add_init_script(WATCH)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on(
+            "request", lambda request: problems.append(request.url) if _is_elsewhere(request.url) else None
+        )
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
     assert not problems
+
+
+@pytest.fixture
+def page(open_page: Callable[..., playwright_api.Page]) -> playwright_api.Page:
+    """A desktop page."""
+    return open_page()
 
 
 def _is_elsewhere(url: str) -> bool:

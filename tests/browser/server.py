@@ -12,6 +12,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-headless-shell") or shutil.which("google-chrome")
@@ -62,7 +64,7 @@ class Server:
         """The server's process id."""
         return self._process.pid
 
-    def _wait_until_up(self, seconds: float = 60) -> None:
+    def _wait_until_up(self, seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end and self._process.poll() is None:
             try:
@@ -80,7 +82,7 @@ class Server:
         """End the server, by force if `kill`; calling it again does nothing."""
         if self._process.poll() is None:
             self._process.kill() if kill else self._process.terminate()
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=PATIENCE)
         self._log.close()
 
 

@@ -6,21 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from dans_core import KnowledgeGraph
 from dans_core.events import Losses
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
+from tests.browser.states import at_rest, fits, inside, is_calm
 
 pytestmark = pytest.mark.browser
 
 PAIR = "umls-complex-dans,umls-complex-uniform"
 VERDICT = re.compile(r"B (ranks (higher|lower) than|and) A")
-
-
-def fits(page) -> bool:
-    """Whether nothing makes the page scroll sideways."""
-    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
 
 
 def curve(page, title: str):
@@ -34,14 +31,14 @@ def test_the_recorded_pair_is_compared_by_deep_link(page, serve):
     server = serve()
     page.goto(f"{server.url}/compare?runs={PAIR}")
     page.get_by_text(VERDICT).wait_for()
-    assert page.title() == "Compare · DANS Lab"
-    assert page.get_by_role("link", name="Train").first.is_visible()
+    expect(page).to_have_title("Compare · DANS Lab")
+    page.get_by_role("link", name="Train").first.wait_for()
     page.get_by_text("B differs from A in Negatives alone.").wait_for()
     page.get_by_text("One run of each: the seed’s luck is not in this interval.").wait_for()
-    label = curve(page, "Ranking, valid split").get_attribute("aria-label")
-    assert re.search(r"A 0\.\d+ at epoch 300, B 0\.\d+ at epoch 300; popularity floor", label)
-    assert curve(page, "Base model loss").locator("path.line").count() == 2
-    assert curve(page, "D_aux").locator("path.line").count() == 1
+    ranking = re.compile(r"A 0\.\d+ at epoch 300, B 0\.\d+ at epoch 300; popularity floor")
+    expect(curve(page, "Ranking, valid split")).to_have_attribute("aria-label", ranking)
+    expect(curve(page, "Base model loss").locator("path.line")).to_have_count(2)
+    expect(curve(page, "D_aux").locator("path.line")).to_have_count(1)
     page.locator(".js-plotly-plot .points path").last.wait_for(state="attached")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").first.click()
@@ -60,11 +57,8 @@ def test_the_recorded_pair_is_compared_by_deep_link(page, serve):
 
     page.set_viewport_size({"width": 400, "height": 850})
     page.locator(".js-plotly-plot").last.wait_for()
-    page.wait_for_timeout(1_000)
-    assert fits(page)
-    for chart in page.locator(".js-plotly-plot, section.panel").all():
-        box = chart.bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= 400
+    fits(page)
+    inside(page.locator(".js-plotly-plot, section.panel"))
     assert page.locator("[data-testid=stException], [data-testid=stAlert]").count() == 0
 
 
@@ -92,12 +86,12 @@ def test_train_leads_to_its_twin_and_a_live_run_grows_on_the_shared_axes(page, s
             writer.write_status("running", epoch=epoch)
             page.locator(f"svg.plot[aria-label*='A {0.9 / epoch:.3f} at epoch {epoch}']").wait_for()
         assert base.evaluate("node => node.watched && node.isConnected"), "the chart was mounted anew"
-        assert page.get_by_text(re.compile("Zoomed to epochs")).is_visible()
+        page.get_by_text(re.compile("Zoomed to epochs")).wait_for()
         writer.write_status("finished", epoch=10)
     page.get_by_text(re.compile("A.*DANS.*finished")).first.wait_for()
     # Runs of this test kept no weights, which is said of each.
-    assert page.get_by_text(re.compile("cannot be ranked")).count() == 2
-    assert page.locator("[data-testid=stException]").count() == 0
+    expect(page.get_by_text(re.compile("cannot be ranked"))).to_have_count(2)
+    is_calm(page)
 
 
 def test_maps_side_by_side_share_epoch_and_selection(page, serve):
@@ -108,16 +102,19 @@ def test_maps_side_by_side_share_epoch_and_selection(page, serve):
     left, right = page.locator("canvas.canvas").nth(0), page.locator("canvas.canvas").nth(1)
     right.wait_for()
     page.get_by_text(re.compile(r"the entities of A account for .* of the others’: B \d+%")).wait_for()
-    assert "Map of affects at epoch 300, PCA" in left.get_attribute("aria-label")
+    expect(left).to_have_attribute("aria-label", re.compile("Map of affects at epoch 300, PCA"))
+    at_rest(page)
     for layer in ("G_E fakes", "G_R fakes", "Random", "All else"):
         page.get_by_role("button", name=layer).click()
     left.focus()
     left.press("ArrowDown")
     left.press("Enter")
     page.get_by_text("1 point selected").wait_for()
-    assert left.get_attribute("data-marked") == right.get_attribute("data-marked") == "1"
+    for side in (left, right):
+        expect(side).to_have_attribute("data-marked", "1")
     left.press("ArrowLeft")
-    assert "epoch 275" in left.get_attribute("aria-label")
+    expect(left).to_have_attribute("aria-label", re.compile("epoch 275"))
     # The twin kept fewer snapshots: the last one before.
-    assert "epoch 200" in right.get_attribute("aria-label")
-    assert left.get_attribute("data-marked") == right.get_attribute("data-marked") == "1"
+    expect(right).to_have_attribute("aria-label", re.compile("epoch 200"))
+    for side in (left, right):
+        expect(side).to_have_attribute("data-marked", "1")

@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from dans_data import Dataset, own
+from tests.browser.states import fits, inside
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +24,7 @@ def cache(tmp_path, monkeypatch) -> Path:
 def is_calm(page) -> None:
     """No error box, and nothing makes the page scroll sideways."""
     assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    fits(page)
 
 
 def asks(name: str, value: str) -> re.Pattern[str]:
@@ -32,7 +34,7 @@ def asks(name: str, value: str) -> re.Pattern[str]:
 def test_one_walks_from_entity_to_entity_and_on_to_training(serve, page):
     page.goto(f"{serve().url}/data?data=nations&entity=china")
     page.get_by_text("china is the head of").wait_for()
-    assert page.title() == "Data · DANS Lab"
+    expect(page).to_have_title("Data · DANS Lab")
     network = page.get_by_role("group", name=re.compile("The network around china"))
     leaf = network.get_by_role("button", name=re.compile(r"Go to egypt\.$")).first
     leaf.hover()
@@ -56,8 +58,7 @@ def test_one_walks_from_entity_to_entity_and_on_to_training(serve, page):
     page.reload()
     network = page.get_by_role("group", name=re.compile("The network around brazil.* one step further"))
     network.wait_for()
-    box = network.bounding_box()
-    assert box["x"] >= 0 and box["x"] + box["width"] <= 400
+    inside(network)
     is_calm(page)
     page.get_by_role("button", name="Train on this").click()
     page.wait_for_url(re.compile("/(start|train)?[?].*dataset=Nations"))

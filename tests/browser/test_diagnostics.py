@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.events import Diagnostics
 from dans_lab.runs.drive import drive
 from dans_lab.runs.writer import RunWriter
+from tests.browser.states import fits, inside
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +26,7 @@ def created(runs: Path, run_id: str) -> tuple[RunWriter, Trainer]:
 def is_calm(page) -> None:
     """No error box, and nothing makes the page scroll sideways."""
     assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    fits(page)
 
 
 def all_drawn(page, epoch: int) -> None:
@@ -43,7 +45,7 @@ def test_an_epoch_is_chosen_with_the_keyboard_and_a_phone_shows_it_all(runs: Pat
         assert drive(writer, trainer, stop=lambda: False) == "finished"
     page.goto(f"{serve().url}/diagnostics?run=small")
     page.get_by_text("At epoch 12", exact=True).wait_for()
-    assert page.title() == "Diagnostics · DANS Lab"
+    expect(page).to_have_title("Diagnostics · DANS Lab")
     all_drawn(page, 12)
     page.get_by_role("slider", name="Epoch").focus()
     for epoch in (10, 8):
@@ -58,9 +60,8 @@ def test_an_epoch_is_chosen_with_the_keyboard_and_a_phone_shows_it_all(runs: Pat
     page.reload()
     page.get_by_text("At epoch 8", exact=True).wait_for()
     all_drawn(page, 8)
-    assert page.get_by_label(re.compile("^Scores minus the positive’s")).count()
-    for box in (chart.bounding_box() for chart in page.locator(".js-plotly-plot").all()):
-        assert box["x"] >= 0 and box["x"] + box["width"] <= 400
+    page.get_by_label(re.compile("^Scores minus the positive’s")).first.wait_for()
+    inside(page.locator(".js-plotly-plot"))
     is_calm(page)
 
 

@@ -6,11 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from dans_core.config import Config
 from dans_lab.runs.folder import read_about
 from dans_lab.runs.run import Run, list_runs
 from dans_lab.runs.writer import RunWriter
+from tests.browser.states import at_rest, fits, inside, is_calm
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -49,24 +52,21 @@ def marked(page) -> list[str]:
     )
 
 
-def is_calm(page) -> None:
-    assert page.locator("[data-testid=stException]").count() == 0
-    assert page.locator("img[src=x]").count() == 0
-
-
 def test_a_run_is_named_deleted_and_taken_back(runs, serve, page):
     for name in ("first", "second", "third"):
         make(runs, name)
     server = serve()
     page.goto(f"{server.url}/runs?sampler=uniform")
     cell(page, "second").wait_for(state="attached")
-    assert page.title() == "Runs · DANS Lab"
+    expect(page).to_have_title("Runs · DANS Lab")
+    at_rest(page)
     mark(page, 2)
     page.get_by_role("heading", name="first").wait_for()
     page.get_by_role("textbox", name="Name", exact=True).fill(NAME)
     page.get_by_role("button", name="Save").click()
     cell(page, NAME).wait_for(state="attached")
     assert read_about(Run(runs / "first")).name == NAME
+    at_rest(page)
 
     mark(page, 1)
     page.get_by_text("2 runs selected:").wait_for()
@@ -76,12 +76,14 @@ def test_a_run_is_named_deleted_and_taken_back(runs, serve, page):
     page.reload()
     page.get_by_role("button", name="Undo").click()
     cell(page, NAME).wait_for(state="attached")
-    assert len(list_runs(runs)) == 3 and page.get_by_text("Deleted 2 runs").count() == 0
+    expect(page.get_by_text("Deleted 2 runs")).to_have_count(0)
+    assert len(list_runs(runs)) == 3
+    at_rest(page)
 
     mark(page, 2)
     page.get_by_role("button", name="Repeat with changes").click()
     page.get_by_role("button", name="Start training").wait_for()
-    assert "sampler=Uniform" in page.url and "run=first" in page.url
+    page.wait_for_url(lambda url: "sampler=Uniform" in url and "run=first" in url)
     page.wait_for_function("document.querySelector('input[aria-label^=Epochs]')?.value === '100'")
     # The picker is an input, and the name stands first in it.
     page.wait_for_function(
@@ -104,10 +106,10 @@ def test_a_run_of_a_terminal_appears_and_marks_stay_with_their_runs(runs, serve,
         # Sorted by progress, the run that goes on would pass the other.
         table = page.get_by_test_id("stDataFrame").first.bounding_box()
         page.mouse.click(table["x"] + 370, table["y"] + 15)
-        page.wait_for_timeout(500)
+        page.locator("[role=columnheader]").filter(has_text=re.compile("[↑↓]")).wait_for(state="attached")
         mark(page, 0)
         page.get_by_role("heading", name="going").wait_for()
-        assert marked(page) == ["going"]
+        wait_for(lambda: marked(page) == ["going"])
         writer.write_status("running", epoch=80)
         page.get_by_text("Epoch 80 of 100").wait_for()
         page.get_by_text("the table waits with updates").wait_for()
@@ -115,8 +117,7 @@ def test_a_run_of_a_terminal_appears_and_marks_stay_with_their_runs(runs, serve,
         page.get_by_role("button", name="Delete").click()
         page.get_by_text("is being trained and cannot be deleted; stop it first").wait_for()
         page.get_by_role("button", name="Stop").click()
-        page.wait_for_timeout(1000)
-        assert writer.control().stop
+        wait_for(lambda: writer.control().stop)
         writer.write_status("stopped", epoch=81)
     page.get_by_role("button", name="Continue").wait_for()
     is_calm(page)
@@ -128,10 +129,10 @@ def test_a_phone_shows_the_table_and_what_can_be_done(runs, serve, page):
     page.goto(f"{serve().url}/runs?state=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
     page.get_by_text("that filter is left out").wait_for()
     cell(page, "only").wait_for(state="attached")
+    at_rest(page)
     mark(page, 0)
     page.get_by_role("button", name="Repeat with changes").scroll_into_view_if_needed()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    fits(page)
     for name in ("Open", "Map", "Triplet", "Repeat with changes", "Delete"):
-        box = page.get_by_role("button", name=name, exact=True).last.bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= 400
+        inside(page.get_by_role("button", name=name, exact=True).last)
     is_calm(page)

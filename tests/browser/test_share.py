@@ -8,9 +8,11 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from dans_app.shared import bookmarks
 from tests import small_run
+from tests.browser.states import at_rest, fits, is_calm
 
 pytestmark = pytest.mark.browser
 
@@ -27,7 +29,7 @@ def server(runs: Path, serve):
 def settle(page) -> None:
     """Wait until the screen stands."""
     page.get_by_role("button", name="Share").wait_for()
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    at_rest(page)
 
 
 def bookmark(page, name: str) -> None:
@@ -43,7 +45,7 @@ def relation(page) -> str:
     return page.get_by_role("combobox", name=re.compile("^Relation")).input_value()
 
 
-def test_a_bookmark_of_a_map_opens_in_another_browser(server, page, browser):
+def test_a_bookmark_of_a_map_opens_in_another_browser(server, page, open_page):
     page.on("dialog", lambda dialog: pytest.fail("a script of a name ran"))
     page.goto(f"{server.url}/map?run=small&relation=embassy&projection=pca&epoch=3")
     settle(page)
@@ -53,13 +55,11 @@ def test_a_bookmark_of_a_map_opens_in_another_browser(server, page, browser):
     address = link.get_attribute("href")
     page.keyboard.press("Escape")
 
-    other = browser.new_context(viewport={"width": 400, "height": 850})
-    phone = other.new_page()
-    phone.set_default_timeout(60_000)
+    phone = open_page(viewport={"width": 400, "height": 850})
     phone.goto(f"{server.url}/{address.lstrip('/')}")
     settle(phone)
     assert relation(phone) == "embassy" and "epoch=3" in phone.url and f"{bookmarks.TICKET}=" not in phone.url
-    assert phone.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    fits(phone)
 
     # There it is another view of the same page that the bookmark takes back, whole, in the same session.
     phone.goto(f"{server.url}/map?run=small&relation=treaties&layers=true")
@@ -69,8 +69,7 @@ def test_a_bookmark_of_a_map_opens_in_another_browser(server, page, browser):
     phone.wait_for_url(re.compile("relation=embassy"))
     settle(phone)
     assert relation(phone) == "embassy" and "layers=" not in phone.url and "epoch=3" in phone.url
-    assert phone.get_by_role("dialog").count() == 0
-    other.close()
+    expect(phone.get_by_role("dialog")).to_have_count(0)
 
 
 def test_a_bookmark_leads_from_one_screen_to_another(server, page):
@@ -87,8 +86,8 @@ def test_a_bookmark_leads_from_one_screen_to_another(server, page):
     page.get_by_role("button", name="Bookmarks").click()
     page.get_by_role("link", name="brazil").click()
     page.get_by_text("(brazil, embassy, china) is").wait_for()
-    assert "epochs" not in page.url
-    assert page.locator("[data-testid=stException]").count() == 0
+    page.wait_for_url(lambda url: "epochs" not in url)
+    is_calm(page)
     assert "Traceback" not in server.log()
 
 

@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from dans_lab.runs.records import replace, to_json
 from dans_lab.runs.writer import RunWriter
 from dans_lab.study.folder import RunRecord
 from tests import small_run
+from tests.browser.states import at_rest, fits, inside
 from tests.study_samples import EQUAL_TIME, small_plan, write_study
 
 pytestmark = pytest.mark.browser
@@ -18,11 +20,6 @@ pytestmark = pytest.mark.browser
 
 def is_calm(page) -> None:
     assert page.locator("[data-testid=stException], [data-testid=stAlert]").count() == 0
-
-
-def fits(page) -> bool:
-    """Whether nothing makes the page scroll sideways."""
-    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
 
 
 def test_a_cell_is_read_and_pressed_and_its_run_opened(runs: Path, serve, page):
@@ -34,7 +31,7 @@ def test_a_cell_is_read_and_pressed_and_its_run_opened(runs: Path, serve, page):
     page.goto(f"{serve().url}/studies")
     cell = page.get_by_role("button", name=re.compile("^Uniform, ComplEx: MRR"))
     cell.wait_for()
-    assert page.title() == "Studies · DANS Lab"
+    expect(page).to_have_title("Studies · DANS Lab")
     page.get_by_role("button", name="H@10").or_(page.get_by_role("radio", name="H@10")).first.click()
     page.wait_for_url(re.compile("metric=hits_at_10"))
     cell = page.get_by_role("button", name=re.compile("^Uniform, ComplEx: H@10"))
@@ -43,7 +40,8 @@ def test_a_cell_is_read_and_pressed_and_its_run_opened(runs: Path, serve, page):
     cell.click()
     page.wait_for_url(re.compile("row=uniform"))
     page.get_by_role("heading", name="Runs of Uniform, ComplEx").wait_for()
-    assert "column=complex" in page.url
+    page.wait_for_url(re.compile("column=complex"))
+    at_rest(page)
 
     dots = page.locator(".js-plotly-plot").nth(2)
     dots.locator(".scatterlayer .point").first.wait_for(state="attached")
@@ -60,7 +58,7 @@ def test_a_cell_is_read_and_pressed_and_its_run_opened(runs: Path, serve, page):
     is_calm(page)
     compare.click()
     page.get_by_text("B differs from A in Negatives alone.").wait_for()
-    assert "-s1-" in page.url
+    page.wait_for_url(re.compile("-s1-"))
     is_calm(page)
 
 
@@ -82,11 +80,8 @@ def test_a_study_grows_while_one_looks(runs: Path, serve, page):
     is_calm(page)
 
     page.set_viewport_size({"width": 400, "height": 850})
-    page.wait_for_timeout(1_000)
-    assert fits(page)
-    for chart in page.locator(".js-plotly-plot").all():
-        box = chart.bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= 400
+    fits(page)
+    inside(page.locator(".js-plotly-plot"))
 
 
 def test_the_seen_triplets_and_the_minutes_are_a_press_away(runs: Path, serve, page):
@@ -99,10 +94,10 @@ def test_the_seen_triplets_and_the_minutes_are_a_press_away(runs: Path, serve, p
     page.get_by_text("Test, seen", exact=True).click()
     page.get_by_role("heading", name="MRR on seen test triplets").first.wait_for()
     page.wait_for_url(re.compile("split=seen"))
-    assert page.get_by_text(re.compile("^seen 0\\.")).count() == 0
+    expect(page.get_by_text(re.compile("^seen 0\\."))).to_have_count(0)
     page.get_by_text("Minutes", exact=True).click()
     page.get_by_text("training time of a run, minutes").wait_for(state="attached")
     page.wait_for_url(re.compile("by=time"))
     assert page.locator("[data-testid=stException]").count() == 0
     page.set_viewport_size({"width": 400, "height": 800})
-    assert fits(page)
+    fits(page)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from dans_core.config import Config
 from dans_lab.runs.run import Run, list_runs
 from tests.browser.conftest import workers
+from tests.browser.states import fits
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
-SHORT = "dataset=umls&epochs=160&set_warmup_epochs=20&set_eval_every=10"
+EPOCHS = 5_000
+"""More than a run trains while a test looks at it."""
+
+LONG = f"dataset=umls&epochs={EPOCHS}&set_warmup_epochs=20&set_eval_every=10"
 
 
-def start(page, server, query: str = SHORT, typed: str = "") -> str:
+def start(page, server, query: str = LONG, typed: str = "") -> str:
     """Press Start training, right after typing the epochs if any; returns the id of the run, taken from the URL."""
     page.goto(f"{server.url}/?{query}")
     button = page.get_by_role("button", name="Start training")
@@ -27,25 +32,18 @@ def start(page, server, query: str = SHORT, typed: str = "") -> str:
     button.click()
     # Recorded runs have ids without a seed.
     page.wait_for_url(re.compile(r"run=[a-z0-9-]+-s\d+-"))
-    epochs = typed or re.search(r"epochs=(\d+)", query)[1]
+    epochs = format(int(typed or re.search(r"epochs=(\d+)", query)[1]), ",")
     page.get_by_text(re.compile(rf"^Epoch [1-9]\d* of {epochs}|^{epochs} epochs in ")).first.wait_for()
     return re.search(r"run=([a-z0-9-]+)", page.url)[1]
 
 
 def epoch(page) -> int:
     """The epoch in the status line."""
-    text = page.get_by_text(re.compile(r"epoch [\d,]+ of 160", re.I)).first.inner_text()
+    text = page.get_by_text(re.compile(r"epoch [\d,]+ of [\d,]+", re.I)).first.inner_text()
     return int(re.search(r"epoch ([\d,]+) of", text, re.I)[1].replace(",", ""))
 
 
-def wait_for(condition, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
-
-
-def test_a_run_is_watched_paused_found_again_and_finished(page, serve, runs: Path):
+def test_a_run_is_watched_paused_found_again_goes_on_and_stops(page, serve, runs: Path):
     server = serve()
     run_id = start(page, server)
     base = page.locator("svg.plot").nth(2)
@@ -69,13 +67,14 @@ def test_a_run_is_watched_paused_found_again_and_finished(page, serve, runs: Pat
     page.get_by_text(re.compile("Zoomed to epochs")).wait_for()
     before = epoch(page)
     wait_for(lambda: epoch(page) > before)
-    assert page.get_by_text(re.compile("Zoomed to epochs")).is_visible()
+    page.get_by_text(re.compile("Zoomed to epochs")).wait_for()
 
     page.get_by_role("button", name="Pause").click()
     page.get_by_text(re.compile("^Paused at epoch")).wait_for()
     stood = epoch(page)
-    time.sleep(1.5)
-    assert epoch(page) == stood < 160
+    # Longer than the ticks of the screen; a run that goes on would be seen.
+    page.wait_for_timeout(1_500)
+    assert epoch(page) == stood < EPOCHS
 
     page.reload()
     page.get_by_text(re.compile("^Paused at epoch")).wait_for()
@@ -83,10 +82,11 @@ def test_a_run_is_watched_paused_found_again_and_finished(page, serve, runs: Pat
     assert epoch(page) == stood
 
     page.get_by_role("button", name="Resume").click()
-    page.get_by_text(re.compile(r"^\d+ epochs in ")).wait_for(timeout=90_000)
-    run = Run(runs / run_id)
-    assert run.status.state == "finished" and run.status.epoch == 160
-    assert page.get_by_text(re.compile(r"Best valid MRR")).first.is_visible()
+    wait_for(lambda: epoch(page) > stood)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text(re.compile("^Stopped at epoch")).wait_for()
+    assert Run(runs / run_id).status.state == "stopped"
+    page.get_by_text(re.compile(r"Best valid MRR")).first.wait_for()
 
 
 def test_a_run_outlives_the_server_and_idle_workers_do_not(page, serve, runs: Path):
@@ -95,15 +95,15 @@ def test_a_run_outlives_the_server_and_idle_workers_do_not(page, serve, runs: Pa
     wait_for(lambda: len(workers(runs)) == 2)
     server.stop(kill=True)
     wait_for(lambda: Run(runs / run_id).status.state == "finished")
-    wait_for(lambda: not workers(runs), 20)
+    wait_for(lambda: not workers(runs))
 
     # A deep link to a fresh server: the right menu and title, and the run.
     again = serve()
     page.goto(f"{again.url}/train?run={run_id}")
     page.get_by_text(re.compile(r"^\d+ epochs in ")).wait_for()
-    assert page.title() == "Train · DANS Lab"
+    expect(page).to_have_title("Train · DANS Lab")
     for name in ("Train", "Map", "Triplet"):
-        assert page.get_by_role("link", name=name).first.is_visible()
+        page.get_by_role("link", name=name).first.wait_for()
     assert f"run={run_id}" in page.url
     assert page.get_by_text("Page not found").count() == 0
 
@@ -124,7 +124,10 @@ def test_the_twin_trains_beside_its_run(page, serve, runs: Path):
     server = serve()
     run_id = start(page, server, "dataset=nations&epochs=200&set_warmup_epochs=5", typed="20")
     assert Run(runs / run_id).config.epochs == 20, "what was typed last is what is trained"
-    page.get_by_text(re.compile(r"^\d+ epochs in ")).wait_for()
+    page.get_by_text(re.compile(r"^20 epochs in ")).wait_for()
+    run = Run(runs / run_id)
+    assert run.status.state == "finished" and run.status.epoch == 20
+    page.get_by_text(re.compile(r"Best valid MRR")).first.wait_for()
     page.get_by_role("button", name="Train the twin").click()
     page.get_by_text("MRR, uniform").wait_for()
     wait_for(lambda: {run.config.sampler for run in list_runs(runs)} == {"dans", "uniform"})
@@ -138,24 +141,20 @@ def test_a_hostile_url_gets_one_sentence(page, serve, runs: Path, run_id: str):
     page.get_by_role("button", name="Start training").wait_for()
     page.get_by_text(re.compile("not the name of a run")).wait_for()
     page.get_by_text(re.compile("its default stands")).wait_for()
-    assert page.get_by_role("alert").filter(has_text="The address").count() == 2
-    assert page.get_by_role("spinbutton", name="Epochs").input_value() == str(Config().epochs)
+    expect(page.get_by_role("alert").filter(has_text="The address")).to_have_count(2)
+    expect(page.get_by_role("spinbutton", name="Epochs")).to_have_value(str(Config().epochs))
 
 
-def test_a_phone_shows_the_curves_without_scrolling_sideways(browser, serve, runs: Path):
+def test_a_phone_shows_the_curves_without_scrolling_sideways(open_page, serve, runs: Path):
     server = serve()
-    context = browser.new_context(viewport={"width": 400, "height": 800}, color_scheme="dark")
-    page = context.new_page()
-    page.set_default_timeout(60_000)
+    page = open_page(viewport={"width": 400, "height": 800}, color_scheme="dark")
     page.goto(f"{server.url}/?dataset=nations&epochs=20")
     page.get_by_role("button", name=re.compile("sidebar", re.I)).or_(
         page.get_by_test_id("stExpandSidebarButton")
     ).first.click()
     page.get_by_role("button", name="Start training").click()
     page.locator("svg.plot path.line").first.wait_for(state="attached")
-    wide = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
-    context.close()
-    assert wide <= 0
+    fits(page)
 
 
 def test_charts_are_started_ahead_once(page, serve):

@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests import small_run
+from tests.browser.states import at_rest, fits, inside, is_calm
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -29,17 +32,6 @@ def chart(page, number: int = 0):
     return found
 
 
-def is_calm(page) -> None:
-    """No dialog, no error box, no stray element of a name."""
-    assert page.locator("[data-testid=stException]").count() == 0
-    assert page.locator("img[src=x]").count() == 0
-
-
-def fits(page) -> bool:
-    """Whether nothing makes the page scroll sideways."""
-    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
-
-
 def strip(page) -> str:
     """What the strip of scores says of itself."""
     return page.locator("[aria-label^='Scores of negative']").first.get_attribute("aria-label")
@@ -52,15 +44,16 @@ def test_a_deep_link_on_a_fresh_server_shows_the_run_beside_its_twin(server, pag
     assert page.get_by_role("link", name="Map").is_visible()
     page.get_by_text("(brazil, embassy, china) is").wait_for()
     page.get_by_text(re.compile("of the 20 negatives outscore|None of the 20 negatives")).wait_for()
-    assert "G_R from" in strip(page) and "Random of Uniform from" in strip(page)
+    wait_for(lambda: "G_R from" in strip(page) and "Random of Uniform from" in strip(page))
     ticks = page.locator(".js-plotly-plot .yaxislayer-above text, .js-plotly-plot .ytick text")
-    assert "RandomUniform" in "".join(ticks.all_text_contents())
+    wait_for(lambda: "RandomUniform" in "".join(ticks.all_text_contents()))
 
     page.get_by_role("button", name="Clear all").click()
     page.wait_for_url(re.compile("with=none"))
     page.get_by_text(re.compile("of the 15 negatives outscore|None of the 15 negatives")).wait_for()
     page.get_by_role("button", name="Random test triplet").click()
     page.get_by_text("is a fact of test").wait_for()
+    at_rest(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download these negatives").click()
     lines = Path(download.value.path()).read_text().splitlines()
@@ -71,6 +64,7 @@ def test_a_deep_link_on_a_fresh_server_shows_the_run_beside_its_twin(server, pag
 def test_a_clicked_row_opens_the_arithmetic_of_its_score(server, page):
     page.goto(f"{server.url}/triplet?run=small&with=none&{BRAZIL}")
     chart(page)
+    at_rest(page)
     assert page.locator(".katex").count() == 0, "closed, it computes nothing"
     table = page.get_by_test_id("stDataFrame").first
     table.scroll_into_view_if_needed()
@@ -88,7 +82,7 @@ def test_a_clicked_row_opens_the_arithmetic_of_its_score(server, page):
     # The address alone opens it again, for whoever it is shared with.
     page.reload()
     page.locator(".katex").first.wait_for()
-    assert page.locator("[aria-label^='Terms of two scores']").first.get_attribute("aria-label") == said
+    expect(page.locator("[aria-label^='Terms of two scores']").first).to_have_attribute("aria-label", said)
     page.get_by_text("How the negatives of this query moved").click()
     page.get_by_text("Every snapshot keeps one true tail of this query").wait_for()
     page.locator("[aria-label^='Scores over the snapshots']").first.wait_for()
@@ -101,8 +95,7 @@ def test_a_hostile_address_gets_one_sentence(server, page):
     parts = (f"head={HOSTILE}", "relation=..%2F..", "tail=%00", f"side={HOSTILE}", "draws=1e9", "draw=-1")
     page.goto(f"{server.url}/triplet?run=small&{'&'.join(parts)}&with={HOSTILE}&negative={HOSTILE}")
     chart(page)
-    page.locator("[data-testid=stAlert]").first.wait_for()
-    assert page.locator("[data-testid=stAlert]").count() == 1
+    expect(page.locator("[data-testid=stAlert]")).to_have_count(1)
     assert re.search("the address asks for|has no", page.locator("[data-testid=stAlert]").inner_text(), re.I)
     assert not dialogs
     is_calm(page)
@@ -114,7 +107,6 @@ def test_it_fits_on_a_phone(server, page):
     page.get_by_text("How the negatives of this query moved").click()
     page.locator("[aria-label^='Scores over the snapshots']").nth(1).wait_for(state="attached")
     for number in range(5):
-        box = chart(page, number).bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= 400
-    assert fits(page)
+        inside(chart(page, number))
+    fits(page)
     is_calm(page)

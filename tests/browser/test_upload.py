@@ -8,10 +8,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 import dans_data as datasets
 from dans_data import SPLITS, own
 from dans_lab.runs.run import list_runs
+from tests.browser.states import at_rest, fits, inside
 
 pytestmark = pytest.mark.browser
 
@@ -46,21 +48,17 @@ def is_calm(page) -> None:
     assert page.locator("[data-testid=stException], img[src=x], .katex").count() == 0
 
 
-def settle(page) -> None:
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-
-
 def test_a_zip_is_kept_trained_on_and_known_everywhere(server, page, runs: Path):
     page.goto(f"{server.url}/data?data=umls")
     drop(page, ("My facts.zip", nations()))
     page.get_by_text("1,992 triplets").wait_for()
     page.get_by_text("Zip archive, 3 files: text, columns separated by tabs, no header").wait_for()
-    assert own.names() == [] and page.get_by_role("spinbutton", name="Split seed").count() == 0
     name = page.get_by_role("textbox", name="Name", exact=True)
-    assert name.input_value() == "my-facts"
+    expect(name).to_have_value("my-facts")
+    assert own.names() == [] and page.get_by_role("spinbutton", name="Split seed").count() == 0
     name.press_sequentially("!")
     page.get_by_text("cannot name a data set").wait_for()
-    assert page.get_by_role("button", name="Keep this data set").is_disabled()
+    expect(page.get_by_role("button", name="Keep this data set")).to_be_disabled()
     name.press("Backspace")
     page.get_by_text("cannot name a data set").wait_for(state="detached")
     page.get_by_role("button", name="Keep this data set").click()
@@ -75,7 +73,7 @@ def test_a_zip_is_kept_trained_on_and_known_everywhere(server, page, runs: Path)
     page.get_by_text("14 entities, 55 relations, 1,592 training triplets").wait_for()
     page.get_by_role("spinbutton", name="Epochs").fill("4")
     page.get_by_role("button", name="Start training").click()
-    page.get_by_text(re.compile(r"^4 epochs in ")).wait_for(timeout=180_000)
+    page.get_by_text(re.compile(r"^4 epochs in ")).wait_for()
     (run,) = list_runs(runs)
     assert (run.meta.dataset, run.meta.source, run.status.state) == ("my-facts", "my-facts", "finished")
     page.get_by_role("button", name="Share").click()
@@ -93,7 +91,7 @@ def test_a_zip_is_kept_trained_on_and_known_everywhere(server, page, runs: Path)
     ):
         page.goto(f"{server.url}/{screen}")
         page.locator(shown).first.wait_for(state="attached")
-        settle(page)
+        at_rest(page)
         is_calm(page)
     assert "Traceback" not in server.log()
 
@@ -122,7 +120,7 @@ def test_names_are_text_and_wrong_files_get_one_sentence(server, page, tmp_path:
     page.get_by_role("button", name="Keep this data set").click()
     page.get_by_text("is kept. It is shown above").wait_for()
     page.wait_for_url(re.compile("data=.*img-src-x"))
-    settle(page)
+    at_rest(page)
     is_calm(page)
     kept = own.names()
 
@@ -131,7 +129,7 @@ def test_names_are_text_and_wrong_files_get_one_sentence(server, page, tmp_path:
     drop(page, (f"{title}.csv", f"a,b\n{MARKUP}".encode()))
     page.get_by_text("2 columns separated by").wait_for()
     page.get_by_text("not used any more").wait_for()
-    assert page.get_by_test_id("stAlert").count() == 1
+    expect(page.get_by_test_id("stAlert")).to_have_count(1)
     is_calm(page)
 
     # The browser refuses what the server would: it says so on the file, and the panel how to allow more.
@@ -141,7 +139,8 @@ def test_names_are_text_and_wrong_files_get_one_sentence(server, page, tmp_path:
     page.locator("input[type=file]").set_input_files(large)
     page.get_by_text("File must be 100.0MB or smaller").wait_for(state="attached")
     page.get_by_text("Up to 100 MB a file").wait_for()
-    assert page.get_by_test_id("stAlert").count() == 1 and own.names() == kept
+    expect(page.get_by_test_id("stAlert")).to_have_count(1)
+    assert own.names() == kept
     assert "Traceback" not in server.log()
 
 
@@ -159,15 +158,14 @@ def test_a_phone_shows_the_panel_and_its_sample(server, page):
     seed.fill("7")
     seed.press("Enter")
     page.get_by_text("22 entities").wait_for()
-    settle(page)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    at_rest(page)
+    fits(page)
     for part in (
         page.get_by_role("button", name="Keep this data set"),
         page.get_by_test_id("stFileUploader"),
     ):
         part.scroll_into_view_if_needed()
-        box = part.bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= 400
+        inside(part)
     page.get_by_role("button", name="Keep this data set").click()
     page.get_by_role("button", name="Train on it").wait_for()
     kept = datasets.load("sample").splits

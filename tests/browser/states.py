@@ -1,0 +1,71 @@
+"""The states of a screen that a browser test waits for, so that a busy machine makes it slower and never wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.waiting import wait_for
+
+WATCH = """(() => {
+  const Plain = window.WebSocket
+  const app = { sent: 0, waiting: false, running: false, changed: 0 }
+  window.appSocket = app
+  window.WebSocket = class extends Plain {
+    constructor(...given) {
+      super(...given)
+      this.addEventListener("message", ({ data }) => {
+        app.changed = performance.now()
+        const bytes = new Uint8Array(data)
+        // How the server says that the script runs, or no longer does.
+        if (bytes[0] === 0x4a && bytes.length <= 6) {
+          app.waiting = false
+          app.running = bytes[bytes.length - 2] === 0x10 && bytes[bytes.length - 1] === 1
+        }
+      })
+    }
+    send(data) {
+      app.sent += 1
+      app.waiting = true
+      app.changed = performance.now()
+      super.send(data)
+    }
+  }
+})()"""
+"""Keeps account of what the browser asked of the server, and whether the answer has come."""
+
+_AT_REST = """() => {
+  const app = window.appSocket
+  const shown = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning"
+  return shown && app.sent && !app.waiting && !app.running && performance.now() - app.changed > 100
+}"""
+_BUSY = ".map[data-moving], .map[data-telling]"
+
+
+def at_rest(page: Any) -> None:
+    """Wait until all that was asked is answered and drawn, no point moves and nothing is about to be told."""
+    page.wait_for_function(_AT_REST)
+    while page.locator(_BUSY).count():
+        page.locator(_BUSY).first.wait_for(state="detached")
+        page.wait_for_function(_AT_REST)
+
+
+def fits(page: Any) -> None:
+    """Wait until nothing makes the page scroll sideways."""
+    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth + 1")
+
+
+def inside(parts: Any, width: int = 400) -> None:
+    """Wait until all these parts of the page, one at least, lie within its width in pixels."""
+
+    def all_inside() -> bool:
+        boxes = [part.bounding_box() for part in parts.all()]
+        return bool(boxes) and all(
+            box and box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes
+        )
+
+    wait_for(all_inside, "a page as narrow as the window")
+
+
+def is_calm(page: Any) -> None:
+    """No error box, and nothing of a name that became an element."""
+    assert page.locator("[data-testid=stException], img[src=x]").count() == 0
