@@ -11,7 +11,9 @@ from dans_app.server import graph, jobs
 from dans_app.shared import curves, run_state, settings, shell, theme
 from dans_app.shared.run_curves import Story
 from dans_app.train import live
+from dans_core.config import Config
 from dans_data.errors import InputError
+from dans_lab.budget.experience import Basis
 from dans_lab.runs.run import Run, Status, find_twin, list_runs, recorded_runs, twin_config
 
 ButtonKind = Literal["primary", "secondary", "tertiary"]
@@ -20,7 +22,14 @@ Color = Literal["green", "gray", "orange", "blue", "red"]
 TWIN = "dans_show_twin"
 TICK = 0.5
 FAST_TICK = 0.1
+GUESS_TICK = 2
 UNSHOWN = "This run cannot be shown"
+
+COST_BASIS: dict[Basis, str] = {
+    "runs": "The time is that of earlier runs here.",
+    "practice": "The time follows from a few steps that were timed here.",
+    "formulas": "Until a few steps were timed here, the time is that of another machine.",
+}
 
 
 def say(error: InputError) -> None:
@@ -114,17 +123,8 @@ def controls() -> None:
                     width="stretch",
                     on_click=start,
                 )
-                basis = (
-                    "measured on earlier runs here"
-                    if cost.measured
-                    else "a guess until such a run was timed here"
-                )
-                st.caption(
-                    f"Takes {jobs.seconds_in_words(cost.seconds)} ({jobs.epoch_in_words(cost.epoch_seconds)} an "
-                    f"epoch), {jobs.bytes_in_words(cost.memory)} of memory and {jobs.bytes_in_words(cost.bytes)} on "
-                    "disk.",
-                    help=f"One core, one run. The time is {basis}.",
-                )
+                tick = GUESS_TICK if cost.basis == "formulas" else None
+                st.fragment(run_every=tick)(tell_cost)(config, dataset, cost.basis)
                 if warning:
                     st.warning(
                         f"{shell.plain(warning[:1].upper() + warning[1:], 300)}.", icon=":material/memory:"
@@ -141,6 +141,21 @@ def controls() -> None:
                     on_click=settings.use_preset,
                     args=("default",),
                 )
+
+
+def tell_cost(config: Config, dataset: str, basis: Basis) -> None:
+    """What a run will take; a mere guess is looked at again until the waiting worker has timed this machine."""
+    cost = jobs.estimate(config, dataset)
+    if cost.basis != basis:
+        st.rerun()
+    guess = (
+        "; the time is a guess until this machine was timed, in some seconds" if basis == "formulas" else ""
+    )
+    st.caption(
+        f"Takes {jobs.seconds_in_words(cost.seconds)} ({jobs.epoch_in_words(cost.epoch_seconds)} an epoch), "
+        f"{jobs.bytes_in_words(cost.memory)} of memory and {jobs.bytes_in_words(cost.bytes)} on disk{guess}.",
+        help=f"One core, one run. {COST_BASIS[cost.basis]}",
+    )
 
 
 def heading(run: Run, status: Status, wish: str, troubles: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import threading
@@ -21,7 +20,7 @@ from dans_data.words import bytes_in_words as bytes_in_words
 from dans_data.words import epoch_in_words as epoch_in_words
 from dans_data.words import seconds_in_words as seconds_in_words
 from dans_lab.budget import estimates as budget
-from dans_lab.budget.estimates import predict
+from dans_lab.budget.experience import Basis, expect
 from dans_lab.budget.sizes import Sizes
 from dans_lab.runs.records import Status
 from dans_lab.runs.run import Run, list_runs, new_id, runs_dir
@@ -34,9 +33,6 @@ FIRST_SCREEN = 1.5
 
 FIRST_EPOCHS = 1.0
 """Seconds after a start before the next worker is made ready, which would slow down the first losses of the run."""
-
-_CALIBRATED_BY = 5
-"""Finished runs at most that say how fast this machine is."""
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -171,7 +167,7 @@ class Pool:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as words:
                 self._idle = subprocess.Popen(
-                    [sys.executable, "-m", "dans_lab.runs.worker", *([self._likely] if self._likely else [])],
+                    [sys.executable, "-m", "dans_lab.worker", *([self._likely] if self._likely else [])],
                     cwd=ROOT,
                     stdin=subprocess.PIPE,
                     stdout=words,
@@ -197,45 +193,28 @@ def _log_file() -> Path:
 class Cost:
     """What a run will take: seconds of training, bytes on disk, and bytes of memory at its peak.
 
-    `measured` says whether the seconds rest on runs of the same kind (data set, decoder, sampler) of this machine.
+    `basis` says what the seconds rest on, as in `experience`.
     """
 
     seconds: float
     epoch_seconds: float
     bytes: int
     memory: int
-    measured: bool
+    basis: Basis
 
     def __str__(self) -> str:
         return f"{seconds_in_words(self.seconds)} and {bytes_in_words(self.bytes)}"
 
 
 def estimate(config: Config, dataset: str, runs: list[Run] | None = None) -> Cost:
-    """What a run will take, before it starts.
-
-    The time is the formula of `budget.predict`, times how much slower or faster finished runs (None: those of the runs
-    folder) of the same kind were than the formula says; of any kind, where there is none of the same.
+    """What a run will take on this machine, before it starts; `runs` (None: those of the runs folder) tell, too.
 
     Raises InputError for a data set that cannot be read.
     """
     kg = graph.load(dataset)
-    size = Sizes.of(kg)
-    finished = [
-        run
-        for run in (list_runs() if runs is None else runs)
-        if not run.recorded and run.stored_status.state == "finished"
-    ]
-    kind = kg.hash, config.decoder, config.sampler
-    same = [run for run in finished if (run.meta.hash, run.config.decoder, run.config.sampler) == kind]
-    factors: list[float] = []
-    for run in same or finished:
-        of_run = size if run.meta.hash == kg.hash else graph.sizes(run.meta.source)
-        if of_run is not None:
-            factors.append(run.stored_status.seconds / predict(run.config, of_run).run_seconds)
-        if len(factors) == _CALIBRATED_BY:
-            break
-    need = predict(config, size, statistics.median(factors) if factors else 1.0)
-    return Cost(need.run_seconds, need.epoch_seconds, need.disk_bytes, need.memory_bytes, bool(same))
+    told = expect(config, Sizes.of(kg), kg.hash, list_runs() if runs is None else runs)
+    need = told.need
+    return Cost(need.run_seconds, need.epoch_seconds, need.disk_bytes, need.memory_bytes, told.basis)
 
 
 def check_memory(config: Config, dataset: str) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from dans_core.config import Config, matters
@@ -16,6 +16,7 @@ from dans_data.errors import InputError
 from dans_data.words import bytes_in_words, epoch_in_words, seconds_in_words
 from dans_lab.budget import costs
 from dans_lab.budget.sizes import Sizes
+from dans_lab.budget.speed import Slower, Speed
 
 MEMORY_VARIABLE = "DANS_MEMORY_GB"
 """Gigabytes that a run may use, instead of those that are free."""
@@ -49,19 +50,27 @@ class Need:
             f"{seconds_in_words(self.run_seconds)} in all on one core"
         )
 
+    def taking(self, times: float) -> Need:
+        """The same, taking so many times as long."""
+        return replace(self, epoch_seconds=times * self.epoch_seconds, run_seconds=times * self.run_seconds)
 
-def predict(config: Config, sizes: Sizes, slower: float = 1.0) -> Need:
+
+def predict(config: Config, sizes: Sizes, speed: Speed | None = None) -> Need:
     """What a run with these settings will take on a graph of these sizes.
 
-    `slower` is how many times as long this machine takes as the one on which the formula was measured.
+    `speed` is that of the machine; None stands for the one on which the formulas were measured.
     """
+    slower = speed.of(config, sizes) if speed else Slower()
     steps = costs.Steps(config, sizes)
     step = costs.base_seconds(config, sizes, steps) + costs.own_seconds(config, steps)
+    played = config.epochs - (config.warmup_epochs if config.waits else 0) if config.fakes else 0
+    in_game = steps.count * played * step
+    other = costs.run_seconds(config, sizes, steps) - in_game
     return Need(
         memory_bytes=round(costs.memory(config, sizes, steps)),
         disk_bytes=round(costs.disk(config, sizes, steps)),
-        epoch_seconds=slower * steps.count * step,
-        run_seconds=slower * costs.run_seconds(config, sizes, steps),
+        epoch_seconds=(slower.game if config.fakes else slower.base) * steps.count * step,
+        run_seconds=slower.base * other + slower.game * in_game,
     )
 
 

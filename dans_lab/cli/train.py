@@ -16,7 +16,7 @@ from dans_lab.budget import estimates as budget
 from dans_lab.budget.recipe import chosen_for_size, config_for
 from dans_lab.budget.sizes import Sizes
 from dans_lab.cli.download import bring
-from dans_lab.runs.run import Run, new_id, open_run, run_id_error, runs_dir, source_that_lasts
+from dans_lab.runs.run import Run, list_runs, new_id, open_run, run_id_error, runs_dir, source_that_lasts
 from dans_lab.runs.writer import RunWriter
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from dans_core.training import Trainer
 
 COMMAND = "python -m dans_core"
+
+_WORTH_TIMING = 5.0
+"""Seconds that a run takes by the formulas alone, from which on the machine is timed for some seconds."""
 
 
 def _setting(name: str, metavar: str = "NAME") -> Any:
@@ -124,7 +127,7 @@ def train(
         path.parent, path.name, config, kg.name, kg.hash, source, None, split_seed or 0
     ) as writer:
         if not json:
-            _tell_costs(config, sizes, given, place)
+            _tell_costs(config, kg, given, place)
         return _train(writer, trainer, json)
 
 
@@ -196,13 +199,27 @@ def _check_memory(config: Config, sizes: Sizes, place: torch.device) -> None:
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _tell_costs(config: Config, sizes: Sizes, given: dict[str, Any], place: torch.device) -> None:
+def _tell_costs(config: Config, kg: KnowledgeGraph, given: dict[str, Any], place: torch.device) -> None:
     """The settings that the graph's size decided, and what the run will take; of a GPU no times were measured."""
+    sizes = Sizes.of(kg)
     if chosen := chosen_for_size(sizes.train, given, config):
         settings = " ".join(f"{name}={value}" for name, value in chosen.items())
         print(f"chosen for a graph of {sizes.train:,} training triplets: {settings} (--set changes them)")
     if place.type == "cpu":
-        print(f"needs {budget.predict(config, sizes)}")
+        print(f"needs {_need(config, kg)}")
+
+
+def _need(config: Config, kg: KnowledgeGraph) -> budget.Need:
+    """What a run takes on the CPU of this machine, which is timed first where the run is long enough to be worth it."""
+    import torch
+
+    from dans_lab.budget import practice
+    from dans_lab.budget.experience import expect
+
+    sizes = Sizes.of(kg)
+    if budget.predict(config, sizes).run_seconds > _WORTH_TIMING:
+        practice.renew(device="cpu")
+    return expect(config, sizes, kg.hash, list_runs(), torch.get_num_threads(), "cpu").need
 
 
 def _place(device: str, precision: str, threads: int | None) -> torch.device:

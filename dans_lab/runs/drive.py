@@ -119,7 +119,8 @@ class _Drive:
 
     def run(self) -> State:
         writer, trainer = self.writer, self.trainer
-        writer.trains_on(trainer.device_name, process.precision(), goes_on=writer.state is not None)
+        how = trainer.device_name, process.precision(), torch.get_num_threads()
+        writer.trains_on(*how, goes_on=writer.state is not None)
         if writer.state is not None:
             trainer.load_state_dict(writer.state)
             writer.state = None

@@ -96,6 +96,12 @@ def _keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEEP)
 
 
+def give_memory_back() -> None:
+    """Return to the system what was freed until now, where glibc can; what is freed later is kept as before."""
+    if sys.platform.startswith("linux") and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
+
+
 def _forget_old_products() -> None:
     """Let oneDNN keep what it prepared for few sizes of products, unless the environment says how many.
 

@@ -78,7 +78,8 @@ class Meta(Record):
 
     `source` is what `KnowledgeGraph.load` takes, `hash` the identity of what it must then find. `study` is the name of
     the study that the run belongs to. `device` says where it was trained and `precision` how exact its products were;
-    of a run that went on otherwise both, as "cuda:0 (NVIDIA H200), then cpu". `split_seed` is what one file was split
+    of a run that went on otherwise both, as "cuda:0 (NVIDIA H200), then cpu". `machine` is the one that trained it, as
+    `machine.name` has it; empty where an earlier version of the program did. `split_seed` is what one file was split
     with, 0 where the files were split already.
     """
 
@@ -92,6 +93,7 @@ class Meta(Record):
     split_seed: int = Field(default=0, ge=0)
     device: str = "cpu"
     precision: str = "float32"
+    machine: str = ""
 
     @field_validator("created")
     @classmethod

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from dans_core.config import Config
 from dans_core.events import Event, Snapshot, read_events, to_dict
 from dans_data.errors import InputError
+from dans_lab.runs import machine
 from dans_lab.runs import run as runs
 from dans_lab.runs.records import (
     LOG_LINE,
@@ -125,6 +126,7 @@ class RunWriter:
             versions=versions(),
             study=study,
             split_seed=split_seed,
+            machine=machine.name(),
         )
         writer = cls(path, config, meta, _acquire(path))
         try:
@@ -178,11 +180,11 @@ class RunWriter:
             replace(run.path / "control.json", to_json(Control()))
             writer.write_status("queued", eta_seconds=None)
 
-    def trains_on(self, device: str, precision: str, goes_on: bool) -> None:
+    def trains_on(self, device: str, precision: str, threads: int, goes_on: bool) -> None:
         """Record where the run is trained from now on, and how exact; where it goes on, what was before is kept."""
-        now = {"device": device, "precision": precision}
+        now = {"device": device, "precision": precision, "machine": machine.name(threads)}
         for name, words in now.items():
-            before = getattr(self.meta, name)
+            before = getattr(self.meta, name) or "unknown"
             if goes_on:
                 now[name] = before if before.split(THEN)[-1] == words else f"{before}{THEN}{words}"
         meta = self.meta.model_copy(update=now)

@@ -6,6 +6,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,12 @@ from dans_core.config import PRESETS, Config, matters, parse
 from dans_core.declared import DECLARED
 from dans_core.events import Finished, HealthWarning, Losses, Ranking
 from dans_data.errors import InputError
+from dans_lab.budget import speed
 from dans_lab.export import run_export as export
+from dans_lab.runs import machine
 from dans_lab.runs import run as core_runs
 from dans_lab.runs.run import Run
-from dans_lab.runs.writer import RunWriter
+from dans_lab.runs.writer import RunWriter, versions
 from tests import small_run
 from tests.waiting import PATIENCE
 
@@ -34,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def alone(tmp_path, monkeypatch):
     """Own folders for runs, no recorded run, and no real worker."""
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
     monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     st.cache_resource.clear()
@@ -375,19 +379,35 @@ def test_the_cost_is_said_before_the_start():
 def test_the_estimate_follows_runs_that_were_measured(tmp_path):
     config = Config(epochs=100)
     guess = jobs.estimate(config, "umls", [])
-    assert not guess.measured
+    assert guess.basis == "formulas"
     run = make_run(tmp_path / "runs", "slow", config)
     with RunWriterStatus(run) as status:
         status["seconds"] = 3 * guess.seconds
     measured = jobs.estimate(config, "umls", [run])
-    assert measured.measured
+    assert measured.basis == "runs"
     assert measured.seconds == pytest.approx(3 * guess.seconds)
-    # Another decoder was not measured, but the machine was found to be three times slower.
-    other = Config(epochs=100, decoder="distmult")
-    assert not jobs.estimate(other, "umls", [run]).measured
-    assert jobs.estimate(other, "umls", [run]).seconds == pytest.approx(
-        3 * jobs.estimate(other, "umls", []).seconds
+
+
+def test_a_guess_is_called_one_until_the_machine_was_timed():
+    app = screen()
+    assert "the time is a guess until this machine was timed" in texts(app)
+    guess = jobs.estimate(Config(), "umls")
+    twice = speed.Slower(base=2.0, game=2.0)
+    speed.keep(
+        speed.Speed(
+            machine=machine.name(),
+            torch=versions()["torch"],
+            device="cpu",
+            measured=time.time(),
+            small=twice,
+            large=twice,
+        )
     )
+    app.run()
+    assert not app.exception and "a guess" not in texts(app)
+    timed = jobs.estimate(Config(), "umls")
+    assert timed.basis == "practice" and timed.seconds == pytest.approx(2 * guess.seconds)
+    assert f"Takes {jobs.seconds_in_words(timed.seconds)} (" in texts(app)
 
 
 class RunWriterStatus:
@@ -731,6 +751,8 @@ def test_the_page_hurries_only_for_a_run_that_has_just_begun(tmp_path, monkeypat
         if state == "paused":
             writer.run.request(run_until=0)
         screen(run="r")
+        # The form ticks, too, until this machine was timed.
+        assert ticks.pop(0) == 2
         assert (ticks, waits) == (([0.1], ["r"]) if hurries else ([0.5], []))
 
 

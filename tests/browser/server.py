@@ -102,4 +102,4 @@ def processes(module: str, runs: Path) -> list[int]:
 
 def workers(runs: Path) -> list[int]:
     """Process ids of the training processes, waiting ones too, that write below `runs`."""
-    return processes("dans_lab.runs.worker", runs)
+    return processes("dans_lab.worker", runs)

@@ -14,7 +14,7 @@ from dans_core import Config, InputError, KnowledgeGraph, Trainer, evaluate
 from dans_core.device import CPU, DEVICE_VARIABLE, choose, name_of, on_cpu
 from dans_core.events import Losses
 from dans_lab.cli import main
-from dans_lab.runs import process
+from dans_lab.runs import machine, process
 from dans_lab.runs.records import Meta
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
@@ -121,24 +121,26 @@ def test_a_run_on_the_cpu_is_recorded_so(tmp_path, nations, monkeypatch, capsys,
     assert "seed 0, on cpu, float32\n" in capsys.readouterr().out
     meta = Run(tmp_path / "one").meta
     assert (meta.device, meta.precision) == ("cpu", "float32")
+    assert meta.machine == machine.name(torch.get_num_threads())
     # Runs of earlier versions do not say.
-    earlier = meta.model_dump(exclude={"device", "precision"})
-    assert Meta(**earlier) == meta
+    earlier = meta.model_dump(exclude={"device", "precision", "machine"})
+    assert Meta(**earlier) == meta.model_copy(update={"machine": ""})
 
 
 def test_the_devices_of_a_run_that_goes_on_are_all_told(tmp_path):
     with RunWriter.create(tmp_path, "run", Config(), "kg", "hash", "nowhere") as writer:
         stored = (writer.path / "config.json").read_bytes()
-        writer.trains_on("cpu", "float32", goes_on=False)
+        writer.trains_on("cpu", "float32", 1, goes_on=False)
         assert (writer.path / "config.json").read_bytes() == stored
-        writer.trains_on("cuda:0 (A)", "tf32", goes_on=False)
-        writer.trains_on("cpu", "float32", goes_on=True)
-        writer.trains_on("cpu", "float32", goes_on=True)
+        writer.trains_on("cuda:0 (A)", "tf32", 2, goes_on=False)
+        writer.trains_on("cpu", "float32", 1, goes_on=True)
+        writer.trains_on("cpu", "float32", 1, goes_on=True)
         meta = writer.run.meta
         assert (meta.device, meta.precision) == ("cuda:0 (A), then cpu", "tf32, then float32")
+        assert meta.machine == f"{machine.name(2)}, then {machine.name(1)}"
         assert writer.run.config == Config()
-        writer.trains_on("cpu", "float32", goes_on=False)
-        assert writer.run.meta.device == "cpu"
+        writer.trains_on("cpu", "float32", 1, goes_on=False)
+        assert writer.run.meta.device == "cpu" and writer.run.meta.machine == machine.name(1)
 
 
 @pytest.mark.parametrize(

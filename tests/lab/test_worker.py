@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from dans_core.config import Config
 from dans_core.events import Event, Losses, Ranking, Snapshot
 from dans_core.kg import KnowledgeGraph
 from dans_core.training import Trainer
-from dans_lab.runs import drive, machine, process, worker
+from dans_lab import worker
+from dans_lab.budget import practice, speed
+from dans_lab.runs import drive, machine, process
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from tests.waiting import PATIENCE, wait_for
@@ -70,6 +73,17 @@ def assert_same_run(one: Run, other: Run) -> None:
         arrays, others = one.load_snapshot(epoch), other.load_snapshot(epoch)
         assert arrays.keys() == others.keys()
         assert all((arrays[name] == others[name]).all() for name in arrays)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def short_practice(tmp_path_factory):
+    """The least that can be timed, kept in a place of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DANS_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        few = {"triplets": 20, "base_steps": 2, "game_steps": 2}
+        patch.setattr(practice, "SMALL", replace(practice.SMALL, **few))
+        patch.setattr(practice, "LARGE", replace(practice.LARGE, entities=600, **few))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +269,37 @@ def test_the_end_of_input_before_a_job_is_the_end(job, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_waiting_worker_times_this_machine(job):
+    assert speed.here() is None
+
+    class Later(io.StringIO):
+        def readline(self, *size: int) -> str:
+            wait_for(lambda: speed.here() is not None, "the practice")
+            return ""
+
+    assert job(Later()) == 0
+    found = speed.here()
+    assert speed.is_fresh(found) and found.device == "cpu"
+    assert all(value > 0 for part in (found.small, found.large) for value in (part.base, part.game))
+    # The next worker believes it.
+    assert job("") == 0 and speed.here() == found
+
+
+def test_a_practice_that_fails_is_told_and_the_worker_works(job, monkeypatch):
+    err = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", err)
+    monkeypatch.setattr(practice, "SMALL", replace(practice.SMALL, entities=1, relations=1, triplets=1))
+    monkeypatch.setattr(speed, "FRESH", -1.0)
+
+    class Later(io.StringIO):
+        def readline(self, *size: int) -> str:
+            wait_for(lambda: "has one entity only" in err.getvalue(), "the failure")
+            return "{"
+
+    assert job(Later()) == 2
+    assert err.getvalue().splitlines()[-1].startswith("error: not a job")
+
+
 def test_a_run_that_was_begun_is_not_begun_again(job, capsys, unbroken):
     assert job(json.dumps({"run_dir": str(unbroken.path)})) == 2
     assert "begun before" in capsys.readouterr().err
@@ -293,7 +338,7 @@ def test_a_wrong_guess_at_the_data_is_no_failure(dataset, job, capsys):
 
 def start(*dataset: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "dans_lab.runs.worker", *dataset],
+        [sys.executable, "-m", "dans_lab.worker", *dataset],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

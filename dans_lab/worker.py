@@ -1,10 +1,11 @@
 """A training process: imports made and waiting, it takes one job from standard input and trains that run.
 
-    python -m dans_lab.runs.worker [DATASET]        one line: {"run_dir": "runs/NAME", "resume": false}
+    python -m dans_lab.worker [DATASET]        one line: {"run_dir": "runs/NAME", "resume": false}
 
-While it waits it trains a little in memory, so that the job need not pay for what torch does once a process, and
-reads the data set that the job will probably name. The end of input before a job means exit, so a worker never
-outlives an app that did not use it. With a job it writes to log.txt of the run and reads no more.
+While it waits it trains a little in memory, so that the job need not pay for what torch does once a process, reads
+the data set that the job will probably name, and then times a few steps, by which estimates know this machine. The end
+of input before a job means exit, so a worker never outlives an app that did not use it. With a job it writes to log.txt
+of the run and reads no more.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import io
 import os
 import signal
 import sys
+import threading
+import traceback
+from concurrent.futures import Future
 from pathlib import Path
 
 import torch
@@ -23,6 +27,7 @@ from dans_core.events import Snapshot
 from dans_core.kg import KnowledgeGraph
 from dans_core.training import Trainer
 from dans_data.errors import InputError
+from dans_lab.budget import practice
 from dans_lab.runs import process
 from dans_lab.runs.drive import drive
 from dans_lab.runs.run import Run, source_that_lasts
@@ -68,6 +73,26 @@ def _read_ahead(dataset: str | None) -> tuple[str, KnowledgeGraph] | None:
     return source_that_lasts(dataset), kg
 
 
+def _next_line() -> str:
+    """The next line of standard input; as long as it does not come, the worker times what it practises."""
+    line: Future[str] = Future()
+    threading.Thread(target=_read_line, args=(line,), daemon=True).start()
+    try:
+        practice.renew(line.done)
+    except Exception:
+        # Without it estimates are worse, but runs can be trained; what is printed here is kept for who looks for it.
+        traceback.print_exc()
+    process.give_memory_back()
+    return line.result()
+
+
+def _read_line(into: Future[str]) -> None:
+    try:
+        into.set_result(sys.stdin.readline())
+    except Exception as error:
+        into.set_exception(error)
+
+
 def _work(job: Job, ahead: tuple[str, KnowledgeGraph] | None) -> int:
     """Do a job; the exit code. `ahead` is a graph read while waiting, used where it is the one of the run."""
     run = Run(job.run_dir)
@@ -109,7 +134,7 @@ def main(dataset: str | None = None) -> int:
         process.prepare()
         _practise()
         ahead = _read_ahead(dataset)
-        line = sys.stdin.readline()
+        line = _next_line()
         if not line.strip():
             return 0
         try:
