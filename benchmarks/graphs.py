@@ -17,10 +17,8 @@ MOST_MEMORY = 4 * 10**9
 def load(names: Sequence[str]) -> tuple[dict[str, KnowledgeGraph], list[str]]:
     """The graphs by name, and a sentence for each of ours that is not here; no names mean all of `TITLES`.
 
-    Raises
-    ------
-    InputError
-        for a name that was asked for and is none of `TITLES`.
+    Raises:
+        InputError: for a name that was asked for and is none of `TITLES`.
     """
     found: dict[str, KnowledgeGraph] = {}
     missing = []

@@ -90,7 +90,7 @@ def alternate(
     after_round: Callable[[], None] = lambda: None,
     check: Callable[[dict[str, T]], None] = lambda results: None,
 ) -> dict[str, list[float]]:
-    """Seconds of each call: one round to warm up, then `repeats` rounds of every case, A B A B …
+    """Seconds of each call: one round to warm up, then `repeats` rounds of every case, A B A B.
 
     In its turn a case is called until 0.2 s are over, so that short ones are not measured by a single call.
     `check` is given what the cases returned while they warmed up.

@@ -37,10 +37,8 @@ class Config(BaseModel):
     Each field's title, reason, group and unit are in `Config.model_fields`, and the screens read them there;
     `matters` says in which runs it counts.
 
-    Raises
-    ------
-    pydantic.ValidationError
-        for an unknown name or a value out of range; `parse` says the same in one sentence.
+    Raises:
+        pydantic.ValidationError: for an unknown name or a value out of range; `parse` says the same in one sentence.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -299,10 +297,8 @@ class Config(BaseModel):
     def with_values(self, **values: Any) -> Config:
         """A copy with other values, checked again; an unset warm-up follows the new epochs.
 
-        Raises
-        ------
-        InputError
-            for an unknown name or a value out of range.
+        Raises:
+            InputError: for an unknown name or a value out of range.
         """
         return parse(self.model_dump(exclude_unset=True) | values)
 
@@ -378,10 +374,8 @@ def choices(name: str) -> tuple[str, ...]:
 def parse(values: dict[str, Any]) -> Config:
     """The `Config` of these values; numbers may be given as text.
 
-    Raises
-    ------
-    InputError
-        in one sentence: which setting, what it was, and what it may be.
+    Raises:
+        InputError: in one sentence: which setting, what it was, and what it may be.
     """
     try:
         return Config(**values)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 class Work:
     """How much there is of what a cost may depend on, in a graph and in one step of training on it.
 
-    Attributes
-    ----------
-    entities, relations: N and |R|, without the reciprocals. train: triplets. queries: distinct ones, both directions.
-    near: pairs of an entity and one within `hops` edges of it in train.
-    pairs, asked, heads: pairs, distinct queries and distinct heads of a step.
+    Attributes:
+        entities, relations: N and |R|, without the reciprocals. train: triplets.
+        queries: distinct ones, both directions.
+        near: pairs of an entity and one within `hops` edges of it in train.
+        pairs, asked, heads: pairs, distinct queries and distinct heads of a step.
     """
 
     entities: int
@@ -47,13 +47,12 @@ def _nothing(config: Config, work: Work) -> float:
 class Cost:
     """What a sampler adds to a run with uniform negatives, as *measured* on one core of one machine, in float32.
 
-    Attributes
-    ----------
-    draw: seconds of a draw beyond a uniform one, where a table of all scores is made, and elsewhere.
-    draws: draws in a step; unless said, N_s for each pair. scored: entities that it scores in a step without a table.
-    step: seconds of a step beside its draws. begin: how many steps more than one it takes when first asked.
-    step_bytes, kept_bytes, begin_bytes: held within a step, from step to step, and only to begin.
-    weights: numbers in networks that are kept with those of the model. saved: numbers of its own in a checkpoint.
+    Attributes:
+        draw: seconds of a draw beyond a uniform one, where a table of all scores is made, and elsewhere.
+        draws: draws in a step; unless said, N_s for each pair. scored: entities scored in a step without a table.
+        step: seconds of a step beside its draws. begin: how many steps more than one it takes when first asked.
+        step_bytes, kept_bytes, begin_bytes: held within a step, from step to step, and only to begin.
+        weights: numbers in networks that are kept with those of the model. saved: numbers of its own in a checkpoint.
     """
 
     draw: tuple[float, float] = (0.0, 0.0)
@@ -72,16 +71,15 @@ class Cost:
 class Declaration:
     """A sampler as settings, screens, studies and estimates know it.
 
-    Attributes
-    ----------
-    name: in settings, run names and files. title: for people. about: what it is, in one sentence.
-    settings: those of the groups "negatives" and "GAN" that change anything in its runs.
-    chooses: whether it chooses entities of its own, to be shown beside random ones.
-    shares: whether triplets of a step may share its negatives (`Config.shared`).
-    why_no_fakes: one sentence; unless said, that its negatives are entities.
-    fakes: how many of a query's N_s each pathway makes; None for a sampler whose negatives are entities.
-    defaults: settings that are others than usual unless they are set.
-    refuses: why it cannot be trained with these settings, in one sentence; "" if it can.
+    Attributes:
+        name: in settings, run names and files. title: for people. about: what it is, in one sentence.
+        settings: those of the groups "negatives" and "GAN" that change anything in its runs.
+        chooses: whether it chooses entities of its own, to be shown beside random ones.
+        shares: whether triplets of a step may share its negatives (`Config.shared`).
+        why_no_fakes: one sentence; unless said, that its negatives are entities.
+        fakes: how many of a query's N_s each pathway makes; None for a sampler whose negatives are entities.
+        defaults: settings that are others than usual unless they are set.
+        refuses: why it cannot be trained with these settings, in one sentence; "" if it can.
     """
 
     name: str

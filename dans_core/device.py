@@ -33,10 +33,8 @@ def choose(asked: str | torch.device = "auto") -> torch.device:
     which a GPU spends its time on being asked, so there "cpu" may well be quicker. From where on a GPU pays was not
     measured.
 
-    Raises
-    ------
-    InputError
-        for another word, and for a GPU that is not there.
+    Raises:
+        InputError: for another word, and for a GPU that is not there.
     """
     if isinstance(asked, torch.device):
         return asked

@@ -231,16 +231,14 @@ def adaptivity(fakes: Tensor, index: Tensor, group: Tensor, entities: Tensor) ->
     still has the noise s_q² / K, s_q² being the variance of the draws for q: that part is taken off, so the estimate of
     V is unbiased for any K, and 0 stands for one below 0.
 
-    Parameters
-    ----------
-    fakes: shape (C, K, dim), K ≥ 2 draws for each of C conditions.
-    index: shape (Q,), the condition of each query; another one for each query of a group.
-    group: shape (Q,), the number of each query's group.
-    entities: shape (N, dim).
+    Args:
+        fakes: shape (C, K, dim), K ≥ 2 draws for each of C conditions.
+        index: shape (Q,), the condition of each query; another one for each query of a group.
+        group: shape (Q,), the number of each query's group.
+        entities: shape (N, dim).
 
-    Returns
-    -------
-    None where no group has two queries, where all entities are one point, and where a number is not finite.
+    Returns:
+        None where no group has two queries, where all entities are one point, and where a number is not finite.
     """
     draws = fakes.shape[1]
     means = fakes.mean(1)

@@ -17,12 +17,11 @@ from dans_data.known import KnownAnswers
 class TrainFacts:
     """All that a sampler may know of a graph: the facts of train, and no others.
 
-    Attributes
-    ----------
-    entities: names by id. num_entities, num_relations: N and |R|, without the reciprocals.
-    queries: (2n, 3) int64 array; the rows (h, r, t), then their reciprocals (t, r + |R|, h).
-    known: index of the answers of each query in train.
-    device: where its tensors are, and so what samplers make of them, and the batches that ask.
+    Attributes:
+        entities: names by id. num_entities, num_relations: N and |R|, without the reciprocals.
+        queries: (2n, 3) int64 array; the rows (h, r, t), then their reciprocals (t, r + |R|, h).
+        known: index of the answers of each query in train.
+        device: where its tensors are, and so what samplers make of them, and the batches that ask.
     """
 
     def __init__(self, kg: KnowledgeGraph, device: torch.device = CPU) -> None:

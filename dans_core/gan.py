@@ -94,14 +94,12 @@ class Pathway(nn.Module):
     def forward(self, start: Tensor, local: list[Modulation]) -> Tensor:
         """Fakes from noisy conditions.
 
-        Parameters
-        ----------
-        start: x⁰, shape (C, K, dim): K draws per condition.
-        local: what `localise` says of the C conditions; empty for α = 1 and β = 0.
+        Args:
+            start: x⁰, shape (C, K, dim): K draws per condition.
+            local: what `localise` says of the C conditions; empty for α = 1 and β = 0.
 
-        Returns
-        -------
-        fakes, shape (C, K, dim).
+        Returns:
+            fakes, shape (C, K, dim).
         """
         x = start.flatten(0, 1)
         for place, (linear, norm) in enumerate(zip(self.linears, self.norms, strict=True)):

@@ -20,10 +20,9 @@ def base_loss(
     Every distinct query is scored once; a query's fakes count once for each of its pairs. Where everyone is a negative,
     N_s is N − 1. Where pairs share negatives, one that is a pair's own answer adds nothing to the sum.
 
-    Parameters
-    ----------
-    kind: "bce" judges every candidate alone, "softmax" an answer against its own negatives.
-    entities, queries: (N, dim) and (Q, dim), with their history.
+    Args:
+        kind: "bce" judges every candidate alone, "softmax" an answer against its own negatives.
+        entities, queries: (N, dim) and (Q, dim), with their history.
     """
     if negatives.everyone:
         return _against_all(decoder, kind, batch, entities, queries)

@@ -82,10 +82,8 @@ def load_weights(state: dict[str, Any], kg: KnowledgeGraph, config: Config) -> N
 
     `state` is what `torch.load` gives for best.pt or last.pt; both hold the weights under "networks".
 
-    Raises
-    ------
-    InputError
-        if the weights do not fit the graph and the settings.
+    Raises:
+        InputError: if the weights do not fit the graph and the settings.
     """
     with torch.random.fork_rng(devices=[]):
         networks = Networks(Model(kg.num_entities, kg.num_relations, config))

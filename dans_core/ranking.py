@@ -66,10 +66,8 @@ def evaluate(model: Model, kg: KnowledgeGraph, split: str = "valid") -> RankingR
 
     Draws no random numbers and changes nothing, so evaluating never alters a training run.
 
-    Raises
-    ------
-    ValueError
-        if a score is not a number, or for an unknown split.
+    Raises:
+        ValueError: if a score is not a number, or for an unknown split.
     """
     device = model.entity.device
     with torch.no_grad():
@@ -101,10 +99,8 @@ def rank(scores: ScoreQueries, kg: KnowledgeGraph, split: str, device: torch.dev
     answers of any split are left out. Ties count half, the *realistic* rule: the mean of the best and
     the worst rank, so a model that scores everything alike ranks in the middle.
 
-    Raises
-    ------
-    ValueError
-        if a score is not a number, or for an unknown split.
+    Raises:
+        ValueError: if a score is not a number, or for an unknown split.
     """
     both_sides = ranks(scores, kg.queries(split), kg.known_answers, device)
     of_triplets = both_sides.view(2, -1).T

@@ -32,10 +32,8 @@ class FastRGCN(RGCNConv):
         Anything else that PyG's layer takes (node ids or None for x, a pair of sources and destinations, a
         sparse matrix of edges, mixed precision) goes to PyG's own code, at its speed.
 
-        Raises
-        ------
-        IndexError
-            if a node or an edge type is outside its range.
+        Raises:
+            IndexError: if a node or an edge type is outside its range.
         """
         plain = isinstance(x, Tensor) and x.is_floating_point() and isinstance(edge_index, Tensor)
         plain = plain and edge_index.layout == torch.strided and not torch.is_autocast_enabled(x.device.type)

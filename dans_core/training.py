@@ -103,18 +103,15 @@ class Trainer:
     It trains on the device that `device.choose` finds. Those random numbers are drawn on the CPU, so a seed draws the
     same ones on each; a run may go on from a checkpoint on another device than it was begun on.
 
-    Attributes
-    ----------
-    device, device_name: where everything is, and that in words.
-    model: the base model, as of the last step. `networks` adds generator and discriminator.
-    epoch: finished epochs. `stage` is the name of the next stage, `stage_number` the stages done.
-    best_mrr, best_epoch, best_state: the best valid ranking so far, and the weights that gave it.
-    seconds: training time so far, without pauses.
+    Attributes:
+        device, device_name: where everything is, and that in words.
+        model: the base model, as of the last step. `networks` adds generator and discriminator.
+        epoch: finished epochs. `stage` is the name of the next stage, `stage_number` the stages done.
+        best_mrr, best_epoch, best_state: the best valid ranking so far, and the weights that gave it.
+        seconds: training time so far, without pauses.
 
-    Raises
-    ------
-    Diverged
-        from `step()`, when a loss is not a number.
+    Raises:
+        Diverged: from `step()`, when a loss is not a number.
     """
 
     def __init__(self, kg: KnowledgeGraph, config: Config, device: str | torch.device = "auto") -> None:
@@ -195,12 +192,9 @@ class Trainer:
     def step(self) -> Stage:
         """Do the next stage, and return its losses and news.
 
-        Raises
-        ------
-        RuntimeError
-            if the run is finished already.
-        Diverged
-            if a loss is not a number.
+        Raises:
+            RuntimeError: if the run is finished already.
+            Diverged: if a loss is not a number.
         """
         if self.finished:
             raise RuntimeError(f"the run finished all its {self.config.epochs} epochs")

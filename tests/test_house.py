@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
+GUIDES = [path.name for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md"]
 
 
 def lint(config: Path) -> subprocess.CompletedProcess[str]:
@@ -36,3 +41,30 @@ def test_an_arrow_that_goes_up_is_seen(tmp_path):
     turned.write_text(contracts.replace(layers, ", ".join(reversed(layers.split(", ")))))
     done = lint(turned)
     assert done.returncode == 1 and "dans_lab is not allowed to import dans_core" in done.stdout
+
+
+def pins(*files: str) -> set[str]:
+    """The packages that these lists name themselves."""
+    lines = [line.strip() for file in files for line in (ROOT / file).read_text().splitlines()]
+    return {line for line in lines if line and not line.startswith(("#", "-r"))}
+
+
+def test_pyproject_names_the_packages_of_the_lists_and_no_others():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert set(project["dependencies"]) == pins("requirements.txt")
+    assert {*extras["dev"], *extras["ray"]} == pins("requirements-dev.txt")
+    assert all("==" in pin for pin in pins("requirements.txt", "requirements-dev.txt"))
+
+
+def paths_in(text: str) -> set[str]:
+    """What stands in backquotes or behind a link and looks like a path of this repository."""
+    found = re.findall(r"`([\w./-]+)`|\]\(([\w./-]+)\)", text)
+    tops = {path.name for path in ROOT.iterdir()}
+    return {path for pair in found for path in pair if path.split("/")[0] in tops}
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_path_that_a_guide_names_is_there(guide):
+    named = paths_in((ROOT / guide).read_text())
+    assert named and {path for path in named if not (ROOT / path).exists()} == set()

@@ -77,10 +77,9 @@ class Pool:
     def start(self, config: Config, dataset: str) -> Run:
         """Create a run and train it.
 
-        Raises
-        ------
-        InputError
-            for a data set that cannot be read, too little memory, a full house, or a folder that cannot be written.
+        Raises:
+            InputError: for a data set that cannot be read, too little memory, a full house, or a folder that cannot be
+                written.
         """
         kg = graph.load(dataset)
         check_memory(config, dataset)
@@ -97,10 +96,8 @@ class Pool:
     def resume(self, run: Run) -> None:
         """Go on with a run that was stopped, interrupted, or paused for so long that its worker left.
 
-        Raises
-        ------
-        InputError
-            for a full house, or a run that cannot go on.
+        Raises:
+            InputError: for a full house, or a run that cannot go on.
         """
         with self._turn:
             if run.is_live:

@@ -63,8 +63,10 @@ def address(chosen: list[str], run: Run, known: dict[str, Run]) -> str | None:
 
 
 def labels(run: Run, beside: Sequence[Run]) -> dict[str, str]:
-    """What tells each run from `run`, by id: the name that a person gave it, else its sampler and the settings that
-    differ, such as "Uniform · seed 1"."""
+    """What tells each run from `run`, by id: the name that a person gave it, else what differs.
+
+    That is its sampler and its settings, such as "Uniform · seed 1".
+    """
     found = {run.id: about_or_nothing(run).name or _sampler(run)}
     own = run.config.model_dump()
     for other in beside:

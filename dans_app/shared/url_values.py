@@ -39,7 +39,7 @@ def relation(text: str | None, kg: KnowledgeGraph) -> tuple[int, str | None]:
 
 
 def entity(text: str | None, kg: KnowledgeGraph, role: str) -> tuple[int | None, str | None]:
-    """An entity by name; None without one, and a sentence where the graph has no such entity. `role`: "head" …"""
+    """An entity by name; None without one, and a sentence where the graph has none such. `role`: as in "head"."""
     if text is None:
         return None, None
     if (number := entity_number(text, kg)) is not None:

@@ -76,7 +76,7 @@ def size(plan: Plan) -> str:
 
 
 def progress(loaded: Loaded, going: Sequence[Run], left: float | None) -> str:
-    """How many runs there are, and when the rest will be: "57 of 180 runs, about 3 hours left at this pace." """
+    """How many runs there are, and when the rest will be: "57 of 180 runs, about 3 hours left at this pace"."""
     total, missing = loaded.listed.total, len(loaded.left)
     text = f"**{total - missing:,} of {total:,} runs** are there"
     if not going:
@@ -137,7 +137,7 @@ def legend(view: View, split: str) -> str:
 
 
 def difference(found: Comparison, reference: str) -> str:
-    """A comparison in words: "0.038 lower than DANS (95 %: 0.025 … 0.051 lower), p = 0.013 …: worse." """
+    """A comparison in words: "0.038 lower than DANS (95 %: 0.025 … 0.051 lower), p = 0.013 …: worse"."""
     low, high = (found.low, found.high) if found.difference >= 0 else (-found.high, -found.low)
     way = "higher" if found.difference >= 0 else "lower"
     return (

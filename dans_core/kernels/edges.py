@@ -81,15 +81,12 @@ class MessageGraph:
     def __init__(self, edge_index: Tensor, edge_type: Tensor, num_nodes: int, num_relations: int) -> None:
         """Sort the edges.
 
-        Parameters
-        ----------
-        edge_index: integers, shape (2, E): sources and destinations, in [0, num_nodes).
-        edge_type: integers, shape (E,), in [0, num_relations).
+        Args:
+            edge_index: integers, shape (2, E): sources and destinations, in [0, num_nodes).
+            edge_type: integers, shape (E,), in [0, num_relations).
 
-        Raises
-        ------
-        IndexError
-            if a node or an edge type is outside its range.
+        Raises:
+            IndexError: if a node or an edge type is outside its range.
         """
         for ids, limit, what in ((edge_index, num_nodes, "nodes"), (edge_type, num_relations, "edge types")):
             if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < limit:

@@ -23,11 +23,10 @@ _DENSE = 1 << 20
 def add_messages(own: Tensor, x: Tensor, comp: Tensor, bases: Tensor, plan: EdgePlan) -> Tensor:
     """own_i + Σ_r (mean of x_j over j in N_r(i)) W_r,  W_r = Σ_b c_rb V_b.
 
-    Parameters
-    ----------
-    own: shape (N, out); it may be overwritten.
-    x: shape (N, in).
-    comp: c, shape (R, B). bases: V, shape (B, in, out).
+    Args:
+        own: shape (N, out); it may be overwritten.
+        x: shape (N, in).
+        comp: c, shape (R, B). bases: V, shape (B, in, out).
     """
     if len(bases) * plan.num_nodes**2 <= _DENSE:
         return own + _by_tables(x, comp, bases, plan)

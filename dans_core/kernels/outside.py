@@ -25,10 +25,9 @@ class Outside:
     all P · K draws where the graph is too large for a table. Memory: at most 32 bytes for each train fact and
     direction, and the table.
 
-    Parameters
-    ----------
-    facts: whose train facts are left out; it is asked again at each step, but not kept.
-    weights: (N,) int64, none negative; their sum times the number of queries must stay below 2⁶².
+    Args:
+        facts: whose train facts are left out; it is asked again at each step, but not kept.
+        weights: (N,) int64, none negative; their sum times the number of queries must stay below 2⁶².
     """
 
     def __init__(self, facts: TrainFacts, weights: Tensor) -> None:

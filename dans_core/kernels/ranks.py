@@ -22,16 +22,13 @@ ScoreQueries = Callable[[Tensor, Tensor], Tensor]
 def ranks(scores: ScoreQueries, pairs: Ids, known: KnownAnswers, device: torch.device) -> Tensor:
     """The filtered rank of each answer among all entities, shape (P,), on the CPU; ties count half.
 
-    Parameters
-    ----------
-    scores: head and relation ids (B,) → (B, N), all on `device`; each distinct query is asked once.
-    pairs: shape (P, 3), queries with an answer each.
-    known: the answers that are left out, all but the pair's own; those of the pairs are among them.
+    Args:
+        scores: head and relation ids (B,) → (B, N), all on `device`; each distinct query is asked once.
+        pairs: shape (P, 3), queries with an answer each.
+        known: the answers that are left out, all but the pair's own; those of the pairs are among them.
 
-    Raises
-    ------
-    ValueError
-        if a score is not a number.
+    Raises:
+        ValueError: if a score is not a number.
     """
     asked = _questions(pairs, known, device)
     known_answers = torch.from_numpy(known.answers.copy()).to(device)

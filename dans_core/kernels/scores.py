@@ -35,11 +35,10 @@ class Scorer(Protocol):
 class Scores:
     """Scores of Q queries with entities of each row's own choice; a row is a pair of a batch, or a query.
 
-    Parameters
-    ----------
-    entities, queries: (N, dim) and (Q, dim), with their history where a gradient is wanted.
-    rows: (P,) the query of each row, as a position in `queries`: `batch.query`, or 0 … Q − 1.
-    per_row: about how many scores of each row will be asked for, all together.
+    Args:
+        entities, queries: (N, dim) and (Q, dim), with their history where a gradient is wanted.
+        rows: (P,) the query of each row, as a position in `queries`: `batch.query`, or 0 … Q − 1.
+        per_row: about how many scores of each row will be asked for, all together.
     """
 
     def __init__(

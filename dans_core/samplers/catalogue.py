@@ -28,10 +28,9 @@ def register(kind: type[Sampler]) -> type[Sampler]:
     Above the class, as a decorator, it reaches the processes that this one starts, too: they import the class's module.
     A class of the program that is run, `__main__`, is known to this process alone.
 
-    Raises
-    ------
-    ValueError
-        for a name that is taken, or no part of a run's name, and for a setting that no sampler has a say in.
+    Raises:
+        ValueError: for a name that is taken, or no part of a run's name, and for a setting that no sampler has a say
+            in.
     """
     declared = kind.declaration
     if declared.name in DECLARED:

@@ -42,11 +42,9 @@ def prepare(threads: int | None = None, precision: str = "float32") -> None:
     For programs: it holds for the whole process. Without a number the threads are those of `DANS_THREADS`, else one, as
     one run has a core.
 
-    Raises
-    ------
-    InputError
-        for a number of threads that is not whole or not from 1 to 1024, for a precision that is none of `PRECISIONS`,
-        and for float32 where a variable of the environment would lower it.
+    Raises:
+        InputError: for a number of threads that is not whole or not from 1 to 1024, for a precision that is none of
+            `PRECISIONS`, and for float32 where a variable of the environment would lower it.
     """
     text = os.environ.get(THREADS_VARIABLE, "1") if threads is None else str(threads)
     if not (text.isdecimal() and 1 <= int(text) <= 1024):

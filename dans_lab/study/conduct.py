@@ -34,12 +34,11 @@ from dans_lab.study.statistics import METRICS
 class Conduct:
     """A study that is being run; made by `conducting`.
 
-    Attributes
-    ----------
-    todo: jobs without a record, in their order.
-    records: those that were there, and those that came since.
-    expected: seconds of a run of each kind, as timed before. took: those of each run since, all work included.
-    errors: why runs have no record, in words. stopped: the ids of those that were stopped, by whomever.
+    Attributes:
+        todo: jobs without a record, in their order.
+        records: those that were there, and those that came since.
+        expected: seconds of a run of each kind, as timed before. took: those of each run since, all work included.
+        errors: why runs have no record, in words. stopped: the ids of those that were stopped, by whomever.
     """
 
     study: Study
@@ -166,10 +165,9 @@ def conducting(plan: Plan) -> Iterator[Conduct]:
 
     Records whose runs the plan no longer asks for stay, and are passed over.
 
-    Raises
-    ------
-    InputError
-        for a data set that cannot be read or is another than before, and while another process runs the study.
+    Raises:
+        InputError: for a data set that cannot be read or is another than before, and while another process runs the
+            study.
     """
     path = studies_dir() / plan.name
     kg = KnowledgeGraph.load(plan.dataset)

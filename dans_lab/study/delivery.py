@@ -34,10 +34,8 @@ def deliver(read: Read, to: Path | None = None) -> tuple[Path, dict[str, int]]:
     that is its name already (a study is known by the name of its folder), where the study is packed beside its report.
     Files of an earlier report are replaced.
 
-    Raises
-    ------
-    InputError
-        for a folder that cannot be written, or holds a study with its own records.
+    Raises:
+        InputError: for a folder that cannot be written, or holds a study with its own records.
     """
     study = read.study
     folder = study.path / "report"

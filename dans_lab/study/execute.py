@@ -48,12 +48,9 @@ def execute(
 
     The record of a run that diverged says so; it is a result, not an error. Of the weights only the best are kept.
 
-    Raises
-    ------
-    Stopped
-        when `stop()` said so.
-    InputError
-        where the run cannot be trained or its files cannot be used.
+    Raises:
+        Stopped: when `stop()` said so.
+        InputError: where the run cannot be trained or its files cannot be used.
     """
     run = Run(root / job.run)
     if _begun(run, job, kg):

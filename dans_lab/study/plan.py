@@ -205,10 +205,8 @@ class Plan:
 def read_plan(source: str | Path) -> Plan:
     """The plan of a study file: a path, the name of a shipped one ("main"), or of a study that was begun here.
 
-    Raises
-    ------
-    InputError
-        for a file that is missing, no TOML, or asks for something that there is not: in one sentence.
+    Raises:
+        InputError: for a file that is missing, no TOML, or asks for something that there is not: in one sentence.
     """
     path = Path(source).expanduser()
     name = path.stem
@@ -237,10 +235,8 @@ def parse_plan(text: str, name: str, where: str, train: int = 0) -> Plan:
 
     What the file leaves open is chosen for a graph of `train` training triplets; 0 takes the defaults of `Config`.
 
-    Raises
-    ------
-    InputError
-        as `read_plan`.
+    Raises:
+        InputError: as `read_plan`.
     """
     try:
         written = _File.model_validate(tomllib.loads(text))

@@ -50,10 +50,8 @@ class Read:
 def read_study(study: Study, metric: str = "mrr") -> Read:
     """All of a study, of its records those that its plan asks for.
 
-    Raises
-    ------
-    InputError
-        for what is damaged, another metric, and a study without a single record.
+    Raises:
+        InputError: for what is damaged, another metric, and a study without a single record.
     """
     plan, about, found = study.plan, study.about, study.records()
     records = {job.run: found[job.run] for job in plan.jobs if job.run in found}

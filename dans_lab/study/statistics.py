@@ -68,10 +68,8 @@ def paired(first: npt.ArrayLike, second: npt.ArrayLike, draws: int = 10_000, see
 
     The interval is too narrow below some 20 rows; with five seeds, say, rely on p, which cannot be below 2 / 2⁵ then.
 
-    Raises
-    ------
-    ValueError
-        for no rows, shapes that differ, or what is not a finite number.
+    Raises:
+        ValueError: for no rows, shapes that differ, or what is not a finite number.
     """
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if a.shape != b.shape or not a.size:
@@ -138,10 +136,8 @@ def crossed(first: npt.ArrayLike, second: npt.ArrayLike) -> Difference:
 
     With one seed it speaks of that seed alone, and of new triplets; a single number has no end to its interval.
 
-    Raises
-    ------
-    ValueError
-        for no numbers, shapes that differ or have no triplets, or what is not a finite number.
+    Raises:
+        ValueError: for no numbers, shapes that differ or have no triplets, or what is not a finite number.
     """
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if a.shape != b.shape or not a.size or a.ndim not in (2, 3):

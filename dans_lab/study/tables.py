@@ -139,10 +139,8 @@ class Table:
 def table(plan: Plan, part: Part, records: Mapping[str, RunRecord], metric: str = "mrr") -> Table:
     """The table of a part; `metric`, of `METRICS`, is that of the comparisons.
 
-    Raises
-    ------
-    InputError
-        for another metric, or records whose ranks cannot be those of one test split.
+    Raises:
+        InputError: for another metric, or records whose ranks cannot be those of one test split.
     """
     if metric not in METRICS:
         raise InputError(f"metric = {metric!r}: must be one of {', '.join(METRICS)}")
@@ -154,10 +152,8 @@ def table(plan: Plan, part: Part, records: Mapping[str, RunRecord], metric: str 
 def over_seen(records: Mapping[str, RunRecord], seen: str) -> dict[str, RunRecord]:
     """The same runs as if the test split had only the triplets marked in `seen`, as `About` has it; valid is left out.
 
-    Raises
-    ------
-    InputError
-        for records whose ranks are not as many as there are marks.
+    Raises:
+        InputError: for records whose ranks are not as many as there are marks.
     """
     kept = np.array(list(seen)) == "1"
     found = {}

@@ -81,9 +81,8 @@ class Chooser(nn.Module):
 class Kbgan(Sampler):
     """N_s negatives for each pair, each chosen by the generator from `candidates` uniform entities.
 
-    Attributes
-    ----------
-    generator: the chooser. `baseline` is the running mean of its rewards, None before the first choice.
+    Attributes:
+        generator: the chooser. `baseline` is the running mean of its rewards, None before the first choice.
     """
 
     declaration = DECLARATION

@@ -70,9 +70,8 @@ _TABLE = 1 << 26
 class Mcns(Sampler):
     """The states of N_s chains of each query.
 
-    Attributes
-    ----------
-    chains: (U, N_s) int32, where the chains of each distinct query of train stand; `begun` (U,), whether they do.
+    Attributes:
+        chains: (U, N_s) int32, where the chains of each distinct query of train stand; `begun` (U,), whether they do.
     """
 
     declaration = DECLARATION
@@ -135,9 +134,8 @@ def log_target(scores: Tensor) -> Tensor:
 class Proposal:
     """Where a chain may go next: with probability ½ anywhere, else to one of the entities near its state.
 
-    Parameters
-    ----------
-    offsets, ids: (N + 1,) and the entities near each, ascending, as `neighbours` gives them.
+    Args:
+        offsets, ids: (N + 1,) and the entities near each, ascending, as `neighbours` gives them.
     """
 
     def __init__(self, offsets: Tensor, ids: Tensor) -> None:

@@ -36,8 +36,9 @@ _BLOCK = 1 << 20
 
 
 class NSCaching(Sampler):
-    """Uniform draws from a cache of N1 entities for each query of train, which importance sampling keeps hard
-    (Zhang et al., ICDE 2019, https://arxiv.org/abs/1812.06410, algorithms 2 and 3; AutoML-Research/NSCaching).
+    """Uniform draws from a cache of N1 entities for each query of train, which importance sampling keeps hard.
+
+    Zhang et al., ICDE 2019, https://arxiv.org/abs/1812.06410, algorithms 2 and 3; AutoML-Research/NSCaching.
 
     In each step, as in the source, first the negatives are drawn, then the caches of the batch's queries are updated:
     of N1 cached and N2 fresh uniform entities, N1 are sampled without replacement ∝ softmax(score), with the

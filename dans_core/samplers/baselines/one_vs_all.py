@@ -25,8 +25,9 @@ DECLARATION = Declaration(
 
 
 class OneVsAll(Sampler):
-    """The upper reference where there are few entities: with the softmax loss, the cross-entropy of an answer against
-    all entities (Lacroix et al., 2018, https://arxiv.org/abs/1806.07297); N_s has no say.
+    """The upper reference where there are few entities: the cross-entropy of an answer against all entities.
+
+    It takes the softmax loss (Lacroix et al., 2018, https://arxiv.org/abs/1806.07297); N_s has no say.
 
     Other known answers of the query are among the negatives, as in the source. A step costs Q · N scores and their
     gradients, in blocks of bounded memory: on UMLS 2 · 10⁵ scores, as many as 20 negatives a pair make, on WN18RR 10⁹

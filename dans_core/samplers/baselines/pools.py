@@ -36,12 +36,11 @@ class Pools:
     ) -> None:
         """Close the answers of each query.
 
-        Parameters
-        ----------
-        pool_of_query: (U,) the pool from which each distinct query of train draws.
-        entries: (M,) pool · N + place of each member, ascending, where a place is a position in `order`.
-        order: (N,) the entities in the order in which pools hold them; None is the order of their ids.
-        weights: (M,) whole numbers above 0; None is 1 each.
+        Args:
+            pool_of_query: (U,) the pool from which each distinct query of train draws.
+            entries: (M,) pool · N + place of each member, ascending, where a place is a position in `order`.
+            order: (N,) the entities in the order in which pools hold them; None is the order of their ids.
+            weights: (M,) whole numbers above 0; None is 1 each.
         """
         n, queries = facts.num_entities, len(pool_of_query)
         self._n, self._entries, self._order = n, entries, order

@@ -28,8 +28,10 @@ _TOTAL = 1 << 48
 
 
 class Popularity(Sampler):
-    """The baseline Pop: an entity is drawn ∝ degree^p, p = 0.75 as in word2vec (Mikolov et al., 2013,
-    https://arxiv.org/abs/1310.4546), which took the share of a word's occurrences to this power.
+    """The baseline Pop: an entity is drawn ∝ degree^p.
+
+    p = 0.75 as in word2vec (Mikolov et al., 2013, https://arxiv.org/abs/1310.4546), which took the share of a word's
+    occurrences to this power.
 
     The degree of an entity is the number of train triplets that it is part of, as head, tail or both; a loop counts
     once. What train never shows has weight 0, unless p is 0. Never drawn is the pair's own answer, nor, with the

@@ -25,8 +25,9 @@ DECLARATION = Declaration(
 
 
 class SelfAdversarial(Uniform):
-    """Weights K · softmax(T · score) over the K uniform negatives of a pair (Sun et al., RotatE, ICLR 2019,
-    https://arxiv.org/abs/1902.10197; DeepGraphLearning/KnowledgeGraphEmbedding).
+    """Weights K · softmax(T · score) over the K uniform negatives of a pair.
+
+    Sun et al., RotatE, ICLR 2019, https://arxiv.org/abs/1902.10197; DeepGraphLearning/KnowledgeGraphEmbedding.
 
     T is the temperature, an inverse one: 0 would weigh all alike. No gradient flows through the weights, as in the
     source. There the negatives of a pair together weigh as much as its positive; here they weigh as much as K uniform
