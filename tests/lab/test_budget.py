@@ -318,12 +318,14 @@ def test_a_run_is_its_epochs_and_what_is_done_between_them():
     assert need.run_seconds < waiting.run_seconds < budget.predict(game, WN18RR).run_seconds
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sampler", ["uniform", "dans"])
 def test_a_fresh_process_needs_on_umls_what_is_said(sampler):
     told = measured("umls", steps=2, sampler=sampler, warmup_epochs=0)
     assert 0.9 <= told["memory"] / told["peak"] <= 1.25
 
 
+@pytest.mark.long
 def test_a_quarter_of_a_million_triplets_fits():
     told = measured(250_000, steps=2, sampler="dans", warmup_epochs=0)
     assert told["peak"] < 3e9 and 0.9 <= told["memory"] / told["peak"] <= 1.25

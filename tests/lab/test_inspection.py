@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 
 import numpy as np
 import pytest
@@ -178,17 +177,3 @@ def test_what_a_sampler_learned_on_other_data_is_a_mistake_in_words(nations):
     loaded = load_weights(wrong, nations, config)
     with pytest.raises(InputError, match="does not fit data set"):
         inspect_triplet(loaded, nations, config, *queries(nations)[0])
-
-
-def test_a_warm_process_has_imported_torch(umls, monkeypatch):
-    """Else the first inspection would wait for that, which takes some seconds; with it, it takes a tenth of one."""
-    from dans_app.server import inspecting
-    from dans_app.server.helper import Aside
-    from dans_lab.runs.run import RECORDED, Run
-
-    monkeypatch.setattr(inspecting, "_PROCESS", Aside("dans_app.server.inspecting"))
-    inspecting.warm_up()
-    run = Run(RECORDED / "umls-complex-dans")
-    begin = time.perf_counter()
-    inspecting.inspect(run, umls, "best", (1, 2, 3), 1, 12345)
-    assert time.perf_counter() - begin < 1.5
