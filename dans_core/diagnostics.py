@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -91,46 +91,45 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
     positive = model.decoder.score(queries, entities[answer])
     drawn = draw_uniform(answer, DRAWS, kg.num_entities, random)
     by_random = model.decoder.score(queries.unsqueeze(1), entities[drawn])
+
+    def against(scores: Tensor, facts: Tensor) -> dict[str, Any]:
+        """The figures of all negatives, from the scores (Q, K) of K for each query, and which are facts."""
+        hardness = scores - positive.unsqueeze(1)
+        return {
+            "outscores_random": _share(scores > by_random[:, : scores.shape[1]]),
+            "outscores_positive": _share(hardness > 0),
+            "false_negatives": _share(facts),
+            "mean_score": float(scores.mean()),
+            "scores": _quantiles(scores),
+            "hardness": _quantiles(hardness),
+        }
+
     sides: dict[str, PathwayHealth] = {}
     for name, fakes in draw_fakes(networks, config, batch, entities, DRAWS, random, neutral=True).items():
         made = fakes.made
         scores = model.decoder.score(queries.unsqueeze(1), made[fakes.row])
-        hardness = scores - positive.unsqueeze(1)
         close, _ = nearest(made, entities)
         heads, relations = _between(name, made, fakes.row, batch, entities)
         heads_neutral, relations_neutral = _between(name, fakes.neutral, fakes.row, batch, entities)
         sides[name.lower()] = PathwayHealth(
-            outscores_random=_share(scores > by_random),
-            outscores_positive=_share(hardness > 0),
-            mean_score=float(scores.mean()),
-            mean_cosine=mean_cosine(made[:, 0]),
+            **against(scores, known(kg, batch, close[fakes.row])),
             effective_rank=effective_rank(made[:, 0]),
-            copy_spread=copy_spread(made),
             distinct_nearest=len(close.unique()),
-            scale=float(made.norm(dim=-1).median() / entities.norm(dim=-1).median().clamp_min(1e-12)),
-            false_negatives=_share(known(kg, batch, close[fakes.row])),
-            conditions=len(made),
             effective_nearest=_short(effective_number(close)),
-            scores=_quantiles(scores),
-            hardness=_quantiles(hardness),
+            mean_cosine=mean_cosine(made[:, 0]),
+            copy_spread=copy_spread(made),
+            scale=float(made.norm(dim=-1).median() / entities.norm(dim=-1).median().clamp_min(1e-12)),
             between_heads=heads,
-            between_relations=relations,
             between_heads_neutral=heads_neutral,
+            between_relations=relations,
             between_relations_neutral=relations_neutral,
+            conditions=len(made),
         )
     sampled = None
     ids = _drawn_ids(networks, batch, pair, entities, queries, random)
     if ids is not None:
         scores = model.decoder.score(queries.unsqueeze(1), entities[ids])
-        hardness = scores - positive.unsqueeze(1)
-        sampled = SampledHealth(
-            outscores_random=_share(scores > by_random[:, : ids.shape[1]]),
-            outscores_positive=_share(hardness > 0),
-            mean_score=float(scores.mean()),
-            false_negatives=_share(known(kg, batch, ids)),
-            scores=_quantiles(scores),
-            hardness=_quantiles(hardness),
-        )
+        sampled = SampledHealth(**against(scores, known(kg, batch, ids)))
     return Diagnostics(
         epoch=epoch,
         positive_score=float(positive.mean()),

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -29,33 +29,70 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What is said of a field, where it stands: curves and tables are made from it.
+
+    title, about      what it is called, and what it is
+    form              how its number reads, as in `format`; "%" for a share
+    random, positive  the fields of `Diagnostics` with the same of random negatives, and of true answers
+    """
+
+    title: str
+    form: str = ".2f"
+    random: str = ""
+    positive: str = ""
+    about: str = ""
+
+
+@cache
+def told(kind: type) -> dict[str, Told]:
+    """The fields of an event, or of a record in one, of which something is said, in their order."""
+    hints = get_type_hints(kind, include_extras=True)
+    found = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    return {name: said for name, extras in found.items() for said in extras if isinstance(said, Told)}
+
+
+_BASE = (
+    "How well the embedding model tells true triplets from the negatives of this epoch. Harder negatives raise it, so "
+    "a higher loss need not mean a worse model: look at the ranking."
+)
+_G_E = "L_G of the entity-wise pathway, which makes fakes from the head alone."
+_G_R = "L_G of the relation-wise pathway, which makes fakes from head and relation."
+_D_ADV = "The head of D that tells real entities from fakes."
+_D_AUX = "The head of D that tells which pathway made a fake."
+
+
+@dataclass(frozen=True)
 class Losses(Event):
     """The losses of one epoch (method, sections 2 to 4).
 
-    `g_e` and `g_r` are L_G of each pathway, `film_e` and `film_r` the FiLM regularisers within them
-    (before the factor λ). `d_adv` = ½ real + ¼ G_E + ¼ G_R and `d_aux` are the two heads of D; a D that
-    guesses has ln 2 ≈ 0.693 in both. `d_real`, `d_fake_e`, `d_fake_r` are the mean probabilities D_adv gives to
-    real answers and to the fakes of each pathway; `aux_accuracy` is how often D_aux names the pathway.
-    `seconds` is the time this epoch took, `warm_up` whether the GAN was still waiting.
+    Beside those of which something is `told`, `film_e` and `film_r` are the FiLM regularisers within L_G (before the
+    factor λ), `d_real`, `d_fake_e` and `d_fake_r` the mean probabilities that D_adv gives to real answers and to the
+    fakes of each pathway, and `aux_accuracy` is how often D_aux names the pathway. `d_adv` = ½ real + ¼ G_E + ¼ G_R; a
+    pathway that is alone has the other half. `seconds` is the time this epoch took, `warm_up` whether the GAN was still
+    waiting.
 
-    Fields of a part that the settings leave out are None: a pathway, D_aux, a FiLM that is not trained. A pathway
-    that is alone has the other half of `d_adv`.
+    Fields of a part that the settings leave out are None: a pathway, D_aux, a FiLM that is not trained.
     """
 
     kind: ClassVar[str] = "losses"
-    base: float
+    base: Annotated[float, Told("Base model loss", about=_BASE)]
     warm_up: bool
     seconds: float
-    g_e: float | None = None
-    g_r: float | None = None
+    g_e: Annotated[float | None, Told("G_E, generator loss", about=_G_E)] = None
+    g_r: Annotated[float | None, Told("G_R, generator loss", about=_G_R)] = None
     film_e: float | None = None
     film_r: float | None = None
-    d_adv: float | None = None
-    d_aux: float | None = None
+    d_adv: Annotated[float | None, Told("D_adv, discriminator loss", about=_D_ADV)] = None
+    d_aux: Annotated[float | None, Told("D_aux, discriminator loss", about=_D_AUX)] = None
     d_real: float | None = None
     d_fake_e: float | None = None
     d_fake_r: float | None = None
     aux_accuracy: float | None = None
+
+
+LOSSES = tuple(told(Losses))
+"""The losses that are drawn over the epochs."""
 
 
 @dataclass(frozen=True)
@@ -78,61 +115,54 @@ QUANTILES = (5, 25, 50, 75, 95)
 Quantiles = tuple[float, float, float, float, float]
 
 
-@dataclass(frozen=True)
-class PathwayHealth:
-    """How the fakes of one pathway look (method, sections 7 and 8).
+@dataclass(frozen=True, kw_only=True)
+class SampledHealth:
+    """How negatives look (method, sections 7 and 8): those of a sampler without a GAN, each as often as it weighs.
 
-    outscores_random    share of fakes the decoder scores above a random negative of the same query
+    outscores_random    share of negatives the decoder scores above a random one of the same query
     outscores_positive  share scored above the query's true answer
-    mean_score          mean decoder score
-    mean_cosine         mean cosine of the fakes of different conditions (1 = all point one way)
-    effective_rank      exp of the entropy of the fakes' centred spectrum: directions in use
-    copy_spread         spread of several draws for one condition ÷ spread of all fakes (0 = copies)
-    distinct_nearest    number of different entities that are some fake's nearest
-    scale               median length of a fake ÷ median length of an entity
     false_negatives     share whose nearest entity makes a known fact of any split
-    conditions          number of different conditions looked at
-    effective_nearest   exp of the entropy of how often each entity is nearest: entities in even use
+    mean_score          mean decoder score
     scores, hardness    decoder scores, and scores less that of the query's true answer
-    between_heads       how far fakes differ between the heads of a relation; 1 = as far as entities differ
-    between_relations   the same between the relations of a head; 0 for G_E, which does not know the relation
-    …_neutral           the same two of the same pathway without FiLM, that is with α = 1 and β = 0
 
     Fields with a default are None in files of earlier versions, and where there was nothing to compare.
     """
 
-    outscores_random: float
-    outscores_positive: float
-    mean_score: float
-    mean_cosine: float
-    effective_rank: float
-    copy_spread: float
-    distinct_nearest: int
-    scale: float
-    false_negatives: float
-    conditions: int
-    effective_nearest: float | None = None
-    scores: Quantiles | None = None
-    hardness: Quantiles | None = None
-    between_heads: float | None = None
-    between_relations: float | None = None
-    between_heads_neutral: float | None = None
-    between_relations_neutral: float | None = None
+    outscores_random: Annotated[float, Told("outscores a random negative", "%")]
+    outscores_positive: Annotated[float, Told("outscores the positive", "%", "random_outscores_positive")]
+    false_negatives: Annotated[float, Told("nearest entity is a known fact", "%", "random_false_negatives")]
+    mean_score: Annotated[float, Told("score, mean", ".2f", "random_score", "positive_score")]
+    scores: Annotated[Quantiles | None, Told("score", ".2f", "random_scores", "positive_scores")] = None
+    hardness: Annotated[Quantiles | None, Told("against the positive", "+.2f", "random_hardness")] = None
 
 
-@dataclass(frozen=True)
-class SampledHealth:
-    """How the negatives of a sampler without a GAN look: entities, each counted as often as it weighs.
+@dataclass(frozen=True, kw_only=True)
+class PathwayHealth(SampledHealth):
+    """How the fakes of one pathway look: the same figures, and how many different fakes there are.
 
-    The fields are those of `PathwayHealth`, with "negative" for "fake".
+    effective_rank      exp of the entropy of the fakes' centred spectrum: directions in use
+    distinct_nearest    number of different entities that are some fake's nearest
+    effective_nearest   exp of the entropy of how often each entity is nearest: entities in even use
+    mean_cosine         mean cosine of the fakes of different conditions (1 = all point one way)
+    copy_spread         spread of several draws for one condition ÷ spread of all fakes (0 = copies)
+    scale               median length of a fake ÷ median length of an entity
+    between_heads       how far fakes differ between the heads of a relation; 1 = as far as entities differ
+    between_relations   the same between the relations of a head; 0 for G_E, which does not know the relation
+    …_neutral           the same two of the same pathway without FiLM, that is with α = 1 and β = 0
+    conditions          number of different conditions looked at
     """
 
-    outscores_random: float
-    outscores_positive: float
-    mean_score: float
-    false_negatives: float
-    scores: Quantiles | None = None
-    hardness: Quantiles | None = None
+    effective_rank: Annotated[float, Told("effective rank", ".1f")]
+    distinct_nearest: Annotated[int, Told("nearest entities, different", ",.0f")]
+    effective_nearest: Annotated[float | None, Told("nearest entities, in even use", ".1f")] = None
+    mean_cosine: Annotated[float, Told("mean cosine of two fakes")]
+    copy_spread: Annotated[float, Told("copy spread", ".3f")]
+    scale: Annotated[float, Told("length against an entity")]
+    between_heads: Annotated[float | None, Told("between heads")] = None
+    between_heads_neutral: Annotated[float | None, Told("between heads, without FiLM")] = None
+    between_relations: Annotated[float | None, Told("between relations")] = None
+    between_relations_neutral: Annotated[float | None, Told("between relations, without FiLM")] = None
+    conditions: Annotated[int, Told("conditions looked at", ",.0f")]
 
 
 @dataclass(frozen=True)
@@ -140,7 +170,7 @@ class Diagnostics(Event):
     """The measured state of the negatives; pathways that a run does not have are `None`.
 
     `sampled` are the negatives of a run whose sampler is neither DANS nor uniform, and None where everyone is one.
-    `positive_scores`, `random_scores` and `random_hardness` are as in `PathwayHealth`, of true answers and of random
+    `positive_scores`, `random_scores` and `random_hardness` are as in `SampledHealth`, of true answers and of random
     negatives; `num_entities` is that of the graph. All four are None in files of earlier versions.
     """
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from dans_app.server.relation_view import count, share
 from dans_app.shared import theme
 from dans_core.config import Config
-from dans_core.events import QUANTILES, Diagnostics, HealthWarning, PathwayHealth, SampledHealth
+from dans_core.events import QUANTILES, Diagnostics, HealthWarning, PathwayHealth, SampledHealth, Told, told
 from dans_core.health import COLLAPSED_COSINE, COPIES, EASY, collapsed_nearest, most_false_negatives
 
 MARKS = {"G_E": ":orange[◆]", "G_R": ":blue[■]", "sampler": ":yellow[★]", "random": ":gray[✕]"}
@@ -93,7 +94,7 @@ def _consequence(own: SampledHealth, found: Diagnostics) -> str:
     return ": the model is taught that so many true facts are false" if too_many else ""
 
 
-def _hardness(health: PathwayHealth | SampledHealth) -> str:
+def _hardness(health: SampledHealth) -> str:
     rate = health.outscores_random
     if rate < EASY:
         words = "**much easier than random negatives**"
@@ -127,7 +128,7 @@ def _copies(health: PathwayHealth) -> str:
     return f"the draws for one condition differ{little}"
 
 
-def _false_negatives(health: PathwayHealth | SampledHealth, found: Diagnostics) -> str:
+def _false_negatives(health: SampledHealth, found: Diagnostics) -> str:
     rate, chance = health.false_negatives, found.random_false_negatives
     if rate > most_false_negatives(chance):
         return "**far more than random negatives**"
@@ -231,100 +232,51 @@ def title(warning: HealthWarning) -> str:
 
 @dataclass(frozen=True)
 class Measure:
-    """One row of the table: how a figure is read from a pathway, of random negatives and of positives.
-
-    `of_own` reads it from the negatives that a sampler without a GAN chooses.
-    """
+    """One row of the table: a field of the negatives' health, or one of its `QUANTILES` (`place`)."""
 
     name: str
-    of_pathway: Callable[[PathwayHealth], float | None]
-    of_random: Callable[[Diagnostics], float | None] = lambda found: None
-    of_positive: Callable[[Diagnostics], float | None] = lambda found: None
-    form: Callable[[float], str] = "{:.2f}".format
-    of_own: Callable[[SampledHealth], float | None] = lambda own: None
+    field: str
+    said: Told
+    place: int | None = None
 
-    def read(self, side: PathwayHealth | SampledHealth) -> float | None:
-        """The figure of a pathway, or of a sampler's own negatives."""
-        return self.of_own(side) if isinstance(side, SampledHealth) else self.of_pathway(side)
+    def read(self, side: SampledHealth) -> float | None:
+        """The figure of a pathway, or of a sampler's own negatives; None where these do not have it."""
+        return self._of(getattr(side, self.field, None))
 
+    def of_random(self, found: Diagnostics) -> float | None:
+        """The figure of random negatives."""
+        return self._of(getattr(found, self.said.random)) if self.said.random else None
 
-def _at(values: Sequence[float] | None, place: int) -> float | None:
-    return None if values is None else values[place]
+    def of_positive(self, found: Diagnostics) -> float | None:
+        """The figure of true answers."""
+        return self._of(getattr(found, self.said.positive)) if self.said.positive else None
+
+    def form(self, number: float) -> str:
+        """The figure as it reads."""
+        return percent(number) if self.said.form == "%" else format(number, self.said.form)
+
+    def _of(self, value: Any) -> float | None:
+        found: float | None = value if value is None or self.place is None else value[self.place]
+        return found
 
 
 def _part(below: int) -> str:
     return "median" if below == 50 else f"{below} %"
 
 
-def _score_at(place: int) -> Measure:
-    return Measure(
-        f"score, {_part(QUANTILES[place])}",
-        lambda side: _at(side.scores, place),
-        lambda found: _at(found.random_scores, place),
-        lambda found: _at(found.positive_scores, place),
-        of_own=lambda own: _at(own.scores, place),
-    )
+def _measures() -> Iterator[Measure]:
+    for field, said in told(PathwayHealth).items():
+        if field not in ("scores", "hardness"):
+            yield Measure(said.title, field, said)
+            continue
+        for place, below in enumerate(QUANTILES):
+            yield Measure(f"{said.title}, {_part(below)}", field, said, place)
 
 
-def _hardness_at(place: int) -> Measure:
-    return Measure(
-        f"against the positive, {_part(QUANTILES[place])}",
-        lambda side: _at(side.hardness, place),
-        lambda found: _at(found.random_hardness, place),
-        form="{:+.2f}".format,
-        of_own=lambda own: _at(own.hardness, place),
-    )
+MEASURES = list(_measures())
 
 
-def _whole(number: float) -> str:
-    return f"{number:,.0f}"
-
-
-MEASURES: list[Measure] = [
-    Measure(
-        "outscores a random negative",
-        lambda side: side.outscores_random,
-        form=percent,
-        of_own=lambda own: own.outscores_random,
-    ),
-    Measure(
-        "outscores the positive",
-        lambda side: side.outscores_positive,
-        lambda found: found.random_outscores_positive,
-        form=percent,
-        of_own=lambda own: own.outscores_positive,
-    ),
-    Measure(
-        "nearest entity is a known fact",
-        lambda side: side.false_negatives,
-        lambda found: found.random_false_negatives,
-        form=percent,
-        of_own=lambda own: own.false_negatives,
-    ),
-    Measure(
-        "score, mean",
-        lambda side: side.mean_score,
-        lambda found: found.random_score,
-        lambda found: found.positive_score,
-        of_own=lambda own: own.mean_score,
-    ),
-    *(_score_at(place) for place in range(len(QUANTILES))),
-    *(_hardness_at(place) for place in range(len(QUANTILES))),
-    Measure("effective rank", lambda side: side.effective_rank, form="{:.1f}".format),
-    Measure("nearest entities, different", lambda side: side.distinct_nearest, form=_whole),
-    Measure("nearest entities, in even use", lambda side: side.effective_nearest, form="{:.1f}".format),
-    Measure("mean cosine of two fakes", lambda side: side.mean_cosine),
-    Measure("copy spread", lambda side: side.copy_spread, form="{:.3f}".format),
-    Measure("length against an entity", lambda side: side.scale),
-    Measure("between heads", lambda side: side.between_heads),
-    Measure("between heads, without FiLM", lambda side: side.between_heads_neutral),
-    Measure("between relations", lambda side: side.between_relations),
-    Measure("between relations, without FiLM", lambda side: side.between_relations_neutral),
-    Measure("conditions looked at", lambda side: side.conditions, form=_whole),
-]
-
-
-def _sides(found: Diagnostics, sampler: str) -> dict[str, PathwayHealth | SampledHealth]:
+def _sides(found: Diagnostics, sampler: str) -> dict[str, SampledHealth]:
     """The negatives that are not random: of each pathway by its name, or of the sampler by its title."""
     own = {} if found.sampled is None else {theme.own_negatives(sampler).name: found.sampled}
     return {**pathways(found), **own}

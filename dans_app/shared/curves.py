@@ -13,30 +13,20 @@ from dans_app.shared import components, theme
 from dans_app.shared.run_curves import Curve, Story, thin
 from dans_app.shared.theme import Look
 from dans_core.config import Config
+from dans_core.events import Losses, told
 
 _SCRIPT = Path(__file__).parent / "curves.js"
 
 GUESS = math.log(2)
 """Loss of a discriminator that guesses."""
 
-_BASE = (
-    "How well the embedding model tells true triplets from the negatives of this epoch. Harder negatives raise it, so "
-    "a higher loss need not mean a worse model: look at the ranking."
-)
 _RANKING = (
     "Filtered MRR over both sides: the mean of 1 / rank of the true answer among all entities; 1 is perfect. The "
     "popularity floor ranks by how often an entity fills the slot in train, with nothing learned."
 )
 _COMPARED = {
     "mrr": ("Ranking, valid split", _RANKING),
-    "base": ("Base model loss", _BASE),
-    "g_e": ("G_E, generator loss", "L_G of the entity-wise pathway, which makes fakes from the head alone. "),
-    "g_r": (
-        "G_R, generator loss",
-        "L_G of the relation-wise pathway, which makes fakes from head and relation. ",
-    ),
-    "d_adv": ("D_adv, discriminator loss", "The head of D that tells real entities from fakes. "),
-    "d_aux": ("D_aux, discriminator loss", "The head of D that tells which pathway made a fake. "),
+    **{name: (said.title, said.about) for name, said in told(Losses).items()},
 }
 """The panels of several runs, by the name of the curve: title and explanation."""
 
@@ -126,8 +116,8 @@ def panels(
         },
         {
             "id": "base",
-            "title": "Base model loss",
-            "about": _BASE,
+            "title": _COMPARED["base"][0],
+            "about": _COMPARED["base"][1],
             "series": base,
             "rules": [],
             "marks": [],
@@ -207,7 +197,7 @@ def shared_panels(
         panel = {
             "id": name,
             "title": title,
-            "about": f"{about}At 0.693 (ln 2) D is guessing." if gan else about,
+            "about": f"{about} At 0.693 (ln 2) D is guessing." if gan else about,
             "series": series,
             "rules": [_GUESSING] if gan else _floor(floor) if name == "mrr" else [],
             "marks": marks,

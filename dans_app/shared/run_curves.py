@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from dans_core.events import Diagnostics, Event, Finished, HealthWarning, Losses, Ranking
+from dans_core.events import LOSSES, Diagnostics, Event, Finished, HealthWarning, Losses, Ranking
 from dans_lab.runs.run import Cursor, Run
-
-LOSSES = ("base", "g_e", "g_r", "d_adv", "d_aux")
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dans_core.events import Diagnostics, Event, Losses, PathwayHealth, Ranking, SampledHealth
+from dans_core.events import LOSSES, Diagnostics, Event, Losses, PathwayHealth, Ranking, SampledHealth
 from dans_core.health import COLLAPSED_COSINE, collapsed_nearest
 
 FIGURES: dict[str, tuple[str, str]] = {
@@ -84,7 +84,7 @@ def convergence(events: Sequence[Event]) -> dict[str, float]:
         pathways = _pathways(last)
         if pathways:
             found["collapse"] = float(np.mean([_collapsed(check) for check in checks]))
-        own: list[PathwayHealth] | list[SampledHealth] = pathways or ([last.sampled] if last.sampled else [])
+        own: list[SampledHealth] = [*pathways] or ([last.sampled] if last.sampled else [])
         if own:
             found["hardness"] = float(np.mean([health.outscores_random for health in own]))
             found["false_negatives"] = float(np.mean([health.false_negatives for health in own]))
@@ -121,7 +121,7 @@ def curves(events: Sequence[Event]) -> dict[str, list[float | None]]:
         until = dict(zip(losses, sums, strict=True))
         found["seconds"] = [_short(until.get(epoch), 6) for epoch in epochs]
     found["valid_mrr"] = [_short(ranked.get(epoch)) for epoch in epochs]
-    for name in ("base", "g_e", "g_r", "d_adv", "d_aux"):
+    for name in LOSSES:
         column = [_short(getattr(losses.get(epoch), name, None)) for epoch in epochs]
         if any(value is not None for value in column):
             found[name] = column

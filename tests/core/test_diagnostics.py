@@ -398,7 +398,18 @@ def test_where_the_sampler_chooses_no_entities_there_is_nothing_to_measure(natio
     assert measure(trainer.networks, nations, trainer.config, 4).sampled is None
 
 
-HEALTHY = PathwayHealth(0.5, 0.1, -3.0, 0.2, 20.0, 0.4, 60, 1.0, 0.1, 1560)
+HEALTHY = PathwayHealth(
+    outscores_random=0.5,
+    outscores_positive=0.1,
+    mean_score=-3.0,
+    mean_cosine=0.2,
+    effective_rank=20.0,
+    copy_spread=0.4,
+    distinct_nearest=60,
+    scale=1.0,
+    false_negatives=0.1,
+    conditions=1560,
+)
 CALM = Losses(epoch=1, base=0.1, warm_up=False, seconds=0.0, d_real=0.7, d_fake_e=0.4, d_fake_r=0.4)
 
 

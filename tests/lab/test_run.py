@@ -24,7 +24,18 @@ from dans_lab.runs.run import Run, find_twin, list_runs, open_run, run_id_error,
 from dans_lab.runs.writer import RunWriter
 
 CONFIG = Config(epochs=20, dim=8)
-HEALTH = PathwayHealth(0.1, 0.2, -3.0, 0.4, 5.5, 0.6, 7, 0.8, 0.9, 12)
+HEALTH = PathwayHealth(
+    outscores_random=0.1,
+    outscores_positive=0.2,
+    mean_score=-3.0,
+    mean_cosine=0.4,
+    effective_rank=5.5,
+    copy_spread=0.6,
+    distinct_nearest=7,
+    scale=0.8,
+    false_negatives=0.9,
+    conditions=12,
+)
 HOLD = """
 import sys, time
 from dans_lab.runs.writer import RunWriter
