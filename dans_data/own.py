@@ -13,7 +13,7 @@ from dans_data.cache import arriving, turn
 from dans_data.catalogue import CATALOGUE
 from dans_data.errors import InputError
 from dans_data.files import read_triplets
-from dans_data.places import ABOUT, OWN_NAME, folders, own_place, stamp
+from dans_data.places import ABOUT, OWN_NAME, folders, own_place, time_and_size
 from dans_data.places import own_names as names
 from dans_data.triplets import SPLITS, Dataset, counts, facts_hash, printable, suggestion
 
@@ -101,5 +101,5 @@ def _about(dataset: Dataset, folder: Path, title: str, original: str) -> dict[st
         "notes": list(map(str, dataset.notes)),
         "hash": facts_hash(facts),
         "counts": list(counts(facts)),
-        "stamps": [stamp(folder / f"{split}.txt") for split in SPLITS],
+        "stamps": [time_and_size(folder / f"{split}.txt") for split in SPLITS],
     }

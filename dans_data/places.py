@@ -26,7 +26,7 @@ ABOUT = "about.json"
 """The file beside a person's own three that says where they come from, and how many they hold."""
 
 Where = Literal["bundled", "data-dir", "downloaded", "own", "download"]
-Stamp = tuple[int, int]
+TimeAndSize = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,8 @@ def own_notes(name: str) -> tuple[Remark, ...]:
     return tuple(Remark(str(note)) for note in notes) if isinstance(notes, list) else ()
 
 
-def stamp(file: Path) -> Stamp:
-    """Time and size of a file: while it stays, so does the content."""
+def time_and_size(file: Path) -> TimeAndSize:
+    """Of a file, to be noted: while they stay, so does the content."""
     found = file.stat()
     return found.st_mtime_ns, found.st_size
 
@@ -161,7 +161,7 @@ def _info(name: str, path: Path, where: Where) -> DatasetInfo:
     about = about_own(name) if where == "own" else {}
     try:
         files = tuple(split_files(path).values())
-        stamps = tuple(stamp(file) for file in files)
+        stamps = tuple(time_and_size(file) for file in files)
         if name in CATALOGUE and _as_published(name, files, stamps):
             return _of_catalogue(name, path, where)
         found, problem = _noted(about, stamps) or _counts(files, stamps), ""
@@ -196,13 +196,13 @@ def _of_catalogue(name: str, path: Path, where: Where) -> DatasetInfo:
 
 
 @lru_cache(maxsize=64)
-def _as_published(name: str, files: tuple[Path, ...], stamps: tuple[Stamp, ...]) -> bool:
+def _as_published(name: str, files: tuple[Path, ...], stamps: tuple[TimeAndSize, ...]) -> bool:
     """Whether these are the files of the catalogue, byte for byte; `stamps` renew a kept answer."""
     published = CATALOGUE[name].files
     return all(published[split].is_right(file) for split, file in zip(SPLITS, files, strict=True))
 
 
-def _noted(about: dict[str, object], stamps: tuple[Stamp, ...]) -> Counts | None:
+def _noted(about: dict[str, object], stamps: tuple[TimeAndSize, ...]) -> Counts | None:
     """The counts of a person's data set as they were noted, unless a file has changed since."""
     noted = about.get("counts")
     if about.get("stamps") != [list(found) for found in stamps]:
@@ -214,6 +214,6 @@ def _noted(about: dict[str, object], stamps: tuple[Stamp, ...]) -> Counts | None
 
 
 @lru_cache(maxsize=64)
-def _counts(files: tuple[Path, ...], stamps: tuple[Stamp, ...]) -> Counts:
+def _counts(files: tuple[Path, ...], stamps: tuple[TimeAndSize, ...]) -> Counts:
     """What these files of train, valid and test hold; `stamps` renew a kept answer."""
     return counts({split: set(read_triplets(file)) for split, file in zip(SPLITS, files, strict=True)})

@@ -1,6 +1,5 @@
 """Screen Runs: every run with its result, and what a person does with them."""
 
-import os
 from collections.abc import Mapping
 
 import pandas as pd
@@ -15,6 +14,7 @@ from dans_app.runs.table import Filter, count
 from dans_app.shared import exports, run_state, shell, theme
 from dans_app.shared import url_values as wanted
 from dans_app.shared.address import Address
+from dans_data.stamps import stamp
 from dans_data.words import visible_text
 from dans_lab.runs import trash
 from dans_lab.runs.folder import Look
@@ -65,10 +65,7 @@ def show() -> None:
 def depends_on(look: Look, sizes: list[int | None]) -> tuple[object, ...]:
     """What the page outside its ticking part shows: where this changes, all of it is drawn anew."""
     runs = tuple((entry.id, entry.status.state, entry.status.live, entry.about) for entry in look.entries)
-    try:
-        thrown = os.stat(runs_dir() / trash.TRASH).st_mtime_ns
-    except OSError:
-        thrown = 0
+    thrown = stamp(runs_dir() / trash.TRASH)
     selected = tuple(st.session_state.get(SELECTED, ()))
     return runs, tuple(look.unreadable.items()), thrown, None in sizes, selected
 

@@ -14,6 +14,7 @@ from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS, DatasetInfo
 from dans_data.errors import InputError
 from dans_data.files import split_file
+from dans_data.stamps import stamp
 from dans_lab import survey
 from dans_lab.runs.run import Run, list_runs, recorded_runs
 from dans_lab.survey import Degrees, Finding, RelationFacts, Statistics
@@ -143,8 +144,8 @@ def _read_with() -> dict[str, object]:
 
 
 def _stamps(info: DatasetInfo) -> object:
-    try:
-        files = [split_file(info.path, split) for split in SPLITS]
-        return [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
-    except OSError:
-        raise InputError("its files are gone") from None
+    files = [split_file(info.path, split) for split in SPLITS]
+    found = [(str(file), stamp(file)) for file in files]
+    if None in dict(found).values():
+        raise InputError("its files are gone")
+    return found

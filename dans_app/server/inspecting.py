@@ -23,6 +23,7 @@ import streamlit as st
 from dans_app.server import helper as aside
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
+from dans_data.stamps import Stamp, stamp
 from dans_lab.runs.run import Run
 
 if TYPE_CHECKING:
@@ -83,17 +84,14 @@ def floor_ranks(run: Run, kg: KnowledgeGraph, which: Which, split: str) -> npt.N
 
 def _ask(run: Run, kg: KnowledgeGraph, which: Which, **request: Any) -> aside.Arrays:
     """What the process answers about weights of a run, kept until they change."""
-    stat = (run.path / f"{which}.pt").stat() if which in checkpoints(run) else None
-    stamp = (stat.st_mtime_ns, stat.st_size) if stat else (0, 0)
-    return _answered(str(run.path.resolve()), which, stamp, kg.hash, **request)
+    kept = stamp(run.path / f"{which}.pt") or (0, 0, 0)
+    return _answered(str(run.path.resolve()), which, kept, kg.hash, **request)
 
 
 @st.cache_resource(max_entries=256, show_spinner="Loading the networks of this run …")
-def _answered(
-    path: str, which: Which, stamp: tuple[int, int], graph_hash: str, **request: Any
-) -> aside.Arrays:
+def _answered(path: str, which: Which, kept: Stamp, graph_hash: str, **request: Any) -> aside.Arrays:
     try:
-        return _PROCESS.ask(path=path, which=which, stamp=stamp, hash=graph_hash, **request)
+        return _PROCESS.ask(path=path, which=which, stamp=kept, hash=graph_hash, **request)
     except RuntimeError as error:
         raise InputError(f"its networks cannot be used ({error})") from None
 
@@ -118,8 +116,8 @@ def _answer(request: aside.Arrays) -> aside.Arrays:
         for module in ("dans_lab.inspection", "dans_core.networks", "dans_core.ranking"):
             importlib.import_module(module)
         return {}
-    stamp = tuple(request["stamp"].tolist())
-    loaded = _load(str(request["path"]), str(request["which"]), stamp, str(request["hash"]))
+    kept = tuple(request["stamp"].tolist())
+    loaded = _load(str(request["path"]), str(request["which"]), kept, str(request["hash"]))
     return _ANSWERS[str(request["ask"])](loaded, request)
 
 
@@ -185,8 +183,8 @@ _graphs: WeakValueDictionary[str, KnowledgeGraph] = WeakValueDictionary()
 
 
 @lru_cache(maxsize=6)
-def _load(path: str, which: Which, stamp: tuple[int, int], graph_hash: str) -> _Loaded:
-    """A run's weights with its graph; `stamp` (time, size) and `graph_hash` renew a kept answer."""
+def _load(path: str, which: Which, kept: Stamp, graph_hash: str) -> _Loaded:
+    """A run's weights with its graph; `kept`, the stamp of the file, and `graph_hash` renew a kept answer."""
     from dans_core.networks import load_weights
     from dans_lab.inspection import encode
 

@@ -23,6 +23,7 @@ from dans_app.server.projector import Job, Projector
 from dans_app.server.relation_view import RelationView
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
+from dans_data.stamps import Stamp, stamp
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run, runs_dir
 
@@ -103,12 +104,12 @@ def graph(run: Run) -> KnowledgeGraph:
 def frame(run: Run, epoch: int, kg: KnowledgeGraph) -> Frame:
     """One snapshot, read and checked. Raises InputError where the file is gone or damaged."""
     path = run.path / "snapshots" / f"{epoch:06d}.npz"
-    return _frame(str(run.path), epoch, _stamp(path), kg.hash, kg)
+    return _frame(str(run.path), epoch, _writing(path), kg.hash, kg)
 
 
 def view(run: Run, epochs: Sequence[int], kg: KnowledgeGraph, relation: int) -> RelationView:
     """What the map shows of one relation (id below 2|R|) at these snapshots."""
-    stamps = tuple(_stamp(run.path / "snapshots" / f"{epoch:06d}.npz") for epoch in epochs)
+    stamps = tuple(_writing(run.path / "snapshots" / f"{epoch:06d}.npz") for epoch in epochs)
     return _view(str(run.path), tuple(epochs), stamps, kg.hash, relation, run, kg)
 
 
@@ -264,15 +265,14 @@ def _folders(run: Run) -> list[Path]:
     return [runs_dir() / ".cache" / "projections" / f"{run.id}-{settings}", run.path / "projections"]
 
 
-# --- kept between clicks; a stamp (time, size) renews what was read from a file ---------------------------------
+# --- kept between clicks; the stamp of a file renews what was read from a file ---------------------------------
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        raise InputError("this snapshot is gone from the run's folder") from None
-    return stat.st_mtime_ns, stat.st_size
+def _writing(path: Path) -> Stamp:
+    found = stamp(path)
+    if found is None:
+        raise InputError("this snapshot is gone from the run's folder")
+    return found
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
@@ -282,7 +282,7 @@ def _graph(source: str, wanted_hash: str, _run: Run) -> KnowledgeGraph:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _frame(run_path: str, epoch: int, stamp: tuple[int, int], graph_hash: str, _kg: KnowledgeGraph) -> Frame:
+def _frame(run_path: str, epoch: int, writing: Stamp, graph_hash: str, _kg: KnowledgeGraph) -> Frame:
     try:
         return Frame.of(Run(run_path).load_snapshot(epoch), _kg.num_entities, _kg.num_relations)
     except ValueError as error:
@@ -293,7 +293,7 @@ def _frame(run_path: str, epoch: int, stamp: tuple[int, int], graph_hash: str, _
 def _view(
     path: str,
     epochs: tuple[int, ...],
-    stamps: tuple[tuple[int, int], ...],
+    writings: tuple[Stamp, ...],
     graph_hash: str,
     relation: int,
     _run: Run,
@@ -309,9 +309,9 @@ def _moments(content: bytes, _frame: Frame) -> projection.Moments:
 
 def _content_of(run: Run, epoch: int) -> bytes:
     path = run.path / "snapshots" / f"{epoch:06d}.npz"
-    return _content(str(path), _stamp(path))
+    return _content(str(path), _writing(path))
 
 
 @st.cache_data(max_entries=4096, show_spinner=False)
-def _content(path: str, stamp: tuple[int, int]) -> bytes:
+def _content(path: str, writing: Stamp) -> bytes:
     return hashlib.sha256(Path(path).read_bytes()).digest()

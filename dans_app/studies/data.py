@@ -15,6 +15,7 @@ import streamlit as st
 import dans_data as datasets
 from dans_app.server import graph, jobs
 from dans_data.errors import InputError
+from dans_data.stamps import Stamp, stamp
 from dans_lab.runs.records import read
 from dans_lab.runs.run import Run, runs_dir
 from dans_lab.study import tables
@@ -56,7 +57,7 @@ def listing() -> Listing:
     for study in list_studies():
         key = study.key
         try:
-            stamps = tuple(_stamp(study.path / name) for name in ("study.toml", "study.json"))
+            stamps = tuple(stamp(study.path / name) for name in ("study.toml", "study.json"))
             plan = _plan(str(study.path), stamps, study)
             done = len(study.finished() & {job.run for job in plan.jobs})
             found.studies[key] = Listed(key, study, plan, done)
@@ -70,7 +71,7 @@ def shipped_plans() -> list[Plan]:
     found = []
     for file in sorted(SHIPPED.glob("*.toml"), key=lambda file: (file.stem != "main", file.stem)):
         try:
-            found.append(_shipped_plan(str(file), _stamp(file)))
+            found.append(_shipped_plan(str(file), stamp(file)))
         except InputError:
             continue
     return found
@@ -99,12 +100,12 @@ def _cost(text: str, _plan: Plan) -> float:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _plan(path: str, stamp: object, _study: Study) -> Plan:
+def _plan(path: str, writings: object, _study: Study) -> Plan:
     return _study.plan
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _shipped_plan(path: str, stamp: object) -> Plan:
+def _shipped_plan(path: str, writing: object) -> Plan:
     return read_plan(Path(path))
 
 
@@ -155,12 +156,12 @@ class Loaded:
 def load(listed: Listed) -> Loaded:
     """A study with all that can be read of it."""
     study = listed.study
-    records, damaged, stamp = _reader(str(study.path)).read()
+    records, damaged, state = _reader(str(study.path)).read()
     try:
-        about, problem = _about(str(study.path), _stamp(study.path / "study.json"), study), ""
+        about, problem = _about(str(study.path), stamp(study.path / "study.json"), study), ""
     except InputError as error:
         about, problem = None, str(error)
-    return Loaded(listed, about, problem, records, damaged, stamp)
+    return Loaded(listed, about, problem, records, damaged, state)
 
 
 class Reader:
@@ -169,14 +170,14 @@ class Reader:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._turn = threading.Lock()
-        self._kept: dict[str, tuple[tuple[int, int], RunRecord | str]] = {}
+        self._kept: dict[str, tuple[Stamp | None, RunRecord | str]] = {}
         self._packed: tuple[object, dict[str, RunRecord], dict[str, str]] | None = None
 
     def read(self) -> tuple[dict[str, RunRecord], dict[str, str], str]:
         """Records, why others cannot be read, and what tells this state of all of them from others."""
         with self._turn:
             packed = self._study.path / "records.zip"
-            return self._unpacked(_stamp(packed)) if packed.is_file() else self._files()
+            return self._unpacked(stamp(packed)) if packed.is_file() else self._files()
 
     def _files(self) -> tuple[dict[str, RunRecord], dict[str, str], str]:
         records, damaged, digest = {}, {}, hashlib.sha256()
@@ -190,12 +191,11 @@ class Reader:
             if file.name.startswith("."):
                 continue
             run = file.name.removesuffix(".json")
-            found = file.stat()
-            stamp = (found.st_mtime_ns, found.st_size)
+            writing = stamp(file)
             kept = self._kept.get(run)
-            if kept is None or kept[0] != stamp:
-                kept = self._kept[run] = (stamp, _record(Path(file.path)))
-            digest.update(repr((run, stamp)).encode())
+            if kept is None or kept[0] != writing:
+                kept = self._kept[run] = (writing, _record(Path(file.path)))
+            digest.update(repr((run, writing)).encode())
             seen.add(run)
             if isinstance(kept[1], str):
                 damaged[run] = kept[1]
@@ -205,14 +205,14 @@ class Reader:
             del self._kept[gone]
         return records, damaged, digest.hexdigest()[:16]
 
-    def _unpacked(self, stamp: object) -> tuple[dict[str, RunRecord], dict[str, str], str]:
-        if self._packed is None or self._packed[0] != stamp:
+    def _unpacked(self, writing: object) -> tuple[dict[str, RunRecord], dict[str, str], str]:
+        if self._packed is None or self._packed[0] != writing:
             try:
-                self._packed = (stamp, self._study.records(), {})
+                self._packed = (writing, self._study.records(), {})
             except InputError as error:
-                self._packed = (stamp, {}, {"records.zip": str(error)})
+                self._packed = (writing, {}, {"records.zip": str(error)})
         _, records, damaged = self._packed
-        return records, damaged, hashlib.sha256(repr(stamp).encode()).hexdigest()[:16]
+        return records, damaged, hashlib.sha256(repr(writing).encode()).hexdigest()[:16]
 
 
 def _record(file: Path) -> RunRecord | str:
@@ -228,16 +228,8 @@ def _reader(path: str) -> Reader:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _about(path: str, stamp: object, _study: Study) -> About:
+def _about(path: str, writing: object, _study: Study) -> About:
     return _study.about
-
-
-def _stamp(file: Path) -> tuple[int, int]:
-    try:
-        found = file.stat()
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
 
 
 # --- its runs --------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from dans_app.shared.words import escape
 from dans_app.triplet.table import look, title
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
+from dans_data.stamps import Stamp, stamp
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run
 
@@ -120,12 +121,10 @@ def path(run: Run, kg: KnowledgeGraph, head: int, relation: int, epochs: Sequenc
     files = dict(run.snapshots())
     found: list[Moment] = []
     for epoch in epochs:
-        try:
-            stat = files[epoch].stat()
-        except (KeyError, OSError):
-            raise InputError(f"that of epoch {epoch:,} is gone") from None
-        stamp = (stat.st_mtime_ns, stat.st_size)
-        found += _moments(str(run.path), epoch, stamp, kg.hash, head, relation, run, kg)
+        writing = stamp(files[epoch]) if epoch in files else None
+        if writing is None:
+            raise InputError(f"that of epoch {epoch:,} is gone")
+        found += _moments(str(run.path), epoch, writing, kg.hash, head, relation, run, kg)
     return found
 
 
@@ -133,7 +132,7 @@ def path(run: Run, kg: KnowledgeGraph, head: int, relation: int, epochs: Sequenc
 def _moments(
     run_path: str,
     epoch: int,
-    stamp: tuple[int, int],
+    writing: Stamp,
     graph_hash: str,
     head: int,
     relation: int,

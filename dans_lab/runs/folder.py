@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from dans_data.errors import InputError
+from dans_data.stamps import Stamp, stamp
 from dans_data.words import visible_text
 from dans_lab.runs import run as runs
 from dans_lab.runs.records import Record, Status, read, replace, to_json
@@ -110,9 +111,6 @@ class Look:
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
-Stamp = tuple[int, int, int] | None
-
-
 class Shelf:
     """The runs of a folder and the recorded ones, looked at again and again: only files that changed are read anew."""
 
@@ -120,7 +118,7 @@ class Shelf:
         """`root` is the folder of runs (None: `runs_dir()`)."""
         self.root = runs_dir() if root is None else Path(root)
         self._turn = threading.Lock()
-        self._kept: dict[str, tuple[tuple[Stamp, ...], Entry | str]] = {}
+        self._kept: dict[str, tuple[tuple[Stamp | None, ...], Entry | str]] = {}
 
     def look(self) -> Look:
         """All runs now. A run that has ended and did not change costs three looks at its files."""
@@ -164,7 +162,7 @@ class Shelf:
             return problem
         if folder.is_symlink():
             return f"run {folder.name} is a link that leads out of {self.root}"
-        stamps = tuple(_stamp(f"{folder.path}/{name}") for name in ("config.json", "status.json", ABOUT))
+        stamps = tuple(stamp(f"{folder.path}/{name}") for name in ("config.json", "status.json", ABOUT))
         before, kept = self._kept.get(folder.path, ((), ""))
         if stamps == before and (isinstance(kept, str) or kept.status.state in FINAL):
             return kept
@@ -186,15 +184,6 @@ def about_or_nothing(run: Run) -> About:
         return read_about(run)
     except InputError:
         return About()
-
-
-def _stamp(path: str) -> Stamp:
-    """What tells one writing of a file from the next; None where there is no file."""
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 # --- disk ------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from dans_core.config import Config
 from dans_core.events import Event, Snapshot, read_events, to_dict
 from dans_data.errors import InputError
+from dans_data.stamps import Stamp, stamp
 from dans_lab.runs import machine
 from dans_lab.runs import run as runs
 from dans_lab.runs.records import (
@@ -76,7 +77,7 @@ class RunWriter:
         self._lock = lock
         self._events: IO[bytes] | None = None
         self._control = Control()
-        self._control_seen: tuple[int, ...] | None = None
+        self._control_seen: Stamp | None = None
 
     @property
     def run(self) -> Run:
@@ -237,12 +238,8 @@ class RunWriter:
     def control(self) -> Control:
         """What viewers ask. A file that is no control is told once in the log, and the last good one stands."""
         path = self.path / "control.json"
-        try:
-            stat = path.stat()
-            seen: tuple[int, ...] = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-        except OSError:
-            return self._control
-        if seen != self._control_seen:
+        seen = stamp(path)
+        if seen is not None and seen != self._control_seen:
             self._control_seen = seen
             try:
                 self._control = read(path, Control)
