@@ -105,8 +105,8 @@ class Config(BaseModel):
     )  # fmt: skip
     filter_known: bool = _setting(
         False, "Redraw known facts",
-        "A random negative that is a fact of train is drawn again. For uniform, popularity, bernoulli and "
-        "self-adversarial, for the random part of DANS and for the warm-up of KBGAN.",
+        "A random negative that is a fact of train is drawn again, in the random part of DANS and in KBGAN's warm-up, "
+        "too.",
         "negatives",
     )  # fmt: skip
     popularity_power: float = _setting(

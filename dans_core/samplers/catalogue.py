@@ -6,7 +6,7 @@ import importlib
 import os
 import re
 
-from dans_core.config import OF_SAMPLERS
+from dans_core.config import OF_SAMPLERS, Config
 from dans_core.declared import DECLARED, HOMES, MODULES, registering
 from dans_core.samplers.contract import Sampler
 
@@ -29,8 +29,8 @@ def register(kind: type[Sampler]) -> type[Sampler]:
     A class of the program that is run, `__main__`, is known to this process alone.
 
     Raises:
-        ValueError: for a name that is taken, or no part of a run's name, and for a setting that no sampler has a say
-            in.
+        ValueError: for a name that is taken, or no part of a run's name, for a setting that samplers do not read, and
+            for a default of a setting that does not exist.
     """
     declared = kind.declaration
     if declared.name in DECLARED:
@@ -38,7 +38,9 @@ def register(kind: type[Sampler]) -> type[Sampler]:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", declared.name):
         raise ValueError(f"a sampler's name has a-z, 0-9 and hyphens, not {declared.name!r}")
     if unknown := sorted(set(declared.settings) - OF_SAMPLERS):
-        raise ValueError(f"{declared.name} declares {', '.join(unknown)}, which no sampler decides on")
+        raise ValueError(f"{declared.name} declares {', '.join(unknown)}, which is no setting of samplers")
+    if unknown := sorted(set(declared.defaults) - set(Config.model_fields)):
+        raise ValueError(f"{declared.name} has a default for {', '.join(unknown)}, which is no setting")
     DECLARED[declared.name], REGISTERED[declared.name] = declared, kind
     if kind.__module__ != "__main__":
         os.environ[MODULES] = ",".join(dict.fromkeys([*registering(), kind.__module__]))

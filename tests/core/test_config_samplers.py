@@ -145,16 +145,27 @@ def test_a_name_that_no_sampler_declares_gets_one_sentence():
 
 
 @pytest.mark.parametrize(
-    ("name", "reads", "words"),
+    ("name", "reads", "defaults", "words"),
     [
-        ("dans", ("negatives",), "there is a sampler 'dans' already"),
-        ("My sampler", ("negatives",), "a-z, 0-9 and hyphens, not 'My sampler'"),
-        ("mine", ("negatives", "negative", "lr"), "mine declares lr, negative, which no sampler decides on"),
+        ("dans", ("negatives",), {}, "there is a sampler 'dans' already"),
+        ("My sampler", ("negatives",), {}, "a-z, 0-9 and hyphens, not 'My sampler'"),
+        (
+            "mine",
+            ("negatives", "negative", "lr"),
+            {},
+            "mine declares lr, negative, which is no setting of samplers",
+        ),
+        (
+            "mine",
+            ("negatives",),
+            {"lr": 0.1, "rate": 0.1},
+            "mine has a default for rate, which is no setting",
+        ),
     ],
 )
-def test_what_cannot_be_registered(name, reads, words):
+def test_what_cannot_be_registered(name, reads, defaults, words):
     class Mine(class_of("uniform")):
-        declaration = Declaration(name=name, title="Mine", about="Mine.", settings=reads)
+        declaration = Declaration(name=name, title="Mine", about="Mine.", settings=reads, defaults=defaults)
 
     before = list(DECLARED)
     with pytest.raises(ValueError, match=words):
