@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import streamlit as st
 
 from dans_app.server.projection import Method, Projection
 from dans_app.server.relation_view import RelationView
-from dans_app.shared import theme
+from dans_app.shared import negatives, theme
 from dans_app.shared.theme import Look
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
@@ -176,11 +177,6 @@ def table(
         which = np.arange(len(view.heads)) if only is None else only.get(source, np.zeros(0, np.int64))
         if not len(which):
             continue
-        aux = part.aux[at, which].astype(float)
-        guess = [
-            "–" if np.isnan(p) else f"G_R, {100 * p:.0f} %" if p >= 0.5 else f"G_E, {100 - 100 * p:.0f} %"
-            for p in aux
-        ]
         parts.append(
             pd.DataFrame(
                 {
@@ -192,12 +188,20 @@ def table(
                     "cosine": part.cosine[at, which].astype(float),
                     "length": part.scale[at, which].astype(float),
                     "D_adv": part.d_adv[at, which].astype(float),
-                    "D_aux": guess,
+                    "D_aux": [negatives.opinion(share) for share in part.aux[at, which].tolist()],
                     "known fact": ["no" if i < 0 else SPLITS[i] for i in part.known[at, which]],
                 }
             )
         )
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS)
+
+
+def columns() -> dict[str, Any]:
+    """How the columns of the tables are headed and explained."""
+    return negatives.columns() | {
+        "head": st.column_config.TextColumn("Made for", help="The entity of the query it was made for."),
+        "against true": negatives.against("Against true", "that of a true answer of the same query"),
+    }
 
 
 def selected(
