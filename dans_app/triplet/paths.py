@@ -13,7 +13,7 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from dans_app.server import loading
-from dans_app.shared import theme
+from dans_app.shared import negatives, theme
 from dans_app.shared.words import escape
 from dans_app.triplet.table import look, title
 from dans_core.kg import KnowledgeGraph
@@ -285,18 +285,12 @@ def table(found: Sequence[Moment], kg: KnowledgeGraph) -> pd.DataFrame:
 def columns() -> dict[str, Any]:
     """How the columns of the table are headed and explained."""
     column = st.column_config
-    return {
+    return negatives.columns() | {
         "epoch": column.NumberColumn("Epoch", pinned=True),
         "source": "Source",
-        "nearest entity": column.TextColumn("Nearest entity", help="By cosine; an entity is its own."),
-        "cosine": column.NumberColumn("Cosine", format="%.2f"),
         "score": column.NumberColumn(
             "Score", format="%.2f", help="By the decoder, rounded as the snapshot keeps it."
         ),
-        "known fact": column.TextColumn(
-            "Known fact", help="The split in which it is a fact: a false negative."
-        ),
-        "D_adv": column.NumberColumn("D_adv", format="%.2f", help="The probability, by D, of being real."),
         "D_aux": column.NumberColumn(
             "D_aux", format="%.2f", help="The probability, by D, that G_R made this fake."
         ),

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from dans_app.server.relation_view import count, share
-from dans_app.shared import theme
+from dans_app.shared import negatives, theme
 from dans_app.shared.theme import Look
 from dans_app.shared.words import plain
 from dans_core.config import Config
@@ -265,7 +265,7 @@ def table(shown: Iterable[Shown]) -> tuple[pd.DataFrame, list[str]]:
                     "cosine": row.cosine,
                     "length": row.scale,
                     "D_adv": row.d_adv,
-                    "D_aux": opinion(row),
+                    "D_aux": negatives.opinion(row.d_aux if row.source in _PATHWAYS else None),
                     "side": part.side,
                     "run": part.label,
                 }
@@ -278,42 +278,18 @@ def columns(side: str) -> dict[str, Any]:
     """How the columns of the table are headed and explained; `side` is what the negatives are."""
     column = st.column_config
     what = "entity" if side == "both" else side
-    return {
+    return negatives.columns() | {
         "source": column.TextColumn("Source", help="Who made it.", pinned=True),
         "draw": column.NumberColumn("Draw", help="Counts within a source."),
         "nearest entity": column.TextColumn(
             f"Nearest {what}",
             help="The nearest entity by cosine. A random negative and the positive are entities themselves.",
         ),
-        "score": column.NumberColumn(
-            "Score", format="%.2f", help="By the decoder: the higher, the more the model believes it."
-        ),
-        "against positive": column.NumberColumn(
-            "Against positive",
-            format="%+.2f",
-            help="Score minus the positive’s. Above 0 the model prefers the negative.",
-        ),
-        "known fact": column.TextColumn(
-            "Known fact", help="The split in which it is a fact with its nearest entity: a false negative."
-        ),
+        "against positive": negatives.against("Against positive", "the positive’s"),
         "weight": column.NumberColumn(
             "Weight",
             format="× %.2f",
             help="How much the sampler makes this negative count in the loss; 1 is the mean.",
-        ),
-        "cosine": column.NumberColumn(
-            "Cosine", format="%.2f", help="To the nearest entity; 1 is the same direction."
-        ),
-        "length": column.NumberColumn(
-            "Length",
-            format="× %.2f",
-            help="Against the median length of an entity. The cosine does not see it.",
-        ),
-        "D_adv": column.NumberColumn(
-            "D_adv", format="%.2f", help="The probability, by D, that it is a real entity."
-        ),
-        "D_aux": column.TextColumn(
-            "D_aux", help="Which pathway D believes made this fake, and how sure it is."
         ),
         "side": column.TextColumn("Side", help="Which side of the triplet it takes the place of."),
         "run": column.TextColumn("Run", help="Its sampler, and what differs from the run above."),
@@ -331,14 +307,6 @@ def label(lane: Lane, row: Row, several_runs: bool, several_sides: bool) -> str:
     if several_runs:
         parts.append(lane.shown.label)
     return " · ".join(parts)
-
-
-def opinion(row: Row) -> str:
-    """Which pathway D_aux thinks made a fake, and how sure it is; a dash for what no pathway made."""
-    if row.d_aux is None or row.source not in _PATHWAYS:
-        return "–"
-    guess, sure = ("G_R", row.d_aux) if row.d_aux >= 0.5 else ("G_E", 1 - row.d_aux)
-    return f"{guess}, {100 * sure:.0f} %"
 
 
 def alt(shown: Sequence[Shown]) -> str:

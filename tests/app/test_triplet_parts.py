@@ -117,10 +117,9 @@ def test_each_negative_has_one_token():
 
 
 def test_d_aux_is_told_as_a_guess_and_only_of_fakes():
-    assert triplet_table.opinion(row("G_E", 0, d_aux=0.9)) == "G_R, 90 %"
-    assert triplet_table.opinion(row("G_R", 0, d_aux=0.2)) == "G_E, 80 %"
-    assert triplet_table.opinion(row("random", 0, d_aux=0.2)) == "–"
-    assert triplet_table.opinion(row("G_E", 0, d_aux=None)) == "–"
+    sure, other, unsaid = row("G_E", 0, d_aux=0.9), row("G_R", 0, d_aux=0.2), row("G_E", 0, d_aux=None, draw=1)
+    rows, _ = triplet_table.table([shown(sure, unsaid, other, row("random", 0, d_aux=0.2))])
+    assert rows["D_aux"].tolist() == ["–", "G_R, 90 %", "–", "G_E, 80 %", "–"]
 
 
 def test_the_strip_measures_each_run_from_its_own_positive_and_escapes_names():
