@@ -209,7 +209,7 @@ def _map(bench: Bench, tell: Tell) -> None:
 
     def fit(part: slice) -> float:
         began = time.perf_counter()
-        projection.fit_aside("umap", run_epochs[part], rows, points[part], start[part])
+        projection.fit_in_helper("umap", run_epochs[part], rows, points[part], start[part])
         return time.perf_counter() - began
 
     run_epochs = [frame.epoch for frame in frames]

@@ -4,20 +4,18 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dans_app.compare import chosen_runs as comparing
-from dans_app.compare import rank_comparison as ranking
-from dans_app.compare.chosen_runs import SPLITS, WEIGHTS, Options, Runs
+from dans_app.compare import chosen_runs, rank_comparison
+from dans_app.compare.chosen_runs import SPLITS, WEIGHTS, RankingOptions, Runs
 from dans_app.map import data as map_data
 from dans_app.map import together as map_together
 from dans_app.map import view as map_view
 from dans_app.server import graph, inspecting, jobs, loading
-from dans_app.server.relation_view import count, relation_label
-from dans_app.shared import curves, exports, run_state, shell, theme
-from dans_app.shared import url_values as wanted
+from dans_app.server.relation_view import relation_label
+from dans_app.shared import curves, exports, run_state, shell, theme, url_values
 from dans_app.shared.address import Address
-from dans_app.shared.words import listed
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
+from dans_data.words import count, listed, plural
 
 TICK = 1.0
 ON_TEST = (
@@ -29,7 +27,7 @@ METRIC_HELP = (
 )
 
 Graphs = dict[str, KnowledgeGraph]
-Ranks = dict[str, ranking.Ranks]
+Ranks = dict[str, rank_comparison.Ranks]
 
 
 def show() -> None:
@@ -37,7 +35,7 @@ def show() -> None:
     st.caption("Runs side by side: in what they differ, how they learned, and whether one ranks better.")
     shell.narrow_hint("The other pages are behind the arrows at the top left.")
     place = Address("compare", "")
-    runs, options, of_these = comparing.choose(place)
+    runs, options, of_these = chosen_runs.choose(place)
     shell.toolbar(bar, None)
     if len(runs) < 2:
         st.info(
@@ -46,7 +44,7 @@ def show() -> None:
             icon=":material/compare_arrows:",
         )
         return
-    st.markdown("  \n".join(comparing.legend(runs)))
+    st.markdown("  \n".join(chosen_runs.legend(runs)))
     settings(runs)
     verdict_place = st.container()
     with verdict_place:
@@ -57,14 +55,14 @@ def show() -> None:
         graphs = data_sets(runs)
         ranks = all_ranks(runs, graphs, options)
         comparable = {
-            letter: ranks[letter] for letter in ranks if comparing.same_data(runs["A"], runs[letter])
+            letter: ranks[letter] for letter in ranks if chosen_runs.same_data(runs["A"], runs[letter])
         }
         verdict(runs, comparable, options)
     metrics(runs, ranks, graphs, options)
     with shell.told("The maps cannot be drawn"):
         maps(
             place,
-            {letter: run for letter, run in runs.items() if comparing.same_data(runs["A"], run)},
+            {letter: run for letter, run in runs.items() if chosen_runs.same_data(runs["A"], run)},
             graphs,
         )
     relations(of_these, comparable, graphs, options)
@@ -75,8 +73,8 @@ def show() -> None:
 
 def settings(runs: Runs) -> None:
     st.subheader("What differs", anchor=False)
-    table = comparing.differing(runs)
-    st.markdown("  \n".join(comparing.differences(table, list(runs))))
+    table = chosen_runs.differing(runs)
+    st.markdown("  \n".join(chosen_runs.differences(table, list(runs))))
     if len(table):
         st.dataframe(
             table,
@@ -86,7 +84,7 @@ def settings(runs: Runs) -> None:
             alt=f"{count(len(table), 'setting')} that the runs do not share, a column for each run.",
         )
         exports.table(table, "Settings that differ")
-    rest = comparing.alike(runs)
+    rest = chosen_runs.alike(runs)
     label = f"All {'other ' if len(table) else ''}{len(rest)} settings are the same"
     with st.expander(label, icon=":material/equal:", key="compare_alike_open", on_change="rerun") as alike:
         if alike.open:
@@ -112,10 +110,10 @@ def setting_columns(table: pd.DataFrame) -> dict[str, ColumnConfig]:
 
 def curves_together(runs: Runs) -> None:
     st.subheader("Curves", anchor=False)
-    st.caption(comparing.about_curves(runs))
+    st.caption(chosen_runs.about_curves(runs))
     every = list(runs.values())
     configs, looks = [run.config for run in every], theme.LOOKS[: len(runs)]
-    same = all(comparing.same_data(every[0], run) for run in every)
+    same = all(chosen_runs.same_data(every[0], run) for run in every)
     floor = graph.floor_mrr(every[0].meta.source, every[0].meta.hash) if same else None
     before = [run_state.under_way(jobs.pool().status(run)) for run in every]
 
@@ -126,7 +124,7 @@ def curves_together(runs: Runs) -> None:
             if now != before:
                 st.rerun()
             curves.show(
-                curves.shared_panels(run_state.stories(*every), configs, looks, now, floor),
+                curves.shared_panels(run_state.histories(*every), configs, looks, now, floor),
                 key="shared_curves",
             )
 
@@ -136,12 +134,12 @@ def curves_together(runs: Runs) -> None:
 # --- ranks and the paired test ---------------------------------------------------------------------------------
 
 
-def choices(place: Address, runs: Runs, options: Options) -> None:
+def choices(place: Address, runs: Runs, options: RankingOptions) -> None:
     st.subheader("Does one rank better?", anchor=False)
-    weights = {name: WEIGHTS[name] for name in comparing.weights_of(runs.values())}
+    weights = {name: WEIGHTS[name] for name in chosen_runs.weights_of(runs.values())}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         place.segmented("split", "Ranked on", SPLITS, options.split, ON_TEST)
-        place.segmented("metric", "Measure", ranking.NAMES, options.metric, METRIC_HELP)
+        place.segmented("metric", "Measure", rank_comparison.NAMES, options.metric, METRIC_HELP)
         if len(weights) > 1:
             words = "Best epoch: where the valid MRR was highest."
             place.segmented("weights", "Weights", weights, options.weights, words)
@@ -158,7 +156,7 @@ def data_sets(runs: Runs) -> Graphs:
     return graphs
 
 
-def all_ranks(runs: Runs, graphs: Graphs, options: Options) -> Ranks:
+def all_ranks(runs: Runs, graphs: Graphs, options: RankingOptions) -> Ranks:
     """The ranks of each run, with a sentence on each that cannot be ranked."""
     found: Ranks = {}
     if not may_rank(graphs, options.split):
@@ -180,7 +178,7 @@ def may_rank(graphs: Graphs, split: str) -> bool:
     cost = sum(2 * len(kg.array(split)) * kg.num_entities for kg in graphs.values())
     data = {(kg.hash, split) for kg in graphs.values()}
     asked = st.session_state.setdefault("compare_asked", set())
-    if cost <= comparing.LARGE or data <= asked:
+    if cost <= chosen_runs.LARGE or data <= asked:
         return True
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Rank with every run", icon=":material/leaderboard:", on_click=asked.update, args=(data,))
@@ -189,11 +187,11 @@ def may_rank(graphs: Graphs, split: str) -> bool:
     return False
 
 
-def verdict(runs: Runs, ranks: Ranks, options: Options) -> None:
+def verdict(runs: Runs, ranks: Ranks, options: RankingOptions) -> None:
     """Each run against A over the same triplets."""
-    others = [letter for letter, run in runs.items() if not comparing.same_data(runs["A"], run)]
+    others = [letter for letter, run in runs.items() if not chosen_runs.same_data(runs["A"], run)]
     if others:
-        verb, them = ("was", "it") if len(others) == 1 else ("were", "them")
+        verb, them = plural(len(others), "was", "were"), plural(len(others), "it", "them")
         st.info(
             f"{listed(others)} {verb} trained on other data than A: settings and curves can be compared, but "
             f"the paired test and the table of relations need the same triplets, and leave {them} out.",
@@ -203,17 +201,17 @@ def verdict(runs: Runs, ranks: Ranks, options: Options) -> None:
         return
     metric, split = options.metric, options.split
     found = tested(ranks, metric)
-    lines = [ranking.sentence(each, "A", metric) for each in found]
-    groups = comparing.seed_groups({letter: runs[letter] for letter in ranks})
-    st.markdown("  \n".join([*lines, ranking.seed_note(groups, ranks)]))
+    lines = [rank_comparison.sentence(each, "A", metric) for each in found]
+    groups = chosen_runs.seed_groups({letter: runs[letter] for letter in ranks})
+    st.markdown("  \n".join([*lines, rank_comparison.seed_note(groups, ranks)]))
     exports.chart(
-        ranking.forest(found, "A", metric),
+        rank_comparison.forest(found, "A", metric),
         key="compare_forest",
-        alt=ranking.forest_alt(found, "A", metric),
-        name=f"Differences in {ranking.NAMES[metric]}, {split}",
+        alt=rank_comparison.forest_alt(found, "A", metric),
+        name=f"Differences in {rank_comparison.NAMES[metric]}, {split}",
     )
-    exports.table(ranking.verdict_table(found, "A", metric), f"Paired test, {split}")
-    st.caption(ranking.how(found, split))
+    exports.table(rank_comparison.verdict_table(found, "A", metric), f"Paired test, {split}")
+    st.caption(rank_comparison.how(found, split))
     under_way = [letter for letter in ranks if run_state.under_way(jobs.pool().status(runs[letter]))]
     if under_way:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -222,14 +220,14 @@ def verdict(runs: Runs, ranks: Ranks, options: Options) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def tested(ranks: Ranks, metric: str) -> list[ranking.Verdict]:
-    return ranking.verdicts(ranks, metric)
+def tested(ranks: Ranks, metric: str) -> list[rank_comparison.Verdict]:
+    return rank_comparison.verdicts(ranks, metric)
 
 
 # --- metrics ---------------------------------------------------------------------------------------------------
 
 
-def metrics(runs: Runs, ranks: Ranks, graphs: Graphs, options: Options) -> None:
+def metrics(runs: Runs, ranks: Ranks, graphs: Graphs, options: RankingOptions) -> None:
     if not ranks:
         return
     split = options.split
@@ -242,16 +240,18 @@ def metrics(runs: Runs, ranks: Ranks, graphs: Graphs, options: Options) -> None:
         )
         for letter in sorted(of_data.values())
     }
-    table = ranking.metric_table(ranks | floors)
+    table = rank_comparison.metric_table(ranks | floors)
     st.dataframe(
         table,
         hide_index=True,
         height="content",
-        column_config={name: st.column_config.NumberColumn(format="%.3f") for name in ranking.NAMES.values()},
-        alt=ranking.metrics_alt(table, split),
+        column_config={
+            name: st.column_config.NumberColumn(format="%.3f") for name in rank_comparison.NAMES.values()
+        },
+        alt=rank_comparison.metrics_alt(table, split),
     )
     exports.table(table, f"Metrics on {split}")
-    st.caption(comparing.about_weights({letter: runs[letter] for letter in ranks}, options.weights))
+    st.caption(chosen_runs.about_weights({letter: runs[letter] for letter in ranks}, options.weights))
 
 
 # --- maps ------------------------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def maps(place: Address, runs: Runs, graphs: Graphs) -> None:
 
 
 def draw_maps(place: Address, runs: Runs, kg: KnowledgeGraph) -> None:
-    relation, problem = wanted.relation(place.raw("relation"), kg)
+    relation, problem = url_values.relation(place.raw("relation"), kg)
     if problem:
         st.warning(problem, icon=":material/link_off:")
     place.keep("relation", kg.relation_name(relation))
@@ -323,13 +323,13 @@ def draw_maps(place: Address, runs: Runs, kg: KnowledgeGraph) -> None:
 # --- relations -------------------------------------------------------------------------------------------------
 
 
-def relations(place: Address, ranks: Ranks, graphs: Graphs, options: Options) -> None:
+def relations(place: Address, ranks: Ranks, graphs: Graphs, options: RankingOptions) -> None:
     """Where the difference comes from: A and another run on each relation."""
     if "A" not in ranks or len(ranks) < 2:
         return
     st.subheader("Relation by relation", anchor=False)
     others = {letter: letter for letter in ranks if letter != "A"}
-    other, problem = wanted.one_of(place.raw("other"), "other", list(others))
+    other, problem = url_values.one_of(place.raw("other"), "other", list(others))
     if problem:
         st.warning(problem, icon=":material/link_off:")
     if len(others) > 1:
@@ -337,13 +337,15 @@ def relations(place: Address, ranks: Ranks, graphs: Graphs, options: Options) ->
             "other", "A beside", others, other, "The run whose relations stand beside those of A."
         )
     letters, metric = ("A", other), options.metric
-    rows = ranking.relations({each: ranks[each] for each in letters}, graphs["A"], options.split, metric)
-    st.caption(ranking.about_relations(rows, letters, options.split, metric))
+    rows = rank_comparison.relations(
+        {each: ranks[each] for each in letters}, graphs["A"], options.split, metric
+    )
+    st.caption(rank_comparison.about_relations(rows, letters, options.split, metric))
     exports.chart(
-        ranking.dumbbells(rows, letters, metric),
+        rank_comparison.dumbbells(rows, letters, metric),
         key="compare_relations",
-        alt=ranking.dumbbells_alt(rows, letters, metric),
-        name=f"{ranking.NAMES[metric]} by relation, {options.split}",
+        alt=rank_comparison.dumbbells_alt(rows, letters, metric),
+        name=f"{rank_comparison.NAMES[metric]} by relation, {options.split}",
     )
     with st.expander(
         "The relations as a table", icon=":material/table:", key="compare_relations_open", on_change="rerun"
@@ -364,7 +366,7 @@ def relation_table(rows: pd.DataFrame, letters: tuple[str, str], split: str) -> 
             first: number,
             other: number,
             "Difference": st.column_config.NumberColumn(format="%+.3f", help=f"{other} minus {first}."),
-            "Few": st.column_config.CheckboxColumn(help=f"Fewer than {ranking.FEW} triplets."),
+            "Few": st.column_config.CheckboxColumn(help=f"Fewer than {rank_comparison.FEW} triplets."),
         },
         alt=f"The relations of {split}, sorted by how far {other} is ahead of {first}.",
     )

@@ -7,12 +7,13 @@ import streamlit as st
 
 from dans_app.data import known as data_known
 from dans_app.data import sections as data_sections
-from dans_app.data import upload_panel as upload
+from dans_app.data import upload_panel
 from dans_app.data import walk as data_walk
 from dans_app.data.known import Survey
 from dans_app.server import graph
 from dans_app.shared import settings, shell, theme
 from dans_app.shared.address import Address
+from dans_app.shared.words import capital, markdown_text, sentence
 from dans_data import SPLITS, DatasetInfo, fetch, own
 from dans_data.catalogue import Fact
 from dans_data.errors import InputError
@@ -26,7 +27,7 @@ def show() -> None:
     bar = shell.head("Data")
     st.caption(
         "What a data set holds, and what to know of it before believing a score on it. "
-        f"[Bring your own triplets](#{upload.ANCHOR})."
+        f"[Bring your own triplets](#{upload_panel.ANCHOR})."
     )
     shell.narrow_hint("The other pages are behind the arrows at the top left.")
     shell.toolbar(bar, None)
@@ -43,9 +44,9 @@ def show() -> None:
     said = st.empty()
     about(info)
     if problem := st.session_state.pop(PROBLEM, None):
-        st.error(f"{shell.plain(problem[:1].upper() + problem[1:], 400)}.", icon=":material/error:")
+        st.error(sentence(problem), icon=":material/error:")
     if info.problem:
-        st.error(f"It cannot be read: {shell.plain(info.problem, 400)}.", icon=":material/error:")
+        st.error(f"It cannot be read: {markdown_text(info.problem, 400)}.", icon=":material/error:")
     elif info.here:
         with shell.told("This data set cannot be shown"):
             found = data_known.surveyed(info)
@@ -57,7 +58,7 @@ def show() -> None:
     else:
         not_here(info)
     with st.container(border=True):
-        upload.panel()
+        upload_panel.panel()
     if place.message:
         said.warning(place.message, icon=":material/link_off:")
 
@@ -76,9 +77,9 @@ def choose(place: Address, known: dict[str, DatasetInfo], name: str) -> None:
 
 
 def about(info: DatasetInfo) -> None:
-    licence = f" Licence: {shell.plain(info.licence, 200)}." if info.licence else ""
+    licence = f" Licence: {markdown_text(info.licence, 200)}." if info.licence else ""
     st.markdown(
-        f"{shell.plain(info.description, 300)}  \n:small[From {shell.plain(info.origin, 300)}.{licence}]"
+        f"{markdown_text(info.description, 300)}  \n:small[From {markdown_text(info.origin, 300)}.{licence}]"
     )
     if info.problem and not info.own:
         return
@@ -122,7 +123,7 @@ def download(info: DatasetInfo) -> None:
         fetch.fetch(info.name, tell)
     except InputError as error:
         bar.empty()
-        st.error(f"{shell.plain(str(error)[:1].upper() + str(error)[1:], 400)}.", icon=":material/error:")
+        st.error(sentence(error), icon=":material/error:")
         return
     st.rerun()
 
@@ -137,7 +138,7 @@ def remove(info: DatasetInfo) -> None:
         if runs
         else "No run was trained on it."
     )
-    st.markdown(f"**{shell.plain(data_known.title(info))}** is deleted from this machine for good. {words}")
+    st.markdown(f"**{markdown_text(data_known.title(info))}** is deleted from this machine for good. {words}")
     with st.container(horizontal=True):
         gone = st.button(
             "Remove for good", type="primary", icon=":material/delete:", on_click=removed, args=(info.name,)
@@ -173,8 +174,8 @@ def figures(info: DatasetInfo, found: Survey) -> None:
     counts(info)
     parts = [
         f"An entity stands in **{counted.mean_degree:,.1f}** train triplets on average, in {counted.median_degree:g} "
-        f"in the middle, and in {counted.max_degree:,} at most ({shell.plain(kg.entities[counted.busiest])}).",
-        f"Of all triplets that could be made, {share(counted.density)} is in train.",
+        f"in the middle, and in {counted.max_degree:,} at most ({markdown_text(kg.entities[counted.busiest])}).",
+        f"Of all triplets that could be made, {one_in(counted.density)} is in train.",
         "All entities of train are connected."
         if counted.components == 1
         else f"Train falls into {counted.components:,} parts without a link between them; the largest has "
@@ -213,10 +214,10 @@ def know(info: DatasetInfo, found: Survey) -> None:
         for finding in found.findings:
             icon = ":orange[:material/warning:]" if finding.severity == "caution" else ":material/info:"
             st.markdown(
-                f"{icon} {shell.plain(finding.sentence, 600)}  \n:small[{shell.plain(finding.why, 400)}]"
+                f"{icon} {markdown_text(finding.sentence, 600)}  \n:small[{markdown_text(finding.why, 400)}]"
             )
         lines([fact.sentence for fact in told])
-        lines([f"{note[:1].upper()}{note[1:]}." for note in found.notes])
+        lines([f"{capital(note)}." for note in found.notes])
 
 
 def said_above(fact: Fact, found: Survey) -> bool:
@@ -232,11 +233,11 @@ def facts(told: Sequence[Fact]) -> None:
 
 
 def lines(sentences: Sequence[str]) -> None:
-    for sentence in sentences:
-        st.markdown(f":material/info: {shell.plain(sentence, 600)}")
+    for each in sentences:
+        st.markdown(f":material/info: {markdown_text(each, 600)}")
 
 
-def share(part: float) -> str:
+def one_in(part: float) -> str:
     return f"1 in {1 / part:,.0f}" if part > 1e-6 else f"1 in {1e-6 / part:,.1f} million"
 
 

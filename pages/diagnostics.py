@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from dans_app.diagnostics import figures, panels, words
-from dans_app.diagnostics.figures import Axis
+from dans_app.diagnostics.figures import EpochAxis
 from dans_app.diagnostics.panels import Panel
 from dans_app.server import jobs
-from dans_app.server import relation_view as snapshots
-from dans_app.shared import exports, run_state, shell
-from dans_app.shared import url_values as wanted
+from dans_app.shared import exports, run_state, shell, url_values
 from dans_app.shared.address import Address
-from dans_app.shared.run_curves import Story
+from dans_app.shared.run_history import RunHistory
+from dans_app.shared.words import capital, markdown_text
 from dans_core.events import Diagnostics
+from dans_data.words import count
 from dans_lab.runs.run import Run
 
 TICK = 2.0
@@ -39,13 +39,13 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class View:
+class DiagnosisView:
     """What the charts draw: some diagnoses of a run, the one that is looked at, and the epochs below."""
 
     run: Run
     drawn: list[Diagnostics]
     found: Diagnostics
-    axis: Axis
+    axis: EpochAxis
 
     @property
     def epochs(self) -> list[int]:
@@ -77,12 +77,12 @@ def show() -> None:
 
 def chosen_view(run: Run) -> tuple[Address, Chosen]:
     place = Address("diagnostics", run.id)
-    known = {found.epoch for found in run_state.story(run).diagnoses}
-    epoch, problem = wanted.epoch(place.raw("epoch"), known)
+    known = {found.epoch for found in run_state.history(run).diagnoses}
+    epoch, problem = url_values.epoch(place.raw("epoch"), known)
     if problem:
-        asked = shell.plain(place.raw("epoch") or "", 20)
+        asked = markdown_text(place.raw("epoch") or "", 20)
         place.complain(f"This run was not diagnosed at epoch “{asked}”; the newest is shown instead.")
-    scores, problem = wanted.one_of(place.raw("scores"), "scores", list(SCORES))
+    scores, problem = url_values.one_of(place.raw("scores"), "scores", list(SCORES))
     if problem:
         place.complain(problem)
     place.keep("epoch", None if epoch is None else str(epoch))
@@ -92,28 +92,28 @@ def chosen_view(run: Run) -> tuple[Address, Chosen]:
 
 def diagnosed(run: Run, place: Address, chosen: Chosen, going: bool) -> None:
     """Everything below the choice of the run."""
-    story = run_state.story(run)
+    history = run_state.history(run)
     if place.message:
         st.warning(place.message, icon=":material/link_off:")
-    if not story.diagnoses:
+    if not history.diagnoses:
         nothing_yet(run, going)
         return
-    by_epoch = {found.epoch: found for found in story.diagnoses}
-    found = by_epoch.get(chosen.epoch) or story.diagnoses[-1]
+    by_epoch = {found.epoch: found for found in history.diagnoses}
+    found = by_epoch.get(chosen.epoch) or history.diagnoses[-1]
     marked = chosen.epoch if chosen.epoch in by_epoch else None
-    axis = Axis(
-        last=run.config.epochs if going else story.diagnoses[-1].epoch,
+    axis = EpochAxis(
+        last=run.config.epochs if going else history.diagnoses[-1].epoch,
         warm_up=run.config.warmup_epochs if run.config.waits else 0,
         marked=marked,
     )
-    view = View(run, panels.thinned(story.diagnoses, marked), found, axis)
+    view = DiagnosisView(run, panels.thinned(history.diagnoses, marked), found, axis)
     epoch_choice(place, chosen, view.epochs, going)
     verdict(run, found)
     if run.config.fakes:
-        health(view, story)
+        health(view, history)
     hardness(view, place, chosen)
     measured(view)
-    every_figure(view, story)
+    every_figure(view, history)
 
 
 def nothing_yet(run: Run, going: bool) -> None:
@@ -125,7 +125,7 @@ def nothing_yet(run: Run, going: bool) -> None:
         return
     first = min(run.config.diagnose_every, run.config.epochs)
     st.info(
-        f"No diagnosis yet: the first comes after {snapshots.count(first, 'epoch')}. This page looks for it by itself.",
+        f"No diagnosis yet: the first comes after {count(first, 'epoch')}. This page looks for it by itself.",
         icon=":material/hourglass_top:",
     )
 
@@ -174,16 +174,16 @@ def verdict(run: Run, found: Diagnostics) -> None:
 # --- when something was wrong -----------------------------------------------------------------------------------
 
 
-def health(view: View, story: Story) -> None:
+def health(view: DiagnosisView, history: RunHistory) -> None:
     st.subheader(
         "When something was wrong",
         anchor=False,
         help="At each diagnosis after warm-up six troubles are looked for. A bar begins where one was found, and ends "
         "where three diagnoses in a row did not find it.",
     )
-    spans = words.spans(story.warnings)
+    spans = words.spans(history.warnings)
     exports.chart(
-        figures.timeline(spans, story.diagnoses[-1].epoch, view.axis),
+        figures.timeline(spans, history.diagnoses[-1].epoch, view.axis),
         key="diagnostics_timeline",
         alt=figures.timeline_alt(spans),
         name=f"Troubles of {view.run.id}",
@@ -194,7 +194,7 @@ def health(view: View, story: Story) -> None:
     for group in groups[:SHOWN_TROUBLES]:
         trouble(group)
     if older := groups[SHOWN_TROUBLES:]:
-        with st.expander(f"{snapshots.count(len(older), 'more trouble')}", icon=":material/history:"):
+        with st.expander(f"{count(len(older), 'more trouble')}", icon=":material/history:"):
             for group in older:
                 trouble(group)
 
@@ -204,8 +204,8 @@ def trouble(group: list[words.Span]) -> None:
     going = group[0].end is None
     when = "; ".join(span.words for span in group[:4]) + ("; and before" if len(group) > 4 else "")
     body = (
-        f"**{shell.plain(words.title(newest))}**, {when}  \n{shell.plain(newest.message, 400)}  \n"
-        f":small[What to try: {shell.plain(newest.advice, 400)}]"
+        f"**{markdown_text(words.title(newest))}**, {when}  \n{markdown_text(newest.message, 400)}  \n"
+        f":small[What to try: {markdown_text(newest.advice, 400)}]"
     )
     if going:
         st.warning(body, icon=":material/monitor_heart:")
@@ -216,7 +216,7 @@ def trouble(group: list[words.Span]) -> None:
 # --- the measurements -------------------------------------------------------------------------------------------
 
 
-def hardness(view: View, place: Address, chosen: Chosen) -> None:
+def hardness(view: DiagnosisView, place: Address, chosen: Chosen) -> None:
     def picked() -> None:
         chosen.scores = st.session_state["diagnostics_scores"]
         place.choose("scores", None if chosen.scores == "score" else chosen.scores)
@@ -252,7 +252,7 @@ def hardness(view: View, place: Address, chosen: Chosen) -> None:
         )
 
 
-def measured(view: View) -> None:
+def measured(view: DiagnosisView) -> None:
     found = panels.panels(view.drawn, view.run.config.sampler)
     row(view, found, "random", "positive", "known")
     if "rank" not in found:
@@ -266,7 +266,7 @@ def measured(view: View) -> None:
         row(view, found, "heads", "relations")
 
 
-def row(view: View, found: dict[str, Panel], *names: str) -> None:
+def row(view: DiagnosisView, found: dict[str, Panel], *names: str) -> None:
     """Small charts side by side, one below the other on a phone; those that the run has nothing for are left out."""
     there = [name for name in names if name in found]
     for column, name in zip(st.columns(len(there)), there, strict=True):
@@ -281,7 +281,7 @@ def row(view: View, found: dict[str, Panel], *names: str) -> None:
             )
 
 
-def every_figure(view: View, story: Story) -> None:
+def every_figure(view: DiagnosisView, history: RunHistory) -> None:
     epoch = view.found.epoch
     rows = words.table(view.found, view.run.config.sampler)
     st.subheader(f"All figures at epoch {epoch:,}", anchor=False)
@@ -298,7 +298,7 @@ def every_figure(view: View, story: Story) -> None:
                 "that of the query’s true answer.",
             ),
             **{
-                name: st.column_config.TextColumn(name[:1].upper() + name[1:], alignment="right")
+                name: st.column_config.TextColumn(capital(name), alignment="right")
                 for name in rows.columns[1:]
             },
         },
@@ -312,7 +312,7 @@ def every_figure(view: View, story: Story) -> None:
         on_change="rerun",
     ) as opened:
         if opened.open:
-            rows = words.history(story.diagnoses, view.run.config.sampler)
+            rows = words.history(history.diagnoses, view.run.config.sampler)
             st.dataframe(
                 rows, hide_index=True, height=420, alt="All figures, one row for each epoch and source."
             )

@@ -16,7 +16,9 @@ from dans_app.server.loading import Picture
 from dans_app.server.projection import TRUST_NEIGHBOURS
 from dans_app.server.relation_view import RelationView
 from dans_app.shared import exports, name_search, run_state, shell, url_values
+from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
+from dans_data.words import count
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run
 
@@ -49,7 +51,7 @@ def show_nothing_yet(run: Run) -> None:
     if run_state.under_way(run.status):
         st.info(
             "No snapshot yet: the first comes as soon as training begins, then one every "
-            f"{relation_view.count(run.config.snapshot_every, 'epoch')}. This page looks for it by itself.",
+            f"{count(run.config.snapshot_every, 'epoch')}. This page looks for it by itself.",
             icon=":material/hourglass_top:",
         )
     else:
@@ -71,7 +73,7 @@ def draw_map(run: Run, kg: KnowledgeGraph, there: list[int]) -> None:
     # Always there, since another number of elements above the map would begin it anew.
     busy = st.empty()
     if newest.size * len(epochs) > LARGE:
-        busy.caption(f":material/progress_activity: Reading {relation_view.count(len(epochs), 'snapshot')} …")
+        busy.caption(f":material/progress_activity: Reading {count(len(epochs), 'snapshot')} …")
     asked = map_asked.checked(run, kg, there, epochs, newest, KEY)
     if asked.place.message:
         st.warning(asked.place.message, icon=":material/link_off:")
@@ -213,13 +215,13 @@ def selected(asked: Asked, view: RelationView, frame: Frame) -> None:
     rows = map_data.selected(asked.selection, view, frame, asked.now, kg)
     if not len(rows):
         return
-    st.markdown(f"**What you selected** · {relation_view.count(len(rows), 'point')}, epoch {frame.epoch:,}")
+    st.markdown(f"**What you selected** · {count(len(rows), 'point')}, epoch {frame.epoch:,}")
     show_table(rows, "map_selected", "selected-points")
     if fact := map_data.triplet_of(asked.selection, view):
         head, tail = (kg.entities[number] for number in fact)
         st.page_link(
             next(page for page in shell.pages() if page.url_path == "triplet"),
-            label=f"Look at a triplet of {shell.plain(head, 40)}",
+            label=f"Look at a triplet of {markdown_text(head, 40)}",
             icon=":material/conversion_path:",
             help="All negatives of this query, from each sampler, with the arithmetic of each score.",
             query_params={
@@ -238,12 +240,12 @@ def nearest(asked: Asked, view: RelationView, frame: Frame) -> None:
     if point is None:
         return
     source, number = found[0]
-    name = shell.plain(asked.kg.entities[number], 40)
-    what = name if source == "e" else f"the {shell.plain(SOURCES[source])} for {name}"
+    name = markdown_text(asked.kg.entities[number], 40)
+    what = name if source == "e" else f"the {markdown_text(SOURCES[source])} for {name}"
     among = f" of the {len(frame.entity_ids):,} entities here" if frame.is_sample else ""
     st.markdown(f"**Nearest in all dimensions** to {what}{among}, by cosine:")
     near = map_data.neighbours(point, frame, asked.kg)
-    st.markdown("\n".join(f"1. {shell.plain(entity, 34)} · {cosine:.2f}" for entity, cosine in near))
+    st.markdown("\n".join(f"1. {markdown_text(entity, 34)} · {cosine:.2f}" for entity, cosine in near))
 
 
 def trust(asked: Asked, picture: Picture) -> None:
@@ -278,8 +280,8 @@ def tables(asked: Asked, view: RelationView, data: dict[str, Any]) -> None:
         icon=":material/download:",
         type="tertiary",
         on_click="ignore",
-        help=f"One HTML file with the map of {shell.plain(asked.relation_name, 60)}, to play and hover in any browser. "
-        "PNG: below the map.",
+        help=f"One HTML file with the map of {markdown_text(asked.relation_name, 60)}, to play and hover in any "
+        "browser. PNG: below the map.",
     )
 
 
@@ -306,7 +308,7 @@ def watch(run: Run, epochs: list[int], frozen: bool) -> None:
 
     @st.fragment(run_every=every)
     def tick() -> None:
-        ready = any(not loading.projector().busy(job) for job in waiting)
+        ready = any(not loading.projector().busy(file) for file in waiting)
         ended = live and not run_state.under_way(run.status)
         if ready or ended or (live and [epoch for epoch, _ in run.snapshots()] != epochs):
             st.rerun()

@@ -10,12 +10,12 @@ from dans_app.runs import actions as run_actions
 from dans_app.runs import table as run_list
 from dans_app.runs import trash as run_trash
 from dans_app.runs.actions import PROBLEM, SELECTED
-from dans_app.runs.table import Filter, count
-from dans_app.shared import exports, run_state, shell, theme
-from dans_app.shared import url_values as wanted
+from dans_app.runs.table import Filter
+from dans_app.shared import exports, run_state, shell, theme, url_values
 from dans_app.shared.address import Address
+from dans_app.shared.words import markdown_text, sentence
 from dans_data.stamps import stamp
-from dans_data.words import visible_text
+from dans_data.words import count, visible_text
 from dans_lab.runs import trash
 from dans_lab.runs.folder import Look
 from dans_lab.runs.run import runs_dir
@@ -41,7 +41,7 @@ def show() -> None:
     )
     shell.narrow_hint("The other pages are behind the arrows at the top left.")
     if problem := st.session_state.pop(PROBLEM, None):
-        st.error(f"{shell.plain(problem[:1].upper() + problem[1:], 400)}.", icon=":material/error:")
+        st.error(sentence(problem), icon=":material/error:")
     look = run_list.look()
     sizes = run_list.sizes_of(look.entries)
     place = Address("runs", "")
@@ -101,7 +101,7 @@ def filters(place: Address, look: Look) -> Filter:
 
 def studies(place: Address, look: Look) -> bool:
     """Whether runs of studies are shown, too; asked only where there are any."""
-    shown = place.said(wanted.one_of(place.raw("studies"), "studies", ("hidden", "shown"))) == "shown"
+    shown = place.said(url_values.one_of(place.raw("studies"), "studies", ("hidden", "shown"))) == "shown"
     place.keep("studies", "shown" if shown else None)
     if run_list.of_studies(look.entries):
         put("runs_studies", shown)
@@ -121,7 +121,7 @@ def several(place: Address, name: str, label: str, known: Mapping[str, str]) -> 
     asked = [part for part in (place.raw(name) or "")[:400].split(",") if part]
     found = [token for token in tokens if token in asked]
     if unknown := [part for part in asked if part not in tokens]:
-        what = f"{label.lower()} “{shell.plain(unknown[0], 30)}”"
+        what = f"{label.lower()} “{markdown_text(unknown[0], 30)}”"
         place.complain(f"The address asks for {what}, which no run here has; that filter is left out.")
     place.keep(name, ",".join(found) or None)
     key = f"runs_{name}"
@@ -257,7 +257,7 @@ def unreadable(look: Look) -> None:
         f"{count(len(look.unreadable), 'folder')} without a readable run", icon=":material/folder_off:"
     ):
         for name, reason in list(look.unreadable.items())[:50]:
-            st.markdown(f"**{shell.plain(name)}**: {shell.plain(reason, 300)}")
+            st.markdown(f"**{markdown_text(name)}**: {markdown_text(reason, 300)}")
         if len(look.unreadable) > 50:
             st.caption(f"And {len(look.unreadable) - 50:,} more.")
 

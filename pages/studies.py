@@ -7,14 +7,15 @@ import streamlit as st
 
 from dans_app.shared import exports, shell
 from dans_app.shared.address import Address
+from dans_app.shared.words import markdown_text
 from dans_app.studies import choice as study_choice
 from dans_app.studies import data as study_data
 from dans_app.studies import figures, words
 from dans_app.studies import files as study_files
 from dans_app.studies import runs as study_runs
 from dans_app.studies import table as study_table
-from dans_app.studies.choice import ORDERS, SPLITS, Options, Places, Spot
-from dans_app.studies.data import Listed, Listing, Loaded, View
+from dans_app.studies.choice import ORDERS, SPLITS, Places, Spot, TableOptions
+from dans_app.studies.data import Listed, Loaded, StudyListing, StudyView
 from dans_app.studies.sections import MOST_COLUMNS, Drawn, calm, chart, learned, settings, stability
 from dans_core.names import METRICS
 from dans_lab.study import tables
@@ -52,10 +53,10 @@ def show() -> None:
         said.warning(places.screen.message, icon=":material/link_off:")
 
 
-def unreadable(found: Listing) -> None:
+def unreadable(found: StudyListing) -> None:
     for key, reason in list(found.unreadable.items())[:5]:
         st.warning(
-            f"Study “{shell.plain(key)}” cannot be read: {shell.plain(reason, 300)}.",
+            f"Study “{markdown_text(key)}” cannot be read: {markdown_text(reason, 300)}.",
             icon=":material/folder_off:",
         )
     if len(found.unreadable) > 5:
@@ -82,8 +83,8 @@ def none_yet() -> None:
 
 def how_to_start() -> None:
     for plan in study_data.shipped_plans():
-        asks = f"**{shell.plain(plan.title)}**: {shell.plain(plan.question, 300)}"
-        st.markdown(f"{asks}  \n:small[{shell.plain(words.size(plan), 200)}]")
+        asks = f"**{markdown_text(plan.title)}**: {markdown_text(plan.question, 300)}"
+        st.markdown(f"{asks}  \n:small[{markdown_text(words.size(plan), 200)}]")
         st.code(f"python -m dans_core study {plan.name}", language="bash")
     st.caption(
         "The times are rough: before it begins, the command times each kind of run and says what it will take. Stopped "
@@ -95,14 +96,14 @@ def how_to_start() -> None:
 # --- a study ---------------------------------------------------------------------------------------------------
 
 
-def study(places: Places, listed: Listed, options: Options) -> None:
+def study(places: Places, listed: Listed, options: TableOptions) -> None:
     loaded = study_data.load(listed)
     plan = loaded.plan
-    st.subheader(shell.plain(plan.title, 200), anchor=False)
+    st.subheader(markdown_text(plan.title, 200), anchor=False)
     if plan.question:
-        st.markdown(shell.plain(plan.question, 400))
+        st.markdown(markdown_text(plan.question, 400))
     if plan.budget:
-        st.caption(f"Training budget: {shell.plain(plan.budget, 400)}")
+        st.caption(f"Training budget: {markdown_text(plan.budget, 400)}")
     how_far(loaded)
     damaged(loaded)
     study_choice.choose_part(places.study, loaded, places.number)
@@ -145,7 +146,7 @@ def how_far(loaded: Loaded) -> None:
         done = 1 - len(loaded.left) / loaded.listed.total
         st.progress(done, text=words.progress(loaded, going, left))
         if going:
-            st.caption("  \n".join(["Being trained now:", *map(shell.plain, words.training_now(going))]))
+            st.caption("  \n".join(["Being trained now:", *map(markdown_text, words.training_now(going))]))
         elif not loaded.shipped:
             st.caption("This goes on with it:")
             st.code(words.command(loaded), language="bash")
@@ -156,23 +157,23 @@ def how_far(loaded: Loaded) -> None:
 def damaged(loaded: Loaded) -> None:
     if loaded.problem:
         st.warning(
-            f"What it ran on is not known: {shell.plain(loaded.problem, 300)}.", icon=":material/warning:"
+            f"What it ran on is not known: {markdown_text(loaded.problem, 300)}.", icon=":material/warning:"
         )
     if loaded.damaged:
         run, reason = next(iter(loaded.damaged.items()))
         many = (
             f"{len(loaded.damaged):,} records cannot be read and are left out"
             if len(loaded.damaged) > 1
-            else (f"The record of {shell.plain(run)} cannot be read and is left out")
+            else (f"The record of {markdown_text(run)} cannot be read and is left out")
         )
-        st.warning(f"{many}: {shell.plain(reason, 300)}.", icon=":material/warning:")
+        st.warning(f"{many}: {markdown_text(reason, 300)}.", icon=":material/warning:")
 
 
-def findings(view: View, seen: View | None) -> None:
+def findings(view: StudyView, seen: StudyView | None) -> None:
     found = told.sentences(view.table, seen.table if seen else None)
     if found:
         with st.container(border=True):
-            st.markdown("\n".join(f"- {shell.plain(sentence, 600)}" for sentence in found))
+            st.markdown("\n".join(f"- {markdown_text(sentence, 600)}" for sentence in found))
 
 
 def ran_on(loaded: Loaded) -> None:
@@ -180,10 +181,10 @@ def ran_on(loaded: Loaded) -> None:
         "What it ran on", icon=":material/info:", key="studies_ran_on", on_change="rerun"
     ) as opened:
         if opened.open:
-            st.markdown("\n".join(f"- {shell.plain(fact, 1000)}" for fact in words.ran_on(loaded)))
+            st.markdown("\n".join(f"- {markdown_text(fact, 1000)}" for fact in words.ran_on(loaded)))
 
 
-def controls(place: Address, loaded: Loaded, options: Options) -> None:
+def controls(place: Address, loaded: Loaded, options: TableOptions) -> None:
     splits = {name: title for name, title in SPLITS.items() if name != "seen" or loaded.seen}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         place.segmented("metric", "Measure", METRICS, options.metric, words.METRICS_HELP)
@@ -195,14 +196,19 @@ def controls(place: Address, loaded: Loaded, options: Options) -> None:
 
 
 def results(
-    place: Address, loaded: Loaded, view: View, beside: View | None, spot: Spot, options: Options
+    place: Address,
+    loaded: Loaded,
+    view: StudyView,
+    beside: StudyView | None,
+    spot: Spot,
+    options: TableOptions,
 ) -> None:
     metric, split = options.metric, options.split
     title = f"{METRICS[metric]} on {view.where(split)}"
-    title = f"{shell.plain(view.part.title, 120)}: {title}" if len(loaded.plan.parts) > 1 else title
+    title = f"{markdown_text(view.part.title, 120)}: {title}" if len(loaded.plan.parts) > 1 else title
     st.subheader(title, anchor=False, help=told.compared(len(view.plan.seeds)))
     if view.part.note:
-        st.caption(shell.plain(view.part.note, 600))
+        st.caption(markdown_text(view.part.note, 600))
     rows = words.ordered(view, options.order == "value", metric, split)
 
     def pressed() -> None:
@@ -216,10 +222,10 @@ def results(
     st.caption("  \n".join(filter(None, [words.legend(view, split), why_seen, *words.lost_runs(view)])))
 
 
-def differences(view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
+def differences(view: StudyView, spot: Spot, options: TableOptions, drawn: Drawn) -> None:
     if not view.comparisons:
         return
-    reference = shell.plain(view.row_title(view.reference))
+    reference = markdown_text(view.row_title(view.reference))
     st.subheader(
         f"Against {reference}, on {view.where('test')}",
         anchor=False,
@@ -233,10 +239,10 @@ def differences(view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
             rows = words.ordered(view, options.order == "value", options.metric, "test", column)
             title = view.column_name(column)
             if title:
-                st.markdown(f"**{shell.plain(title)}**")
+                st.markdown(f"**{markdown_text(title)}**")
             chart(
                 drawn,
-                f"Against {view.row_title(view.reference)}" + f", {title}" * bool(title),
+                ", ".join(filter(None, (f"Against {view.row_title(view.reference)}", title))),
                 figures.forest(view, column, rows, ends),
                 figures.forest_alt(view, column, rows),
                 f"studies_forest_{view.columns.index(column)}",
@@ -246,14 +252,18 @@ def differences(view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
 # --- the seeds behind the means --------------------------------------------------------------------------------
 
 
-def by_seed(place: Address, loaded: Loaded, view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
+def by_seed(
+    place: Address, loaded: Loaded, view: StudyView, spot: Spot, options: TableOptions, drawn: Drawn
+) -> None:
     st.subheader(
         "Every run",
         anchor=False,
         help="A dot is a run with one seed; bar and line: mean and standard deviation.",
     )
     if len(view.columns) > 1:
-        names = {study_choice.token(column): shell.plain(view.column_name(column)) for column in view.columns}
+        names = {
+            study_choice.token(column): markdown_text(view.column_name(column)) for column in view.columns
+        }
         title = " and ".join(tables.title(axis.name) for axis in view.part.columns)
         place.segmented(
             "column", title, names, study_choice.token(spot.column), "Which column is drawn from here on."
@@ -287,13 +297,13 @@ def by_seed(place: Address, loaded: Loaded, view: View, spot: Spot, options: Opt
 # --- runs and files --------------------------------------------------------------------------------------------
 
 
-def runs(place: Address, loaded: Loaded, view: View, spot: Spot) -> None:
-    st.subheader(f"Runs of {shell.plain(words.place(view, spot.row, spot.column))}", anchor=False)
+def runs(place: Address, loaded: Loaded, view: StudyView, spot: Spot) -> None:
+    st.subheader(f"Runs of {markdown_text(words.place(view, spot.row, spot.column))}", anchor=False)
     study_runs.choose_row(place, view, spot)
     study_runs.show(place, loaded, view, spot)
 
 
-def downloads(loaded: Loaded, view: View, options: Options, drawn: Drawn) -> None:
+def downloads(loaded: Loaded, view: StudyView, options: TableOptions, drawn: Drawn) -> None:
     st.subheader("Take it with you", anchor=False)
     name = f"{loaded.plan.name} {view.part.title}" if len(loaded.plan.parts) > 1 else loaded.plan.name
     rows = study_files.frame(view, list(view.rows), options.metric, options.split)

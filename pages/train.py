@@ -6,13 +6,15 @@ from typing import Literal
 
 import streamlit as st
 
-import dans_data as datasets
+import dans_data
 from dans_app.server import graph, jobs
 from dans_app.shared import curves, run_state, settings, shell, theme
-from dans_app.shared.run_curves import Story
-from dans_app.train import live
+from dans_app.shared.run_history import RunHistory
+from dans_app.shared.words import markdown_text, sentence
+from dans_app.train import words
 from dans_core.config import Config
 from dans_data.errors import InputError
+from dans_data.words import bytes_in_words, count, epoch_in_words, seconds_in_words
 from dans_lab.budget.experience import Basis
 from dans_lab.runs.run import Run, Status, find_twin, list_runs, recorded_runs, twin_config
 
@@ -82,7 +84,7 @@ def act(
 
 def controls() -> None:
     """The side bar: settings of a new run, what it will take, and the button that starts it."""
-    known = [info for info in datasets.available() if info.here and not info.problem]
+    known = [info for info in dans_data.available() if info.here and not info.problem]
     names = [info.name for info in known]
     if st.session_state.get(shell.ARRIVED):
         settings.use_address(names)
@@ -113,7 +115,7 @@ def controls() -> None:
                 cost = jobs.estimate(config, dataset)
                 warning = jobs.check_memory(config, dataset)
             except InputError as error:
-                st.error(shell.plain(str(error), 300))
+                st.error(markdown_text(str(error), 300))
                 st.button("Start training", type="primary", width="stretch", disabled=True)
             else:
                 st.button(
@@ -126,13 +128,11 @@ def controls() -> None:
                 tick = GUESS_TICK if cost.basis == "formulas" else None
                 st.fragment(run_every=tick)(tell_cost)(config, dataset, cost.basis)
                 if warning:
-                    st.warning(
-                        f"{shell.plain(warning[:1].upper() + warning[1:], 300)}.", icon=":material/memory:"
-                    )
+                    st.warning(sentence(warning), icon=":material/memory:")
             if different := settings.changes():
-                st.caption(f":primary[●] Changed: {shell.plain(different, 400)}")
+                st.caption(f":primary[●] Changed: {markdown_text(different, 400)}")
             if unused := settings.changes(in_use=False):
-                st.caption(f"Set, but not used by {settings.sampler_title()}: {shell.plain(unused, 400)}")
+                st.caption(f"Set, but not used by {settings.sampler_title()}: {markdown_text(unused, 400)}")
             if different or unused:
                 st.button(
                     "Undo to defaults",
@@ -152,8 +152,8 @@ def tell_cost(config: Config, dataset: str, basis: Basis) -> None:
         "; the time is a guess until this machine was timed, in some seconds" if basis == "formulas" else ""
     )
     st.caption(
-        f"Takes {jobs.seconds_in_words(cost.seconds)} ({jobs.epoch_in_words(cost.epoch_seconds)} an epoch), "
-        f"{jobs.bytes_in_words(cost.memory)} of memory and {jobs.bytes_in_words(cost.bytes)} on disk{guess}.",
+        f"Takes {seconds_in_words(cost.seconds)} ({epoch_in_words(cost.epoch_seconds)} an epoch), "
+        f"{bytes_in_words(cost.memory)} of memory and {bytes_in_words(cost.bytes)} on disk{guess}.",
         help=f"One core, one run. {COST_BASIS[cost.basis]}",
     )
 
@@ -163,7 +163,7 @@ def heading(run: Run, status: Status, wish: str, troubles: int) -> None:
     config = run.config
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(
-            f"{shell.plain(shell.dataset_name(run.meta.dataset))} · {theme.DECODERS[config.decoder]} · "
+            f"{markdown_text(shell.dataset_name(run.meta.dataset))} · {theme.DECODERS[config.decoder]} · "
             f"{theme.SAMPLERS[config.sampler]}",
             anchor=False,
             width="content",
@@ -186,15 +186,14 @@ def heading(run: Run, status: Status, wish: str, troubles: int) -> None:
         if (place, precision) != ("cpu", "float32"):
             exact = "" if precision == "float32" else f", {precision}"
             st.badge(
-                f"{shell.plain(place)}{shell.plain(exact)}",
+                f"{markdown_text(place)}{markdown_text(exact)}",
                 icon=":material/memory:",
                 color="gray",
                 help="Where it was trained, and how exact its products are where that is not float32.",
             )
         if troubles:
-            words = "1 warning" if troubles == 1 else f"{troubles} warnings"
             st.badge(
-                words,
+                count(troubles, "warning"),
                 icon=":material/monitor_heart:",
                 color="orange",
                 help="See the health of the negatives, below.",
@@ -230,9 +229,9 @@ def buttons(run: Run, status: Status, wish: str) -> None:
             )
 
 
-def health(run: Run, story: Story) -> None:
+def health(run: Run, history: RunHistory) -> None:
     """What is wrong with the adversarial game now, and what was."""
-    if not run.config.fakes or (story.diagnostics is None and not story.warnings):
+    if not run.config.fakes or (history.diagnostics is None and not history.warnings):
         return
     st.subheader(
         "Health of the negatives",
@@ -240,18 +239,18 @@ def health(run: Run, story: Story) -> None:
         help="Measured as the run goes on: do the fakes differ, are they harder than random negatives, do they hit "
         "true facts?",
     )
-    if not story.active:
+    if not history.active:
         st.caption("Nothing is wrong now.")
-    for warning in story.active.values():
+    for warning in history.active.values():
         st.warning(
-            f"{shell.plain(warning.message, 400)}  \n:small[{shell.plain(warning.advice, 400)}]",
+            f"{markdown_text(warning.message, 400)}  \n:small[{markdown_text(warning.advice, 400)}]",
             icon=":material/monitor_heart:",
         )
-    if story.warnings:
-        with st.expander(f"Every warning of the run ({len(story.warnings)})", icon=":material/history:"):
-            for warning in story.warnings:
+    if history.warnings:
+        with st.expander(f"Every warning of the run ({len(history.warnings)})", icon=":material/history:"):
+            for warning in history.warnings:
                 word = "" if warning.active else "*over:* "
-                st.markdown(f"**Epoch {warning.epoch:,}** · {word}{shell.plain(warning.message, 400)}")
+                st.markdown(f"**Epoch {warning.epoch:,}** · {word}{markdown_text(warning.message, 400)}")
 
 
 def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
@@ -261,7 +260,7 @@ def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
             config = twin_config(run.config)
         except InputError as error:
             st.markdown(
-                f"**Does the sampler matter?** A twin with DANS cannot be trained: {shell.plain(str(error), 300)}."
+                f"**Does the sampler matter?** A twin with DANS cannot be trained: {markdown_text(str(error), 300)}."
             )
             return
         st.markdown(
@@ -272,11 +271,11 @@ def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
             cost = (
                 f"Takes {jobs.estimate(config, run.meta.source, runs)} on disk."
                 if twin is None
-                else live.five_seeds(run.config, config, run.meta.source, runs)
+                else words.five_seeds(run.config, config, run.meta.source, runs)
             )
             here = True
         except InputError as error:
-            cost, here = f"No twin can be trained here: {shell.plain(str(error), 300)}.", False
+            cost, here = f"No twin can be trained here: {markdown_text(str(error), 300)}.", False
         if twin is None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 if here:
@@ -284,7 +283,7 @@ def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
                 st.caption(cost)
             return
         st.toggle("Show the twin in the curves", key=TWIN)
-        st.markdown(live.comparison(run, twin, runs))
+        st.markdown(words.comparison(run, twin, runs))
         st.caption(cost)
         act("Compare them", ":material/compare_arrows:", compare, run, twin, kind="tertiary")
 
@@ -305,47 +304,47 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
     """One tick: everything that changes while a run trains. Full rerun when the run, or its twin, starts or ends."""
     status = jobs.pool().status(run)
     showing = twin if twin and st.session_state.get(TWIN) else None
-    story, twin_story = run_state.story(run), run_state.story(showing) if showing else None
+    history, twin_history = run_state.history(run), run_state.history(showing) if showing else None
     going = run_state.under_way(status) or bool(twin and run_state.under_way(jobs.pool().status(twin)))
     if going != was_under_way:
         st.rerun()
     wish = run_state.wish(run, status)
-    begins = run_state.begins(run, status, story)
+    begins = run_state.begins(run, status, history)
     if pace.may_slow_down and not begins and not wish:
         st.rerun()
     floor = graph.floor_mrr(run.meta.source, run.meta.hash)
     with st.container():
-        heading(run, status, wish, len(story.active))
+        heading(run, status, wish, len(history.active))
         if status.state == "finished":
-            st.markdown(f"{run_state.sentence(status, run.config)} {live.result(story, floor)}")
+            st.markdown(f"{run_state.sentence(status, run.config)} {words.result(history, floor)}")
         else:
             st.progress(
                 min(1.0, status.epoch / status.epochs), text=run_state.sentence(status, run.config, wish)
             )
-            if text := live.result(story, floor):
+            if text := words.result(history, floor):
                 st.markdown(text)
         buttons(run, status, wish)
-        st.caption(live.about_sampler(run.config))
+        st.caption(words.about_sampler(run.config))
     if begins and not wish and not pace.ticked:
         # All else is on its way to the browser by now.
-        run_state.first_loss(run, story)
+        run_state.first_loss(run, history)
     with st.container():
         name = theme.SAMPLERS[twin.config.sampler] if twin else ""
         curves.show(
             curves.panels(
-                story,
+                history,
                 run.config,
                 live=run_state.under_way(status),
                 floor=floor,
-                twin=twin_story,
+                twin=twin_history,
                 twin_name=name,
             )
         )
     with st.container():
         twin_box(run, twin, runs)
     with st.container():
-        health(run, story)
-    pace.may_slow_down = pace.fast and not wish and not run_state.begins(run, status, story)
+        health(run, history)
+    pace.may_slow_down = pace.fast and not wish and not run_state.begins(run, status, history)
     pace.ticked = True
     if wish and not pace.fast:
         st.rerun()
@@ -362,7 +361,7 @@ def show(run: Run) -> None:
     under_way = own or bool(twin and run_state.under_way(jobs.pool().status(twin)))
     pace = Pace(
         fast=own
-        and (run_state.begins(run, status, run_state.story(run)) or bool(run_state.wish(run, status)))
+        and (run_state.begins(run, status, run_state.history(run)) or bool(run_state.wish(run, status)))
     )
     tick = (FAST_TICK if pace.fast else TICK) if under_way else None
 
@@ -382,7 +381,7 @@ st.caption(
 )
 shell.narrow_hint("Settings and pages are behind the arrows at the top left.")
 if problem := st.session_state.pop("train_problem", None):
-    st.error(f"{shell.plain(problem[:1].upper() + problem[1:], 300)}.", icon=":material/error:")
+    st.error(sentence(problem), icon=":material/error:")
 chosen = shell.pick_run()
 shell.toolbar(bar, chosen)
 if chosen is None:

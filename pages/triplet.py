@@ -8,17 +8,17 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import inspecting, loading
-from dans_app.server import relation_view as snapshots
-from dans_app.shared import exports, name_search, shell
-from dans_app.shared import other_runs as beside
+from dans_app.shared import exports, name_search, other_runs, shell
 from dans_app.shared.name_search import entity_search
 from dans_app.shared.url_values import Triplet
+from dans_app.shared.words import markdown_text
 from dans_app.triplet import asked as triplet_asked
 from dans_app.triplet import details as triplet_details
 from dans_app.triplet import strip as triplet_strip
 from dans_app.triplet import table as triplet_table
 from dans_app.triplet.asked import Asked
 from dans_app.triplet.table import Lane, Shown
+from dans_data.words import count
 from dans_lab.runs.run import Run
 
 FAKE_SIDES = {"tail": "Fake tails", "head": "Fake heads", "both": "Both"}
@@ -95,7 +95,7 @@ def choose_triplet(asked: Asked) -> None:
     two.selectbox(
         "Relation",
         [*relations, *(number for number in range(kg.num_relations) if number not in relations)],
-        format_func=lambda number: CHECK * (number in relations) + kg.relations[number],
+        format_func=lambda number: (CHECK if number in relations else "") + kg.relations[number],
         key="triplet_relation",
         on_change=changed,
         help="Those with ✓ have a known fact with this head, and stand first.",
@@ -182,20 +182,20 @@ def choose_options(asked: Asked, both_weights: bool) -> None:
 def choose_runs(asked: Asked) -> None:
     if not asked.known_runs:
         return
-    labels = beside.labels(asked.run, list(asked.known_runs.values()))
+    labels = other_runs.labels(asked.run, list(asked.known_runs.values()))
     st.session_state["triplet_with"] = asked.beside
 
     def changed() -> None:
         picked = st.session_state["triplet_with"]
         asked.own.choose("negative", None)
-        asked.own.choose("with", beside.address(picked, asked.run, asked.known_runs))
+        asked.own.choose("with", other_runs.address(picked, asked.run, asked.known_runs))
 
     st.multiselect(
         "Beside other runs",
         list(asked.known_runs),
         format_func=lambda run_id: " · ".join(dict.fromkeys((labels[run_id], run_id))),
         key="triplet_with",
-        max_selections=beside.MOST,
+        max_selections=other_runs.MOST,
         on_change=changed,
         placeholder="None; choose runs on the same data",
         help="Their negatives of the same triplet, by their own weights. A run without a name is called by its "
@@ -269,11 +269,11 @@ def show_side(asked: Asked, side: str, lanes: list[Lane]) -> None:
 
 
 def show_card(lane: Lane) -> None:
-    run = f"Run {shell.plain(lane.shown.run, 64)}" if lane.shown.run else "The run chosen above"
-    heading = f"{triplet_table.mark(lane.source)} **{shell.plain(lane.title, 40)}**"
+    run = f"Run {markdown_text(lane.shown.run, 64)}" if lane.shown.run else "The run chosen above"
+    heading = f"{triplet_table.mark(lane.source)} **{markdown_text(lane.title, 40)}**"
     with st.container(border=True, height="stretch", gap="xxsmall"):
         st.markdown(
-            f"{heading} · {shell.plain(lane.run, 60)}" if lane.run else heading,
+            f"{heading} · {markdown_text(lane.run, 60)}" if lane.run else heading,
             help=f"{run}, weights of epoch {lane.shown.epoch:,}.",
         )
         st.markdown("  \n".join(triplet_table.card(lane)))
@@ -329,7 +329,7 @@ def show_nothing_yet(run: Run) -> None:
         return
     st.info(
         "No weights yet: the first come with the first ranking, after "
-        f"{snapshots.count(run.config.eval_every, 'epoch')}. This page looks for them by itself.",
+        f"{count(run.config.eval_every, 'epoch')}. This page looks for them by itself.",
         icon=":material/hourglass_top:",
     )
 

@@ -1,4 +1,4 @@
-"""The other side of an `Aside` in tests: gives back what it gets, or fails as it is told."""
+"""The other side of a `HelperProcess` in tests: gives back what it gets, or fails as it is told."""
 
 import os
 

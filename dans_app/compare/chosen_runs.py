@@ -13,14 +13,14 @@ import streamlit as st
 
 from dans_app.server import inspecting
 from dans_app.server.inspecting import Which
-from dans_app.shared import run_state, settings, shell, theme
-from dans_app.shared import url_values as wanted
+from dans_app.shared import run_state, settings, shell, theme, url_values
 from dans_app.shared.address import Address
 from dans_app.shared.theme import LOOKS
 from dans_app.shared.url_values import Option
-from dans_app.shared.words import listed
+from dans_app.shared.words import markdown_text
 from dans_core.config import Config, matters
 from dans_data.errors import InputError
+from dans_data.words import listed, plural
 from dans_lab.runs.run import Run, find_twin, recorded_runs, runs_dir, scan_runs
 from dans_lab.study.statistics import METRICS
 
@@ -40,7 +40,7 @@ WEIGHTS: dict[Which, str] = {"best": "Best epoch", "last": "Last epoch"}
 
 
 @dataclass(frozen=True)
-class Options:
+class RankingOptions:
     """How the runs are ranked and compared."""
 
     split: str
@@ -51,7 +51,7 @@ class Options:
 # --- the choice ------------------------------------------------------------------------------------------------
 
 
-def choose(place: Address) -> tuple[Runs, Options, Address]:
+def choose(place: Address) -> tuple[Runs, RankingOptions, Address]:
     """The runs and options of the address, with the list to choose other runs; there may be fewer than two.
 
     A run that cannot be read gets a sentence and no letter. The last is the part of the address in which letters mean
@@ -81,14 +81,14 @@ def choose(place: Address) -> tuple[Runs, Options, Address]:
 def _readable(runs: list[Run]) -> list[Run]:
     """Those whose events can be read, with a sentence on each other."""
     try:
-        # All at once, since a session keeps the stories of the runs that were asked for together.
-        run_state.stories(*runs)
+        # All at once, since a session keeps the histories of the runs that were asked for together.
+        run_state.histories(*runs)
         return runs
     except InputError:
         sound = []
         for run in runs:
             with shell.told(f"Run {run.id} is left out"):
-                run_state.stories(run)
+                run_state.histories(run)
                 sound.append(run)
         return sound
 
@@ -100,17 +100,17 @@ def looked_at(known: Mapping[str, Run]) -> Run:
     return known.get(last) or next(iter([*recorded, *known.values()]))
 
 
-def options(place: Address, runs: Sequence[Run]) -> Options:
+def options(place: Address, runs: Sequence[Run]) -> RankingOptions:
     """What the address says of how to rank and compare."""
 
     def choice(name: str, known: Sequence[Option]) -> Option:
-        found = place.said(wanted.one_of(place.raw(name), name, known))
+        found = place.said(url_values.one_of(place.raw(name), name, known))
         place.keep(name, None if found == known[0] else found)
         return found
 
     split, metric = choice("split", list(SPLITS)), choice("metric", list(METRICS))
     weights, kept = choice("weights", list(WEIGHTS)), weights_of(runs)
-    return Options(split, metric, weights if weights in kept else kept[0])
+    return RankingOptions(split, metric, weights if weights in kept else kept[0])
 
 
 def weights_of(runs: Iterable[Run]) -> list[Which]:
@@ -169,7 +169,7 @@ def asked(
 
 def _unknown(run_id: str, unreadable: Mapping[str, str]) -> str:
     if run_id in unreadable:
-        return f"Run “{shell.plain(run_id)}” cannot be read ({shell.plain(unreadable[run_id], 200)})"
+        return f"Run “{markdown_text(run_id)}” cannot be read ({markdown_text(unreadable[run_id], 200)})"
     if re.fullmatch(r"[a-z0-9-]{1,64}", run_id):
         return f"There is no run “{run_id}” on this machine"
     return "The address asks for something that is not the name of a run"
@@ -185,7 +185,7 @@ def default(first: Run, runs: Mapping[str, Run]) -> list[str]:
 def legend(runs: Runs) -> list[str]:
     """A line in Markdown for each run: its letter, what it is, its id."""
     return [
-        f"**{letter}** {shell.plain(shell.describe(run), 200)} · `{run.id}`" for letter, run in runs.items()
+        f"**{letter}** {markdown_text(shell.describe(run), 200)} · `{run.id}`" for letter, run in runs.items()
     ]
 
 
@@ -200,7 +200,7 @@ def about_curves(runs: Runs) -> str:
     text = "Colour and dash tell the run here, not the part; a ring marks its best epoch."
     if not without or len(without) == len(runs):
         return text
-    verb = "has" if len(without) == 1 else "have"
+    verb = plural(len(without), "has", "have")
     return f"{text} {listed(without)} {verb} no G_E, G_R and D, and so no line in their panels."
 
 
@@ -254,7 +254,7 @@ def differences(table: pd.DataFrame, letters: Sequence[str]) -> list[str]:
     for letter in letters[1:]:
         names = table.loc[table[first] != table[letter], "Setting"].tolist()
         more = [f"{len(names) - 4} more"] if len(names) > 4 else []
-        shown = listed([f"**{shell.plain(name)}**" for name in names[:4]] + more)
+        shown = listed([f"**{markdown_text(name)}**" for name in names[:4]] + more)
         mixed = mixed or len(names) > 1
         if not names:
             lines.append(f"{letter} differs from {first} in nothing, so the numbers should be the same.")

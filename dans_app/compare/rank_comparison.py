@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from dans_app.server.relation_view import count
 from dans_app.shared import theme
 from dans_app.shared.theme import LOOKS
-from dans_app.shared.words import escape, listed, number, p_words, signed
+from dans_app.shared.words import plotly_text
 from dans_core.kg import KnowledgeGraph
+from dans_data.words import count, listed, number, p_value, signed
 from dans_lab.study import statistics
 from dans_lab.study.statistics import METRICS, Difference
 
@@ -88,18 +88,17 @@ def verdicts(ranks: Mapping[str, Ranks], metric: str) -> list[Verdict]:
 def sentence(verdict: Verdict, first: str, metric: str) -> str:
     """The verdict in words, in Markdown."""
     found, letter, name = verdict.difference, verdict.letter, NAMES[metric]
-    triplets = count(found.count, "triplet")
     if not verdict.sure:
-        which = "this triplet" if found.count == 1 else f"these {triplets}"
+        which = "this triplet" if found.count == 1 else f"these {found.count:,} triplets"
         return (
             f"**{letter} and {first}: no difference that {which} could show** "
-            f"({name} {signed(found.mean)}, {signed(found.low)} … {signed(found.high)}, {p_words(verdict.p)})."
+            f"({name} {signed(found.mean)}, {signed(found.low)} … {signed(found.high)}, {p_value(verdict.p)})."
         )
     better = found.mean > 0
     low, high = (found.low, found.high) if better else (-found.high, -found.low)
     return (
         f"**{letter} ranks {'higher' if better else 'lower'} than {first}** by {abs(found.mean):.3f} {name} "
-        f"({number(low)} … {number(high)}), {p_words(verdict.p)}: more than these triplets’ luck."
+        f"({number(low)} … {number(high)}), {p_value(verdict.p)}: more than these triplets’ luck."
     )
 
 
@@ -162,7 +161,7 @@ def forest(found: Sequence[Verdict], first: str, metric: str) -> go.Figure:
                     "width": 5,
                 },
                 hovertemplate=f"{each.letter} − {first}: {signed(difference.mean)}<br>95 %: {signed(difference.low)} … "
-                f"{signed(difference.high)}<br>{p_words(each.p)}<extra></extra>",
+                f"{signed(difference.high)}<br>{p_value(each.p)}<extra></extra>",
                 showlegend=False,
             )
         )
@@ -249,8 +248,8 @@ def dumbbells(rows: pd.DataFrame, letters: tuple[str, str], metric: str) -> go.F
     )
     words = np.array(
         [
-            f"<b>{escape(row.Relation)}</b>, {count(row.Triplets, 'triplet')}<br>{first} {a:.3f}, {other} {b:.3f}, "
-            f"difference {signed(b - a)}"
+            f"<b>{plotly_text(row.Relation)}</b>, {count(row.Triplets, 'triplet')}<br>"
+            f"{first} {a:.3f}, {other} {b:.3f}, difference {signed(b - a)}"
             for row, a, b in zip(rows.itertuples(), rows[first], rows[other], strict=True)
         ]
     )
@@ -309,5 +308,5 @@ def ends(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tick(relation: str, triplets: int, few: bool) -> str:
-    text = f"{escape(relation, 24)} ({triplets:,})"
+    text = f"{plotly_text(relation, 24)} ({triplets:,})"
     return f'<span style="color:{theme.RANDOM.color}">{text}</span>' if few else text

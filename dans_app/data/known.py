@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-import dans_data as datasets
+import dans_data
 from dans_app.server import graph
-from dans_app.shared.words import instead, plain
+from dans_app.shared.words import instead, markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS, DatasetInfo
 from dans_data.errors import InputError
@@ -45,7 +45,7 @@ class Survey:
 
 def listing() -> dict[str, DatasetInfo]:
     """Every data set that can be looked at or downloaded, by name."""
-    return {info.name: info for info in datasets.available()}
+    return {info.name: info for info in dans_data.available()}
 
 
 def title(info: DatasetInfo) -> str:
@@ -72,9 +72,10 @@ def choice(text: str | None, known: Mapping[str, DatasetInfo]) -> tuple[str, str
         return text, None
     if named := next((name for name, info in known.items() if title(info) == text[:200]), None):
         return named, None
-    close = datasets.suggestion(text, known) if len(text) <= 120 else ""
+    close = dans_data.suggestion(text, known) if len(text) <= 120 else ""
     return default, instead(
-        f"There is no data set “{plain(text)}” here{plain(close, 160)}", plain(title(known[default]))
+        f"There is no data set “{markdown_text(text)}” here{markdown_text(close, 160)}",
+        markdown_text(title(known[default])),
     )
 
 
@@ -85,9 +86,9 @@ def relation(text: str | None, kg: KnowledgeGraph) -> tuple[int | None, str | No
     try:
         return kg.relation_id(text[:10_000]) % kg.num_relations, None
     except InputError:
-        close = datasets.suggestion(text, kg.relations) if len(text) <= 120 else ""
-        end = plain(close, 160) if close else "."
-        return None, f"This data set has no relation “{plain(text)}”{end}"
+        close = dans_data.suggestion(text, kg.relations) if len(text) <= 120 else ""
+        end = markdown_text(close, 160) if close else "."
+        return None, f"This data set has no relation “{markdown_text(text)}”{end}"
 
 
 def surveyed(info: DatasetInfo) -> Survey:
@@ -96,7 +97,7 @@ def surveyed(info: DatasetInfo) -> Survey:
     if _read_with().get(info.name, stamps) != stamps:
         graph.load.clear(info.name)
     _read_with()[info.name] = stamps
-    with st.spinner(f"Reading and counting {plain(title(info))} …", show_time=True):
+    with st.spinner(f"Reading and counting {markdown_text(title(info))} …", show_time=True):
         kg = graph.load(info.name)
         return _survey(info.name, kg.hash, kg)
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dans_app.data import figures as data_figures
-from dans_app.data import known as data_known
-from dans_app.data import tables as data_tables
+from dans_app.data import figures, known, tables
 from dans_app.data.known import Survey
-from dans_app.shared import exports
-from dans_app.shared import url_values as wanted
+from dans_app.shared import exports, url_values
 from dans_app.shared.address import Address
-from dans_app.shared.words import plain
+from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 
 
@@ -23,19 +20,19 @@ def degrees(place: Address, found: Survey) -> None:
         help="Most entities of most graphs stand in few triplets, and a few in very many. Of an entity with few, "
         "little can be learned; one with many is the safe guess. Both axes are logarithmic. Click a name to hide it.",
     )
-    way = place.said(wanted.one_of(place.raw("degrees"), "degrees", list(data_figures.WAYS)))
+    way = place.said(url_values.one_of(place.raw("degrees"), "degrees", list(figures.WAYS)))
     place.segmented(
         "degrees",
         "Entities with",
-        data_figures.WAYS,
+        figures.WAYS,
         way,
         "Exactly: one point for each number of triplets. At least: how many entities have that many or more, which "
         "reads more easily.",
     )
     exports.chart(
-        data_figures.degrees(found.degrees, way),
+        figures.degrees(found.degrees, way),
         key="data_degree_chart",
-        alt=data_figures.alt(found.degrees, way),
+        alt=figures.alt(found.degrees, way),
         name=f"Degrees of {found.kg.name}",
     )
     heads, tails = (int((of == 0).sum()) for of in (found.degrees.out, found.degrees.into))
@@ -58,8 +55,8 @@ def relations(place: Address, found: Survey) -> None:
         help="Click a heading to sort, the magnifier to search, and a row to see what the relation holds. Kind, means "
         "and shares are of train.",
     )
-    rows, ids = data_tables.relations(found.relations, kg)
-    chosen = place.said(data_known.relation(place.raw("relation"), kg))
+    rows, ids = tables.relations(found.relations, kg)
+    chosen = place.said(known.relation(place.raw("relation"), kg))
     place.keep("relation", None if chosen is None else kg.relations[chosen])
     key, state = "data_relations", st.session_state
     state[key] = {"selection": {"rows": [ids.index(chosen)] if chosen in ids else []}}
@@ -73,11 +70,11 @@ def relations(place: Address, found: Survey) -> None:
         hide_index=True,
         height="content" if len(rows) < 11 else 400,
         placeholder="–",
-        column_config=data_tables.relation_columns(),
+        column_config=tables.relation_columns(),
         key=key,
         on_select=picked,
         selection_mode="single-row",
-        alt=data_tables.relations_alt(rows, kg.num_relations),
+        alt=tables.relations_alt(rows, kg.num_relations),
     )
     if len(rows) < kg.num_relations:
         st.caption(f"The {len(rows):,} largest of {kg.num_relations:,} relations.")
@@ -91,11 +88,11 @@ def _relation(place: Address, found: Survey, chosen: int) -> None:
     kg = found.kg
     with st.container(border=True):
         st.markdown(
-            f"**{plain(kg.relations[chosen])}**  \n{data_tables.sentence(found.relations[chosen], kg)}"
+            f"**{markdown_text(kg.relations[chosen])}**  \n{tables.sentence(found.relations[chosen], kg)}"
         )
         left, middle, right = st.columns([4, 3, 3])
         with left:
-            rows = data_tables.examples(kg, chosen)
+            rows = tables.examples(kg, chosen)
             st.caption("Some of its triplets")
             st.dataframe(
                 {
@@ -112,7 +109,7 @@ def _relation(place: Address, found: Survey, chosen: int) -> None:
 
 
 def _frequent(place: Address, kg: KnowledgeGraph, chosen: int, column: int, word: str) -> None:
-    ids, times = data_tables.frequent(kg, chosen, column)
+    ids, times = tables.frequent(kg, chosen, column)
     key, state = f"data_frequent_{word}", st.session_state
     state[key] = {"selection": {"rows": []}}
 

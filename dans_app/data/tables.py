@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dans_app.shared.words import plain
+from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data.graph import Ids
 from dans_lab.survey import Link, RelationFacts
@@ -111,7 +111,7 @@ def sentence(each: RelationFacts, kg: KnowledgeGraph) -> str:
     if each.inverse is not None:
         words.append(
             f"{100 * each.inverse_share:.0f} % of its train triplets are in train the other way round as "
-            f"“{plain(kg.relations[each.inverse])}”."
+            f"“{markdown_text(kg.relations[each.inverse])}”."
         )
     return " ".join(words)
 

@@ -15,6 +15,7 @@ from dans_app.data.upload_reading import Reading
 from dans_app.server import graph
 from dans_app.shared import settings, shell
 from dans_app.shared.address import Address
+from dans_app.shared.words import markdown_text, sentence
 from dans_data import own
 from dans_data.errors import InputError
 
@@ -75,7 +76,7 @@ def _look(dropped: Sequence[UploadedFile]) -> None:
     try:
         reading = upload_reading.read(files, st.session_state.get(_SEED, 0))
     except InputError as error:
-        st.error(_sentence(str(error)), icon=":material/error:")
+        st.error(sentence(error, 500), icon=":material/error:")
         return
     _show(names, reading)
 
@@ -85,7 +86,7 @@ def _look(dropped: Sequence[UploadedFile]) -> None:
 
 def _show(names: Sequence[str], reading: Reading) -> None:
     st.markdown(upload_words.headline(reading))
-    st.caption(" ".join(map(_sentence, (f"read as: {reading.way}", *reading.notes))))
+    st.caption(" ".join(sentence(note, 500) for note in (f"read as: {reading.way}", *reading.notes)))
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.markdown("**The first triplets**")
@@ -130,12 +131,9 @@ def _findings(reading: Reading) -> None:
     st.markdown("**Know before you train on it**")
     for finding in reading.findings:
         icon = ":orange[:material/warning:]" if finding.severity == "caution" else ":material/info:"
-        st.markdown(f"{icon} {shell.plain(finding.sentence, 600)}  \n:small[{shell.plain(finding.why, 400)}]")
-
-
-def _sentence(text: str) -> str:
-    """Words of the core as a sentence of the page."""
-    return f"{shell.plain(text[:1].upper() + text[1:], 500)}."
+        st.markdown(
+            f"{icon} {markdown_text(finding.sentence, 600)}  \n:small[{markdown_text(finding.why, 400)}]"
+        )
 
 
 # --- keeping ---------------------------------------------------------------------------------------------------
@@ -154,7 +152,7 @@ def _name_and_keep(names: Sequence[str], reading: Reading) -> None:
     )
     problem = own.name_error(name)
     if problem:
-        st.caption(f":red[{_sentence(problem)}]")
+        st.caption(f":red[{sentence(problem)}]")
     if st.button("Keep this data set", type="primary", icon=":material/save:", disabled=bool(problem)):
         _keep(reading, name, ", ".join(names))
 
@@ -172,7 +170,7 @@ def _keep(reading: Reading, name: str, original: str) -> None:
         with st.spinner("Keeping it …", show_time=True):
             own.add(reading.dataset, name, original=original)
     except InputError as error:
-        st.error(_sentence(str(error)), icon=":material/error:")
+        st.error(sentence(error, 500), icon=":material/error:")
         return
     # Another data set may have had this name before.
     graph.load.clear(name)
@@ -189,7 +187,7 @@ def _kept() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.success(
-            f"**{shell.plain(name)}** is kept. It is shown above, and every screen knows it now.",
+            f"**{markdown_text(name)}** is kept. It is shown above, and every screen knows it now.",
             icon=":material/check:",
         )
         if st.button("Train on it", type="primary", icon=":material/play_arrow:", key="upload_train"):

@@ -14,12 +14,13 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-import dans_data as datasets
-from dans_app.data import upload_look
+import dans_data
+from dans_app.data import upload_preview
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS, Dataset, Triplet, naming
 from dans_data.errors import InputError
 from dans_data.notes import SplitHere
+from dans_data.words import bytes_in_words
 from dans_lab import survey
 from dans_lab.survey import Finding
 
@@ -83,7 +84,9 @@ def read(files: Sequence[UploadedFile], seed: int) -> Reading:
             # What was read before may be large: it goes before there is more.
             kept = None
             forget()
-            with st.spinner(f"Reading {_size(sum(len(data) for _, data in content))} …", show_time=True):
+            with st.spinner(
+                f"Reading {bytes_in_words(sum(len(data) for _, data in content))} …", show_time=True
+            ):
                 kept = _Kept(asked, digest, _answer(content, seed))
         st.session_state[_READ] = kept = replace(kept, asked=asked)
     if isinstance(kept.answer, str):
@@ -123,8 +126,8 @@ def _answer(files: Sequence[File], seed: int) -> Reading | str:
 
 
 def _read(files: Sequence[File], seed: int) -> Reading:
-    dataset = datasets.from_uploads(files, title_of([name for name, _ in files]), split_seed=seed)
-    way, rows = upload_look.look(files, FIRST_ROWS)
+    dataset = dans_data.from_uploads(files, title_of([name for name, _ in files]), split_seed=seed)
+    way, rows = upload_preview.preview(files, FIRST_ROWS)
     kg = KnowledgeGraph.from_names(dataset.splits, dataset.name, dataset.notes)
     return Reading(
         dataset,
@@ -151,7 +154,3 @@ def _digest(files: Sequence[File], seed: int) -> str:
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part)
     return digest.hexdigest()
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:,.0f} MB" if count >= 1_000_000 else f"{max(1, count // 1000):,} kB"

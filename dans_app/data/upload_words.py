@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dans_app.data.upload_reading import Reading
-from dans_app.shared import shell
+from dans_app.shared.words import markdown_text
 from dans_data import LIMITS_VARIABLE, SPLITS, Limits
+from dans_data.words import plural
 
 FORMS = (
     "One triplet a line: head, relation, tail.\n\n"
@@ -61,8 +62,8 @@ def limits(megabytes: int) -> str:
     """How large files may be; `megabytes` is what the server takes. Raises InputError for limits that make no sense."""
     most = Limits.from_environment()
     return (
-        f"Up to {megabytes:,} MB a file (a larger one turns red and is not read), {_count(most.triplets)} triplets "
-        f"and {_count(most.entities)} entities."
+        f"Up to {megabytes:,} MB a file (a larger one turns red and is not read), "
+        f"{_round_number(most.triplets)} triplets and {_round_number(most.entities)} entities."
     )
 
 
@@ -78,16 +79,16 @@ def more() -> str:
 
 def replaced(old: Sequence[str], new: Sequence[str]) -> str:
     """Which files on the panel no longer count."""
-    verb = "is" if len(old) == 1 else "are"
-    return f"{_named(old)} {verb} not used any more: {_named(new)} took {'its' if len(old) == 1 else 'their'} place."
+    verb, whose = plural(len(old), "is", "are"), plural(len(old), "its", "their")
+    return f"{_named(old)} {verb} not used any more: {_named(new)} took {whose} place."
 
 
 def headline(reading: Reading) -> str:
     """What was read, counted."""
     total = sum(reading.sizes.values())
     return (
-        f"**{shell.plain(reading.dataset.name)}** · {reading.entities:,} entities · {reading.relations:,} relations · "
-        f"{total:,} triplets"
+        f"**{markdown_text(reading.dataset.name)}** · {reading.entities:,} entities · "
+        f"{reading.relations:,} relations · {total:,} triplets"
     )
 
 
@@ -101,9 +102,9 @@ def shares(sizes: Mapping[str, int]) -> str:
 
 
 def _named(names: Sequence[str]) -> str:
-    return ", ".join(f"“{shell.plain(name, 60)}”" for name in names)
+    return ", ".join(f"“{markdown_text(name, 60)}”" for name in names)
 
 
-def _count(number: int) -> str:
+def _round_number(number: int) -> str:
     """ "5 million", "250,000"."""
     return f"{number / 1e6:g} million" if number >= 1_000_000 else f"{number:,}"

@@ -7,13 +7,11 @@ from functools import partial
 import streamlit as st
 
 from dans_app.data import around as data_around
-from dans_app.data import known as data_known
-from dans_app.data import tables as data_tables
+from dans_app.data import known, tables
 from dans_app.data.known import Survey
-from dans_app.shared import name_search, shell
-from dans_app.shared import url_values as wanted
+from dans_app.shared import name_search, shell, url_values
 from dans_app.shared.address import Address
-from dans_app.shared.words import plain
+from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
 from dans_lab import survey
@@ -31,11 +29,11 @@ def around(place: Address, found: Survey) -> None:
         help="The triplets of all three splits that an entity stands in. Where there are too many to draw, relations "
         "take turns, so that a rare one is seen beside one with thousands.",
     )
-    entity, problem = wanted.entity(place.raw("entity"), kg, "entity")
+    entity, problem = url_values.entity(place.raw("entity"), kg, "entity")
     if problem:
         place.complain(problem)
     entity = found.statistics.busiest if entity is None else entity
-    steps = place.said(wanted.one_of(place.raw("steps"), "steps", list(STEPS)))
+    steps = place.said(url_values.one_of(place.raw("steps"), "steps", list(STEPS)))
     place.keep("entity", kg.entities[entity])
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
@@ -77,17 +75,17 @@ def _trail(place: Address, kg: KnowledgeGraph, entity: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         for number, before in enumerate(came[:-1]):
             st.button(
-                f"{plain(kg.entities[before], 30)} ›",
+                f"{markdown_text(kg.entities[before], 30)} ›",
                 key=f"data_trail_{number}",
                 type="tertiary",
                 icon=":material/arrow_back:" if number == len(came) - 2 else None,
                 on_click=partial(place.choose, "entity", kg.entities[before]),
             )
-        st.markdown(f"**{plain(kg.entities[entity], 30)}**", width="content")
+        st.markdown(f"**{markdown_text(kg.entities[entity], 30)}**", width="content")
 
 
 def _sentence(kg: KnowledgeGraph, drawn: survey.Neighbourhood) -> None:
-    name = plain(kg.entities[drawn.entity])
+    name = markdown_text(kg.entities[drawn.entity])
     if not drawn.total:
         st.info(f"No triplet has {name} in it.", icon=":material/hub:")
         return
@@ -109,14 +107,14 @@ def _listed(place: Address, found: Survey, entity: int, further: bool) -> None:
     """The same as a table; a chosen triplet offers where to go."""
     kg = found.kg
     around = survey.neighbourhood(kg, entity, data_around.MOST_LISTED, second_hop=further)
-    rows = data_tables.links(around.links, kg)
+    rows = tables.links(around.links, kg)
     key = "data_links"
     event = st.dataframe(
         rows,
         hide_index=True,
         height="content" if len(rows) < 9 else 320,
         column_order=[name for name in rows if further or name != "hop"],
-        column_config=data_tables.link_columns(),
+        column_config=tables.link_columns(),
         key=f"{key}_{entity}_{further}",
         on_select="rerun",
         selection_mode="single-row",
@@ -124,13 +122,13 @@ def _listed(place: Address, found: Survey, entity: int, further: bool) -> None:
     )
     at = event["selection"]["rows"]
     chosen = around.links[at[0]] if at and at[0] < len(around.links) else None
-    run = data_known.run_on(kg, st.session_state.get(shell.PICKED))
+    run = known.run_on(kg, st.session_state.get(shell.PICKED))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if chosen is not None:
             for other in dict.fromkeys((chosen.head, chosen.tail)):
                 if other != entity:
                     st.button(
-                        f"Go to {plain(kg.entities[other], 40)}",
+                        f"Go to {markdown_text(kg.entities[other], 40)}",
                         icon=":material/hub:",
                         on_click=partial(place.choose, "entity", kg.entities[other]),
                     )
@@ -150,9 +148,10 @@ def _listed(place: Address, found: Survey, entity: int, further: bool) -> None:
             if st.button(
                 "Find it on the map",
                 icon=":material/scatter_plot:",
-                help=f"Where {plain(kg.entities[entity], 60)} lies among the embeddings of a run on these data.",
+                help=f"Where {markdown_text(kg.entities[entity], 60)} lies among the embeddings of a run on these "
+                "data.",
             ):
-                _leave("Map", run.id, find=kg.entities[entity][: wanted.LONGEST_SEARCH])
+                _leave("Map", run.id, find=kg.entities[entity][: url_values.LONGEST_SEARCH])
     total = around.total + around.further
     shown = f"{len(rows):,} of {total:,} triplets. " if len(rows) < total else ""
     hint = (

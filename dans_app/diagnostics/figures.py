@@ -14,7 +14,7 @@ from dans_app.diagnostics.panels import Floats, Panel
 from dans_app.diagnostics.words import TROUBLES, Span, percent, title
 from dans_app.shared import theme
 from dans_app.shared.theme import Look
-from dans_app.shared.words import escape
+from dans_app.shared.words import plotly_text
 from dans_core.events import Diagnostics, Quantiles
 
 _POSITIVES = Look("Positives", theme.POSITIVE.color)
@@ -24,7 +24,7 @@ _SMALL = 250
 
 
 @dataclass(frozen=True)
-class Axis:
+class EpochAxis:
     """The epochs below every chart: the last one drawn, those of warm-up, and the one that is marked."""
 
     last: int
@@ -35,7 +35,7 @@ class Axis:
 # --- curves ----------------------------------------------------------------------------------------------------
 
 
-def curves(panel: Panel, diagnosed: Sequence[int], axis: Axis) -> go.Figure:
+def curves(panel: Panel, diagnosed: Sequence[int], axis: EpochAxis) -> go.Figure:
     """The chart of one panel."""
     form = ":.1%" if panel.percent else ":.3~g"
     traces = [
@@ -125,7 +125,7 @@ def bands(diagnoses: Sequence[Diagnostics], against: bool, sampler: str = "") ->
     return [band for band in made[int(against) :] if np.isfinite(band.quantiles[:, 2]).any()]
 
 
-def hardness(found: Sequence[Band], diagnosed: Sequence[int], axis: Axis, against: bool) -> go.Figure:
+def hardness(found: Sequence[Band], diagnosed: Sequence[int], axis: EpochAxis, against: bool) -> go.Figure:
     """Bands of 5 to 95 % and of 25 to 75 % with the median as a line; the legend hides a source with its bands."""
     traces: list[dict[str, Any]] = []
     x = np.asarray(diagnosed)
@@ -180,7 +180,7 @@ def hardness_alt(found: Sequence[Band], diagnosed: Sequence[int], epoch: int, ag
 # --- when something was wrong ----------------------------------------------------------------------------------
 
 
-def timeline(spans: Sequence[Span], now: int, axis: Axis) -> go.Figure:
+def timeline(spans: Sequence[Span], now: int, axis: EpochAxis) -> go.Figure:
     """A lane for each trouble, in it a bar for each time it lasted; what goes on reaches to epoch `now`."""
     lanes = [*TROUBLES, *dict.fromkeys(s.warning.code for s in spans if s.warning.code not in TROUBLES)]
     traces = []
@@ -201,7 +201,7 @@ def timeline(spans: Sequence[Span], now: int, axis: Axis) -> go.Figure:
                 "y": [len(lanes) - 1 - lanes.index(span.warning.code) + shift for span in own],
                 "width": _BAR,
                 "marker": {"color": look.color, "line": {"width": 0}},
-                "text": [(pathway or "D") * (length > 0.1 * axis.last) for length in lengths],
+                "text": [(pathway or "D") if length > 0.1 * axis.last else "" for length in lengths],
                 "textposition": "inside",
                 "insidetextanchor": "start",
                 "textfont": {"color": "#FFFFFF", "size": 11},
@@ -214,7 +214,7 @@ def timeline(spans: Sequence[Span], now: int, axis: Axis) -> go.Figure:
     layout = _layout(axis, height=42 * len(lanes) + 50) | {"barmode": "overlay", "hovermode": "closest"}
     layout["yaxis"] |= {
         "tickvals": list(range(len(lanes))),
-        "ticktext": [escape(TROUBLES.get(code, code)) for code in reversed(lanes)],
+        "ticktext": [plotly_text(TROUBLES.get(code, code)) for code in reversed(lanes)],
         "range": [-0.55, len(lanes) - 0.45],
         "showgrid": False,
     }
@@ -233,8 +233,8 @@ def timeline_alt(spans: Sequence[Span]) -> str:
 
 def _hover(span: Span) -> str:
     words = textwrap.wrap(span.warning.message[:400], 60)
-    head = f"<b>{escape(title(span.warning))}</b>, {span.words}"
-    return "<br>".join([head, *(escape(line, 80) for line in words)])
+    head = f"<b>{plotly_text(title(span.warning))}</b>, {span.words}"
+    return "<br>".join([head, *(plotly_text(line, 80) for line in words)])
 
 
 # --- shared ----------------------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ def _line(
     }
 
 
-def _layout(axis: Axis, height: int) -> dict[str, Any]:
+def _layout(axis: EpochAxis, height: int) -> dict[str, Any]:
     """What all charts share: the epochs below, the legend above, the warm-up and the marked epoch."""
     shapes, notes = [], []
     if axis.warm_up:

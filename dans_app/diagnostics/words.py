@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from dans_app.server.relation_view import count, share
 from dans_app.shared import theme
 from dans_core.config import Config
 from dans_core.events import QUANTILES, Diagnostics, HealthWarning, PathwayHealth, SampledHealth, Told, told
 from dans_core.health import COLLAPSED_COSINE, COPIES, EASY, collapsed_nearest, most_false_negatives
+from dans_data.words import count, share
 
 MARKS = {"G_E": ":orange[◆]", "G_R": ":blue[■]", "sampler": ":yellow[★]", "random": ":gray[✕]"}
 
@@ -32,7 +32,7 @@ _FEW, _SOME = 0.1, 0.3
 
 def percent(part: float) -> str:
     """ "31 %"; a share that is not quite nothing is never shown as nothing."""
-    return share(part, 1).replace(" %", "\N{NO-BREAK SPACE}%")
+    return share(part).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def pathways(found: Diagnostics) -> dict[str, PathwayHealth]:

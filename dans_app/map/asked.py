@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import streamlit as st
 
@@ -121,7 +121,7 @@ def checked(
     own.keep("epoch", None if epoch is None else str(epoch))
     own.keep("selection", ",".join(selection[:MOST_SELECTED]) or None)
     asked = Asked(
-        run, kg, place, own, epochs, newest, relation, epoch, cast(Method, method), colour, field == "on", layers,
+        run, kg, place, own, epochs, newest, relation, epoch, method, colour, field == "on", layers,
         found, selection,
     )  # fmt: skip
     return _possible(asked)

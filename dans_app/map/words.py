@@ -9,9 +9,10 @@ import numpy as np
 from dans_app.map import data as map_data
 from dans_app.server.loading import Picture
 from dans_app.server.projection import Method
-from dans_app.server.relation_view import Negatives, RelationView, asked_in_train, count, share
-from dans_app.shared import shell
+from dans_app.server.relation_view import KeptNegatives, RelationView, asked_in_train
+from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
+from dans_data.words import count, share
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run
 
@@ -100,7 +101,7 @@ def origin(picture: Picture, method: Method, frame: Frame, warm: bool, live: boo
     """
     name = map_data.NAMES[method]
     if picture.problem is not None:
-        return f":material/error: Shown is PCA, since {name} failed: {shell.plain(picture.problem, 200)}"
+        return f":material/error: Shown is PCA, since {name} failed: {markdown_text(picture.problem, 200)}"
     if picture.waiting and picture.single is None:
         long = "" if warm else " (about 20 seconds the first time, while UMAP warms up)"
         soon = "; a run that is quicker than that shows it at its end, or frozen" if live else ""
@@ -126,12 +127,12 @@ def origin(picture: Picture, method: Method, frame: Frame, warm: bool, live: boo
     )
 
 
-def summary(negatives: Negatives, view: RelationView, at: int) -> str:
+def summary(negatives: KeptNegatives, view: RelationView, at: int) -> str:
     """One sentence on the negatives of one source at a snapshot (by its position), in Markdown; holds no names."""
     nearest, known = negatives.nearest[at], int((negatives.known[at] >= 0).sum())
     size, side = len(nearest), view.side
     other = "tail" if side == "head" else "head"
-    facts = f"**{share(known, size)}** would be known facts" if known else "none would be a known fact"
+    facts = f"**{share(known / size)}** would be known facts" if known else "none would be a known fact"
     if size == 1:
         facts = f"it {'would' if known else 'would not'} be a known fact"
     if negatives.source == "random":

@@ -8,15 +8,15 @@ from typing import Any
 
 import streamlit as st
 
-import dans_data as datasets
+import dans_data
 from dans_app.runs import table as run_list
 from dans_app.server import jobs
 from dans_app.shared import run_state, settings, shell
 from dans_app.shared.theme import LOOKS
+from dans_app.shared.words import markdown_text
 from dans_data.errors import InputError
-from dans_lab.export import run_export as export
-from dans_lab.runs import folder as shelf
-from dans_lab.runs import trash
+from dans_lab.export import run_export
+from dans_lab.runs import folder, trash
 from dans_lab.runs.folder import Entry
 
 SELECTED = "runs_selected"
@@ -51,7 +51,7 @@ def _one(entry: Entry) -> None:
     """Everything about a single run."""
     run, status = entry.run, entry.status
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(shell.plain(entry.about.name or entry.id), anchor=False, width="content")
+        st.subheader(markdown_text(entry.about.name or entry.id), anchor=False, width="content")
         if entry.recorded:
             st.badge("Recorded run", icon=":material/inventory_2:", color="gray")
 
@@ -63,17 +63,17 @@ def _one(entry: Entry) -> None:
     progress()
     made = run_list.created(run)
     exact = run_list.exactly(made, run_list.zone_of(st.context.timezone))
-    st.caption(f"{shell.plain(entry.id)} · made {run_list.ago(made)}, {exact}")
+    st.caption(f"{markdown_text(entry.id)} · made {run_list.ago(made)}, {exact}")
     _buttons(entry)
     left, right = st.columns(2, gap="large")
     with left:
         _name_and_note(entry)
     with right:
         st.markdown("**The same run in a terminal**")
-        st.code(export.command(run), language="bash", wrap_lines=True)
+        st.code(run_export.command(run), language="bash", wrap_lines=True)
         st.download_button(
             "Download its settings",
-            lambda: export.config_json(run),
+            lambda: run_export.config_json(run),
             file_name=f"{entry.id}.json",
             mime="application/json",
             icon=":material/download:",
@@ -109,7 +109,7 @@ def _buttons(entry: Entry) -> None:
                 args=(jobs.pool().resume, run),
                 help="Goes on from its last checkpoint.",
             )
-        known = [info.name for info in datasets.available() if info.here and not info.problem]
+        known = [info.name for info in dans_data.available() if info.here and not info.problem]
         named = run.meta.source in known
         if st.button(
             "Repeat with changes",
@@ -143,15 +143,15 @@ def _name_and_note(entry: Entry) -> None:
         st.caption("A recorded run came with the app: it can be read, but not renamed or deleted.")
         return
     try:
-        shelf.read_about(entry.run)
+        folder.read_about(entry.run)
     except InputError as error:
-        st.warning(f"{shell.plain(str(error), 300)}. Saving writes it anew.", icon=":material/warning:")
+        st.warning(f"{markdown_text(str(error), 300)}. Saving writes it anew.", icon=":material/warning:")
     with st.form(f"runs_about_{entry.id}", border=False):
         st.text_input(
             "Name",
             entry.about.name,
             key=_form_key("name", entry),
-            max_chars=shelf.NAME_LENGTH,
+            max_chars=folder.NAME_LENGTH,
             placeholder=entry.id,
             help="Stands in every list of runs. It changes neither the id nor the folder.",
         )
@@ -159,7 +159,7 @@ def _name_and_note(entry: Entry) -> None:
             "Note",
             entry.about.note,
             key=_form_key("note", entry),
-            max_chars=shelf.NOTE_LENGTH,
+            max_chars=folder.NOTE_LENGTH,
             placeholder="What you tried, and what came of it",
             height=90,
         )
@@ -201,7 +201,7 @@ def _delete(run_ids: Sequence[str]) -> None:
 
 def _describe(entry: Entry) -> None:
     """Keep what the form says of this run."""
-    shelf.write_about(
+    folder.write_about(
         entry.run, st.session_state[_form_key("name", entry)], st.session_state[_form_key("note", entry)]
     )
 

@@ -19,6 +19,8 @@ import streamlit as st
 
 from dans_app.server import jobs
 from dans_app.shared import run_state, shell, theme
+from dans_app.shared.words import markdown_text
+from dans_data.words import bytes_in_words, count, seconds_in_words
 from dans_lab.runs.folder import DiskUse, Entry, Look, Shelf
 from dans_lab.runs.run import Run, runs_dir
 
@@ -46,7 +48,7 @@ def _shelf(root: str) -> Shelf:
     return Shelf(root)
 
 
-class Sizes:
+class FolderSizes:
     """Bytes of folders, counted in a thread of their own, so that no click waits for a slow disk."""
 
     def __init__(self) -> None:
@@ -75,9 +77,9 @@ class Sizes:
 
 
 @st.cache_resource(show_spinner=False)
-def sizes() -> Sizes:
-    """The one `Sizes` of this server."""
-    return Sizes()
+def sizes() -> FolderSizes:
+    """The one `FolderSizes` of this server."""
+    return FolderSizes()
 
 
 def sizes_of(entries: Sequence[Entry]) -> list[int | None]:
@@ -89,7 +91,7 @@ def size_in_words(folders: Iterable[os.PathLike[str]]) -> str:
     """What all these folders take: "34 MB", or that it is still being counted."""
     found = sizes().of({os.fspath(folder): False for folder in folders})
     known = [size for size in found if size is not None]
-    return jobs.bytes_in_words(sum(known)) if len(known) == len(found) else "size still being counted"
+    return bytes_in_words(sum(known)) if len(known) == len(found) else "size still being counted"
 
 
 # --- which of them are shown -----------------------------------------------------------------------------------
@@ -163,7 +165,8 @@ def frame(entries: Sequence[Entry], disk: Sequence[int | None], zone: tzinfo) ->
 
 def state(entry: Entry) -> str:
     """The state in words; a dot for a run that a process holds now."""
-    return "● " * entry.status.live + theme.STATES[entry.status.state]
+    words = theme.STATES[entry.status.state]
+    return f"● {words}" if entry.status.live else words
 
 
 def same_order(before: pd.DataFrame, now: pd.DataFrame) -> bool:
@@ -218,23 +221,21 @@ def totals(entries: Sequence[Entry], shown: int, disk: Sequence[int | None], hid
     known = [size for size in own if size is not None]
     text = f"**{count(len(own), 'run')}** in the runs folder"
     if own:
-        text += f", {jobs.bytes_in_words(sum(known))} on disk" + " so far" * (len(known) < len(own))
+        text += f", {bytes_in_words(sum(known))} on disk{' so far' if len(known) < len(own) else ''}"
     if len(own) < len(entries):
         text += f", and {len(entries) - len(own)} recorded"
     if going := sum(run_state.under_way(entry.status) for entry in entries):
         text += f" · {going} under way"
-    text += f" · {count(hidden, 'run')} of studies hidden" * (hidden > 0)
-    return text + f" · {shown} shown" * (shown < len(entries) - hidden)
-
-
-def count(number: int, noun: str) -> str:
-    """ "1 run", "1,200 runs"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    if hidden:
+        text += f" · {count(hidden, 'run')} of studies hidden"
+    if shown < len(entries) - hidden:
+        text += f" · {shown} shown"
+    return text
 
 
 def called(run_id: str, name: str) -> str:
     """How a run is named in a sentence of Markdown."""
-    return f"“{shell.plain(name)}”" if name else shell.plain(run_id)
+    return f"“{markdown_text(name)}”" if name else markdown_text(run_id)
 
 
 def zone_of(name: str | None) -> tzinfo:
@@ -247,13 +248,13 @@ def zone_of(name: str | None) -> tzinfo:
 def exactly(when: datetime, zone: tzinfo) -> str:
     """ "22 Nov 2026, 17:51", and in UTC with its name."""
     there = when.astimezone(zone)
-    return f"{there.day} {there:%b %Y, %H:%M}" + " UTC" * (zone is UTC)
+    return f"{there.day} {there:%b %Y, %H:%M}{' UTC' if zone is UTC else ''}"
 
 
 def ago(when: datetime) -> str:
     """ "just now", "about 4 minutes ago"."""
     seconds = (datetime.now(UTC) - when).total_seconds()
-    return "just now" if seconds < 45 else f"{jobs.seconds_in_words(seconds)} ago"
+    return "just now" if seconds < 45 else f"{seconds_in_words(seconds)} ago"
 
 
 def created(run: Run) -> datetime:

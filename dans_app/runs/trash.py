@@ -9,8 +9,9 @@ import streamlit as st
 
 from dans_app.runs import table as run_list
 from dans_app.runs.actions import attempt
-from dans_app.runs.table import called, count
+from dans_app.runs.table import called
 from dans_data.errors import InputError
+from dans_data.words import count
 from dans_lab.runs import trash
 from dans_lab.runs.trash import Trashed
 

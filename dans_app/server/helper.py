@@ -28,7 +28,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _MISTAKE, _ERROR = "mistake", "error"
 
 
-class Aside:
+class HelperProcess:
     """One process that runs a module, started when first asked, and again where it has died. Safe for threads."""
 
     def __init__(self, module: str) -> None:

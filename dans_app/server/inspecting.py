@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from dans_app.server import helper as aside
+from dans_app.server import helper
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Which = Literal["best", "last"]
 
-_PROCESS = aside.Aside("dans_app.server.inspecting")
+_PROCESS = helper.HelperProcess("dans_app.server.inspecting")
 
 
 def warm_up() -> None:
@@ -82,14 +82,14 @@ def floor_ranks(run: Run, kg: KnowledgeGraph, which: Which, split: str) -> npt.N
     return _ask(run, kg, which, ask="floor", split=split)["ranks"]
 
 
-def _ask(run: Run, kg: KnowledgeGraph, which: Which, **request: Any) -> aside.Arrays:
+def _ask(run: Run, kg: KnowledgeGraph, which: Which, **request: Any) -> helper.Arrays:
     """What the process answers about weights of a run, kept until they change."""
     kept = stamp(run.path / f"{which}.pt") or (0, 0, 0)
     return _answered(str(run.path.resolve()), which, kept, kg.hash, **request)
 
 
 @st.cache_resource(max_entries=256, show_spinner="Loading the networks of this run …")
-def _answered(path: str, which: Which, kept: Stamp, graph_hash: str, **request: Any) -> aside.Arrays:
+def _answered(path: str, which: Which, kept: Stamp, graph_hash: str, **request: Any) -> helper.Arrays:
     try:
         return _PROCESS.ask(path=path, which=which, stamp=kept, hash=graph_hash, **request)
     except RuntimeError as error:
@@ -110,7 +110,7 @@ class _Loaded:
     entities: Tensor
 
 
-def _answer(request: aside.Arrays) -> aside.Arrays:
+def _answer(request: helper.Arrays) -> helper.Arrays:
     if not request:
         # Torch comes with them, and takes seconds.
         for module in ("dans_lab.inspection", "dans_core.networks", "dans_core.ranking"):
@@ -121,7 +121,7 @@ def _answer(request: aside.Arrays) -> aside.Arrays:
     return _ANSWERS[str(request["ask"])](loaded, request)
 
 
-def _inspect(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
+def _inspect(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     from dans_lab.inspection import inspect_triplet
 
     head, relation, tail = request["query"].tolist()
@@ -139,7 +139,7 @@ def _inspect(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
     return {"inspection": np.array(json.dumps(dataclasses.asdict(seen))), "epoch": np.array(loaded.epoch)}
 
 
-def _explain(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
+def _explain(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     from dans_lab.inspection import explain_score
 
     head, relation, tail = request["query"].tolist()
@@ -159,19 +159,19 @@ def _explain(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
     return {name: np.asarray(value) for name, value in vars(found).items()}
 
 
-def _rank(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
+def _rank(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     from dans_core.ranking import evaluate
 
     return {"ranks": evaluate(loaded.networks.model, loaded.kg, str(request["split"])).ranks.numpy()}
 
 
-def _floor(loaded: _Loaded, request: aside.Arrays) -> aside.Arrays:
+def _floor(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     from dans_core.ranking import popularity_floor
 
     return {"ranks": popularity_floor(loaded.kg, str(request["split"])).ranks.numpy()}
 
 
-_ANSWERS: dict[str, Callable[[_Loaded, aside.Arrays], aside.Arrays]] = {
+_ANSWERS: dict[str, Callable[[_Loaded, helper.Arrays], helper.Arrays]] = {
     "inspect": _inspect,
     "explain": _explain,
     "ranks": _rank,
@@ -201,4 +201,4 @@ if __name__ == "__main__":
     from dans_lab.runs import process
 
     process.prepare()
-    aside.serve(_answer)
+    helper.serve(_answer)

@@ -16,10 +16,8 @@ import streamlit as st
 from dans_app.server import graph
 from dans_core.config import Config
 from dans_data.errors import InputError
-from dans_data.words import bytes_in_words as bytes_in_words
-from dans_data.words import epoch_in_words as epoch_in_words
-from dans_data.words import seconds_in_words as seconds_in_words
-from dans_lab.budget import estimates as budget
+from dans_data.words import bytes_in_words, count, seconds_in_words
+from dans_lab.budget import estimates
 from dans_lab.budget.experience import Basis, expect
 from dans_lab.budget.sizes import Sizes
 from dans_lab.runs.records import Status
@@ -131,11 +129,11 @@ class Pool:
     def _check_room(self) -> None:
         busy = [run for run in list_runs() if (status := run.status).live or status.state == "queued"]
         if len(busy) >= CORES:
-            runs = "1 run is" if len(busy) == 1 else f"{len(busy)} runs are"
-            cores = "1 core" if CORES == 1 else f"{CORES} cores"
+            runs = count(len(busy), "run is", "runs are")
             names = " or ".join(run.id for run in busy[:4]) + (" or another" if len(busy) > 4 else "")
             raise InputError(
-                f"{runs} under way and this machine has {cores}, one for each run; wait for {names} to end, or stop it"
+                f"{runs} under way and this machine has {count(CORES, 'core')}, one for each run; "
+                f"wait for {names} to end, or stop it"
             )
 
     def _hand_over(self, run: Run, resume: bool) -> subprocess.Popen[bytes]:
@@ -219,6 +217,6 @@ def check_memory(config: Config, dataset: str) -> str | None:
 
     Raises InputError where it needs more, or for a data set that cannot be read.
     """
-    return budget.check(
+    return estimates.check(
         config, Sizes.of(graph.load(dataset)), lambda name: Config.model_fields[name].title or name
     )

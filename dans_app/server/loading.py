@@ -15,11 +15,10 @@ import numpy as np
 import streamlit as st
 from threadpoolctl import threadpool_limits
 
-from dans_app.server import inspecting, projection
-from dans_app.server import relation_view as snapshots
+from dans_app.server import inspecting, projection, relation_view
 from dans_app.server.graph import refuse_download
 from dans_app.server.projection import Method, Projection
-from dans_app.server.projector import Job, Projector
+from dans_app.server.projector import PictureFile, Projector
 from dans_app.server.relation_view import RelationView
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
@@ -57,7 +56,7 @@ class Picture:
 
     series: Projection
     single: Projection | None = None
-    waiting: tuple[Job, ...] = ()
+    waiting: tuple[PictureFile, ...] = ()
     problem: str | None = None
 
 
@@ -172,11 +171,11 @@ def picture(
     answers = [fit.found() for fit in wanted]
     missing = [fit for fit, answer in zip(wanted, answers, strict=True) if answer is None]
     # The chosen epoch comes first: it takes a second, and is what the person looks at.
-    projector().submit(*((fit.job, fit.compute) for fit in missing))
+    projector().submit(*((fit.file, fit.compute) for fit in missing))
     return Picture(
         pca,
         answers[0] if isinstance(answers[0], Projection) else None,
-        tuple(fit.job for fit in missing),
+        tuple(fit.file for fit in missing),
         next((answer for answer in answers if isinstance(answer, str)), None),
     )
 
@@ -194,22 +193,22 @@ class _Fit:
     shown: Sequence[Frame]
 
     @property
-    def job(self) -> Job:
-        return Job(_folders(self.run)[0], projection.key_of(self.method, *self.contents, self.rows))
+    def file(self) -> PictureFile:
+        return PictureFile(_folders(self.run)[0], projection.key_of(self.method, *self.contents, self.rows))
 
     def found(self) -> Projection | str | None:
         """The picture, or why it cannot be made, or None while it is not there."""
-        job = self.job
-        if done := projector().result(job) or _memory().get(job.key):
+        file = self.file
+        if done := projector().result(file) or _memory().get(file.key):
             return done
-        if kept := projection.load(_folders(self.run), job.key, self.epochs, self.rows):
-            _keep(job.key, kept)
+        if kept := projection.load(_folders(self.run), file.key, self.epochs, self.rows):
+            _keep(file.key, kept)
         return kept
 
     def compute(self) -> Projection:
         points = np.stack([_stacked(each, self.rows) for each in self.shown])
         start = np.stack([self.pca.points[self.pca.epochs.index(epoch)] for epoch in self.epochs])
-        return projection.fit_aside(self.method, self.epochs, self.rows, points, start)
+        return projection.fit_in_helper(self.method, self.epochs, self.rows, points, start)
 
 
 def trust(run: Run, epoch: int, kg: KnowledgeGraph, made: Projection) -> float:
@@ -299,7 +298,7 @@ def _view(
     _run: Run,
     _kg: KnowledgeGraph,
 ) -> RelationView:
-    return snapshots.view_of(frames(_run, epochs, _kg), _kg, relation)
+    return relation_view.view_of(frames(_run, epochs, _kg), _kg, relation)
 
 
 @st.cache_resource(max_entries=1024, show_spinner=False)

@@ -21,7 +21,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from dans_app.server import helper as aside
+from dans_app.server import helper
 
 Points = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -162,7 +162,7 @@ def umap(points: Floats, start: Floats, seed: int = 0) -> Points:
 
     Neighbours are those within a snapshot; each point is linked to itself in the next one, which keeps the snapshots
     in one space. The start gives the broad layout, which UMAP cannot find by itself. Fitted in this process, where it
-    holds up other threads: see `fit_aside`. Raises ValueError for fewer than `SMALLEST` points.
+    holds up other threads: see `fit_in_helper`. Raises ValueError for fewer than `SMALLEST` points.
     """
     snapshots, n, _ = points.shape
     _refuse_few(n, "UMAP")
@@ -253,10 +253,10 @@ def _spread(start: Floats, seed: int) -> Points:
 
 # --- in a process of its own -----------------------------------------------------------------------------------
 
-_PROCESS = aside.Aside(__name__)
+_PROCESS = helper.HelperProcess(__name__)
 
 
-def fit_aside(
+def fit_in_helper(
     method: Method, epochs: Sequence[int], rows: Rows, points: Floats, start: Points, seed: int = 0
 ) -> Projection:
     """`umap` or `tsne` by a process of its own, with its trust. Raises RuntimeError, with the reason in words."""
@@ -265,8 +265,8 @@ def fit_aside(
     return Projection(method, tuple(epochs), rows, answer["points"], answer["trust"], unknown)
 
 
-def _answer(request: aside.Arrays) -> aside.Arrays:
-    """What the process does with a request of `fit_aside`."""
+def _answer(request: helper.Arrays) -> helper.Arrays:
+    """What the process does with a request of `fit_in_helper`."""
     points = request["points"].astype(np.float32)
     fit = tsne if str(request["method"]) == "tsne" else umap
     flat = fit(points, request["start"], int(request["seed"]))
@@ -380,4 +380,4 @@ def _of_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> Projection:
 
 
 if __name__ == "__main__":
-    aside.serve(_answer)
+    helper.serve(_answer)

@@ -18,8 +18,8 @@ from dans_app.server.projection import Projection
 
 
 @dataclass(frozen=True)
-class Job:
-    """A picture to be computed: its key names the file it is kept in."""
+class PictureFile:
+    """Where a picture is kept, once it is computed; this also tells it from all others."""
 
     folder: Path
     key: str
@@ -35,9 +35,9 @@ class Projector:
     def __init__(self, waiting: int = 4, kept: int = 64) -> None:
         self._limit = waiting
         self._kept = kept
-        self._waiting: dict[Job, Callable[[], Projection]] = {}
-        self._working: Job | None = None
-        self._done: dict[Job, Projection | str] = {}
+        self._waiting: dict[PictureFile, Callable[[], Projection]] = {}
+        self._working: PictureFile | None = None
+        self._done: dict[PictureFile, Projection | str] = {}
         self._warm = threading.Event()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -59,34 +59,34 @@ class Projector:
         with self._changed:
             self._start(after)
 
-    def submit(self, *wanted: tuple[Job, Callable[[], Projection]]) -> None:
+    def submit(self, *wanted: tuple[PictureFile, Callable[[], Projection]]) -> None:
         """Compute and keep pictures unless that is done or being done already; the first comes first."""
         with self._changed:
-            for job, compute in reversed(wanted):
-                if job == self._working or job in self._done:
+            for file, compute in reversed(wanted):
+                if file == self._working or file in self._done:
                     continue
-                self._waiting.pop(job, None)
-                self._waiting[job] = compute
+                self._waiting.pop(file, None)
+                self._waiting[file] = compute
             while len(self._waiting) > self._limit:
                 del self._waiting[next(iter(self._waiting))]
             self._start()
             self._changed.notify_all()
 
-    def busy(self, job: Job) -> bool:
+    def busy(self, file: PictureFile) -> bool:
         """Whether this picture is still to come."""
         with self._changed:
-            return job == self._working or job in self._waiting
+            return file == self._working or file in self._waiting
 
-    def result(self, job: Job) -> Projection | str | None:
+    def result(self, file: PictureFile) -> Projection | str | None:
         """The picture, or in words why it could not be made, or None as long as it is not done."""
         with self._changed:
-            return self._done.get(job)
+            return self._done.get(file)
 
-    def wait(self, job: Job, timeout: float) -> bool:
+    def wait(self, file: PictureFile, timeout: float) -> bool:
         """Wait up to `timeout` seconds for the picture; whether it is done. For tests and scripts."""
         with self._changed:
             return self._changed.wait_for(
-                lambda: job != self._working and job not in self._waiting, timeout=timeout
+                lambda: file != self._working and file not in self._waiting, timeout=timeout
             )
 
     def _start(self, after: float = 0.0) -> None:
@@ -101,16 +101,16 @@ class Projector:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._waiting))
-                job, compute = self._waiting.popitem()
-                self._working = job
+                file, compute = self._waiting.popitem()
+                self._working = file
             result = _attempt(compute)
             if isinstance(result, Projection):
                 # A folder that cannot be written costs the next server some seconds, and this one nothing.
                 with contextlib.suppress(OSError):
-                    projection.save(job.folder, job.key, result)
+                    projection.save(file.folder, file.key, result)
             with self._changed:
                 self._working = None
-                self._done[job] = result
+                self._done[file] = result
                 while len(self._done) > self._kept:
                     del self._done[next(iter(self._done))]
                 self._changed.notify_all()
@@ -120,7 +120,7 @@ class Projector:
         points = np.random.default_rng(0).normal(size=(2, 60, 4)).astype(np.float32)
         # A broken install must not end the thread: each request for a picture then says what is wrong.
         with contextlib.suppress(Exception):
-            projection.fit_aside("umap", (0, 1), np.arange(60), points, points[:, :, :2])
+            projection.fit_in_helper("umap", (0, 1), np.arange(60), points, points[:, :, :2])
         self._warm.set()
 
 

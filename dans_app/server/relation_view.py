@@ -1,4 +1,4 @@
-"""What a snapshot says of one relation: true answers, fakes of each pathway, random negatives, and words for them.
+"""What a snapshot says of one relation: true answers, fakes of each pathway, random negatives, and its name.
 
 Plain numpy on the arrays of a snapshot file; no Streamlit and no torch.
 """
@@ -17,7 +17,7 @@ from dans_lab.runs.frames import Floats, Frame, Ids, known_splits
 
 
 @dataclass(frozen=True, eq=False)
-class Negatives:
+class KeptNegatives:
     """Negatives of one source for the k kept queries of one relation, at E snapshots.
 
     Attributes:
@@ -67,7 +67,7 @@ class RelationView:
     asked: int
     true: Ids
     score_true: Floats
-    negatives: dict[str, Negatives]
+    negatives: dict[str, KeptNegatives]
     side: str
 
     @property
@@ -134,7 +134,7 @@ def _negatives(
     rows: Ids,
     found: Sequence[tuple[Floats, Floats, Floats, Floats]],
     near: Sequence[tuple[Ids, Floats]],
-) -> Negatives:
+) -> KeptNegatives:
     """From vectors (k, dim), scores, D_adv and D_aux of each snapshot, and the nearest entities with their cosines."""
     scale = [
         np.linalg.norm(vectors, axis=1) / frame.median_length
@@ -143,7 +143,7 @@ def _negatives(
     ids, cosine = (np.stack(part) for part in zip(*near, strict=True))
     known = known_splits(kg, np.tile(heads, len(frames)), relation, ids.reshape(-1)).reshape(ids.shape)
     score, d_adv, aux = (np.stack(part) for part in list(zip(*found, strict=True))[1:])
-    return Negatives(source, rows, ids, cosine, np.stack(scale), score, d_adv, aux, known)
+    return KeptNegatives(source, rows, ids, cosine, np.stack(scale), score, d_adv, aux, known)
 
 
 _asked: WeakKeyDictionary[KnowledgeGraph, int] = WeakKeyDictionary()
@@ -164,14 +164,3 @@ def relation_label(kg: KnowledgeGraph, relation: int) -> str:
     """ "affects", and "affects⁻¹ (fake heads)" for its reciprocal."""
     name = kg.relation_name(relation)
     return f"{name} (fake heads)" if name.endswith(RECIPROCAL) else name
-
-
-def share(part: float, whole: int) -> str:
-    """ "31 %"; a share that is not quite nothing is never shown as nothing."""
-    percent = 100 * part / whole
-    return "under 1 %" if 0 < percent < 0.5 else f"{percent:.0f} %"
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """ "1 fake", "35 fakes", "1,200 fakes"."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -69,7 +69,7 @@ class Address:
         st.session_state.setdefault(self._message_slot, message)
 
     def said(self, answer: tuple[T, str | None]) -> T:
-        """The value of an answer of `wanted`; its complaint, if any, is kept to be shown."""
+        """The value of an answer of `url_values`; its complaint, if any, is kept to be shown."""
         value, problem = answer
         if problem:
             self.complain(problem)

@@ -12,7 +12,7 @@ import filelock
 import streamlit as st
 from pydantic import Field, field_validator
 
-from dans_app.shared.words import plain
+from dans_app.shared.words import markdown_text, sentence
 from dans_data.errors import InputError
 from dans_data.words import visible_text
 from dans_lab.runs.records import Record, read, replace, to_json
@@ -214,7 +214,7 @@ def show(pages: Mapping[str, st.Page], here: str) -> None:
         kept = load()
     except InputError as error:
         st.warning(
-            f"The bookmarks cannot be read, and are left as they are: {plain(str(error), 300)}.",
+            f"The bookmarks cannot be read, and are left as they are: {markdown_text(str(error), 300)}.",
             icon=":material/bookmark_remove:",
         )
         return
@@ -232,7 +232,7 @@ def _add(here: str) -> None:
     def add() -> None:
         name = st.session_state["bookmark_name"]
         done = "Replaced" if save(name, here, pairs()) else "Added"
-        _say(f"{done} “{plain(visible_text(name), LONGEST_NAME)}”.")
+        _say(f"{done} “{markdown_text(visible_text(name), LONGEST_NAME)}”.")
 
     with st.form("bookmark", border=False, clear_on_submit=True):
         st.text_input(
@@ -247,9 +247,9 @@ def _add(here: str) -> None:
 
 
 def _link(bookmark: Bookmark, page: st.Page | None) -> None:
-    label = plain(bookmark.name, LONGEST_NAME)
+    label = markdown_text(bookmark.name, LONGEST_NAME)
     if page is None:
-        st.caption(f"{label}: its page “{plain(bookmark.page)}” is not in this version.")
+        st.caption(f"{label}: its page “{markdown_text(bookmark.page)}” is not in this version.")
         return
     shown = ", ".join(f"{key} = {value}" for key, value in bookmark.pairs)
     st.page_link(
@@ -257,7 +257,7 @@ def _link(bookmark: Bookmark, page: st.Page | None) -> None:
         label=label,
         icon=page.icon,
         width="stretch",
-        help=plain(f"{page.title}: {shown}", 300),
+        help=markdown_text(f"{page.title}: {shown}", 300),
         query_params=[*bookmark.pairs, (TICKET, _next_ticket())],
     )
 
@@ -274,14 +274,13 @@ def _change_one(kept: dict[str, Bookmark]) -> None:
     def put() -> None:
         rename(chosen, state[new_name])
         state[choice] = None
-        _say(
-            f"“{plain(chosen, LONGEST_NAME)}” is now “{plain(visible_text(state[new_name]), LONGEST_NAME)}”."
-        )
+        now = visible_text(state[new_name])
+        _say(f"“{markdown_text(chosen, LONGEST_NAME)}” is now “{markdown_text(now, LONGEST_NAME)}”.")
 
     def remove() -> None:
         delete(chosen)
         state[choice] = None
-        _say(f"Deleted “{plain(chosen, LONGEST_NAME)}”.")
+        _say(f"Deleted “{markdown_text(chosen, LONGEST_NAME)}”.")
 
     st.text_input("New name", chosen, key=new_name, max_chars=LONGEST_NAME)
     with st.container(horizontal=True):
@@ -294,12 +293,11 @@ def _told(action: Callable[[], None]) -> None:
     try:
         action()
     except InputError as error:
-        text = str(error)
-        _say(f"{plain(text[:1].upper() + text[1:], 300)}.", ":material/error:")
+        _say(sentence(error), ":material/error:")
 
 
-def _say(sentence: str, icon: str = ":material/check:") -> None:
-    st.session_state[_SAID] = f"{icon} {sentence}"
+def _say(words: str, icon: str = ":material/check:") -> None:
+    st.session_state[_SAID] = f"{icon} {words}"
 
 
 def _next_ticket() -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from dans_app.shared import components, theme
-from dans_app.shared.run_curves import Curve, Story, thin
+from dans_app.shared.run_history import Curve, RunHistory, thin
 from dans_app.shared.theme import Look
 from dans_core.config import Config
 from dans_core.events import Losses, told
@@ -53,7 +53,13 @@ def _plotly() -> str:
 
 
 def panels(
-    story: Story, config: Config, *, live: bool, floor: float | None, twin: Story | None, twin_name: str
+    history: RunHistory,
+    config: Config,
+    *,
+    live: bool,
+    floor: float | None,
+    twin: RunHistory | None,
+    twin_name: str,
 ) -> dict[str, Any]:
     """What the component draws of a run and, on the same axes, of its twin.
 
@@ -65,7 +71,7 @@ def panels(
     def lines(*wanted: tuple[str, Look]) -> list[dict[str, Any]]:
         nonlocal stretch
         out = []
-        for source, faint in ((story, False), (twin, True)):
+        for source, faint in ((history, False), (twin, True)):
             if source is None:
                 continue
             for key, look in wanted:
@@ -91,7 +97,7 @@ def panels(
     judge = lines(("d_adv", theme.D_ADV), ("d_aux", theme.D_AUX))
     base = lines(("base", theme.BASE))
     ranking = lines(("mrr", Look("MRR", theme.BASE.color)))
-    waiting = _no_gan(story, config)
+    waiting = _no_gan(history, config)
     data = [
         {
             "id": "generator",
@@ -131,13 +137,13 @@ def panels(
             "rules": _floor(floor),
             "marks": [
                 {
-                    "name": f"best {story.best.mrr:.3f}",
-                    "x": story.best.epoch,
-                    "y": story.best.mrr,
+                    "name": f"best {history.best.mrr:.3f}",
+                    "x": history.best.epoch,
+                    "y": history.best.mrr,
                     "color": theme.BASE.color,
                 }
             ]
-            if story.best
+            if history.best
             else [],
             "empty": "" if ranking else f"The first ranking comes after {_first_ranking(config)}.",
         },
@@ -147,7 +153,7 @@ def panels(
     for panel in data:
         panel["alt"] = _alt(panel, config.epochs)
     return {
-        "run": story.run_id,
+        "run": history.run_id,
         "epochs": config.epochs,
         "warm_up": config.warmup_epochs if config.waits else 0,
         "live": live,
@@ -157,7 +163,7 @@ def panels(
 
 
 def shared_panels(
-    stories: Sequence[Story],
+    histories: Sequence[RunHistory],
     configs: Sequence[Config],
     looks: Sequence[Look],
     live: Sequence[bool],
@@ -177,11 +183,11 @@ def shared_panels(
         if gan and not with_gan:
             continue
         series, marks = [], []
-        for story, look, growing in zip(stories, looks, live, strict=True):
-            curve = story.curve(name)
+        for history, look, growing in zip(histories, looks, live, strict=True):
+            curve = history.curve(name)
             if not len(curve):
                 continue
-            x, y, width = thin(curve, epochs, _POINTS // len(stories))
+            x, y, width = thin(curve, epochs, _POINTS // len(histories))
             stretch = max(stretch, width)
             line = {
                 "name": look.name,
@@ -191,9 +197,9 @@ def shared_panels(
                 "live": growing,
             }
             series.append(line | {"x": x, "y": y, "reach": _reach(curve, width)})
-            if name == "mrr" and story.best:
-                best = {"name": f"best of {look.name} {story.best.mrr:.3f}", "short": look.name}
-                marks.append(best | {"x": story.best.epoch, "y": story.best.mrr, "color": look.color})
+            if name == "mrr" and history.best:
+                best = {"name": f"best of {look.name} {history.best.mrr:.3f}", "short": look.name}
+                marks.append(best | {"x": history.best.epoch, "y": history.best.mrr, "color": look.color})
         panel = {
             "id": name,
             "title": title,
@@ -205,7 +211,7 @@ def shared_panels(
         }
         data.append(panel | {"alt": _alt(panel, epochs)})
     return {
-        "run": ",".join(story.run_id for story in stories),
+        "run": ",".join(history.run_id for history in histories),
         "epochs": epochs,
         "warm_up": warm_ups.pop() if len(warm_ups) == 1 else 0,
         "live": any(live),
@@ -239,8 +245,8 @@ def _pathways(config: Config) -> str:
     return "each pathway" if config.pathways == "both" else f"{config.pathways}, the only pathway"
 
 
-def _no_gan(story: Story, config: Config) -> str:
-    if story.epoch < config.warmup_epochs:
+def _no_gan(history: RunHistory, config: Config) -> str:
+    if history.epoch < config.warmup_epochs:
         return (
             f"Warm-up: the base model trains alone until epoch {config.warmup_epochs}, so that the generator "
             "has something to imitate. The GAN starts then."

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import copy
+import html
 import re
 import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
 from dans_app.shared.bookmarks import pairs
+from dans_app.shared.words import capital
 from dans_data.errors import InputError
-from dans_lab.export import run_export as export
+from dans_lab.export import run_export
 from dans_lab.export.spreadsheet import spreadsheet_text
 from dans_lab.runs.run import Run
 
@@ -93,8 +94,8 @@ def charts(figures: Sequence[tuple[str, go.Figure, str]], name: str) -> bytes:
     parts = []
     for place, (title, figure, alt) in enumerate(figures):
         drawn = _drawn(figure, include_plotlyjs=place == 0)
-        parts.append(f"<h2>{escape(title)}</h2>{drawn}<p>{escape(alt)}</p>")
-    return _PAGE.format(title=escape(name), caption="", chart="\n".join(parts)).encode()
+        parts.append(f"<h2>{html.escape(title)}</h2>{drawn}<p>{html.escape(alt)}</p>")
+    return _PAGE.format(title=html.escape(name), caption="", chart="\n".join(parts)).encode()
 
 
 def config(name: str) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def csv(rows: pd.DataFrame) -> bytes:
 def web_page(figure: go.Figure, name: str, alt: str) -> bytes:
     """A chart with all it needs in one HTML file of about 5 MB; `alt` stands under it."""
     drawn = _drawn(figure, include_plotlyjs=True)
-    return _PAGE.format(title=escape(name[:1].upper() + name[1:]), caption=escape(alt), chart=drawn).encode()
+    return _PAGE.format(title=html.escape(capital(name)), caption=html.escape(alt), chart=drawn).encode()
 
 
 def _drawn(figure: go.Figure, include_plotlyjs: bool) -> str:
@@ -158,7 +159,7 @@ def share(run: Run | None) -> None:
     if run is None:
         return
     st.markdown("**The same run in a terminal**")
-    st.code(export.command(run), language="bash", wrap_lines=True)
+    st.code(run_export.command(run), language="bash", wrap_lines=True)
     st.caption("The same data, seed and settings give the same numbers.")
     st.markdown("**Files of this run**")
     _files(run)
@@ -176,8 +177,8 @@ def _files(run: Run) -> None:
     snapshots = run.snapshots()
     kept = f"the snapshot of epoch {snapshots[-1][0]:,}" if snapshots else ""
 
-    def of_snapshot(make: Callable[[export.Kept], bytes]) -> bytes:
-        newest = export.newest_snapshot(run)
+    def of_snapshot(make: Callable[[run_export.Kept], bytes]) -> bytes:
+        newest = run_export.newest_snapshot(run)
         if newest is None:
             raise InputError(f"run {run.id} has no snapshot any more")
         return make(newest)
@@ -185,23 +186,26 @@ def _files(run: Run) -> None:
     with st.container(horizontal=True, gap="small"):
         _file(
             "config.json",
-            partial(export.config_json, run),
+            partial(run_export.config_json, run),
             run,
             "Settings, data set and its hash, versions, seed.",
         )
         _file(
-            "metrics.csv", partial(export.metrics_csv, run), run, "All that was measured: epoch, name, value."
+            "metrics.csv",
+            partial(run_export.metrics_csv, run),
+            run,
+            "All that was measured: epoch, name, value.",
         )
         _file(
             "negatives.csv",
-            partial(of_snapshot, export.negatives_csv),
+            partial(of_snapshot, run_export.negatives_csv),
             run,
             f"Every negative kept with {kept}: nearest entity, cosine, scores, D’s opinion, known fact or not.",
             bool(kept),
         )
         _file(
             "embeddings.zip",
-            partial(of_snapshot, export.projector_zip),
+            partial(of_snapshot, run_export.projector_zip),
             run,
             f"The entities of {kept} as vectors.tsv and metadata.tsv, for projector.tensorflow.org.",
             bool(kept),

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dans_app.shared import components, name_index
-from dans_app.shared import url_values as wanted
+from dans_app.shared import components, name_index, url_values
 from dans_core.kg import KnowledgeGraph
 
 LARGE = 2_000
@@ -66,7 +65,7 @@ def _field(
     def pick() -> None:
         name = components.told(key, "picked")
         # It comes from a browser, so it need not be one of those offered.
-        if isinstance(name, str) and (part or wanted.entity_number(name, kg) is not None):
+        if isinstance(name, str) and (part or url_values.entity_number(name, kg) is not None):
             name = name[: name_index.LONGEST]
             st.session_state[slot] = name
             if on_pick:

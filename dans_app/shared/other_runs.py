@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dans_app.server import inspecting
 from dans_app.shared import shell, theme
-from dans_app.shared.words import plain
+from dans_app.shared.words import markdown_text
 from dans_core.config import matters
 from dans_core.kg import KnowledgeGraph
 from dans_lab.runs.folder import about_or_nothing
@@ -96,13 +96,13 @@ def _setting(name: str, value: object) -> str:
 def _problem(run_id: str, run: Run, kg: KnowledgeGraph) -> str:
     if not re.fullmatch(r"[a-z0-9-]{1,64}", run_id):
         return "The address asks for something that is not the name of a run to be shown beside this one."
-    name = plain(run_id)
+    name = markdown_text(run_id)
     if run_id == run.id:
         return f"Run “{name}” cannot be shown beside itself."
     other = next((found for found in (*list_runs(), *recorded_runs()) if found.id == run_id), None)
     if other is None:
         return f"There is no run “{name}” on this machine to show beside this one."
     if other.meta.hash != kg.hash:
-        data = plain(shell.dataset_name(other.meta.dataset))
+        data = markdown_text(shell.dataset_name(other.meta.dataset))
         return f"Run “{name}” was trained on other data ({data}), so it knows nothing of this triplet."
     return f"Run “{name}” kept no weights, so its negatives cannot be shown beside this one’s."

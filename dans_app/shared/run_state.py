@@ -7,10 +7,10 @@ from datetime import datetime
 
 import streamlit as st
 
-from dans_app.server import jobs
-from dans_app.shared.run_curves import Story
-from dans_app.shared.words import plain
+from dans_app.shared.run_history import RunHistory
+from dans_app.shared.words import markdown_text
 from dans_core.config import Config
+from dans_data.words import seconds_in_words
 from dans_lab.runs.records import Status
 from dans_lab.runs.run import Run
 
@@ -20,21 +20,21 @@ MOMENT = 0.3
 FIRST_SECONDS = 5.0
 """Age of a run beyond which its page no longer hurries for the first loss: its first epoch takes long, and the core."""
 
-_STORIES = "dans_stories"
+_HISTORIES = "dans_histories"
 _KEPT = 4
 
 
-def story(run: Run) -> Story:
-    """The story of a run, up to date: one read of what is new."""
-    return stories(run)[0]
+def history(run: Run) -> RunHistory:
+    """The history of a run, up to date; only what is new is read."""
+    return histories(run)[0]
 
 
-def stories(*runs: Run) -> list[Story]:
-    """The stories of these runs, up to date. A session keeps the latest few."""
-    kept: dict[str, Story] = st.session_state.setdefault(_STORIES, {})
+def histories(*runs: Run) -> list[RunHistory]:
+    """The histories of these runs, up to date. A session keeps the latest few."""
+    kept: dict[str, RunHistory] = st.session_state.setdefault(_HISTORIES, {})
     found = []
     for run in runs:
-        known = kept.pop(run.id, None) or Story(run.id)
+        known = kept.pop(run.id, None) or RunHistory(run.id)
         kept[run.id] = known.follow(run)
         found.append(kept[run.id])
     for run_id in list(kept)[: -max(_KEPT, len(runs))]:
@@ -59,19 +59,19 @@ def wish(run: Run, status: Status) -> str:
     return "Pausing" if status.state != "paused" and status.stage_number >= asked.run_until else ""
 
 
-def begins(run: Run, status: Status, story: Story) -> bool:
+def begins(run: Run, status: Status, history: RunHistory) -> bool:
     """Whether it has just begun and its first loss is due any moment."""
-    if story.epoch or status.state == "paused" or not under_way(status):
+    if history.epoch or status.state == "paused" or not under_way(status):
         return False
     return abs(time.time() - datetime.fromisoformat(run.meta.created).timestamp()) < FIRST_SECONDS
 
 
-def first_loss(run: Run, story: Story) -> None:
+def first_loss(run: Run, history: RunHistory) -> None:
     """Wait a moment for the first loss of a run that has just begun, so that it is on the screen with the run."""
     end = time.monotonic() + MOMENT
-    while not story.epoch and time.monotonic() < end:
+    while not history.epoch and time.monotonic() < end:
         time.sleep(0.01)
-        story.follow(run)
+        history.follow(run)
 
 
 def sentence(status: Status, config: Config, wish: str = "") -> str:
@@ -83,7 +83,7 @@ def sentence(status: Status, config: Config, wish: str = "") -> str:
         case "queued":
             return "Starting: a training process is taking the run."
         case "running":
-            left = "" if status.eta_seconds is None else f", {jobs.seconds_in_words(status.eta_seconds)} left"
+            left = "" if status.eta_seconds is None else f", {seconds_in_words(status.eta_seconds)} left"
             warm = config.waits and status.epoch < config.warmup_epochs
             who = "the GAN" if config.fakes else config.declaration.title
             what = f"; warm-up, {who} has yet to start" if warm else ""
@@ -95,8 +95,8 @@ def sentence(status: Status, config: Config, wish: str = "") -> str:
         case "interrupted":
             return f"Interrupted at {place}: its process is gone. It can go on from its last checkpoint."
         case "failed":
-            return f"Failed at {place}: {plain(status.reason, 300)}."
+            return f"Failed at {place}: {markdown_text(status.reason, 300)}."
         case _:
             seconds = status.seconds
-            took = f"{max(1, round(seconds))} s" if seconds < 90 else jobs.seconds_in_words(seconds)
+            took = f"{max(1, round(seconds))} s" if seconds < 90 else seconds_in_words(seconds)
             return f"{status.epochs:,} epochs in {took}."

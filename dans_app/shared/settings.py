@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from dans_app.server import graph
 from dans_app.shared import theme
-from dans_app.shared.shell import plain
+from dans_app.shared.words import markdown_text
 from dans_core.config import PRESETS, Config, choices, explain, group_of, matters
 from dans_core.declared import DECLARED
 from dans_lab.budget import recipe as by_size
@@ -147,8 +147,9 @@ def check_address(datasets: list[str]) -> None:
         problems.append(f"dataset = {asked[:40]!r}: must be one of {', '.join(datasets)}")
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        problem = f"{markdown_text(problems[0], 200)}{more}"
         st.session_state[_PROBLEM] = (
-            f"The address holds a setting that is not possible, so its default stands: {plain(problems[0], 200)}{more}."
+            f"The address holds a setting that is not possible, so its default stands: {problem}."
         )
     if _PROBLEM in st.session_state:
         st.warning(st.session_state[_PROBLEM], icon=":material/link_off:")

@@ -13,9 +13,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import loading
 from dans_app.shared import bookmarks, exports, theme
-from dans_app.shared.words import plain as plain
+from dans_app.shared.words import markdown_text as markdown_text
 from dans_core.declared import import_registered
 from dans_data.errors import InputError
+from dans_data.words import count, plural
 from dans_lab.runs.folder import about_or_nothing
 from dans_lab.runs.run import Run, recorded_runs, runs_dir, scan_runs
 
@@ -219,11 +220,11 @@ def without_studies(runs: Mapping[str, Run], shown: Collection[str] = ()) -> dic
     return {run_id: run for run_id, run in runs.items() if run.meta.study is None or run_id in shown}
 
 
-def tell_unlisted(count: int) -> None:
+def tell_unlisted(hidden: int) -> None:
     """Where the runs are that a list leaves out; nothing for none."""
-    if count:
-        verb = "run of a study is" if count == 1 else "runs of studies are"
-        st.caption(f"{count:,} {verb} not listed; open {'it' if count == 1 else 'them'} from Studies.")
+    if hidden:
+        runs, them = count(hidden, "run of a study is", "runs of studies are"), plural(hidden, "it", "them")
+        st.caption(f"{runs} not listed; open {them} from Studies.")
 
 
 def _picked(key: str) -> None:
@@ -329,7 +330,7 @@ def told(what: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        st.error(f"{what}: {plain(str(error), 300)}.", icon=":material/error:")
+        st.error(f"{what}: {markdown_text(str(error), 300)}.", icon=":material/error:")
 
 
 def narrow_hint(text: str) -> None:
@@ -342,7 +343,7 @@ def narrow_hint(text: str) -> None:
 def _unknown(run_id: str, recorded: bool, damage: str | None) -> str:
     instead = "the recorded run is shown instead" if recorded else "choose one below, or start one"
     if damage is not None:
-        return f"Run “{plain(run_id)}” cannot be read ({plain(damage, 200)}); {instead}."
+        return f"Run “{markdown_text(run_id)}” cannot be read ({markdown_text(damage, 200)}); {instead}."
     if re.fullmatch(r"[a-z0-9-]{1,64}", run_id):
-        return f"There is no run “{plain(run_id)}” on this machine; {instead}."
+        return f"There is no run “{markdown_text(run_id)}” on this machine; {instead}."
     return f"The address asks for something that is not the name of a run; {instead}."

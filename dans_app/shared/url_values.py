@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import numpy as np
 
-import dans_data as datasets
+import dans_data
 from dans_app.shared import shell
-from dans_app.shared.words import instead
+from dans_app.shared.words import instead, markdown_text
 from dans_core.kg import KnowledgeGraph
 
 Option = TypeVar("Option", bound=str)
@@ -34,7 +34,7 @@ def relation(text: str | None, kg: KnowledgeGraph) -> tuple[int, str | None]:
     names = [kg.relation_name(number) for number in range(2 * kg.num_relations)]
     if text in names:
         return names.index(text), None
-    shown = f"“{shell.plain(kg.relation_name(default))}”"
+    shown = f"“{markdown_text(kg.relation_name(default))}”"
     return default, instead(_none_such(kg, "relation", text, kg.relations), shown)
 
 
@@ -74,11 +74,14 @@ def matching(text: str | None, kg: KnowledgeGraph) -> tuple[list[int], str | Non
             else compute.match_substring(names, text.strip(), ignore_case=True)
         )
     except pa.ArrowInvalid:
-        return [], f"“{shell.plain(text, 40)}” is not a regular expression that can be searched for."
+        return [], f"“{markdown_text(text, 40)}” is not a regular expression that can be searched for."
     ids = np.flatnonzero(found.to_numpy(zero_copy_only=False)).tolist()
     if ids:
         return ids, None
-    return [], f"No entity of {shell.plain(shell.dataset_name(kg.name))} matches “{shell.plain(text, 40)}”."
+    return (
+        [],
+        f"No entity of {markdown_text(shell.dataset_name(kg.name))} matches “{markdown_text(text, 40)}”.",
+    )
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def _fill(head: int | None, number: int | None, tail: int | None, kg: KnowledgeG
     if head is not None and number is not None and tail is not None:
         return head, number, tail
     given = (head, number, tail)
-    facts = np.concatenate([kg.array(split) for split in reversed(datasets.SPLITS)])
+    facts = np.concatenate([kg.array(split) for split in reversed(dans_data.SPLITS)])
     agrees = sum(
         (facts[:, column] == part).astype(int) for column, part in enumerate(given) if part is not None
     )
@@ -143,7 +146,10 @@ def epoch(text: str | None, epochs: Collection[int]) -> tuple[int | None, str | 
         return None, None
     if len(text) < 10 and text.isascii() and text.isdecimal() and int(text) in epochs:
         return int(text), None
-    return None, f"This run has no snapshot of epoch “{shell.plain(text, 20)}”; the newest is shown instead."
+    return (
+        None,
+        f"This run has no snapshot of epoch “{markdown_text(text, 20)}”; the newest is shown instead.",
+    )
 
 
 def one_of(text: str | None, name: str, options: Sequence[Option]) -> tuple[Option, str | None]:
@@ -154,7 +160,7 @@ def one_of(text: str | None, name: str, options: Sequence[Option]) -> tuple[Opti
         if option == text:
             return option, None
     words = " or ".join(options)
-    return options[0], f"The address asks for {name} “{shell.plain(text, 30)}”; it can be {words}."
+    return options[0], f"The address asks for {name} “{markdown_text(text, 30)}”; it can be {words}."
 
 
 def some_of(
@@ -169,7 +175,9 @@ def some_of(
     if not unknown:
         return chosen, None
     words = ", ".join(options)
-    return chosen or list(default), f"There is no {name} “{shell.plain(unknown[0], 30)}”; there are {words}."
+    return chosen or list(
+        default
+    ), f"There is no {name} “{markdown_text(unknown[0], 30)}”; there are {words}."
 
 
 def busiest_relation(kg: KnowledgeGraph) -> int:
@@ -178,5 +186,6 @@ def busiest_relation(kg: KnowledgeGraph) -> int:
 
 
 def _none_such(kg: KnowledgeGraph, role: str, text: str, names: Sequence[str]) -> str:
-    close = datasets.suggestion(text, names) if len(text) <= _LONGEST_NAME else ""
-    return f"{shell.plain(shell.dataset_name(kg.name))} has no {role} “{shell.plain(text)}”{shell.plain(close, 160)}"
+    close = dans_data.suggestion(text, names) if len(text) <= _LONGEST_NAME else ""
+    data = markdown_text(shell.dataset_name(kg.name))
+    return f"{data} has no {role} “{markdown_text(text)}”{markdown_text(close, 160)}"

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dans_app.shared import url_values as wanted
+from dans_app.shared import url_values
 from dans_app.shared.address import Address
-from dans_app.shared.words import plain
-from dans_app.studies import words as study_words
-from dans_app.studies.data import Column, Listing, Loaded, View
+from dans_app.shared.words import markdown_text
+from dans_app.studies import words
+from dans_app.studies.data import Column, Loaded, StudyListing, StudyView
 from dans_core.names import METRICS
 from dans_lab.study.plan import Label
 
@@ -25,7 +25,7 @@ _LONGEST = 200
 
 
 @dataclass(frozen=True)
-class Options:
+class TableOptions:
     """How the results are shown: metric, "test" or "valid", order of rows; `seen`: of test the seen triplets alone."""
 
     metric: str
@@ -62,7 +62,7 @@ class Places:
     number: int
 
     @classmethod
-    def of(cls, listing: Listing) -> Places:
+    def of(cls, listing: StudyListing) -> Places:
         """What the address asks for; `key` is None where there is no study.
 
         A shipped study is known by its name alone, too. Without an address it is a study of one's own, a whole one if
@@ -89,9 +89,9 @@ class Places:
         return cls(screen, study, part, key, number)
 
 
-def choose_study(place: Address, listing: Listing, chosen: str) -> None:
+def choose_study(place: Address, listing: StudyListing, chosen: str) -> None:
     """The list of studies."""
-    lines = study_words.lines(listing.studies)
+    lines = words.lines(listing.studies)
     # With other words it is another list: a tick sends the words of a list that has gone once more.
     key = f"studies_study_{zlib.crc32(repr((chosen, lines)).encode()):x}"
     st.selectbox(
@@ -108,21 +108,21 @@ def choose_study(place: Address, listing: Listing, chosen: str) -> None:
 def choose_part(place: Address, loaded: Loaded, number: int) -> None:
     """The parts of the study, where there are several."""
     if len(loaded.plan.parts) > 1:
-        names = {str(count): plain(each.title) for count, each in enumerate(loaded.plan.parts, 1)}
+        names = {str(count): markdown_text(each.title) for count, each in enumerate(loaded.plan.parts, 1)}
         place.segmented("part", "Part", names, str(number + 1), "Each part is a table of its own.")
 
 
-def options(place: Address) -> Options:
+def options(place: Address) -> TableOptions:
     """What the address says of how to show results, whichever study."""
     found = {}
     for name, known in (("metric", METRICS), ("split", SPLITS), ("order", ORDERS)):
-        found[name] = place.said(wanted.one_of(place.raw(name), name, list(known)))
+        found[name] = place.said(url_values.one_of(place.raw(name), name, list(known)))
         place.keep(name, None if found[name] == next(iter(known)) else found[name])
     seen = found["split"] == "seen"
-    return Options(found["metric"], "test" if seen else found["split"], found["order"], seen)
+    return TableOptions(found["metric"], "test" if seen else found["split"], found["order"], seen)
 
 
-def that_are_there(place: Address, loaded: Loaded, found: Options) -> Options:
+def that_are_there(place: Address, loaded: Loaded, found: TableOptions) -> TableOptions:
     """The same for a study that has no unseen entities, where all test triplets are seen."""
     if loaded.seen or not found.seen:
         return found
@@ -133,7 +133,7 @@ def that_are_there(place: Address, loaded: Loaded, found: Options) -> Options:
     return dataclasses.replace(found, seen=False)
 
 
-def spot(place: Address, view: View) -> Spot:
+def spot(place: Address, view: StudyView) -> Spot:
     """The cell and the seed that the address asks for: by default the reference, in the first column, first seed."""
     columns = [token(column) for column in view.columns]
     rows = [token((row,)) for row in view.rows]
@@ -143,7 +143,7 @@ def spot(place: Address, view: View) -> Spot:
     return Spot(row, column, int(asked(place, "seed", seeds, seeds[0])))
 
 
-def go(place: Address, view: View, row: Label, column: Column, seed: int | None = None) -> None:
+def go(place: Address, view: StudyView, row: Label, column: Column, seed: int | None = None) -> None:
     """For callbacks: look at this cell, and at this seed or the one before."""
     place.choose("column", None if column == view.columns[0] else token(column))
     place.choose("row", None if row == view.reference else token((row,)))
@@ -162,16 +162,16 @@ def asked(place: Address, name: str, known: Sequence[str], default: str | None =
     default = known[0] if default is None else default
     if text is not None and text not in known:
         place.complain(
-            f"The address asks for {name} “{plain(text, 30)}”, which this study does not have; "
-            f"“{plain(default, 40)}” is shown instead."
+            f"The address asks for {name} “{markdown_text(text, 30)}”, which this study does not have; "
+            f"“{markdown_text(default, 40)}” is shown instead."
         )
     found = text if text is not None and text in known else default
     place.keep(name, None if found == default else found)
     return found
 
 
-def _unknown(key: str, listing: Listing) -> str:
+def _unknown(key: str, listing: StudyListing) -> str:
     if key in listing.unreadable:
-        return f"Study “{plain(key)}” cannot be read ({plain(listing.unreadable[key], _LONGEST)})."
+        return f"Study “{markdown_text(key)}” cannot be read ({markdown_text(listing.unreadable[key], _LONGEST)})."
     instead = "; another is shown instead." if listing.studies else "."
-    return f"There is no study “{plain(key, 40)}” on this machine{instead}"
+    return f"There is no study “{markdown_text(key, 40)}” on this machine{instead}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
-import dans_data as datasets
+import dans_data
 from dans_app.server import graph, jobs
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
@@ -44,16 +44,16 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Listing:
+class StudyListing:
     """Own studies by name, then shipped ones, by key; and why others are not shown, by key as well."""
 
     studies: dict[str, Listed] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
-def listing() -> Listing:
+def listing() -> StudyListing:
     """All studies as they are now; no record is read."""
-    found = Listing()
+    found = StudyListing()
     for study in list_studies():
         key = study.key
         try:
@@ -77,9 +77,9 @@ def shipped_plans() -> list[Plan]:
     return found
 
 
-def download(plan: Plan) -> datasets.DatasetInfo | None:
+def download(plan: Plan) -> dans_data.DatasetInfo | None:
     """The data set of a study where it must be downloaded first; else None."""
-    return next((info for info in datasets.available() if info.name == plan.dataset and not info.here), None)
+    return next((info for info in dans_data.available() if info.name == plan.dataset and not info.here), None)
 
 
 def cost(plan: Plan) -> float | None:
@@ -164,7 +164,7 @@ def load(listed: Listed) -> Loaded:
     return Loaded(listed, about, problem, records, damaged, state)
 
 
-class Reader:
+class RecordReader:
     """The records of one study, looked at again and again: only files that changed are read anew."""
 
     def __init__(self, study: Study) -> None:
@@ -223,8 +223,8 @@ def _record(file: Path) -> RunRecord | str:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _reader(path: str) -> Reader:
-    return Reader(Study(Path(path)))
+def _reader(path: str) -> RecordReader:
+    return RecordReader(Study(Path(path)))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -289,7 +289,7 @@ def _kinds(text: str, name: str, train: int, _plan: Plan) -> list[tuple[str, ...
 
 
 @dataclass(frozen=True)
-class View:
+class StudyView:
     """The table of one part, to be looked up by row and column; `seen`: over the seen test triplets alone."""
 
     plan: Plan
@@ -342,7 +342,7 @@ class View:
         return self.entries[row, column].cell
 
 
-def view(loaded: Loaded, number: int, metric: str, seen: bool = False) -> View:
+def view(loaded: Loaded, number: int, metric: str, seen: bool = False) -> StudyView:
     """The table of a part, counted from 0; made once for the same records. `seen`: over the seen test triplets.
 
     Raises InputError for records that are not of one test split.
@@ -355,7 +355,7 @@ def view(loaded: Loaded, number: int, metric: str, seen: bool = False) -> View:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _view(
     path: str, asked: tuple[str, int], stamp: str, number: int, metric: str, seen: str, _loaded: Loaded
-) -> View:
+) -> StudyView:
     part = _loaded.plan.parts[number]
     records = tables.over_seen(_loaded.records, seen) if seen else _loaded.records
     made = tables.table(_loaded.plan, part, records, metric)
@@ -364,7 +364,7 @@ def _view(
         return labels[part.rows.name], made.column_of(labels)
 
     entries = {place(entry.labels): entry for entry in made.entries}
-    return View(
+    return StudyView(
         _loaded.plan,
         made,
         part.rows.values,

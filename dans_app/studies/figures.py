@@ -12,11 +12,12 @@ import plotly.graph_objects as go
 
 from dans_app.shared import theme
 from dans_app.shared.theme import Look
-from dans_app.shared.words import escape, number, signed
+from dans_app.shared.words import plotly_text
 from dans_app.studies import words
-from dans_app.studies.data import Column, View
+from dans_app.studies.data import Column, StudyView
 from dans_app.studies.words import VERDICTS
 from dans_core.names import METRICS
+from dans_data.words import number, signed
 from dans_lab.study.folder import RunRecord
 from dans_lab.study.plan import Label
 from dans_lab.study.tables import Comparison, Spread
@@ -37,7 +38,7 @@ Trace = dict[str, Any]
 # --- what beats what ---------------------------------------------------------------------------------------------
 
 
-def reach(view: View) -> tuple[float, float]:
+def reach(view: StudyView) -> tuple[float, float]:
     """The ends of the axis of differences, the same for every column."""
     found = list(view.comparisons.values())
     sizes = [statistics.median(f(each) for each in found) for f in (_size, _half_width)] if found else [0.0]
@@ -57,7 +58,7 @@ def _half_width(found: Comparison) -> float:
     return (found.high - found.low) / 2
 
 
-def forest(view: View, column: Column, rows: Sequence[Label], ends: tuple[float, float]) -> go.Figure:
+def forest(view: StudyView, column: Column, rows: Sequence[Label], ends: tuple[float, float]) -> go.Figure:
     """Each row less the reference with its interval; what is beyond the ends stands at the edge, with its number."""
     shown = [row for row in rows if row != view.reference]
     heights = {row: -place for place, row in enumerate(shown)}
@@ -77,7 +78,7 @@ def forest(view: View, column: Column, rows: Sequence[Label], ends: tuple[float,
     ]
     reference = view.entries[view.reference, column].spread(view.table.metric)
     name = view.row_name(view.reference)
-    at_zero = f"{escape(name, NAME)} {number(reference.mean)}" if reference else escape(name, NAME)
+    at_zero = f"{plotly_text(name, NAME)} {number(reference.mean)}" if reference else plotly_text(name, NAME)
     layout = layout_of(_ROW * len(shown) + 108) | {
         "shapes": [rule(x0=0, x1=0, yref="paper", y0=0, y1=1)],
         "annotations": [*notes, note(at_zero, x=0, y=1, yref="paper", yanchor="bottom")],
@@ -85,13 +86,13 @@ def forest(view: View, column: Column, rows: Sequence[Label], ends: tuple[float,
     layout["margin"]["t"] = 24
     layout["xaxis"] |= {
         "range": list(ends),
-        "title": {"text": f"{METRICS[view.table.metric]} above {escape(name, NAME)}", "standoff": 14},
+        "title": {"text": f"{METRICS[view.table.metric]} above {plotly_text(name, NAME)}", "standoff": 14},
     }
     layout["yaxis"] |= _names([view.row_name(row) for row in shown])
     return go.Figure({"data": traces, "layout": layout})
 
 
-def forest_alt(view: View, column: Column, rows: Sequence[Label]) -> str:
+def forest_alt(view: StudyView, column: Column, rows: Sequence[Label]) -> str:
     """The same in words."""
     parts = [
         f"{view.row_name(row)} {signed(found.difference)} ({signed(found.low)} … {signed(found.high)}), {found.verdict}"
@@ -104,7 +105,7 @@ def forest_alt(view: View, column: Column, rows: Sequence[Label]) -> str:
 
 
 def _differences(
-    view: View,
+    view: StudyView,
     column: Column,
     found: Sequence[tuple[Label, Comparison]],
     heights: dict[Label, int],
@@ -137,7 +138,7 @@ def _differences(
 
 
 def _beyond(
-    view: View,
+    view: StudyView,
     column: Column,
     row: Label,
     found: Comparison,
@@ -170,16 +171,16 @@ def _beyond_note(found: Comparison, height: int, ends: tuple[float, float]) -> d
     return note(text, y=height, **place)
 
 
-def _hover(view: View, row: Label, column: Column) -> str:
+def _hover(view: StudyView, row: Label, column: Column) -> str:
     text = words.explained(view, row, column, view.table.metric, "test")
-    return "<br>".join(escape(line, 90) for line in textwrap.wrap(text, 60))
+    return "<br>".join(plotly_text(line, 90) for line in textwrap.wrap(text, 60))
 
 
 # --- the seeds behind the means ----------------------------------------------------------------------------------
 
 
 def strip(
-    view: View,
+    view: StudyView,
     column: Column,
     rows: Sequence[Label],
     metric: str,
@@ -212,7 +213,7 @@ def strip(
                 "mode": "markers",
                 "marker": {"color": theme.rgba(looks.color, 0.75), "size": 8, "symbol": "circle"},
                 "customdata": [[record.run, view.rows.index(row), record.seed] for record in records],
-                "hovertemplate": f"<b>{escape(view.row_name(row))}</b>, seed %{{customdata[2]}}: %{{x:.3f}}"
+                "hovertemplate": f"<b>{plotly_text(view.row_name(row))}</b>, seed %{{customdata[2]}}: %{{x:.3f}}"
                 "<br>%{customdata[0]}<extra></extra>",
                 "showlegend": False,
             }
@@ -261,7 +262,9 @@ def _is_near(value: float, others: Sequence[float]) -> bool:
     return min(others) - room < value < max(others) + room
 
 
-def far_off(view: View, column: Column, rows: Sequence[Label], metric: str, split: str) -> dict[Label, float]:
+def far_off(
+    view: StudyView, column: Column, rows: Sequence[Label], metric: str, split: str
+) -> dict[Label, float]:
     """Rows whose mean is so far from the others that it would press them flat: 0 for far below, 1 for far above."""
     spreads = {row: view.entries[row, column].spread(metric, split) for row in rows}
     means = {row: spread.mean for row, spread in spreads.items() if spread is not None}
@@ -291,7 +294,7 @@ def _ring(traces: Sequence[Trace], row: int, seed: int) -> list[Trace]:
     return []
 
 
-def strip_alt(view: View, column: Column, rows: Sequence[Label], metric: str, split: str) -> str:
+def strip_alt(view: StudyView, column: Column, rows: Sequence[Label], metric: str, split: str) -> str:
     """The same in words."""
     parts = [
         f"{view.row_name(row)} {spread_words(view.entries[row, column].spread(metric, split))}"
@@ -301,7 +304,7 @@ def strip_alt(view: View, column: Column, rows: Sequence[Label], metric: str, sp
     return f"{what}. Mean and standard deviation: {'; '.join(parts)}."
 
 
-def _counted(view: View, row: Label, column: Column) -> str:
+def _counted(view: StudyView, row: Label, column: Column) -> str:
     failed = len(view.entries[row, column].failed)
     return view.row_name(row) + (f" ({failed} diverged)" if failed else "")
 
@@ -324,7 +327,7 @@ def _names(names: Sequence[str]) -> dict[str, Any]:
     """An axis of rows, the first at the top."""
     return {
         "tickvals": [-place for place in range(len(names))],
-        "ticktext": [escape(name, NAME + 14) for name in names],
+        "ticktext": [plotly_text(name, NAME + 14) for name in names],
         "range": [-len(names) + 0.4, 0.6],
         "showgrid": False,
     }

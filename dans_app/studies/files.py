@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from dans_app.studies.data import Loaded, View
+from dans_app.studies.data import Loaded, StudyView
 from dans_core.names import METRICS
 from dans_data.errors import InputError
 from dans_lab.study import report, tables
@@ -19,7 +19,7 @@ RUNS_HELP = "Settings and all metrics of every run, one a row."
 CHARTS_HELP = "All charts on this screen as one web page that works by itself, offline."
 
 
-def frame(view: View, rows: Sequence[Label], metric: str, split: str) -> pd.DataFrame:
+def frame(view: StudyView, rows: Sequence[Label], metric: str, split: str) -> pd.DataFrame:
     """The table with every number in a column of its own, one cell a row, for a download."""
     out = []
     for row in rows:

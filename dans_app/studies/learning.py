@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 
 from dans_app.shared import theme
 from dans_app.shared.theme import LOOKS, Look
-from dans_app.shared.words import escape
-from dans_app.studies.data import Column, View
+from dans_app.shared.words import plotly_text
+from dans_app.studies.data import Column, StudyView
 from dans_app.studies.figures import GREY, LEGEND, NAME, dash, far_off, layout_of
 from dans_core.names import METRICS
 from dans_lab.study.folder import RunRecord
@@ -64,7 +64,7 @@ class Scale:
 EPOCHS = Scale("Epochs", "epoch")
 
 
-def scales(view: View, column: Column, rows: Sequence[Label]) -> dict[str, Scale]:
+def scales(view: StudyView, column: Column, rows: Sequence[Label]) -> dict[str, Scale]:
     """What the curves of a column can be drawn over; time only where records have it."""
     records = [record for row in rows for record in view.entries[row, column].records]
     ends = [points[-1][1] for record in records if (points := timed(record))]
@@ -75,7 +75,7 @@ def scales(view: View, column: Column, rows: Sequence[Label]) -> dict[str, Scale
     return {"epochs": EPOCHS, "time": time}
 
 
-def learning(view: View, column: Column, rows: Sequence[Label], scale: Scale = EPOCHS) -> go.Figure:
+def learning(view: StudyView, column: Column, rows: Sequence[Label], scale: Scale = EPOCHS) -> go.Figure:
     """Median valid MRR over the seeds; reference and best rows are coloured, with their seeds, the others grey."""
     found = {row: curve for row in rows if len((curve := scale.middle(view.entries[row, column].records))[0])}
     looks = _looks(view, {row: float(np.nanmax(values)) for row, (_, values) in found.items()})
@@ -92,7 +92,7 @@ def learning(view: View, column: Column, rows: Sequence[Label], scale: Scale = E
                 "type": "scatter",
                 "x": places,
                 "y": values,
-                "name": escape(view.row_name(row), NAME),
+                "name": plotly_text(view.row_name(row), NAME),
                 "legendgroup": str(row),
                 "mode": "lines",
                 "line": {
@@ -100,7 +100,7 @@ def learning(view: View, column: Column, rows: Sequence[Label], scale: Scale = E
                     "width": 2 if look else 1.3,
                     "dash": dash(look) if look else "solid",
                 },
-                "hovertemplate": f"<b>{escape(view.row_name(row))}</b>, {_at(scale)}: %{{y:.3f}}<extra></extra>",
+                "hovertemplate": f"<b>{plotly_text(view.row_name(row))}</b>, {_at(scale)}: %{{y:.3f}}<extra></extra>",
                 "showlegend": look is not None,
             }
         )
@@ -115,7 +115,7 @@ def learning(view: View, column: Column, rows: Sequence[Label], scale: Scale = E
     return go.Figure({"data": traces, "layout": layout})
 
 
-def learning_alt(view: View, column: Column, rows: Sequence[Label], scale: Scale = EPOCHS) -> str:
+def learning_alt(view: StudyView, column: Column, rows: Sequence[Label], scale: Scale = EPOCHS) -> str:
     """The same in words: where each curve ends."""
     parts = []
     for row in rows:
@@ -135,10 +135,10 @@ def _at(scale: Scale) -> str:
 
 
 def _seed(
-    view: View, row: Label, column: Column, record: RunRecord, scale: Scale, look: Look
+    view: StudyView, row: Label, column: Column, record: RunRecord, scale: Scale, look: Look
 ) -> dict[str, Any]:
     points = scale.points(record)
-    name = f"<b>{escape(view.row_name(row))}</b>, seed {record.seed}"
+    name = f"<b>{plotly_text(view.row_name(row))}</b>, seed {record.seed}"
     return {
         "type": "scatter",
         "x": [x for x, _ in points],
@@ -151,7 +151,7 @@ def _seed(
     }
 
 
-def cost(view: View, column: Column, rows: Sequence[Label], metric: str, split: str) -> go.Figure:
+def cost(view: StudyView, column: Column, rows: Sequence[Label], metric: str, split: str) -> go.Figure:
     """Mean metric against mean training time, a point a row.
 
     Named are all where they are few, else the reference and what nothing faster beats.
@@ -178,7 +178,7 @@ def cost(view: View, column: Column, rows: Sequence[Label], metric: str, split: 
                 "x": [seconds / size],
                 "y": [spread.mean],
                 "mode": "markers+text" if named else "markers",
-                "text": [escape(view.row_name(row), NAME)],
+                "text": [plotly_text(view.row_name(row), NAME)],
                 "textposition": ("top center", "bottom center")[labelled % 2],
                 "textfont": {"size": 12},
                 "cliponaxis": False,
@@ -193,7 +193,7 @@ def cost(view: View, column: Column, rows: Sequence[Label], metric: str, split: 
                     "thickness": 1.3,
                     "width": 0,
                 },
-                "hovertemplate": f"<b>{escape(view.row_name(row))}</b><br>{spread_words(spread)}, "
+                "hovertemplate": f"<b>{plotly_text(view.row_name(row))}</b><br>{spread_words(spread)}, "
                 f"{seconds / size:,.1f} {name} a run<extra></extra>",
                 "showlegend": False,
             }
@@ -210,7 +210,7 @@ def cost(view: View, column: Column, rows: Sequence[Label], metric: str, split: 
     return go.Figure({"data": traces, "layout": layout})
 
 
-def cost_alt(view: View, column: Column, rows: Sequence[Label], metric: str, split: str) -> str:
+def cost_alt(view: StudyView, column: Column, rows: Sequence[Label], metric: str, split: str) -> str:
     """The same in words."""
     parts = []
     for row in rows:
@@ -233,7 +233,7 @@ def median(records: Sequence[RunRecord], name: str) -> tuple[np.ndarray, np.ndar
     return np.array(epochs), np.array([statistics.median(at[epoch]) for epoch in epochs])
 
 
-def _looks(view: View, ends: dict[Label, float]) -> dict[Label, Look]:
+def _looks(view: StudyView, ends: dict[Label, float]) -> dict[Label, Look]:
     """The reference first, then the best of the others, as many as there are looks."""
     best = sorted((row for row in ends if row != view.reference), key=ends.__getitem__, reverse=True)
     others = [look for look in LOOKS if look.color != theme.BASE.color]

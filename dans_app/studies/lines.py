@@ -11,12 +11,13 @@ import plotly.graph_objects as go
 
 from dans_app.shared import theme
 from dans_app.shared.theme import LOOKS, Look
-from dans_app.shared.words import escape, number
+from dans_app.shared.words import plotly_text
 from dans_app.studies import words
-from dans_app.studies.data import Column, View
+from dans_app.studies.data import Column, StudyView
 from dans_app.studies.figures import GREY, LEGEND, dash, layout_of, note, rule
 from dans_app.studies.learning import median
 from dans_core.names import METRICS
+from dans_data.words import number
 from dans_lab.study import tables
 from dans_lab.study.convergence import FIGURES
 from dans_lab.study.plan import Label
@@ -46,7 +47,7 @@ Range = tuple[float, float]
 # --- a metric by a setting ---------------------------------------------------------------------------------------
 
 
-def line(view: View, metric: str, split: str, heights: Range | None) -> go.Figure:
+def line(view: StudyView, metric: str, split: str, heights: Range | None) -> go.Figure:
     """Mean with a band of one standard deviation and a dot for each run, by the value of the rows; a line a column.
 
     The reference has a ring and, where there is one column, a band across of its own standard deviation.
@@ -65,8 +66,8 @@ def line(view: View, metric: str, split: str, heights: Range | None) -> go.Figur
     layout["xaxis"] |= {
         "type": "log" if numeric and is_log(view) else "linear",
         "tickvals": list(places.values()),
-        "ticktext": [escape(view.row_name(row), 14) for row in view.rows],
-        "title": {"text": escape(tables.title(view.part.rows.name)), "standoff": 14},
+        "ticktext": [plotly_text(view.row_name(row), 14) for row in view.rows],
+        "title": {"text": plotly_text(tables.title(view.part.rows.name)), "standoff": 14},
         "showgrid": False,
     }
     layout["yaxis"] |= {"title": {"text": f"{METRICS[metric]} on {view.where(split)}"}, "nticks": 6}
@@ -83,7 +84,7 @@ def line(view: View, metric: str, split: str, heights: Range | None) -> go.Figur
     return go.Figure({"data": traces, "layout": layout})
 
 
-def line_alt(view: View, metric: str, split: str) -> str:
+def line_alt(view: StudyView, metric: str, split: str) -> str:
     """The same in words."""
     parts = []
     for column in view.columns:
@@ -97,7 +98,7 @@ def line_alt(view: View, metric: str, split: str) -> str:
     return f"{what}; the reference is {view.row_name(view.reference)}. {'; '.join(parts)}."
 
 
-def heights(views: Sequence[View], metric: str, split: str) -> Range | None:
+def heights(views: Sequence[StudyView], metric: str, split: str) -> Range | None:
     """The ends of an axis that holds every run of these tables; None without any."""
     found = [
         values[metric]
@@ -109,19 +110,19 @@ def heights(views: Sequence[View], metric: str, split: str) -> Range | None:
     return _around(found)
 
 
-def is_numeric(view: View) -> bool:
+def is_numeric(view: StudyView) -> bool:
     """Whether the rows are numbers, to be placed by their size."""
     return all(isinstance(row, int | float) and not isinstance(row, bool) for row in view.rows)
 
 
-def is_log(view: View) -> bool:
+def is_log(view: StudyView) -> bool:
     """Whether the rows span so much that only a logarithmic axis tells them apart."""
     values = [float(row) for row in view.rows]
     return min(values) > 0 and max(values) >= DECADES * min(values)
 
 
 def _line(
-    view: View, column: Column, places: Mapping[Label, float], metric: str, split: str, look: Look
+    view: StudyView, column: Column, places: Mapping[Label, float], metric: str, split: str, look: Look
 ) -> list[Trace]:
     found = [
         (row, spread) for row in view.rows if (spread := view.entries[row, column].spread(metric, split))
@@ -145,11 +146,13 @@ def _line(
     middle = shared | {
         "x": x,
         "y": means,
-        "name": escape(name),
+        "name": plotly_text(name),
         "mode": "lines+markers",
         "line": {"color": look.color, "width": 2, "dash": dash(look)},
         "marker": {"color": look.color, "size": 8, "symbol": look.marker},
-        "hovertext": [escape(words.explained(view, row, column, metric, split), 300) for row, _ in found],
+        "hovertext": [
+            plotly_text(words.explained(view, row, column, metric, split), 300) for row, _ in found
+        ],
         "hovertemplate": "%{hovertext}<extra></extra>",
         "showlegend": True,
     }
@@ -170,7 +173,7 @@ def _line(
 
 
 def _dots(
-    view: View, column: Column, places: Mapping[Label, float], metric: str, split: str, look: Look
+    view: StudyView, column: Column, places: Mapping[Label, float], metric: str, split: str, look: Look
 ) -> Trace:
     found = [
         (places[row], values[metric], record)
@@ -191,7 +194,9 @@ def _dots(
 # --- curves over epochs ------------------------------------------------------------------------------------------
 
 
-def curves(view: View, row: Label, column: Column, kind: str, ends: Range | None, last: float) -> go.Figure:
+def curves(
+    view: StudyView, row: Label, column: Column, kind: str, ends: Range | None, last: float
+) -> go.Figure:
     """The runs of a cell over epochs as thin lines and their median as a thick one, for each curve of a kind."""
     records = view.entries[row, column].records
     traces = []
@@ -236,7 +241,7 @@ def curves(view: View, row: Label, column: Column, kind: str, ends: Range | None
     return go.Figure({"data": traces, "layout": layout})
 
 
-def curves_alt(view: View, row: Label, column: Column, kind: str) -> str:
+def curves_alt(view: StudyView, row: Label, column: Column, kind: str) -> str:
     """The same in words: where each run ends."""
     title, parts = CURVES[kind]
     records = view.entries[row, column].records
@@ -250,7 +255,7 @@ def curves_alt(view: View, row: Label, column: Column, kind: str) -> str:
     return f"{title} by epoch, {words.place(view, row, column)}: {'; '.join(said) or 'no run has it'}."
 
 
-def ends_of(view: View, kind: str) -> tuple[Range | None, float]:
+def ends_of(view: StudyView, kind: str) -> tuple[Range | None, float]:
     """The ends of the axis that all charts of a kind share, and the last epoch."""
     records = [record for entry in view.table.entries for record in entry.records]
     values = [
@@ -267,7 +272,7 @@ def ends_of(view: View, kind: str) -> tuple[Range | None, float]:
     return _around(values), last
 
 
-def has_gan(view: View) -> bool:
+def has_gan(view: StudyView) -> bool:
     """Whether any run has a curve of a generator."""
     return any("g_e" in r.curves or "g_r" in r.curves for entry in view.table.entries for r in entry.records)
 
@@ -275,13 +280,13 @@ def has_gan(view: View) -> bool:
 # --- how it came to rest -----------------------------------------------------------------------------------------
 
 
-def figures_of(view: View, column: Column) -> list[str]:
+def figures_of(view: StudyView, column: Column) -> list[str]:
     """Those of `FIGURES` that a run of this column has."""
     records = [record for row in view.rows for record in view.entries[row, column].records]
     return [name for name in FIGURES if any(name in record.figures for record in records)]
 
 
-def dots(view: View, column: Column, rows: Sequence[Label], name: str) -> go.Figure:
+def dots(view: StudyView, column: Column, rows: Sequence[Label], name: str) -> go.Figure:
     """One figure of every run, a dot each, with the median of each row; rows whose runs do not have it are left out."""
     traces: list[Trace] = []
     rows = [row for row in rows if view.entries[row, column].figure(name) is not None]
@@ -300,7 +305,7 @@ def dots(view: View, column: Column, rows: Sequence[Label], name: str) -> go.Fig
                 "y": shift - place,
                 "marker": {"color": theme.rgba(color, 0.7), "size": 7},
                 "customdata": [[record.run, record.seed] for record in records],
-                "hovertemplate": f"<b>{escape(view.row_name(row))}</b>, seed %{{customdata[1]}}: %{{x:.3~g}}"
+                "hovertemplate": f"<b>{plotly_text(view.row_name(row))}</b>, seed %{{customdata[1]}}: %{{x:.3~g}}"
                 "<extra></extra>",
             }
         )
@@ -312,14 +317,14 @@ def dots(view: View, column: Column, rows: Sequence[Label], name: str) -> go.Fig
     layout["xaxis"] |= {"rangemode": "tozero", "nticks": 5}
     layout["yaxis"] |= {
         "tickvals": [-place for place in range(len(rows))],
-        "ticktext": [escape(view.row_name(row), 24) for row in rows],
+        "ticktext": [plotly_text(view.row_name(row), 24) for row in rows],
         "range": [-len(rows) + 0.4, 0.6],
         "showgrid": False,
     }
     return go.Figure({"data": traces, "layout": layout})
 
 
-def dots_alt(view: View, column: Column, rows: Sequence[Label], name: str) -> str:
+def dots_alt(view: StudyView, column: Column, rows: Sequence[Label], name: str) -> str:
     """The same in words: the median of each row."""
     parts = []
     for row in rows:

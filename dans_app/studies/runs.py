@@ -7,13 +7,12 @@ import streamlit as st
 
 from dans_app.shared import shell
 from dans_app.shared.address import Address
-from dans_app.studies import choice as study_choice
-from dans_app.studies import data as study_data
-from dans_app.studies import words as study_words
+from dans_app.shared.words import markdown_text
+from dans_app.studies import choice, data, words
 from dans_app.studies.choice import Spot
-from dans_app.studies.data import Loaded, View
+from dans_app.studies.data import Loaded, StudyView
 from dans_core.names import METRICS
-from dans_lab.export import run_export as export
+from dans_lab.export import run_export
 from dans_lab.study import tables
 
 SCREENS = {
@@ -24,7 +23,7 @@ SCREENS = {
 }
 
 
-def rows(loaded: Loaded, view: View, spot: Spot) -> pd.DataFrame:
+def rows(loaded: Loaded, view: StudyView, spot: Spot) -> pd.DataFrame:
     """The runs of the cell, one a row, those too that diverged or are not there yet."""
     out = []
     ids = view.runs_of(spot.row, spot.column)
@@ -50,7 +49,7 @@ def rows(loaded: Loaded, view: View, spot: Spot) -> pd.DataFrame:
     return pd.DataFrame(out).astype({"Best epoch": "Int64"})
 
 
-def show(place: Address, loaded: Loaded, view: View, spot: Spot) -> None:
+def show(place: Address, loaded: Loaded, view: StudyView, spot: Spot) -> None:
     """The runs of a cell, and what can be done with the one of the chosen seed."""
     table = rows(loaded, view, spot)
     number = st.column_config.NumberColumn
@@ -66,7 +65,7 @@ def show(place: Address, loaded: Loaded, view: View, spot: Spot) -> None:
             "Seconds": number(format="%.0f", help="Training, with rankings and checks."),
             "Seed": number(pinned=True),
         },
-        alt=f"The runs of {study_words.place(view, spot.row, spot.column)}, one for each seed, with their metrics.",
+        alt=f"The runs of {words.place(view, spot.row, spot.column)}, one for each seed, with their metrics.",
     )
     seeds = {str(seed): f"Seed {seed}" for seed in view.plan.seeds}
     if len(seeds) > 1:
@@ -75,16 +74,16 @@ def show(place: Address, loaded: Loaded, view: View, spot: Spot) -> None:
     record = loaded.records.get(run_id)
     if record is not None and record.state == "failed":
         st.warning(
-            f"This run diverged: {shell.plain(record.reason or 'no reason was kept', 300)}.",
+            f"This run diverged: {markdown_text(record.reason or 'no reason was kept', 300)}.",
             icon=":material/error:",
         )
-    if study_data.run_of(run_id) is None:
+    if data.run_of(run_id) is None:
         _absent(loaded, view, spot, run_id)
     else:
         _links(view, spot, run_id)
 
 
-def _links(view: View, spot: Spot, run_id: str) -> None:
+def _links(view: StudyView, spot: Spot, run_id: str) -> None:
     with st.container(horizontal=True, gap="small"):
         for title, (icon, about) in SCREENS.items():
             if st.button(title, icon=icon, key=f"studies_to_{title}", help=about):
@@ -92,18 +91,18 @@ def _links(view: View, spot: Spot, run_id: str) -> None:
         if spot.row != view.reference:
             at = view.plan.seeds.index(spot.seed)
             other = view.runs_of(view.reference, spot.column)[at]
-            name = shell.plain(view.row_name(view.reference))
+            name = markdown_text(view.row_name(view.reference))
             if st.button(
                 f"Compare with {name}",
                 icon=":material/compare_arrows:",
                 key="studies_to_Compare",
-                disabled=study_data.run_of(other) is None,
+                disabled=data.run_of(other) is None,
                 help=f"This run beside that of {name} with the same seed.",
             ):
                 leave("Compare", runs=f"{other},{run_id}")
 
 
-def _absent(loaded: Loaded, view: View, spot: Spot, run_id: str) -> None:
+def _absent(loaded: Loaded, view: StudyView, spot: Spot, run_id: str) -> None:
     if loaded.shipped:
         what = "The runs of this study are not shipped with the app, only what was measured of them."
     elif run_id in loaded.records:
@@ -115,21 +114,21 @@ def _absent(loaded: Loaded, view: View, spot: Spot, run_id: str) -> None:
         icon=":material/folder_off:",
     )
     config = view.cell(spot.row, spot.column).config.with_values(seed=spot.seed)
-    st.code(export.command_of(config, loaded.source), language="bash", wrap_lines=True)
+    st.code(run_export.command_of(config, loaded.source), language="bash", wrap_lines=True)
     st.caption("And this the whole study; runs that have a record are not repeated:")
-    st.code(study_words.command(loaded), language="bash", wrap_lines=True)
+    st.code(words.command(loaded), language="bash", wrap_lines=True)
 
 
-def choose_row(place: Address, view: View, spot: Spot) -> None:
+def choose_row(place: Address, view: StudyView, spot: Spot) -> None:
     """The list of rows, for those who do not press the table."""
-    tokens = {study_choice.token((row,)): row for row in view.rows}
-    st.session_state["studies_row"] = study_choice.token((spot.row,))
+    tokens = {choice.token((row,)): row for row in view.rows}
+    st.session_state["studies_row"] = choice.token((spot.row,))
     st.selectbox(
         "Row",
         list(tokens),
         format_func=lambda token: view.row_name(tokens[token]),
         key="studies_row",
-        on_change=lambda: study_choice.go(place, view, tokens[st.session_state["studies_row"]], spot.column),
+        on_change=lambda: choice.go(place, view, tokens[st.session_state["studies_row"]], spot.column),
         width=260,
     )
 

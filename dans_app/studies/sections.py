@@ -9,12 +9,10 @@ import streamlit as st
 
 from dans_app.shared import exports
 from dans_app.shared.address import Address
-from dans_app.shared.words import plain
-from dans_app.studies import choice as study_choice
-from dans_app.studies import data as study_data
-from dans_app.studies import learning, lines, words
-from dans_app.studies.choice import Options, Spot
-from dans_app.studies.data import Loaded, View
+from dans_app.shared.words import markdown_text
+from dans_app.studies import choice, data, learning, lines, words
+from dans_app.studies.choice import Spot, TableOptions
+from dans_app.studies.data import Loaded, StudyView
 from dans_core.names import METRICS
 from dans_lab.study.convergence import FIGURES
 from dans_lab.study.plan import Label
@@ -35,12 +33,12 @@ def chart(drawn: Drawn, title: str, figure: go.Figure, alt: str, key: str) -> No
     st.plotly_chart(figure, key=key, alt=alt, config=exports.config(title))
 
 
-def learned(place: Address, view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
+def learned(place: Address, view: StudyView, spot: Spot, options: TableOptions, drawn: Drawn) -> None:
     """Curves of the ranking and quality against time, of the chosen column."""
     st.subheader("How they learn, and what it costs", anchor=False)
     rows, column = list(view.rows), spot.column
     scales = learning.scales(view, column, rows)
-    name = study_choice.asked(place, "by", list(scales))
+    name = choice.asked(place, "by", list(scales))
     if len(scales) > 1:
         titles = {each: scale.title for each, scale in scales.items()}
         place.segmented("by", "Learning curves by", titles, name, learning.BY_HELP)
@@ -77,7 +75,7 @@ def learned(place: Address, view: View, spot: Spot, options: Options, drawn: Dra
 # --- a setting, and stability ----------------------------------------------------------------------------------
 
 
-def settings(loaded: Loaded, options: Options, drawn: Drawn) -> None:
+def settings(loaded: Loaded, options: TableOptions, drawn: Drawn) -> None:
     """How the metric follows each setting, all parts of the study on one axis."""
     st.subheader(
         f"{METRICS[options.metric]} by setting",
@@ -86,7 +84,7 @@ def settings(loaded: Loaded, options: Options, drawn: Drawn) -> None:
         "band across its own standard deviation. All charts have the same axis.",
     )
     views = [
-        study_data.view(loaded, number, options.metric, seen=options.seen)
+        data.view(loaded, number, options.metric, seen=options.seen)
         for number, part in enumerate(loaded.plan.parts)
         if part.figure == "line"
     ]
@@ -95,7 +93,7 @@ def settings(loaded: Loaded, options: Options, drawn: Drawn) -> None:
         for holder, view in zip(st.columns(min(2, len(views))), views[number : number + 2], strict=False):
             with holder:
                 if len(views) > 1:
-                    st.markdown(f"**{plain(view.part.title)}**")
+                    st.markdown(f"**{markdown_text(view.part.title)}**")
                 chart(
                     drawn, view.part.title, lines.line(view, options.metric, options.split, ends),
                     lines.line_alt(view, options.metric, options.split),
@@ -103,7 +101,7 @@ def settings(loaded: Loaded, options: Options, drawn: Drawn) -> None:
                 )  # fmt: skip
 
 
-def stability(place: Address, view: View, spot: Spot, drawn: Drawn) -> None:
+def stability(place: Address, view: StudyView, spot: Spot, drawn: Drawn) -> None:
     """Every run over epochs, cell by cell on one axis, and figures of how it came to rest."""
     st.subheader("Over the epochs", anchor=False, help=lines.CURVES_HELP)
     known = {
@@ -111,7 +109,7 @@ def stability(place: Address, view: View, spot: Spot, drawn: Drawn) -> None:
         for name, (title, _) in lines.CURVES.items()
         if lines.has_gan(view) or name in ("mrr", "base")
     }
-    kind = study_choice.asked(place, "curve", list(known))
+    kind = choice.asked(place, "curve", list(known))
     place.segmented("curve", "Curve", known, kind, "What is drawn over the epochs.")
     ends, last = lines.ends_of(view, kind)
     cells = [(row, spot.column) for row in view.rows][:MOST_ROWS]
@@ -121,8 +119,8 @@ def stability(place: Address, view: View, spot: Spot, drawn: Drawn) -> None:
         ):
             with holder:
                 name = view.row_name(row)
-                mark = " (reference)" * (row == view.reference)
-                st.markdown(f"**{plain(name)}**{mark}")
+                mark = " (reference)" if row == view.reference else ""
+                st.markdown(f"**{markdown_text(name)}**{mark}")
                 chart(
                     drawn, f"{known[kind]}, {name}", lines.curves(view, row, column, kind, ends, last),
                     lines.curves_alt(view, row, column, kind), f"studies_curves_{view.rows.index(row)}",
@@ -133,7 +131,7 @@ def stability(place: Address, view: View, spot: Spot, drawn: Drawn) -> None:
     rest(view, spot, list(view.rows), drawn)
 
 
-def calm(view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
+def calm(view: StudyView, spot: Spot, options: TableOptions, drawn: Drawn) -> None:
     """The figures of convergence, for a study that does not ask for them first."""
     with st.expander(
         "Did training come to rest?", icon=":material/waves:", key="studies_calm", on_change="rerun"
@@ -143,7 +141,7 @@ def calm(view: View, spot: Spot, options: Options, drawn: Drawn) -> None:
             rest(view, spot, rows, drawn)
 
 
-def rest(view: View, spot: Spot, rows: Sequence[Label], drawn: Drawn) -> None:
+def rest(view: StudyView, spot: Spot, rows: Sequence[Label], drawn: Drawn) -> None:
     """The figures of convergence of every run of the chosen column."""
     names = lines.figures_of(view, spot.column)
     for begin in range(0, len(names), 3):

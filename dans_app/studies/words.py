@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dans_app.server import jobs
 from dans_app.shared import theme
 from dans_app.shared.theme import Look
-from dans_app.shared.words import number, p_words, plain, signed
+from dans_app.shared.words import markdown_text
 from dans_app.studies import data
-from dans_app.studies.data import Column, Listed, Loaded, View, cost, download
+from dans_app.studies.data import Column, Listed, Loaded, StudyView, cost, download
 from dans_core.names import DATASETS, METRICS, SAMPLERS_ABOUT
-from dans_data.words import bytes_in_words
+from dans_data.words import bytes_in_words, count, number, p_value, seconds_in_words, signed
 from dans_lab.runs.run import Run
 from dans_lab.study import facts, findings, tables
 from dans_lab.study.folder import About
@@ -69,7 +68,7 @@ def size(plan: Plan) -> str:
     if (info := download(plan)) is not None:
         return f"{text}, which is downloaded first ({bytes_in_words(info.bytes)})"
     seconds = cost(plan)
-    return text if seconds is None else f"{text}, {jobs.seconds_in_words(seconds)} on this machine"
+    return text if seconds is None else f"{text}, {seconds_in_words(seconds)} on this machine"
 
 
 # --- how far it is -----------------------------------------------------------------------------------------------
@@ -81,7 +80,7 @@ def progress(loaded: Loaded, going: Sequence[Run], left: float | None) -> str:
     text = f"**{total - missing:,} of {total:,} runs** are there"
     if not going:
         return f"{text}; none is being trained now."
-    pace = "" if left is None else f", {jobs.seconds_in_words(left)} left"
+    pace = "" if left is None else f", {seconds_in_words(left)} left"
     return f"{text}{pace}."
 
 
@@ -126,14 +125,15 @@ def runs_note(entry: Entry) -> str:
     return text + (f", {len(entry.failed)} diverged" if entry.failed else "")
 
 
-def legend(view: View, split: str) -> str:
+def legend(view: StudyView, split: str) -> str:
     """How to read the marks of the table, in Markdown."""
     if split != "test":
         return NO_TEST
     neither = f"{MARKS['cannot be told apart']} cannot be told apart from it."
-    text = f"{marks(plain(view.row_title(view.reference)))} {neither}"
-    lone = any(found.seeds == 1 for found in view.comparisons.values())
-    return text + " Faint: over one seed, which speaks of itself alone." * lone
+    text = f"{marks(markdown_text(view.row_title(view.reference)))} {neither}"
+    if any(found.seeds == 1 for found in view.comparisons.values()):
+        text += " Faint: over one seed, which speaks of itself alone."
+    return text
 
 
 def difference(found: Comparison, reference: str) -> str:
@@ -142,23 +142,18 @@ def difference(found: Comparison, reference: str) -> str:
     way = "higher" if found.difference >= 0 else "lower"
     return (
         f"{number(abs(found.difference))} {way} than {reference} "
-        f"(95 %: {number(low)} … {number(high)}), {p_words(found.corrected)} corrected, over {seeds(found.seeds)}: "
-        f"{found.verdict}"
+        f"(95 %: {number(low)} … {number(high)}), {p_value(found.corrected)} corrected, "
+        f"over {count(found.seeds, 'seed')}: {found.verdict}"
     )
 
 
-def seeds(count: int) -> str:
-    """ "1 seed", "5 seeds"."""
-    return f"{count:,} seed{'' if count == 1 else 's'}"
-
-
-def place(view: View, row: Label, column: Column) -> str:
+def place(view: StudyView, row: Label, column: Column) -> str:
     """How a cell is called: "Uniform, ComplEx"."""
     return ", ".join(part for part in (view.row_name(row), view.column_name(column)) if part)
 
 
 def explained(
-    view: View, row: Label, column: Column, metric: str, split: str, beside: View | None = None
+    view: StudyView, row: Label, column: Column, metric: str, split: str, beside: StudyView | None = None
 ) -> str:
     """All that is to be said of a cell, in a few sentences; `beside` is the same table over the seen test triplets."""
     text = _explained(view, row, column, metric, split)
@@ -170,13 +165,15 @@ def explained(
     return f"{text} On {beside.where('test')} {spread_words(over_seen)}{said}."
 
 
-def _explained(view: View, row: Label, column: Column, metric: str, split: str) -> str:
+def _explained(view: StudyView, row: Label, column: Column, metric: str, split: str) -> str:
     entry, found = view.entries[row, column], view.comparisons.get((row, column))
     spread = entry.spread(metric, split)
     text = f"{place(view, row, column)}: "
     if spread is None:
         return text + ("no run is there yet." if entry.missing else "every run diverged.")
-    text += f"{METRICS[metric]} {spread_words(spread)} on {view.where(split)}, over {seeds(spread.count)}"
+    text += (
+        f"{METRICS[metric]} {spread_words(spread)} on {view.where(split)}, over {count(spread.count, 'seed')}"
+    )
     if note := runs_note(entry):
         text += f" ({note})"
     if row == view.reference:
@@ -186,7 +183,7 @@ def _explained(view: View, row: Label, column: Column, metric: str, split: str) 
     return f"{text}."
 
 
-def about_row(view: View, row: Label) -> str:
+def about_row(view: StudyView, row: Label) -> str:
     """What a row is, where it is a sampler; else ""."""
     return SAMPLERS_ABOUT.get(str(row), "") if view.part.rows.name == "sampler" else ""
 
@@ -194,7 +191,9 @@ def about_row(view: View, row: Label) -> str:
 # --- the whole table ---------------------------------------------------------------------------------------------
 
 
-def ordered(view: View, by_value: bool, metric: str, split: str, column: Column | None = None) -> list[Label]:
+def ordered(
+    view: StudyView, by_value: bool, metric: str, split: str, column: Column | None = None
+) -> list[Label]:
     """The rows as in the plan, or best first: by a column, or by the mean over all columns."""
     if not by_value:
         return list(view.rows)
@@ -209,13 +208,13 @@ def ordered(view: View, by_value: bool, metric: str, split: str, column: Column 
 
 
 def table_data(
-    view: View,
+    view: StudyView,
     rows: Sequence[Label],
     metric: str,
     split: str,
     floor: str | None,
     chosen: tuple[Label, Column] | None,
-    beside: View | None = None,
+    beside: StudyView | None = None,
 ) -> dict[str, Any]:
     """What the table of the screen draws; cells are named by the places of row and column in the plan.
 
@@ -244,12 +243,12 @@ def table_data(
     }
 
 
-def cell_id(view: View, row: Label, column: Column) -> str:
+def cell_id(view: StudyView, row: Label, column: Column) -> str:
     """A cell by the places of its row and column in the plan."""
     return f"{view.rows.index(row)}.{view.columns.index(column)}"
 
 
-def floor_words(about: About | None, metric: str, view: View, split: str) -> str | None:
+def floor_words(about: About | None, metric: str, view: StudyView, split: str) -> str | None:
     """The popularity floor of a metric, which is known for test; with that over the seen triplets where both are."""
     floor = floor_of(about, metric, view, split)
     if about is None or floor is None:
@@ -258,14 +257,14 @@ def floor_words(about: About | None, metric: str, view: View, split: str) -> str
     return number(floor) + ("" if seen is None else f" (seen {number(seen)})")
 
 
-def floor_of(about: About | None, metric: str, view: View, split: str) -> float | None:
+def floor_of(about: About | None, metric: str, view: StudyView, split: str) -> float | None:
     """The floor over the triplets of the table; None where it is not known."""
     if about is None or split != "test":
         return None
     return (about.floor_seen if view.seen else about.floor).get(metric)
 
 
-def spent(view: View, row: Label) -> str:
+def spent(view: StudyView, row: Label) -> str:
     """What each run of a row spends: "200 epochs, 10.2 minutes of training"."""
     entries = [view.entries[row, column] for column in view.columns]
     words = f"{_span({entry.cell.config.epochs for entry in entries})} epochs"
@@ -277,7 +276,7 @@ def spent(view: View, row: Label) -> str:
     return f"{words}, {' to '.join(ends)} {name} of training"
 
 
-def _over_seen(beside: View | None, row: Label, column: Column, metric: str) -> str:
+def _over_seen(beside: StudyView | None, row: Label, column: Column, metric: str) -> str:
     """ "seen 0.473 ▲": the metric over the seen triplets, and its verdict."""
     spread = beside.entries[row, column].spread(metric) if beside else None
     if beside is None or spread is None:
@@ -287,7 +286,7 @@ def _over_seen(beside: View | None, row: Label, column: Column, metric: str) -> 
 
 
 def _cell(
-    view: View, row: Label, column: Column, metric: str, split: str, beside: View | None
+    view: StudyView, row: Label, column: Column, metric: str, split: str, beside: StudyView | None
 ) -> dict[str, Any]:
     entry = view.entries[row, column]
     spread = entry.spread(metric, split)
@@ -306,13 +305,13 @@ def _cell(
     }
 
 
-def table_alt(view: View, rows: Sequence[Label], metric: str, split: str) -> str:
+def table_alt(view: StudyView, rows: Sequence[Label], metric: str, split: str) -> str:
     """The table in a sentence."""
     across = f" and {len(view.columns)} columns" if len(view.columns) > 1 else ""
     what = f"{METRICS[metric]} on {view.where(split)}, mean and standard deviation over seeds"
     return f"{what}: {len(rows)} rows{across}."
 
 
-def lost_runs(view: View) -> list[str]:
+def lost_runs(view: StudyView) -> list[str]:
     """The runs that are in no mean, since they diverged or are missing, in sentences of Markdown."""
-    return [plain(sentence(view.table, found), 600) for found in findings.lost_runs(view.table)]
+    return [markdown_text(sentence(view.table, found), 600) for found in findings.lost_runs(view.table)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 
 from dans_app.shared import theme
 from dans_app.shared.theme import Look
+from dans_data.words import number
 
 if TYPE_CHECKING:
     from dans_lab.inspection import Arithmetic
@@ -118,11 +119,11 @@ def table(sums: Arithmetic, largest: int | None = LARGEST) -> pd.DataFrame:
     records = [
         {
             "coordinate": str(i + 1),
-            "h": number(sums.h[i]),
-            "r": number(sums.r[i]),
-            "t": number(sums.positive[i]),
+            "h": coordinate(sums.h[i]),
+            "r": coordinate(sums.r[i]),
+            "t": coordinate(sums.positive[i]),
             "term": float(sums.positive_terms[i]),
-            "t of the negative": number(sums.negative[i]),
+            "t of the negative": coordinate(sums.negative[i]),
             "term of the negative": float(sums.negative_terms[i]),
         }
         for i in shown
@@ -162,13 +163,13 @@ def columns() -> dict[str, Any]:
     }
 
 
-def number(value: complex | float | np.generic) -> str:
+def coordinate(value: complex | float | np.generic) -> str:
     """A coordinate as it is read: "0.31", or "0.31 − 0.20i" for a complex one."""
     if not np.iscomplexobj(value):
-        return f"{value:.2f}".replace("-", "−")
+        return number(float(cast("float", value)), 2)
     whole = complex(value)
     sign = "−" if whole.imag < 0 else "+"
-    return f"{whole.real:.2f} {sign} {abs(whole.imag):.2f}i".replace("-", "−")
+    return f"{number(whole.real, 2)} {sign} {number(abs(whole.imag), 2)}i"
 
 
 def alt(sums: Arithmetic, name: str) -> str:

@@ -10,11 +10,10 @@ import numpy as np
 
 from dans_app.server import inspecting, loading
 from dans_app.server.inspecting import Which
-from dans_app.shared import other_runs as beside
-from dans_app.shared import url_values as wanted
+from dans_app.shared import other_runs, url_values
 from dans_app.shared.address import Address
 from dans_app.shared.url_values import Triplet
-from dans_app.shared.words import plain
+from dans_app.shared.words import markdown_text
 from dans_app.triplet.table import Shown
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
@@ -80,24 +79,24 @@ class Asked:
 def checked(run: Run, kg: KnowledgeGraph) -> Asked:
     """Read the address, keep in it what is really shown, and complain there of what cannot be."""
     place, own = Address("triplet", kg.hash), Address("triplet", run.id, "run")
-    known_runs = beside.others(run, kg, own.raw("with"))
+    known_runs = other_runs.others(run, kg, own.raw("with"))
 
-    side = place.said(wanted.one_of(place.raw("side"), "side", SIDES))
+    side = place.said(url_values.one_of(place.raw("side"), "side", SIDES))
     head, relation, tail = (place.raw(name) for name in ("head", "relation", "tail"))
-    triplet, problems = wanted.triplet(head, relation, tail, None if side == "both" else side, kg)
+    triplet, problems = url_values.triplet(head, relation, tail, None if side == "both" else side, kg)
     if problems:
         place.complain(problems[0])
     side = side if side == "both" else triplet.side
-    draws = place.said(wanted.one_of(place.raw("draws"), "draws", DRAWS))
-    which = place.said(wanted.one_of(place.raw("weights"), "weights", WEIGHTS))
+    draws = place.said(url_values.one_of(place.raw("draws"), "draws", DRAWS))
+    which = place.said(url_values.one_of(place.raw("weights"), "weights", WEIGHTS))
     draw = place.said(draw_number(place.raw("draw")))
-    compared = place.said(beside.wanted(own.raw("with"), run, kg, known_runs))
+    compared = place.said(other_runs.wanted(own.raw("with"), run, kg, known_runs))
     remember(place, kg, triplet)
     place.keep("side", None if side == "tail" else side)
     place.keep("draws", None if draws == DRAWS[0] else draws)
     place.keep("weights", None if which == WEIGHTS[0] else which)
     place.keep("draw", None if draw == 1 else str(draw))
-    own.keep("with", beside.address(compared, run, known_runs))
+    own.keep("with", other_runs.address(compared, run, known_runs))
     return Asked(run, kg, place, own, triplet, side, int(draws), which, draw, known_runs, compared)
 
 
@@ -107,7 +106,7 @@ def draw_number(text: str | None) -> tuple[int, str | None]:
         return 1, None
     if len(text) < 8 and text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST_DRAWS:
         return int(text), None
-    shown = plain(text, 20)
+    shown = markdown_text(text, 20)
     return 1, f"The address asks for draw “{shown}”; it can be a whole number from 1 to {MOST_DRAWS:,}."
 
 
@@ -124,7 +123,7 @@ def negatives(asked: Asked) -> tuple[list[Shown], list[str]]:
 
     Raises InputError where the chosen run cannot be inspected.
     """
-    labels = beside.labels(asked.run, [asked.known_runs[run_id] for run_id in asked.beside])
+    labels = other_runs.labels(asked.run, [asked.known_runs[run_id] for run_id in asked.beside])
     shown, problems = [], {}
     for side in asked.sides:
         for run_id in ("", *asked.beside):
@@ -136,8 +135,8 @@ def negatives(asked: Asked) -> tuple[list[Shown], list[str]]:
             except InputError as error:
                 if not run_id:
                     raise
-                why = plain(str(error), 200)
-                problems[run_id] = f"Run “{plain(run_id)}” cannot be shown beside this one: {why}."
+                why = markdown_text(str(error), 200)
+                problems[run_id] = f"Run “{markdown_text(run_id)}” cannot be shown beside this one: {why}."
                 continue
             shown.append(Shown(run_id, labels[run.id], side, epoch, seen, run.config.sampler))
     return shown, list(problems.values())

@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dans_app.server import inspecting, loading
-from dans_app.server import relation_view as snapshots
 from dans_app.server.relation_view import asked_in_train
 from dans_app.shared import exports, shell
 from dans_app.shared.url_values import Triplet
-from dans_app.shared.words import plain
-from dans_app.triplet import arithmetic
-from dans_app.triplet import paths as triplet_paths
-from dans_app.triplet import table as triplet_table
+from dans_app.shared.words import markdown_text
+from dans_app.triplet import arithmetic, paths, table
 from dans_app.triplet.asked import Asked, remember
 from dans_app.triplet.table import Lane
+from dans_data.words import count
 
 if TYPE_CHECKING:
     from dans_lab.inspection import Row
@@ -37,11 +35,11 @@ OTHERS = {"tail": "Other tails", "head": "Other heads"}
 
 def show_arithmetic(asked: Asked, lanes: Sequence[Lane]) -> None:
     """The negative that the address asks for, else the hardest one. One that is newly asked for opens it."""
-    known = triplet_table.tokens(lanes)
+    known = table.tokens(lanes)
     chosen = asked.own.raw("negative")
     if chosen is not None and chosen not in known:
         asked.place.complain(
-            f"There is no negative “{plain(chosen, 40)}” among those drawn here; the hardest is shown instead."
+            f"There is no negative “{markdown_text(chosen, 40)}” among those drawn here; the hardest is shown instead."
         )
         chosen = None
     asked.own.keep("negative", chosen)
@@ -52,8 +50,8 @@ def show_arithmetic(asked: Asked, lanes: Sequence[Lane]) -> None:
         "The arithmetic of one score, term by term", icon=":material/calculate:", key=_OPEN, on_change="rerun"
     ) as opened:
         if opened.open:
-            lane, row = known[chosen] if chosen else triplet_table.hardest(lanes)
-            _choose_negative(asked, known, triplet_table.token(lane, row))
+            lane, row = known[chosen] if chosen else table.hardest(lanes)
+            _choose_negative(asked, known, table.token(lane, row))
             _one_score(asked, lane, row)
 
 
@@ -63,7 +61,7 @@ def _choose_negative(asked: Asked, known: Mapping[str, tuple[Lane, Row]], chosen
     st.selectbox(
         "Negative",
         list(known),
-        format_func=lambda name: triplet_table.label(*known[name], several_runs, asked.side == "both"),
+        format_func=lambda name: table.label(*known[name], several_runs, asked.side == "both"),
         key="triplet_negative",
         on_change=lambda: asked.own.choose("negative", st.session_state["triplet_negative"]),
         help="Source and draw, name, and score minus the positive’s; ✓ marks a known fact. A row of the table above "
@@ -75,15 +73,15 @@ def _one_score(asked: Asked, lane: Lane, row: Row) -> None:
     kg, run = asked.kg, asked.run_of(lane.shown.run)
     query, decoder = asked.query(lane.shown.side), run.config.decoder
     sums = inspecting.explain(run, kg, asked.weights_of(run), query, asked.draws, asked.draw - 1, row)
-    head, tail = (plain(kg.entities[number], 60) for number in (query[0], query[2]))
-    relation = plain(kg.relation_name(query[1]), 60)
+    head, tail = (markdown_text(kg.entities[number], 60) for number in (query[0], query[2]))
+    relation = markdown_text(kg.relation_name(query[1]), 60)
     name = f"{lane.title} {row.draw + 1}"
     turned = " (a fake head is a fake tail of the reciprocal)" if lane.shown.side == "head" else ""
     st.latex(arithmetic.FORMULAS[decoder])
-    by = f"In run {plain(lane.shown.label, 60)}, " if lane.shown.run else ""
+    by = f"In run {markdown_text(lane.shown.label, 60)}, " if lane.shown.run else ""
     st.markdown(
         f"{by}**h** is {head}, **r** is {relation}{turned}, and **t** is {tail} for the positive and "
-        f"{triplet_table.name(lane, row)} for the negative. {arithmetic.READINGS[decoder]}"
+        f"{table.name(lane, row)} for the negative. {arithmetic.READINGS[decoder]}"
     )
     made = (
         f"the negative’s t is the vector that {lane.source} made" if lane.fakes else "so is the negative’s t"
@@ -92,7 +90,7 @@ def _one_score(asked: Asked, lane: Lane, row: Row) -> None:
         f"With R-GCN, h and t are the encoder’s outputs, which mix in their neighbours, not free embeddings; {made}."
     )
     exports.chart(
-        arithmetic.figure(sums, triplet_table.look(lane.source), name),
+        arithmetic.figure(sums, table.look(lane.source), name),
         key="triplet_terms",
         alt=arithmetic.alt(sums, name),
         name=f"arithmetic of {name} {asked.run.id}",
@@ -135,14 +133,14 @@ def _one_path(asked: Asked, side: str, epochs: list[int]) -> None:
     run, kg = asked.run, asked.kg
     head, relation, _ = asked.query(side)
     last = loading.frame(run, epochs[-1], kg)
-    place = triplet_paths.place_of(last, head, relation)
+    place = paths.place_of(last, head, relation)
     if place is None:
-        _not_kept(asked, side, len(last.queries), triplet_paths.kept(last, head, relation))
+        _not_kept(asked, side, len(last.queries), paths.kept(last, head, relation))
         return
-    read = triplet_paths.chosen(epochs)
-    with st.spinner(f"Reading {snapshots.count(len(read), 'snapshot')} …"):
-        found = triplet_paths.path(run, kg, head, relation, read)
-    answer, other = (plain(kg.entities[int(ids[place])], 60) for ids in (last.answers, last.random))
+    read = paths.chosen(epochs)
+    with st.spinner(f"Reading {count(len(read), 'snapshot')} …"):
+        found = paths.path(run, kg, head, relation, read)
+    answer, other = (markdown_text(kg.entities[int(ids[place])], 60) for ids in (last.answers, last.random))
     who = "each pathway" if len(last.pathways) == 2 else "".join(last.pathways)
     fakes = f", and one fake of {who}, made from the same noise every time" if last.has_fakes else ""
     bars = (
@@ -156,12 +154,12 @@ def _one_path(asked: Asked, side: str, epochs: list[int]) -> None:
         f"moves is what was learned.{bars}{some}"
     )
     exports.chart(
-        triplet_paths.figure(found, kg, run.config.warmup_epochs if last.has_fakes else 0),
+        paths.figure(found, kg, run.config.warmup_epochs if last.has_fakes else 0),
         key=f"triplet_path_{side}",
-        alt=triplet_paths.alt(found, kg),
+        alt=paths.alt(found, kg),
         name=f"scores of negative {side}s over epochs {run.id}",
     )
-    rows = triplet_paths.table(found, kg)
+    rows = paths.table(found, kg)
     # What the entities are does not change from row to row, and their scores are in the chart.
     made = rows[rows["source"].isin(["G_E", "G_R"])]
     st.dataframe(
@@ -169,7 +167,7 @@ def _one_path(asked: Asked, side: str, epochs: list[int]) -> None:
         hide_index=True,
         height="content" if len(rows) < 12 else 320,
         placeholder="–",
-        column_config=triplet_paths.columns(),
+        column_config=paths.columns(),
         alt="What each snapshot keeps of this query, one source of one snapshot a row, newest first.",
     )
     exports.table(rows, f"negative {side}s over epochs {run.id}")
@@ -196,7 +194,7 @@ def _not_kept(asked: Asked, side: str, kept: int, other: tuple[int, int, int] | 
 
     names = (kg.entities[found.head], kg.relations[found.relation], kg.entities[found.tail])
     st.button(
-        f"Show ({', '.join(plain(name, 40) for name in names)})",
+        f"Show ({', '.join(markdown_text(name, 40) for name in names)})",
         icon=":material/arrow_forward:",
         on_click=go,
         key=f"triplet_kept_{side}",

@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from dans_app.server import loading
 from dans_app.shared import negatives, theme
-from dans_app.shared.words import escape
+from dans_app.shared.words import plotly_text
 from dans_app.triplet.table import look, title
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
@@ -213,7 +213,7 @@ def _add_bar(chart: go.Figure, points: Sequence[Moment], kg: KnowledgeGraph) -> 
     starts = np.concatenate([[0], np.flatnonzero(np.diff(nearest)) + 1, [len(nearest)]])
     widths = np.diff(halves[starts])
     drawn, parts = look(points[0].source), [points[i] for i in starts[:-1]]
-    names = [escape(kg.entities[part.nearest]) for part in parts]
+    names = [plotly_text(kg.entities[part.nearest]) for part in parts]
     # As many letters as a wide screen has room for.
     fitting = np.maximum(4, _LETTERS * widths / widths.sum()).astype(int)
     chart.add_bar(
@@ -222,7 +222,7 @@ def _add_bar(chart: go.Figure, points: Sequence[Moment], kg: KnowledgeGraph) -> 
         base=halves[starts[:-1]],
         x=widths,
         text=[
-            CHECK * (part.known is not None) + escape(kg.entities[part.nearest], letters)
+            ("" if part.known is None else CHECK) + plotly_text(kg.entities[part.nearest], letters)
             for part, letters in zip(parts, fitting.tolist(), strict=True)
         ],
         textposition="inside",
@@ -248,7 +248,7 @@ def _dash(pattern: str) -> str:
 
 def hover(moment: Moment, kg: KnowledgeGraph) -> str:
     """One point in a few lines, its names escaped."""
-    name = escape(kg.entities[moment.nearest])
+    name = plotly_text(kg.entities[moment.nearest])
     lines = [f"<b>{title(moment.source)}</b>, epoch {moment.epoch:,}: score {moment.score:.2f}"]
     if moment.source in _PATHWAYS:
         lines.append(f"nearest entity: <b>{name}</b>, cosine {moment.cosine:.2f}")

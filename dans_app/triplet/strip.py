@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dans_app.shared import theme
-from dans_app.shared.words import escape
+from dans_app.shared.words import plotly_text
 from dans_app.triplet.table import Lane, look, token
 from dans_data import SPLITS
 
@@ -88,13 +88,13 @@ def strip(lanes: Sequence[Lane]) -> go.Figure:
 
 def _tick(lane: Lane) -> str:
     """The source; for another run than the chosen one with its label under it."""
-    name = escape(lane.title, 24)
-    return name if not lane.shown.run else f"{name}<br><i>{escape(lane.shown.label, 22)}</i>"
+    name = plotly_text(lane.title, 24)
+    return name if not lane.shown.run else f"{name}<br><i>{plotly_text(lane.shown.label, 22)}</i>"
 
 
 def hover(lane: Lane, row: Row) -> str:
     """One negative in a few lines, its names escaped."""
-    name, who = escape(row.nearest), escape(lane.title)
+    name, who = plotly_text(row.nearest), plotly_text(lane.title)
     if lane.fakes:
         lines = [
             f"<b>Fake {lane.shown.side} from {who}</b>, draw {row.draw + 1}",
@@ -109,7 +109,7 @@ def hover(lane: Lane, row: Row) -> str:
         lines.append(f"D_adv {row.d_adv:.2f}")
     lines.append("not a known fact" if row.known is None else f"known fact ({row.known})")
     if lane.shown.run:
-        lines.append(f"run: {escape(lane.shown.label)}")
+        lines.append(f"run: {plotly_text(lane.shown.label)}")
     return "<br>".join(lines)
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from dans_app.server.relation_view import count, share
 from dans_app.shared import negatives, theme
 from dans_app.shared.theme import Look
-from dans_app.shared.words import plain
+from dans_app.shared.words import markdown_text
 from dans_core.config import Config
 from dans_core.declaration import Declaration
 from dans_data import SPLITS
+from dans_data.words import count, plural, share, signed
 
 if TYPE_CHECKING:
     from dans_lab.inspection import Inspection, Row
@@ -153,7 +153,7 @@ def no_fakes(sampler: Declaration) -> str:
 
 def known_line(names: tuple[str, str, str], split: str | None) -> str:
     """Whether the triplet itself is a fact, in Markdown; the names are made plain."""
-    head, relation, tail = (plain(name, 60) for name in names)
+    head, relation, tail = (markdown_text(name, 60) for name in names)
     fact = f"a fact of **{split}**" if split else "**no known fact**; its negatives all the same"
     return f"({head}, {relation}, {tail}) is {fact}."
 
@@ -162,16 +162,16 @@ def answers_line(
     names: tuple[str, str, str], side: str, counts: dict[str, int], is_fact: bool, num_entities: int
 ) -> str:
     """How many known answers the query has in each split, and how often a random entity is another one."""
-    head, relation, tail = (plain(name, 60) for name in names)
+    head, relation, tail = (markdown_text(name, 60) for name in names)
     query = f"(?, {relation}, {tail})" if side == "head" else f"({head}, {relation}, ?)"
     total = sum(counts.values())
     if not total:
         return f"{query} has no known {side}, so none of its negatives can be a known fact."
     splits = ", ".join(f"{number:,} {split}" for split, number in counts.items())
-    chance = share(total - is_fact, num_entities - 1)
+    chance = share((total - is_fact) / (num_entities - 1))
     others = "another of them" if is_fact else "one of them"
     return (
-        f"{query} has **{total:,}** known {side if total == 1 else side + 's'} ({splits}); "
+        f"{query} has **{total:,}** known {plural(total, side)} ({splits}); "
         f"a random {side} is {others} in **{chance}** of draws."
     )
 
@@ -184,18 +184,18 @@ def headline(found: Sequence[Lane]) -> str:
         ((lane, row) for lane in found for row in lane.rows), key=lambda pair: pair[0].against(pair[1])
     )
     several = len({part.shown.run for part in found}) > 1
-    source = f"{lane.title}, {plain(lane.shown.label, 60)}" if several else lane.title
+    source = f"{lane.title}, {markdown_text(lane.shown.label, 60)}" if several else lane.title
     gap = lane.against(row)
     which = f"{name(lane, row)} ({source}), {abs(gap):.2f} {'above' if gap > 0 else 'below'} its positive"
     if not above:
         return f"None of the {total:,} negatives outscores its positive; the hardest is {which}."
-    outscore = "outscores its positive" if above == 1 else "outscore their positive"
+    outscore = plural(above, "outscores its positive", "outscore their positive")
     return f"**{above:,}** of the {total:,} negatives {outscore}; the hardest is {which}."
 
 
 def name(lane: Lane, row: Row, limit: int = 60) -> str:
     """A negative by name, in Markdown; "≈" where it is a fake read by its nearest entity."""
-    return ("≈ " if lane.fakes else "") + plain(row.nearest, limit)
+    return ("≈ " if lane.fakes else "") + markdown_text(row.nearest, limit)
 
 
 def badge(known: str | None) -> str:
@@ -207,11 +207,11 @@ def card(lane: Lane) -> list[str]:
     """One source in a few lines of Markdown: what outscores what, known facts, and the hardest by name, each once."""
     rows, size = lane.rows, len(lane.rows)
     above = sum(row.score > lane.positive.score for row in rows)
-    lines = [f"**{above:,} of {size:,}** {verb(above, 'outscores', 'outscore')} the positive"]
+    lines = [f"**{above:,} of {size:,}** {plural(above, 'outscores', 'outscore')} the positive"]
     random = [row.score for row in lane.shown.seen.negatives if row.source == "random"]
     if lane.source != "random" and random:
         harder = sum(row.score > max(random) for row in rows)
-        lines.append(f"**{harder:,}** {verb(harder, 'outscores', 'outscore')} every random negative")
+        lines.append(f"**{harder:,}** {plural(harder, 'outscores', 'outscore')} every random negative")
     lines.append(known_words(rows))
     named: dict[int, list[Row]] = {}
     for row in sorted(rows, key=lambda row: -row.score):
@@ -220,14 +220,9 @@ def card(lane: Lane) -> list[str]:
         first, times = alike[0], f" × {len(alike)}" if len(alike) > 1 else ""
         weight = f" :small[weight {first.weight:.2f}]" if first.weight is not None else ""
         lines.append(
-            f"`{signed(lane.against(first))}` {name(lane, first, 40)}{times}{weight}{badge(first.known)}"
+            f"`{signed(lane.against(first), 2)}` {name(lane, first, 40)}{times}{weight}{badge(first.known)}"
         )
     return lines
-
-
-def signed(value: float) -> str:
-    """A difference of scores as it is read: "+0.42", "−3.10"."""
-    return f"{value:+.2f}".replace("-", "−")
 
 
 def known_words(rows: Sequence[Row]) -> str:
@@ -235,12 +230,7 @@ def known_words(rows: Sequence[Row]) -> str:
     found = Counter(row.known for row in rows if row.known)
     total = sum(found.values())
     splits = ", ".join(f"{found[split]:,} {split}" for split in SPLITS if found[split])
-    return f"**{total:,}** known {verb(total, 'fact', 'facts')}" + (f" ({splits})" if splits else "")
-
-
-def verb(number: int, one: str, many: str) -> str:
-    """The form that goes with the number."""
-    return one if number == 1 else many
+    return f"**{total:,}** known {plural(total, 'fact', 'facts')}" + (f" ({splits})" if splits else "")
 
 
 # --- the table -------------------------------------------------------------------------------------------------
@@ -299,7 +289,7 @@ def columns(side: str) -> dict[str, Any]:
 def label(lane: Lane, row: Row, several_runs: bool, several_sides: bool) -> str:
     """One negative in a list to choose from, in plain text."""
     parts = [f"{lane.title} {row.draw + 1}", ("≈ " if lane.fakes else "") + row.nearest]
-    parts.append(signed(lane.against(row)))
+    parts.append(signed(lane.against(row), 2))
     if row.known:
         parts.append(f"✓ {row.known}")
     if several_sides:

@@ -16,9 +16,9 @@ from streamlit.testing.v1 import AppTest
 from dans_app.server import jobs
 from dans_app.shared import bookmarks, shell
 from dans_app.shared.bookmarks import Bookmark
+from dans_app.shared.words import markdown_text
 from dans_data.errors import InputError
 from dans_data.words import visible_text
-from dans_lab.runs import run as core_runs
 from tests import small_run
 from tests.examples import examples
 from tests.small_run import ROOT
@@ -31,7 +31,7 @@ texts = some.text(some.characters(exclude_categories=["Cs"]), max_size=60)
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     st.cache_resource.clear()
 
@@ -186,9 +186,9 @@ def test_a_view_is_bookmarked_renamed_and_deleted(tmp_path, nations):
     app = press(app, "Bookmark this view")
     kept = bookmarks.load()[HOSTILE]
     assert (kept.page, kept.pairs) == ("", [("run", "one"), ("epochs", "40")])
-    assert f"Added “{shell.plain(HOSTILE)}”." in captions(app)
+    assert f"Added “{markdown_text(HOSTILE)}”." in captions(app)
     (link,) = app.get("page_link")
-    assert (link.proto.label, link.proto.page, link.proto.external) == (shell.plain(HOSTILE), "", False)
+    assert (link.proto.label, link.proto.page, link.proto.external) == (markdown_text(HOSTILE), "", False)
     assert link.proto.query_string == "run=one&epochs=40&view=1"
     app.text_input(key="bookmark_name").input(HOSTILE)
     app = press(app, "Bookmark this view")

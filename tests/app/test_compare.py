@@ -14,17 +14,15 @@ import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
-from dans_app.compare import chosen_runs as comparing
-from dans_app.compare import rank_comparison
+from dans_app.compare import chosen_runs, rank_comparison
 from dans_app.server import inspecting
 from dans_app.shared import curves, theme
-from dans_app.shared.run_curves import Story
+from dans_app.shared.run_history import RunHistory
 from dans_app.shared.shell import describe, labels
 from dans_core import KnowledgeGraph, evaluate, load_weights, popularity_floor
 from dans_core.config import Config
 from dans_core.events import Losses, Ranking
 from dans_core.ranking import Metrics
-from dans_lab.runs import run as core_runs
 from dans_lab.runs.run import Run
 from dans_lab.study.statistics import Difference, holm, paired
 from tests import small_run
@@ -54,7 +52,7 @@ def copy(folder: Path, run_id: str, new_id: str, **settings: object) -> Run:
 @pytest.fixture(autouse=True)
 def alone(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("DANS_RUNS_DIR", str(trained))
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     st.cache_resource.clear()
     st.cache_data.clear()
 
@@ -119,23 +117,23 @@ def test_an_address_names_the_runs(trained, text, ids, said):
     known = runs_of(
         trained, **{name: "with-gan" for name in ("with-gan", "twin", *(f"r{i}" for i in range(9)))}
     )
-    found, problem = comparing.asked(text, known, {"broken": "config.json: no JSON"}, ["with-gan", "twin"])
+    found, problem = chosen_runs.asked(text, known, {"broken": "config.json: no JSON"}, ["with-gan", "twin"])
     assert found == ids
     assert (problem and re.sub(r"\\(.)", r"\1", problem)) == said
 
 
 @pytest.mark.parametrize("text", ["<img src=x onerror=alert(1)>,twin", "[a](javascript:b)", "\x00" * 9000])
 def test_a_hostile_address_is_never_repeated(trained, text):
-    _, problem = comparing.asked(text, runs_of(trained, twin="twin"), {}, ["twin"])
+    _, problem = chosen_runs.asked(text, runs_of(trained, twin="twin"), {}, ["twin"])
     assert len(problem) < 200 and not re.search(r"[<\[\x00]", problem)
 
 
 def test_beside_a_run_stands_its_twin_else_another_on_the_same_data(trained):
     known = runs_of(trained, other="other-data", seed="seed-1", gan="with-gan")
-    assert comparing.default(known["gan"], known) == ["with-gan", "seed-1"]
-    assert comparing.default(known["other"], known) == ["other-data"]
+    assert chosen_runs.default(known["gan"], known) == ["with-gan", "seed-1"]
+    assert chosen_runs.default(known["other"], known) == ["other-data"]
     known["twin"] = Run(trained / "twin")
-    assert comparing.default(known["gan"], known) == ["with-gan", "twin"]
+    assert chosen_runs.default(known["gan"], known) == ["with-gan", "twin"]
 
 
 def test_each_line_of_the_list_is_another(trained):
@@ -148,7 +146,7 @@ def test_each_line_of_the_list_is_another(trained):
 def test_letters_are_told_by_more_than_colour():
     assert [look.name for look in theme.LOOKS] == list("ABCDEF")
     for part in ("color", "dash", "marker"):
-        assert len({getattr(look, part) for look in theme.LOOKS}) == comparing.MOST
+        assert len({getattr(look, part) for look in theme.LOOKS}) == chosen_runs.MOST
 
 
 # --- what differs
@@ -156,7 +154,7 @@ def test_letters_are_told_by_more_than_colour():
 
 def test_every_setting_is_in_one_of_the_two_tables(trained):
     runs = runs_of(trained, A="with-gan", B="twin", C="other-data")
-    table, rest = comparing.differing(runs), comparing.alike(runs)
+    table, rest = chosen_runs.differing(runs), chosen_runs.alike(runs)
     assert table["Setting"].tolist() == ["Data set", "Negatives"]
     assert table[["A", "B", "C"]].values.tolist() == [
         ["Nations", "Nations", "UMLS"],
@@ -179,7 +177,7 @@ def test_other_triplets_under_the_same_name_another_device_and_other_versions_di
     stored["hash"], stored["versions"]["torch"] = "0" * 64, "1.0"
     stored["device"], stored["precision"] = "cuda:0 (One GPU)", "tf32"
     (other.path / "config.json").write_text(json.dumps(stored))
-    table = comparing.differing({"A": Run(tmp_path / "with-gan"), "B": other})
+    table = chosen_runs.differing({"A": Run(tmp_path / "with-gan"), "B": other})
     assert table["Setting"].tolist() == ["Data set", "Device", "Precision", "Version of torch"]
     assert table["A"].tolist()[1:3] == ["cpu", "float32"]
     assert table["B"].tolist() == ["Nations (00000000)", "cuda:0 (One GPU)", "tf32", "1.0"]
@@ -188,7 +186,7 @@ def test_other_triplets_under_the_same_name_another_device_and_other_versions_di
 def test_the_difference_is_said_in_a_sentence_each(trained):
     def said(**letters: str) -> list[str]:
         runs = runs_of(trained, **letters)
-        lines = comparing.differences(comparing.differing(runs), list(runs))
+        lines = chosen_runs.differences(chosen_runs.differing(runs), list(runs))
         return [line.replace("**", "") for line in lines]
 
     assert said(A="with-gan", B="twin") == ["B differs from A in Negatives alone."]
@@ -205,20 +203,20 @@ def test_the_difference_is_said_in_a_sentence_each(trained):
 
 def test_runs_that_differ_in_nothing_but_the_seed_are_found(trained):
     runs = runs_of(trained, A="with-gan", B="twin", C="seed-1", D="other-data")
-    assert comparing.seed_groups(runs) == [["A", "C"]]
+    assert chosen_runs.seed_groups(runs) == [["A", "C"]]
 
 
 # --- curves together
 
 
 def test_each_panel_has_a_line_for_each_run_that_has_the_curve():
-    stories = [Story(f"r{i}") for i in range(3)]
-    for story, mrr in zip(stories, (0.5, 0.6, 0.7), strict=True):
-        gan = {} if story.run_id == "r1" else dict(g_e=0.7, g_r=0.6, d_adv=0.7, d_aux=0.5)
-        story.take(Losses(epoch=1, base=0.3, warm_up=False, seconds=0.1, **gan))
-        story.take(Ranking(1, "valid", mrr, 0, 0, 0, 0, True))
+    histories = [RunHistory(f"r{i}") for i in range(3)]
+    for history, mrr in zip(histories, (0.5, 0.6, 0.7), strict=True):
+        gan = {} if history.run_id == "r1" else dict(g_e=0.7, g_r=0.6, d_adv=0.7, d_aux=0.5)
+        history.take(Losses(epoch=1, base=0.3, warm_up=False, seconds=0.1, **gan))
+        history.take(Ranking(1, "valid", mrr, 0, 0, 0, 0, True))
     configs = [Config(epochs=10), Config(epochs=30, sampler="uniform"), Config(epochs=20)]
-    data = curves.shared_panels(stories, configs, theme.LOOKS[:3], [False, False, True], 0.4)
+    data = curves.shared_panels(histories, configs, theme.LOOKS[:3], [False, False, True], 0.4)
     panels = {panel["id"]: panel for panel in data["panels"]}
     assert list(panels) == ["mrr", "base", "g_e", "g_r", "d_adv", "d_aux"]
     for name, panel in panels.items():
@@ -233,18 +231,18 @@ def test_each_panel_has_a_line_for_each_run_that_has_the_curve():
         "Ranking, valid split by epoch, of 30: A 0.500 at epoch 1, B 0.600 at epoch 1, C 0.700 at epoch 1; popularity "
         "floor 0.400; best of A 0.500 at epoch 1; best of B 0.600 at epoch 1; best of C 0.700 at epoch 1."
     )
-    without = curves.shared_panels(stories[1:2], configs[1:2], theme.LOOKS[:1], [False], None)
+    without = curves.shared_panels(histories[1:2], configs[1:2], theme.LOOKS[:1], [False], None)
     assert [panel["id"] for panel in without["panels"]] == ["mrr", "base"]
     assert without["panels"][0]["rules"] == []
 
 
 def test_many_long_runs_do_not_send_more_points_than_one_panel_needs():
-    stories = [Story(f"r{i}") for i in range(6)]
-    for story in stories:
+    histories = [RunHistory(f"r{i}") for i in range(6)]
+    for history in histories:
         for epoch in range(1, 4001):
-            story.curve("base").add(epoch, 1 / epoch)
+            history.curve("base").add(epoch, 1 / epoch)
     data = curves.shared_panels(
-        stories, [Config(epochs=4000, sampler="uniform")] * 6, theme.LOOKS, [False] * 6, None
+        histories, [Config(epochs=4000, sampler="uniform")] * 6, theme.LOOKS, [False] * 6, None
     )
     assert sum(len(line["x"]) for line in data["panels"][1]["series"]) < 4000
     assert "lowest and highest point" in data["note"]

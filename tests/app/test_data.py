@@ -21,7 +21,6 @@ from dans_core import KnowledgeGraph
 from dans_data import Dataset, own
 from dans_data.catalogue import CATALOGUE
 from dans_lab import survey
-from dans_lab.runs import run as core_runs
 from tests import small_run
 from tests.conftest import random_graph
 
@@ -36,7 +35,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("DANS_DATA_DIR", raising=False)
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     st.cache_resource.clear()
     st.cache_data.clear()
     return tmp_path

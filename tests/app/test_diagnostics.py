@@ -13,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from dans_app.diagnostics import figures, panels, words
-from dans_app.diagnostics.figures import Axis
-from dans_app.shared.run_curves import Story
+from dans_app.diagnostics.figures import EpochAxis
+from dans_app.shared.run_history import RunHistory
 from dans_core import Config, KnowledgeGraph
 from dans_core.events import Diagnostics, HealthWarning, Losses, PathwayHealth, SampledHealth
 from dans_core.health import Watch
-from dans_lab.runs import run as core_runs
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
@@ -85,7 +84,7 @@ def warning(epoch: int, code: str = "collapse", pathway: str | None = "G_R", act
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     st.cache_resource.clear()
     st.cache_data.clear()
     return tmp_path / "runs"
@@ -179,7 +178,7 @@ def test_bars_reach_from_the_begin_of_a_trouble_to_its_end_and_foreign_text_is_o
     spans = words.spans(
         [warning(30), warning(50, active=False), warning(60, "d-too-weak", None), warning(70, HOSTILE, "G_E")]
     )
-    chart = figures.timeline(spans, now=90, axis=Axis(100))
+    chart = figures.timeline(spans, now=90, axis=EpochAxis(100))
     bars = {
         (base, base + length, lane)
         for trace in chart.data
@@ -265,7 +264,7 @@ def test_tables_leave_out_what_a_run_has_not():
 def test_curves_are_the_figures_of_the_events():
     found = [diagnosis(10, copy_spread=0.3), diagnosis(20, copy_spread=0.2), diagnosis(30, old=True)]
     made = panels.panels(found)
-    chart = figures.curves(made["copies"], [10, 20, 30], Axis(100, 20, 20))
+    chart = figures.curves(made["copies"], [10, 20, 30], EpochAxis(100, 20, 20))
     g_r = next(trace for trace in chart.data if trace.name == "G_R")
     assert list(g_r.x) == [10, 20, 30] and list(g_r.y) == [0.3, 0.2, 0.4]
     lines = {line.name: line.values for line in made["heads"].lines}
@@ -286,7 +285,7 @@ def test_bands_are_the_quantiles_and_an_earlier_version_has_means():
     against = {band.name: band.quantiles for band in figures.bands(found, against=True)}
     assert list(against) == ["Random", "G_E", "G_R"]
     assert against["Random"].tolist() == [[-8, -6, -4, -2, -1]] * 2
-    chart = figures.hardness(figures.bands(found, True), [10, 20], Axis(100), against=True)
+    chart = figures.hardness(figures.bands(found, True), [10, 20], EpochAxis(100), against=True)
     widest = next(trace for trace in chart.data if trace.legendgroup == "G_R" and trace.fill)
     assert sorted(widest.y) == [-10, -10, 1, 1]
     (old, *_) = [band for band in figures.bands([diagnosis(10, old=True)], True) if band.name == "G_R"]
@@ -480,7 +479,7 @@ def test_a_trained_run_charts_what_it_has_and_nothing_else(folder, settings, cha
 
 def test_the_story_keeps_every_diagnosis(folder):
     with written(folder, "a-run", diagnosis(10), diagnosis(20)) as writer:
-        story = Story("a-run").follow(writer.run)
-        assert [found.epoch for found in story.diagnoses] == [10, 20] and story.diagnostics.epoch == 20
+        history = RunHistory("a-run").follow(writer.run)
+        assert [found.epoch for found in history.diagnoses] == [10, 20] and history.diagnostics.epoch == 20
         writer.append(diagnosis(30))
-        assert [found.epoch for found in story.follow(writer.run).diagnoses] == [10, 20, 30]
+        assert [found.epoch for found in history.follow(writer.run).diagnoses] == [10, 20, 30]

@@ -18,9 +18,8 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
 from dans_app.shared import exports
-from dans_lab.export import run_export as export
+from dans_lab.export import run_export
 from dans_lab.export.spreadsheet import original_text
-from dans_lab.runs import run as core_runs
 from dans_lab.runs.run import Run
 from tests import small_run
 from tests.small_run import ROOT
@@ -114,7 +113,7 @@ def test_table_and_chart_on_a_page():
 @pytest.fixture
 def alone(tmp_path, monkeypatch):
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     st.cache_resource.clear()
     st.cache_data.clear()
 
@@ -136,7 +135,7 @@ def test_share_gives_address_command_and_files(alone, tmp_path, nations):
     assert not app.code, "the dialog is closed"
     (address, command, whole), buttons = shared(app)
     assert address == "/?run=one&head=brazil&relation=embassy&tail=china&side=head"
-    assert command == export.command(run) and whole == "python -m dans_core export one --to FOLDER"
+    assert command == run_export.command(run) and whole == "python -m dans_core export one --to FOLDER"
     files = {
         name: buttons[name] for name in ("config.json", "metrics.csv", "negatives.csv", "embeddings.zip")
     }
@@ -159,7 +158,7 @@ def test_a_view_without_a_run_can_be_shared(alone):
 def test_a_file_that_cannot_be_made_says_why(alone, tmp_path, nations):
     run = small_run.drawn(tmp_path / "runs", nations, "nations", "torn")
     (run.path / "snapshots" / "000005.npz").write_bytes(b"torn")
-    made = exports._or_sentence(lambda: export.negatives_csv(export.newest_snapshot(Run(run.path))))
+    made = exports._or_sentence(lambda: run_export.negatives_csv(run_export.newest_snapshot(Run(run.path))))
     assert (
         made.startswith(b"This file could not be made: ")
         and b"is not a snapshot" in made

@@ -9,9 +9,8 @@ from zipfile import BadZipFile
 import numpy as np
 import pytest
 
-from dans_app.server import helper as aside
-from dans_app.server import inspecting
-from dans_app.server.helper import Aside
+from dans_app.server import helper, inspecting
+from dans_app.server.helper import HelperProcess
 from dans_data.errors import InputError
 from tests.waiting import PATIENCE, wait_for
 
@@ -19,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def echo() -> Aside:
-    return Aside("tests.echo")
+def echo() -> HelperProcess:
+    return HelperProcess("tests.echo")
 
 
 @pytest.mark.parametrize("do", ["", "print"])
@@ -49,16 +48,16 @@ def test_where_it_dies_another_takes_its_place(echo):
 
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, BadZipFile])
 def test_an_answer_that_was_not_read_is_never_given_to_a_later_request(monkeypatch, error):
-    read, broken = aside._read, iter([error])
+    read, broken = helper._read, iter([error])
 
     def once_broken(stream):
         for trouble in broken:
             raise trouble
         return read(stream)
 
-    echo = Aside("tests.echo")
+    echo = HelperProcess("tests.echo")
     first = int(echo.ask()["pid"])
-    monkeypatch.setattr(aside, "_read", once_broken)
+    monkeypatch.setattr(helper, "_read", once_broken)
     with pytest.raises(error):
         echo.ask(number=1)
     got = echo.ask(number=2)
@@ -71,7 +70,7 @@ def test_a_process_that_cannot_be_started_is_told_in_words(monkeypatch):
     with pytest.raises(
         RuntimeError, match=r"^no process could be started for it: No such file or directory$"
     ):
-        Aside("tests.echo").ask()
+        HelperProcess("tests.echo").ask()
 
 
 def test_it_is_another_process_of_low_priority(echo):
@@ -83,8 +82,8 @@ def test_it_is_another_process_of_low_priority(echo):
 def test_it_ends_with_the_server_even_if_that_is_killed():
     script = (
         "import os, signal\n"
-        "from dans_app.server.helper import Aside\n"
-        "print(int(Aside('tests.echo').ask()['pid']), flush=True)\n"
+        "from dans_app.server.helper import HelperProcess\n"
+        "print(int(HelperProcess('tests.echo').ask()['pid']), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run(
@@ -104,7 +103,7 @@ def has_ended(folder: Path) -> bool:
 
 def test_a_warm_process_of_inspections_has_imported_torch(monkeypatch):
     """Else the first inspection would wait some seconds for that."""
-    process = Aside("dans_app.server.inspecting")
+    process = HelperProcess("dans_app.server.inspecting")
     monkeypatch.setattr(inspecting, "_PROCESS", process)
     inspecting.warm_up()
     assert "libtorch" in Path(f"/proc/{process._process.pid}/maps").read_text()

@@ -12,13 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 from dans_app.map import data as map_data
 from dans_app.map import together as map_together
-from dans_app.server import loading, projection
-from dans_app.server import relation_view as snapshots
+from dans_app.server import loading, projection, relation_view
 from dans_app.server.projector import Projector
 from dans_app.shared import name_search
 from dans_app.triplet import paths as triplet_paths
 from dans_core.kg import KnowledgeGraph
-from dans_lab.runs import run as core_runs
 from dans_lab.runs.run import Run
 from tests import large_run, small_run
 
@@ -43,7 +41,7 @@ def root(tmp_path_factory, graph):
 def alone(root, tmp_path, monkeypatch):
     """No recorded run, and no UMAP."""
     monkeypatch.setenv("DANS_RUNS_DIR", str(root))
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     monkeypatch.setattr(Projector, "_compile", lambda self: self._warm.set())
 
 
@@ -116,7 +114,7 @@ def test_the_map_says_what_it_shows_and_sends_the_places_of_a_sample_once(graph)
 def test_a_view_of_a_sample_names_what_the_snapshot_says(run, graph):
     kg, _ = graph
     frames = loading.frames(run, [5, 10], kg)
-    view = snapshots.view_of(frames, kg, 7)
+    view = relation_view.view_of(frames, kg, 7)
     queries = frames[0].queries
     own = np.flatnonzero(queries[:, 1] == 7)
     assert view.heads.tolist() == queries[own, 0].tolist() and len(own) > 1
@@ -146,7 +144,7 @@ def test_an_entity_that_is_not_kept_is_found_and_said_to_be_missing(run, graph):
     kept = kg.entities[frame.entity_ids[-1]]
     app = map_screen(find=f"/^{kept}$/")
     assert the_map(app)["found"] == [frame.entity_ids[-1]] and "in the sample" not in words(app)
-    view = snapshots.view_of([frame], kg, 0)
+    view = relation_view.view_of([frame], kg, 0)
     number = kg.entity_id(missing)
     assert map_data.vector(("e", number), view, frame) is None
     rows = map_data.selected([f"e:{number}", f"e:{frame.entity_ids[0]}"], view, frame, 0, kg)

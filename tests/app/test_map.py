@@ -18,9 +18,8 @@ from dans_app.map import view as map_view
 from dans_app.server import jobs, loading, projection
 from dans_app.server.projection import Axes, Projection
 from dans_app.server.projector import Projector
-from dans_app.shared import url_values as wanted
+from dans_app.shared import url_values
 from dans_core.kg import KnowledgeGraph
-from dans_lab.runs import run as core_runs
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
@@ -37,9 +36,9 @@ def quick(method, epochs, rows, points, start):
 def alone(tmp_path, monkeypatch):
     """Own folder for runs, no recorded run, and a UMAP that is quick."""
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     monkeypatch.setattr(Projector, "_compile", lambda self: self._warm.set())
-    monkeypatch.setattr(projection, "fit_aside", quick)
+    monkeypatch.setattr(projection, "fit_in_helper", quick)
     st.cache_resource.clear()
     st.cache_data.clear()
 
@@ -110,7 +109,7 @@ def test_the_first_visit_shows_pca_then_the_epoch_alone_then_all_together(run, m
         assert gates[len(epochs)].wait(PATIENCE)
         return quick(method, epochs, *parts)
 
-    monkeypatch.setattr(projection, "fit_aside", slow)
+    monkeypatch.setattr(projection, "fit_in_helper", slow)
     app = screen(run=run.id)
     assert "PCA for the moment; UMAP is being computed" in words(app)
     first = plate(app)
@@ -134,7 +133,7 @@ def test_a_kept_picture_is_not_computed_again(run, monkeypatch):
     screen(run=run.id)
     done()
     st.cache_resource.clear()
-    monkeypatch.setattr(projection, "fit_aside", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(projection, "fit_in_helper", lambda *_: pytest.fail("computed again"))
     app = screen(run=run.id)
     assert plate(app)["method"] == "UMAP"
     for relation in (3, 8):
@@ -146,7 +145,7 @@ def test_a_fit_that_fails_leaves_pca_and_says_why(run, monkeypatch):
     def broken(*_):
         raise RuntimeError("no [numba](x) here")
 
-    monkeypatch.setattr(projection, "fit_aside", broken)
+    monkeypatch.setattr(projection, "fit_in_helper", broken)
     for method, name in (("umap", "UMAP"), ("tsne", "t-SNE")):
         app = screen(run=run.id, projection=method)
         done()
@@ -156,7 +155,7 @@ def test_a_fit_that_fails_leaves_pca_and_says_why(run, monkeypatch):
 
 
 def test_tsne_is_fitted_to_the_chosen_epoch_alone(run, monkeypatch):
-    calls = counted(monkeypatch, projection, "fit_aside")
+    calls = counted(monkeypatch, projection, "fit_in_helper")
     app = screen(run=run.id, projection="tsne", epoch="0")
     done()
     app.run()
@@ -174,7 +173,7 @@ def test_a_graph_of_a_few_points_is_shown_by_pca(tmp_path, monkeypatch):
     folder.mkdir()
     for split in ("train", "valid", "test"):
         (folder / f"{split}.txt").write_text("a\tr\tb\nb\tr\tc\n" if split == "train" else "a\tr\tc\n")
-    calls = counted(monkeypatch, projection, "fit_aside")
+    calls = counted(monkeypatch, projection, "fit_in_helper")
     few = small_run.drawn(tmp_path / "runs", KnowledgeGraph.load(folder), str(folder), "few")
     app = screen(run=few.id)
     assert plate(app)["method"] == "PCA" and not calls and not app.session_state["map_waiting"]
@@ -488,7 +487,7 @@ def test_a_live_run_is_followed_until_an_epoch_is_chosen(live):
 
 def test_a_live_run_is_never_fitted_jointly(live, monkeypatch):
     run, add, writer = live
-    calls = counted(monkeypatch, projection, "fit_aside")
+    calls = counted(monkeypatch, projection, "fit_in_helper")
     app = screen(run=run.id)
     for epoch in (7, 9):
         done()
@@ -556,7 +555,7 @@ def test_other_screens_fit_and_pack_nothing(run, monkeypatch):
     calls = [
         counted(monkeypatch, *each)
         for each in (
-            (projection, "fit_aside"), (Axes, "of"), (map_data, "plate"), (Projector, "submit"), (loading, "view")
+            (projection, "fit_in_helper"), (Axes, "of"), (map_data, "plate"), (Projector, "submit"), (loading, "view")
         )
     ]  # fmt: skip
     others = {path.name for path in (small_run.ROOT / "pages").glob("*.py")} - {"map.py"}
@@ -581,4 +580,4 @@ def test_a_picture_in_memory_is_not_made_again_by_any_click(run, monkeypatch):
 
 def test_the_busiest_relation_is_shown_first(run, nations):
     app = screen(run=run.id, projection="pca")
-    assert app.selectbox(key="map_relation").value == wanted.busiest_relation(nations)
+    assert app.selectbox(key="map_relation").value == url_values.busiest_relation(nations)

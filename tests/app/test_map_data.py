@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from dans_app.map import data as map_data
 from dans_app.map import view as map_view
-from dans_app.server import relation_view as snapshots
+from dans_app.server import relation_view
 from dans_app.server.projection import Projection
 from dans_app.shared import components
 from dans_core import KnowledgeGraph
@@ -58,7 +58,7 @@ def unpack(text: str, kind: str) -> np.ndarray:
 def test_a_view_holds_the_queries_of_its_relation_at_every_snapshot(nations, frames, reciprocal):
     """Against a plain walk over the facts and the arrays of each file."""
     relation = 3 + reciprocal * nations.num_relations
-    view = snapshots.view_of(frames, nations, relation)
+    view = relation_view.view_of(frames, nations, relation)
     facts = [(h, t) for h, r, t in nations.queries("train").tolist() if r == relation]
     assert view.answers.tolist() == sorted({t for _, t in facts})
     assert view.counts.tolist() == [sum(t == answer for _, t in facts) for answer in view.answers]
@@ -90,7 +90,7 @@ def test_a_view_holds_the_queries_of_its_relation_at_every_snapshot(nations, fra
 
 
 def test_nearest_cosine_length_and_known_facts_are_those_of_the_plain_way_at_every_snapshot(nations, frames):
-    view = snapshots.view_of(frames, nations, 3)
+    view = relation_view.view_of(frames, nations, 3)
     for at, frame in enumerate(frames):
         median = np.median([np.linalg.norm(entity) for entity in frame.entities])
         for source in ("G_E", "G_R", "random"):
@@ -113,7 +113,7 @@ def test_of_a_run_that_kept_some_queries_only_those_are_shown(nations):
     others = np.flatnonzero(arrays[0]["queries"][:, 1] == 5)
     parts = [kept(each, np.sort(np.concatenate([chosen, others]))) for each in arrays]
     frames = [Frame.of(each, nations.num_entities, nations.num_relations) for each in parts]
-    view = snapshots.view_of(frames, nations, 3)
+    view = relation_view.view_of(frames, nations, 3)
     assert view.heads.tolist() == arrays[0]["queries"][chosen, 0].tolist()
     assert (len(view.heads), view.asked) == (2, len(of_relation))
     for at in range(len(EPOCHS)):
@@ -122,7 +122,7 @@ def test_of_a_run_that_kept_some_queries_only_those_are_shown(nations):
     np.testing.assert_array_equal(
         stacked[view.negatives["G_R"].rows], arrays[-1]["fakes_r"][chosen].astype(np.float32)
     )
-    none = snapshots.view_of(frames, nations, 7)
+    none = relation_view.view_of(frames, nations, 7)
     assert len(none.heads) == 0 and none.negatives["G_E"].nearest.shape == (3, 0) and len(none.answers)
 
 
@@ -154,7 +154,7 @@ def test_a_snapshot_of_something_else_is_told_in_words(nations, change, message)
 
 
 def test_a_plate_holds_what_the_arrays_hold(nations, frames):
-    view = snapshots.view_of(frames, nations, 3)
+    view = relation_view.view_of(frames, nations, 3)
     series = placed(frames)
     plate = json.loads(json.dumps(map_data.plate("A run", "one", view, frames, nations, series)))
     assert (plate["title"], plate["run"], plate["method"], plate["single"]) == ("A run", "one", "UMAP", None)
@@ -191,7 +191,7 @@ def test_a_plate_holds_what_the_arrays_hold(nations, frames):
 
 
 def test_of_a_sample_only_the_points_with_a_place_are_named(nations, frames):
-    view = snapshots.view_of(frames, nations, 3)
+    view = relation_view.view_of(frames, nations, 3)
     rows = np.setdiff1d(np.arange(0, frames[-1].size, 2), view.answers[:2])
     plate = map_data.plate("A run", "one", view, frames, nations, placed(frames, rows))
     assert [rows[point] for point, _ in plate["view"]["answers"]] == [a for a in view.answers if a in rows]
@@ -206,7 +206,7 @@ def test_of_a_sample_only_the_points_with_a_place_are_named(nations, frames):
 
 def test_without_a_gan_the_discriminator_has_no_opinion(nations):
     frames = [frame_of(nations, 5, gan=False)]
-    view = snapshots.view_of(frames, nations, 3)
+    view = relation_view.view_of(frames, nations, 3)
     plate = map_data.plate("A run", "one", view, frames, nations, placed(frames))
     assert set(unpack(plate["d"], "<u1")) == {255} and plate["n"] == nations.num_entities
     assert [source["source"] for source in plate["view"]["sources"]] == ["random"]
@@ -216,7 +216,7 @@ def test_without_a_gan_the_discriminator_has_no_opinion(nations):
 def test_places_far_outside_are_held_at_the_rim(nations, frames):
     series = placed(frames, method="pca")
     series.points[0, 0] = (9e4, -9e4)
-    plate = map_data.plate("A run", "one", snapshots.view_of(frames, nations, 3), frames, nations, series)
+    plate = map_data.plate("A run", "one", relation_view.view_of(frames, nations, 3), frames, nations, series)
     steps = unpack(plate["xy"], "<u2").reshape(series.points.shape)
     assert steps[0, 0].tolist() == [65535, 0]
     left, right, bottom, top = series.frame()
@@ -225,7 +225,7 @@ def test_places_far_outside_are_held_at_the_rim(nations, frames):
 
 
 def test_an_epoch_alone_has_a_space_of_its_own(nations, frames):
-    view = snapshots.view_of(frames, nations, 3)
+    view = relation_view.view_of(frames, nations, 3)
     single = placed(frames[1:2], method="tsne")
     plate = map_data.plate("A run", "one", view, frames, nations, placed(frames), single)
     assert (plate["single"]["epoch"], plate["single"]["method"]) == (5, "t-SNE")
@@ -234,7 +234,7 @@ def test_an_epoch_alone_has_a_space_of_its_own(nations, frames):
 
 def test_the_token_of_a_view_is_the_same_for_the_same_and_another_for_anything_else(nations, frames):
     def token(frames, relation=3, rows=None):
-        view = snapshots.view_of(frames, nations, relation)
+        view = relation_view.view_of(frames, nations, relation)
         return map_data.plate("", "", view, frames, nations, placed(frames, rows))["view"]["token"]
 
     again = [frame_of(nations, epoch) for epoch in EPOCHS]
@@ -253,7 +253,7 @@ def test_the_token_of_a_view_is_the_same_for_the_same_and_another_for_anything_e
 
 
 def test_the_table_says_what_the_view_holds(nations, frames):
-    view = snapshots.view_of(frames, nations, 3)
+    view = relation_view.view_of(frames, nations, 3)
     for at in (0, 2):
         rows = map_data.table(view, at, nations)
         assert len(rows) == 3 * len(view.heads) and list(rows.columns) == map_data._COLUMNS
@@ -270,7 +270,7 @@ def test_the_table_says_what_the_view_holds(nations, frames):
 
 
 def test_selected_points_become_rows_with_their_names(nations, frames):
-    view = snapshots.view_of(frames, nations, 3)
+    view = relation_view.view_of(frames, nations, 3)
     head = int(view.heads[2])
     keys = [f"G_R:{head}", "e:3", f"random:{head}", "e:3", "G_E:9999", "e:9999", "nonsense"]
     rows = map_data.selected(keys, view, frames[1], 1, nations)
@@ -285,7 +285,7 @@ def test_selected_points_become_rows_with_their_names(nations, frames):
     assert list(map_data.selected(["e:3"], view, frames[1], 1, nations).columns) == map_data._COLUMNS
     assert map_data.selected([], view, frames[1], 1, nations).empty
     plain = frame_of(nations, 5, gan=False)
-    other = snapshots.view_of([plain], nations, 3)
+    other = relation_view.view_of([plain], nations, 3)
     assert map_data.selected([f"G_R:{head}"], other, plain, 0, nations).empty
 
 
@@ -328,14 +328,14 @@ looks_right = some.from_regex(r"(e|G_E|G_R|random):[0-9]{1,10}", fullmatch=True)
 def test_no_key_does_harm(keys):
     kg = random_graph(3)
     frame = frame_of(kg, 1)
-    view = snapshots.view_of([frame], kg, 0)
+    view = relation_view.view_of([frame], kg, 0)
     assert isinstance(map_data.selected(keys, view, frame, 0, kg), pd.DataFrame)
     for key in map_data.parse(keys):
         map_data.vector(key, view, frame)
 
 
 def test_the_vector_of_a_key_is_the_entity_or_the_fake(nations, frames):
-    view = snapshots.view_of(frames, nations, 3)
+    view = relation_view.view_of(frames, nations, 3)
     arrays = small_run.arrays(nations, 5)
     head = int(view.heads[1])
     query = arrays["queries"].tolist().index([head, 3])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dans_app.server import projection
 from dans_app.server.projection import Axes, Moments, Projection
-from dans_app.server.projector import Job, Projector
+from dans_app.server.projector import PictureFile, Projector
 from tests.examples import examples
 
 
@@ -144,7 +144,7 @@ def test_a_fit_of_a_process_of_its_own_is_the_same():
     rows = np.arange(40)
     # At once, since both compile UMAP first.
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(projection.fit_aside, "umap", [0, 5], rows, points, start)
+        answer = pool.submit(projection.fit_in_helper, "umap", [0, 5], rows, points, start)
         here = projection.umap(points, start)
         there = answer.result()
     np.testing.assert_array_equal(here, there.points)
@@ -153,10 +153,10 @@ def test_a_fit_of_a_process_of_its_own_is_the_same():
         projection.trustworthiness(*pair) for pair in zip(points, here, strict=True)
     ]
     assert np.isnan(there.explained).all() and there.explained.shape == (2,)
-    one = projection.fit_aside("tsne", [5], rows, points[:1], start[:1])
+    one = projection.fit_in_helper("tsne", [5], rows, points[:1], start[:1])
     np.testing.assert_array_equal(projection.tsne(points[:1], start[:1]), one.points)
     with pytest.raises(RuntimeError, match="14 points are too few for UMAP"):
-        projection.fit_aside("umap", [0, 5], rows[:14], points[:, :14], start[:, :14])
+        projection.fit_in_helper("umap", [0, 5], rows[:14], points[:, :14], start[:, :14])
 
 
 def test_umap_holds_all_snapshots_and_is_the_same_again():
@@ -370,22 +370,22 @@ def test_a_key_depends_on_everything_that_went_in(monkeypatch):
 
 def test_a_picture_is_computed_once_and_kept(projector, tmp_path):
     calls = []
-    job = Job(tmp_path, "key")
+    file = PictureFile(tmp_path, "key")
 
     def compute():
         calls.append(1)
         return made()
 
-    projector.submit((job, compute))
-    assert projector.wait(job, 10)
-    projector.submit((job, compute))
-    assert projector.wait(job, 10) and calls == [1]
-    assert isinstance(projector.result(job), Projection)
+    projector.submit((file, compute))
+    assert projector.wait(file, 10)
+    projector.submit((file, compute))
+    assert projector.wait(file, 10) and calls == [1]
+    assert isinstance(projector.result(file), Projection)
     assert projection.load([tmp_path], "key", (0, 5), np.arange(6)) is not None
 
 
 def test_a_failure_is_told_in_words_and_ends_nothing(projector, tmp_path):
-    bad, good = Job(tmp_path, "bad"), Job(tmp_path, "good")
+    bad, good = PictureFile(tmp_path, "bad"), PictureFile(tmp_path, "good")
     projector.submit((bad, lambda: 1 / 0))
     projector.submit((good, made))
     assert projector.wait(bad, 10) and projector.wait(good, 10)
@@ -407,9 +407,9 @@ def busy(projector, tmp_path):
         def noting(name):
             return lambda: (order.append(name), made())[1]
 
-        projector.submit(*((Job(tmp_path, name), noting(name)) for name in names))
+        projector.submit(*((PictureFile(tmp_path, name), noting(name)) for name in names))
 
-    projector.submit((Job(tmp_path, "first"), blocking))
+    projector.submit((PictureFile(tmp_path, "first"), blocking))
     assert begun.wait(10)
     yield projector, ask, go, order
     go.set()
@@ -419,10 +419,10 @@ def test_the_picture_asked_for_last_comes_first_and_old_requests_are_dropped(bus
     projector, ask, go, order = busy
     for name in "abcdef":
         ask(name)
-    assert not projector.busy(Job(tmp_path, "a")) and projector.busy(Job(tmp_path, "f"))
+    assert not projector.busy(PictureFile(tmp_path, "a")) and projector.busy(PictureFile(tmp_path, "f"))
     go.set()
     for name in "cdef":
-        assert projector.wait(Job(tmp_path, name), 10)
+        assert projector.wait(PictureFile(tmp_path, name), 10)
     assert order == ["f", "e", "d", "c"]
 
 
@@ -432,7 +432,7 @@ def test_of_pictures_asked_for_together_the_first_comes_first_even_where_others_
     ask("yj")
     go.set()
     for name in "xyj":
-        assert projector.wait(Job(tmp_path, name), 10)
+        assert projector.wait(PictureFile(tmp_path, name), 10)
     assert order == ["y", "j", "x"]
 
 
@@ -440,13 +440,13 @@ def test_only_the_latest_results_are_kept_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(Projector, "_compile", lambda self: None)
     projector = Projector(kept=2)
     for name in "abc":
-        projector.submit((Job(tmp_path, name), made))
-        assert projector.wait(Job(tmp_path, name), 10)
-    assert [projector.result(Job(tmp_path, name)) is None for name in "abc"] == [True, False, False]
+        projector.submit((PictureFile(tmp_path, name), made))
+        assert projector.wait(PictureFile(tmp_path, name), 10)
+    assert [projector.result(PictureFile(tmp_path, name)) is None for name in "abc"] == [True, False, False]
 
 
 def test_a_folder_that_cannot_be_written_is_no_failure(projector, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    job = Job(tmp_path / "file" / "below", "key")
-    projector.submit((job, made))
-    assert projector.wait(job, 10) and isinstance(projector.result(job), Projection)
+    file = PictureFile(tmp_path / "file" / "below", "key")
+    projector.submit((file, made))
+    assert projector.wait(file, 10) and isinstance(projector.result(file), Projection)

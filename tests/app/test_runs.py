@@ -16,13 +16,12 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
 from dans_app.runs import table as run_list
-from dans_app.runs.table import Filter, Sizes
+from dans_app.runs.table import Filter, FolderSizes
 from dans_app.server import jobs
 from dans_app.shared import exports, settings, shell
+from dans_app.shared.words import markdown_text
 from dans_core.config import PRESETS, Config, parse
-from dans_lab.runs import folder as shelf
-from dans_lab.runs import run as core_runs
-from dans_lab.runs import trash
+from dans_lab.runs import folder, trash
 from dans_lab.runs.run import Run, open_run
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
@@ -36,7 +35,7 @@ screen = partial(small_run.screen, "runs.py")
 def root(tmp_path, monkeypatch) -> Path:
     """Own folders, no recorded run, and no real worker."""
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     st.cache_resource.clear()
     st.cache_data.clear()
@@ -104,7 +103,7 @@ def test_the_table_says_what_the_runs_say(root, tmp_path):
         best_epoch=40,
         seconds=3725.4,
     )
-    shelf.write_about(run, HOSTILE, "one\ntwo")
+    folder.write_about(run, HOSTILE, "one\ntwo")
     app = screen()
     rows = app.dataframe[0].value.set_index("id")
     assert list(rows.index) == ["mine", "shipped"]
@@ -180,7 +179,7 @@ def test_while_runs_are_selected_rows_keep_their_places(root):
         assert select(app).dataframe[0].value["progress"].tolist() == [0.75, 0.5]
         select(app, "b")
         writer.write_status("running", epoch=20)
-        shelf.write_about(run, "zebra", "")
+        folder.write_about(run, "zebra", "")
         app.run()
         assert app.dataframe[0].value["name"].tolist() == ["zebra", "a"], (
             "what a person does is shown at once"
@@ -189,7 +188,7 @@ def test_while_runs_are_selected_rows_keep_their_places(root):
 
 def test_the_csv_has_units_and_no_formulas(root):
     run = make(root, "a", seconds=61.0)
-    shelf.write_about(run, "=1+1", "")
+    folder.write_about(run, "=1+1", "")
     look = run_list.look()
     rows = run_list.for_csv(run_list.frame(look.entries, [1234], UTC))
     (line,) = csv.DictReader(io.StringIO(exports.csv(rows).decode()))
@@ -203,7 +202,7 @@ def test_the_csv_has_units_and_no_formulas(root):
 def test_filters_come_from_the_address_and_go_back_to_it(root):
     make(root, "a", sampler="dans", decoder="distmult")
     make(root, "b", "stopped", sampler="uniform", dataset="umls")
-    shelf.write_about(make(root, "c", sampler="uniform"), "The Baseline", "first of them")
+    folder.write_about(make(root, "c", sampler="uniform"), "The Baseline", "first of them")
     app = screen(sampler="uniform", state="finished,stopped")
     assert shown(app) == ["c", "b"]
     assert app.multiselect(key="runs_sampler").value == ["uniform"]
@@ -245,7 +244,7 @@ def test_a_hostile_address_gets_one_sentence(root, query):
     (warning,) = app.warning
     assert "that filter is left out" in warning.value
     asked_for = next(iter(query.values())).removeprefix("dans,")
-    assert len(query) > 1 or f"“{shell.plain(asked_for, 30)}”" in warning.value
+    assert len(query) > 1 or f"“{markdown_text(asked_for, 30)}”" in warning.value
     app.multiselect(key="runs_decoder").set_value(["complex"]).run()
     assert not calm(app).warning
 
@@ -262,7 +261,7 @@ def test_the_filter_says_what_a_slow_search_says(root):
         make(root, f"r-{number}", sampler=sampler, decoder=decoder)
         for number, (sampler, decoder) in enumerate([("dans", "complex"), ("uniform", "rotate")])
     ]
-    shelf.write_about(runs[0], "Straße", "")
+    folder.write_about(runs[0], "Straße", "")
     entries = run_list.look().entries
     for chosen in (Filter(), Filter(samplers=("dans",)), Filter(text="strasse"), Filter(text="r-1 nations")):
         passed = [entry.id for entry in entries if chosen.lets_pass(entry)]
@@ -287,10 +286,10 @@ def test_a_name_stands_in_every_list_of_runs(root):
     name.set_value(f"  {HOSTILE}\x1b ")
     app.text_area[0].set_value("line\nline")
     press(app, "Save")
-    about = shelf.read_about(open_run("a"))
+    about = folder.read_about(open_run("a"))
     assert (about.name, about.note) == (HOSTILE, "line\nline")
     assert app.dataframe[0].value["name"].tolist() == [HOSTILE]
-    assert app.subheader[0].value == shell.plain(HOSTILE)
+    assert app.subheader[0].value == markdown_text(HOSTILE)
     assert shell.describe(open_run("a")).startswith(f"{HOSTILE} · Nations · ")
 
     def picker() -> None:
@@ -304,12 +303,12 @@ def test_a_name_stands_in_every_list_of_runs(root):
 
 def test_a_damaged_about_is_told_and_mended_by_saving(root):
     run = make(root, "a")
-    (run.path / shelf.ABOUT).write_text("{")
+    (run.path / folder.ABOUT).write_text("{")
     app = select(screen(), "a")
     assert "about\\.json" in app.warning[0].value
     app.text_input[1].set_value("mended")
     press(app, "Save")
-    assert not app.warning and shelf.read_about(run).name == "mended"
+    assert not app.warning and folder.read_about(run).name == "mended"
 
 
 def test_a_recorded_run_is_read_only(root, tmp_path):
@@ -381,9 +380,9 @@ def test_the_trash_is_opened_restored_from_and_emptied(root):
     assert shown(app) == ["b"]
     press(app, "Remove for good")
     assert trash.trashed() == [] and "**Trash:** empty" in markdown(app)
-    folder = root / trash.CACHE / "projections"
-    folder.mkdir(parents=True)
-    (folder / "x").write_bytes(b"x" * 5000)
+    pictures = root / trash.CACHE / "projections"
+    pictures.mkdir(parents=True)
+    (pictures / "x").write_bytes(b"x" * 5000)
     assert "**Cache:** 5 kB" in markdown(calm(app.run()))
     press(app, "Clear the cache")
     assert trash.cached() == [] and "**Cache:** empty" in markdown(app)
@@ -447,7 +446,7 @@ def test_a_slow_disk_holds_up_no_one(tmp_path):
             gate.wait()
             return 5
 
-    sizes = Sizes()
+    sizes = FolderSizes()
     sizes._use = Slow()
     start = datetime.now()
     assert sizes.of({"a": False, "b": True}, patience=0.01) == [None, None]
@@ -467,4 +466,3 @@ def test_words():
     assert run_list.exactly(when, run_list.zone_of(None)).startswith("2 Nov 2026, 17:05")
     for name in ("../../etc/passwd", "\0", "Nowhere/None", "x" * 5000):
         assert run_list.exactly(when, run_list.zone_of(name)) == "2 Nov 2026, 17:05 UTC"
-    assert [run_list.count(number, "run") for number in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]

@@ -24,7 +24,6 @@ from dans_app.studies import words as study_words
 from dans_core.config import Config
 from dans_core.names import DATASETS
 from dans_lab.cli import main
-from dans_lab.runs import run as core_runs
 from dans_lab.runs.records import replace, to_json
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
@@ -81,7 +80,7 @@ sampler = "uniform"
 def root(tmp_path, monkeypatch) -> Path:
     """A runs folder with nothing in it, and no studies that come with the program."""
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     monkeypatch.setattr(folder, "RESULTS", tmp_path / "results")
     st.cache_resource.clear()
     st.cache_data.clear()

@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dans_app.server import inspecting, jobs
-from dans_app.server.helper import Aside
+from dans_app.server.helper import HelperProcess
 from dans_app.shared import other_runs
 from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.config import matters
@@ -25,7 +25,6 @@ from dans_core.events import Losses
 from dans_core.samplers.catalogue import REGISTERED
 from dans_lab.budget import estimates
 from dans_lab.cli import main
-from dans_lab.runs import run as core_runs
 from dans_lab.runs.run import Run, open_run
 from dans_lab.study.folder import Study
 from dans_lab.study.plan import read_plan
@@ -68,10 +67,10 @@ def folder(registered: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def alone(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DANS_RUNS_DIR", str(folder))
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     # A process that was there before knows nothing of it.
-    monkeypatch.setattr(inspecting, "_PROCESS", Aside("dans_app.server.inspecting"))
+    monkeypatch.setattr(inspecting, "_PROCESS", HelperProcess("dans_app.server.inspecting"))
     st.cache_resource.clear()
     st.cache_data.clear()
 

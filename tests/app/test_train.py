@@ -15,16 +15,17 @@ from streamlit.testing.v1 import AppTest
 
 from dans_app.server import graph, jobs
 from dans_app.shared import curves, run_state, settings, shell, theme
-from dans_app.shared.run_curves import Curve, Story, thin
-from dans_app.train import live
+from dans_app.shared.run_history import Curve, RunHistory, thin
+from dans_app.shared.words import markdown_text
+from dans_app.train import words
 from dans_core.config import PRESETS, Config, matters, parse
 from dans_core.declared import DECLARED
 from dans_core.events import Finished, HealthWarning, Losses, Ranking
 from dans_data.errors import InputError
+from dans_data.words import bytes_in_words, seconds_in_words
 from dans_lab.budget import speed
-from dans_lab.export import run_export as export
+from dans_lab.export import run_export
 from dans_lab.runs import machine
-from dans_lab.runs import run as core_runs
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter, versions
 from tests import small_run
@@ -38,7 +39,7 @@ def alone(tmp_path, monkeypatch):
     """Own folders for runs, no recorded run, and no real worker."""
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     st.cache_resource.clear()
     st.cache_data.clear()
@@ -407,7 +408,7 @@ def test_a_guess_is_called_one_until_the_machine_was_timed():
     assert not app.exception and "a guess" not in texts(app)
     timed = jobs.estimate(Config(), "umls")
     assert timed.basis == "practice" and timed.seconds == pytest.approx(2 * guess.seconds)
-    assert f"Takes {jobs.seconds_in_words(timed.seconds)} (" in texts(app)
+    assert f"Takes {seconds_in_words(timed.seconds)} (" in texts(app)
 
 
 class RunWriterStatus:
@@ -448,12 +449,12 @@ def test_more_costs_more():
     ],
 )
 def test_times_are_no_more_exact_than_they_are_known(seconds, words):
-    assert jobs.seconds_in_words(seconds) == words
+    assert seconds_in_words(seconds) == words
 
 
 @pytest.mark.parametrize(("count", "words"), [(900, "1 kB"), (6_200_000, "6 MB"), (1_540_000_000, "1.5 GB")])
 def test_sizes_in_words(count, words):
-    assert jobs.bytes_in_words(count) == words
+    assert bytes_in_words(count) == words
 
 
 def test_a_full_house_is_refused_with_a_sentence(tmp_path):
@@ -495,39 +496,39 @@ def test_short_runs_are_drawn_point_by_point():
 def test_a_story_reads_only_what_is_new_and_starts_again_after_a_resume(tmp_path):
     kg = graph.load("umls")
     with RunWriter.create(tmp_path / "runs", "r", Config(epochs=9), kg.name, kg.hash, "umls") as writer:
-        story = Story("r")
+        history = RunHistory("r")
         writer.append(losses(1, base=1.0), losses(2, base=2.0))
-        story.follow(writer.run)
+        history.follow(writer.run)
         writer.append(losses(3, base=3.0))
-        assert story.follow(writer.run).curve("base").values == [1.0, 2.0, 3.0]
-        before = story.cursor
-        assert story.follow(writer.run).cursor == before
+        assert history.follow(writer.run).curve("base").values == [1.0, 2.0, 3.0]
+        before = history.cursor
+        assert history.follow(writer.run).cursor == before
     with RunWriter.reopen(tmp_path / "runs" / "r") as writer:
         writer.append(losses(1, base=5.0))
-        assert story.follow(writer.run).curve("base").values == [5.0]
+        assert history.follow(writer.run).curve("base").values == [5.0]
 
 
 def test_warnings_are_active_until_they_are_over():
-    story = Story("r")
+    history = RunHistory("r")
     begun = HealthWarning(5, "copies", "G_E", "copies", "more noise")
-    story.take(begun)
-    story.take(HealthWarning(6, "copies", "G_R", "copies", "more noise"))
-    story.take(HealthWarning(9, "copies", "G_E", "copies", "more noise", active=False))
-    assert list(story.active) == [("copies", "G_R")]
-    assert len(story.warnings) == 3
+    history.take(begun)
+    history.take(HealthWarning(6, "copies", "G_R", "copies", "more noise"))
+    history.take(HealthWarning(9, "copies", "G_E", "copies", "more noise", active=False))
+    assert list(history.active) == [("copies", "G_R")]
+    assert len(history.warnings) == 3
 
 
-def panels(story: Story, config: Config, **more: object) -> dict:
+def panels(history: RunHistory, config: Config, **more: object) -> dict:
     options = {"live": False, "floor": 0.678, "twin": None, "twin_name": ""} | more
-    data = curves.panels(story, config, **options)
+    data = curves.panels(history, config, **options)
     return {panel["id"]: panel for panel in data["panels"]}
 
 
 def test_the_panels_tell_a_screen_reader_what_they_show():
-    story = Story("r")
+    history = RunHistory("r")
     for event in (losses(1, warm_up=True), losses(2), ranking(2, 0.75)):
-        story.take(event)
-    shown = panels(story, Config(epochs=10, warmup_epochs=1))
+        history.take(event)
+    shown = panels(history, Config(epochs=10, warmup_epochs=1))
     assert shown["generator"]["alt"] == (
         "Generator loss by epoch, of 10: G_E 0.700 at epoch 2, G_R 0.600 at epoch 2; guessing 0.693."
     )
@@ -536,19 +537,19 @@ def test_the_panels_tell_a_screen_reader_what_they_show():
 
 
 def test_empty_axes_are_replaced_by_the_reason():
-    story = Story("r")
-    story.take(losses(1, warm_up=True))
-    assert "Warm-up" in panels(story, Config())["generator"]["empty"]
-    assert panels(story, Config(sampler="uniform")).keys() == {"base", "ranking"}
-    assert f"epoch {Config().eval_every}" in panels(story, Config())["ranking"]["empty"]
+    history = RunHistory("r")
+    history.take(losses(1, warm_up=True))
+    assert "Warm-up" in panels(history, Config())["generator"]["empty"]
+    assert panels(history, Config(sampler="uniform")).keys() == {"base", "ranking"}
+    assert f"epoch {Config().eval_every}" in panels(history, Config())["ranking"]["empty"]
 
 
 def test_the_twin_is_drawn_on_the_same_axes_and_lighter():
-    story, twin = Story("r"), Story("t")
-    for each, mrr in ((story, 0.7), (twin, 0.8)):
+    history, twin = RunHistory("r"), RunHistory("t")
+    for each, mrr in ((history, 0.7), (twin, 0.8)):
         each.take(losses(1))
         each.take(ranking(5, mrr))
-    lines = panels(story, Config(), twin=twin, twin_name="uniform")["ranking"]["series"]
+    lines = panels(history, Config(), twin=twin, twin_name="uniform")["ranking"]["series"]
     assert [(line["name"], line["faint"]) for line in lines] == [("MRR", False), ("MRR, uniform", True)]
     assert lines[0]["color"] == lines[1]["color"] and lines[0]["dash"] != lines[1]["dash"]
 
@@ -585,7 +586,7 @@ def test_the_floor_of_another_data_set_is_not_shown():
 )
 def test_the_command_repeats_the_run(tmp_path, config):
     run = make_run(tmp_path / "runs", "r", config.with_values(epochs=min(config.epochs, 60)))
-    words = shlex.split(export.command(run))
+    words = shlex.split(run_export.command(run))
     assert words[:4] == ["python", "-m", "dans_core", "train"]
     values = {}
     rest = iter(words[4:])
@@ -608,7 +609,7 @@ def test_a_twin_is_compared_without_a_winner(tmp_path):
     said = texts(app)
     assert "DANS **0.900**, Uniform **0.910**. One run of each proves nothing" in said
     assert "10 runs, about" in said
-    assert live.comparison(run, twin, [run, twin]) == live.comparison(twin, run, [run, twin])
+    assert words.comparison(run, twin, [run, twin]) == words.comparison(twin, run, [run, twin])
     assert "Train the twin" not in [button.label for button in app.button]
     app.toggle(key="dans_show_twin").set_value(True).run()
     assert not app.exception
@@ -622,10 +623,10 @@ def test_a_twin_that_cannot_be_trained_is_a_sentence(tmp_path):
 
 
 def test_a_uniform_run_beside_its_twin_has_the_panels_of_the_gan():
-    story, twin = Story("r"), Story("t")
-    story.take(losses(1, warm_up=True))
+    history, twin = RunHistory("r"), RunHistory("t")
+    history.take(losses(1, warm_up=True))
     twin.take(losses(1))
-    shown = panels(story, Config(sampler="uniform"), twin=twin, twin_name="DANS")
+    shown = panels(history, Config(sampler="uniform"), twin=twin, twin_name="DANS")
     assert [line["name"] for line in shown["generator"]["series"]] == ["G_E, DANS", "G_R, DANS"]
 
 
@@ -637,8 +638,8 @@ def test_a_run_of_another_sampler_says_what_it_is_and_has_no_panels_of_a_gan(tmp
     assert f"Nations · ComplEx · {title}" in shell_unescaped(said)
     assert f"**{title}.** {theme.SAMPLERS_ABOUT[sampler]}" in said
     assert "sampler *Uniform*" in said and "Health of the negatives" not in said
-    story = Story("own").follow(run)
-    shown = panels(story, run.config)
+    history = RunHistory("own").follow(run)
+    shown = panels(history, run.config)
     assert shown.keys() == {"base", "ranking"}
     assert "so there are no fakes" in texts(small_run.screen("map.py", run="own"))
     warm = run_state.sentence(run.status.model_copy(update={"state": "running", "epoch": 1}), run.config)
@@ -665,7 +666,7 @@ def test_an_ablation_says_what_it_leaves_out_and_draws_no_line_of_it(tmp_path, s
     said = texts(screen(run="own"))
     assert "no fakes" not in texts(small_run.screen("map.py", run="own"))
     assert f"**DANS** {without}." in said
-    shown = panels(Story("own").follow(run), run.config)
+    shown = panels(RunHistory("own").follow(run), run.config)
     names = [line["name"] for part in ("generator", "discriminator") for line in shown[part]["series"]]
     looks = {"g_e": theme.G_E, "g_r": theme.G_R, "d_adv": theme.D_ADV, "d_aux": theme.D_AUX}
     assert names == [looks[name].name for name in lines.split()]
@@ -690,7 +691,7 @@ def test_measured_seeds_replace_the_general_remark(tmp_path):
         make_run(tmp_path / "runs", f"s{seed}", Config(epochs=4, seed=seed), mrr=0.8 + seed / 100)
         for seed in range(3)
     ]
-    assert "your 3 runs that differ in nothing but the seed reach from 0.800 to 0.820" in live.comparison(
+    assert "your 3 runs that differ in nothing but the seed reach from 0.800 to 0.820" in words.comparison(
         made[0], made[1], made
     )
 
@@ -741,7 +742,7 @@ def test_what_was_asked_is_said_until_it_is_done(tmp_path):
 def test_the_page_hurries_only_for_a_run_that_has_just_begun(tmp_path, monkeypatch, state, seconds, hurries):
     monkeypatch.setattr(run_state, "FIRST_SECONDS", seconds)
     waits, ticks, fragment = [], [], st.fragment
-    monkeypatch.setattr(run_state, "first_loss", lambda run, story: waits.append(run.id))
+    monkeypatch.setattr(run_state, "first_loss", lambda run, history: waits.append(run.id))
     monkeypatch.setattr(
         st, "fragment", lambda run_every: ticks.append(run_every) or fragment(run_every=run_every)
     )
@@ -759,15 +760,15 @@ def test_the_page_hurries_only_for_a_run_that_has_just_begun(tmp_path, monkeypat
 def test_the_first_loss_is_waited_for_a_moment_only(tmp_path, monkeypatch):
     kg = graph.load("umls")
     with RunWriter.create(tmp_path / "runs", "r", Config(epochs=9), kg.name, kg.hash, "umls") as writer:
-        story = Story("r")
-        run_state.first_loss(writer.run, story)
-        assert story.epoch == 0
+        history = RunHistory("r")
+        run_state.first_loss(writer.run, history)
+        assert history.epoch == 0
         monkeypatch.setattr(run_state, "MOMENT", PATIENCE)
         timer = threading.Timer(0.05, lambda: writer.append(losses(1)))
         timer.start()
-        run_state.first_loss(writer.run, story)
+        run_state.first_loss(writer.run, history)
         timer.join()
-        assert story.epoch == 1
+        assert history.epoch == 1
 
 
 def test_runs_are_told_apart_in_the_list(tmp_path):
@@ -776,8 +777,8 @@ def test_runs_are_told_apart_in_the_list(tmp_path):
 
 
 def test_text_of_unknown_origin_means_nothing_in_markdown():
-    assert shell.plain("**a** [b](c) <i> :red[x] $y$") == (r"\*\*a\*\* \[b\]\(c\) \<i\> \:red\[x\] \$y\$")
-    assert len(shell.plain("x" * 500, 80)) == 80
+    assert markdown_text("**a** [b](c) <i> :red[x] $y$") == (r"\*\*a\*\* \[b\]\(c\) \<i\> \:red\[x\] \$y\$")
+    assert len(markdown_text("x" * 500, 80)) == 80
 
 
 def test_a_run_with_damaged_events_gets_one_sentence(tmp_path):
@@ -803,8 +804,7 @@ def test_runs_that_read_alike_can_each_be_chosen(tmp_path):
 
 
 def test_a_name_draws_no_icon_and_means_nothing_in_markdown():
-    from dans_app.shared.words import plain
 
-    assert ":material" not in plain(":material/home: :streamlit:").replace("\\", "")
-    assert plain("*a* [b](c) <i>") == r"\*a\* \[b\]\(c\) \<i\>"
-    assert plain("x" * 100, limit=10) == "x" * 9 + "…"
+    assert ":material" not in markdown_text(":material/home: :streamlit:").replace("\\", "")
+    assert markdown_text("*a* [b](c) <i>") == r"\*a\* \[b\]\(c\) \<i\>"
+    assert markdown_text("x" * 100, limit=10) == "x" * 9 + "…"

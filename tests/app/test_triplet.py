@@ -14,12 +14,9 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
 from dans_app.server import inspecting
-from dans_app.shared import other_runs as beside
-from dans_app.shared import theme
-from dans_app.shared import url_values as wanted
+from dans_app.shared import other_runs, theme, url_values
 from dans_app.triplet import asked as triplet_asked
 from dans_core import Config, KnowledgeGraph
-from dans_lab.runs import run as core_runs
 from dans_lab.runs.folder import write_about
 from dans_lab.runs.run import Run, list_runs
 from dans_lab.runs.writer import RunWriter
@@ -41,7 +38,7 @@ def trained(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def alone(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("DANS_RUNS_DIR", str(trained))
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     st.cache_resource.clear()
     st.cache_data.clear()
 
@@ -64,11 +61,14 @@ def words(app: AppTest) -> str:
 
 def test_runs_beside_are_on_the_same_data_and_have_weights(trained, nations):
     run = Run(trained / "with-gan")
-    known = beside.others(run, nations)
+    known = other_runs.others(run, nations)
     assert list(known) == ["without-gan"]
-    assert beside.wanted(None, run, nations, known) == (["without-gan"], None)
-    assert beside.wanted("none", run, nations, known) == ([], None)
-    assert beside.address([], run, known) == "none" and beside.address(["without-gan"], run, known) is None
+    assert other_runs.wanted(None, run, nations, known) == (["without-gan"], None)
+    assert other_runs.wanted("none", run, nations, known) == ([], None)
+    assert (
+        other_runs.address([], run, known) == "none"
+        and other_runs.address(["without-gan"], run, known) is None
+    )
     for text, said in (
         ("other-data", "other data (UMLS)"),
         ("bare", "kept no weights"),
@@ -76,7 +76,7 @@ def test_runs_beside_are_on_the_same_data_and_have_weights(trained, nations):
         ("no-such-run", "There is no run “no\\-such\\-run” on this machine"),
         ("../../etc/passwd", "not the name of a run"),
     ):
-        chosen, problem = beside.wanted(f"{text},without-gan", run, nations, known)
+        chosen, problem = other_runs.wanted(f"{text},without-gan", run, nations, known)
         assert chosen == ["without-gan"] and said in problem
 
 
@@ -84,9 +84,9 @@ def test_runs_beside_are_on_the_same_data_and_have_weights(trained, nations):
 @given(some.text(max_size=60))
 def test_whatever_an_address_says_of_runs_the_answer_can_be_shown(trained, nations, text):
     run = Run(trained / "with-gan")
-    known = beside.others(run, nations)
-    chosen, problem = beside.wanted(text, run, nations, known)
-    assert set(chosen) <= set(known) and len(chosen) <= beside.MOST
+    known = other_runs.others(run, nations)
+    chosen, problem = other_runs.wanted(text, run, nations, known)
+    assert set(chosen) <= set(known) and len(chosen) <= other_runs.MOST
     assert problem is None or (len(problem) < 300 and not re.search(r"(?<!\\)[<\[]", problem))
 
 
@@ -103,7 +103,7 @@ def test_runs_are_told_apart_by_their_settings_then_by_their_ids(tmp_path, natio
         made("d", sampler="uniform", seed=1),
         made("e", dim=10, layers=1, bases=2),
     ]
-    assert beside.labels(run, others) == {
+    assert other_runs.labels(run, others) == {
         "a": "DANS",
         "b": "Uniform · seed 1",
         "c": "DANS · RotatE",
@@ -111,7 +111,7 @@ def test_runs_are_told_apart_by_their_settings_then_by_their_ids(tmp_path, natio
         "e": "DANS · dim 10 · layers 1 · …",
     }
     write_about(others[1], "my <b>run</b>", "")
-    assert beside.labels(run, others)["c"] == "my <b>run</b>"
+    assert other_runs.labels(run, others)["c"] == "my <b>run</b>"
 
 
 def test_more_than_three_runs_are_too_many(tmp_path, trained, nations, monkeypatch):
@@ -119,8 +119,8 @@ def test_more_than_three_runs_are_too_many(tmp_path, trained, nations, monkeypat
     for name in "abcde":
         shutil.copytree(trained / "with-gan", tmp_path / name)
     run = Run(tmp_path / "a")
-    known = beside.others(run, nations)
-    chosen, problem = beside.wanted("e,d,c,b", run, nations, known)
+    known = other_runs.others(run, nations)
+    chosen, problem = other_runs.wanted("e,d,c,b", run, nations, known)
     assert chosen == ["e", "d", "c"] and "At most 3 runs" in problem
 
 
@@ -130,7 +130,7 @@ def test_more_than_three_runs_are_too_many(tmp_path, trained, nations, monkeypat
 def test_a_triplet_is_found_by_its_names_and_turned_for_fake_heads(nations):
     head, relation, tail = (int(i) for i in nations.array("test")[7])
     names = (nations.entities[head], nations.relations[relation], nations.entities[tail])
-    found, problems = wanted.triplet(*names, None, nations)
+    found, problems = url_values.triplet(*names, None, nations)
     assert (found.head, found.relation, found.tail, found.side, problems) == (
         head,
         relation,
@@ -139,16 +139,16 @@ def test_a_triplet_is_found_by_its_names_and_turned_for_fake_heads(nations):
         [],
     )
     assert found.query(nations) == (head, relation, tail)
-    turned, problems = wanted.triplet(*names, "head", nations)
+    turned, problems = url_values.triplet(*names, "head", nations)
     assert turned.query(nations) == (tail, relation + nations.num_relations, head) and not problems
-    reciprocal, problems = wanted.triplet(names[2], names[1] + "⁻¹", names[0], None, nations)
+    reciprocal, problems = url_values.triplet(names[2], names[1] + "⁻¹", names[0], None, nations)
     assert reciprocal == turned and not problems
 
 
 def test_missing_parts_are_filled_in_with_a_fact(nations):
-    found, _ = wanted.triplet(None, None, None, None, nations)
+    found, _ = url_values.triplet(None, None, None, None, nations)
     assert nations.split_of(found.head, found.relation, found.tail) == "test"
-    found, _ = wanted.triplet("brazil", None, None, None, nations)
+    found, _ = url_values.triplet("brazil", None, None, None, nations)
     assert nations.entities[found.head] == "brazil"
     assert nations.split_of(found.head, found.relation, found.tail) is not None
 

@@ -117,7 +117,11 @@ def test_each_negative_has_one_token():
 
 
 def test_d_aux_is_told_as_a_guess_and_only_of_fakes():
-    sure, other, unsaid = row("G_E", 0, d_aux=0.9), row("G_R", 0, d_aux=0.2), row("G_E", 0, d_aux=None, draw=1)
+    sure, other, unsaid = (
+        row("G_E", 0, d_aux=0.9),
+        row("G_R", 0, d_aux=0.2),
+        row("G_E", 0, d_aux=None, draw=1),
+    )
     rows, _ = triplet_table.table([shown(sure, unsaid, other, row("random", 0, d_aux=0.2))])
     assert rows["D_aux"].tolist() == ["–", "G_R, 90 %", "–", "G_E, 80 %", "–"]
 
@@ -170,7 +174,7 @@ def test_the_terms_are_sorted_by_difference_and_end_in_the_scores():
     ],
 )
 def test_numbers_are_read_as_in_a_textbook(value, text):
-    assert arithmetic.number(value) == text
+    assert arithmetic.coordinate(value) == text
 
 
 # --- how the negatives moved

@@ -14,10 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
-import dans_data as datasets
-from dans_app.data import upload_look, upload_reading, upload_words
-from dans_app.data import upload_panel as upload
-from dans_app.shared import shell
+import dans_data
+from dans_app.data import upload_panel, upload_preview, upload_reading, upload_words
+from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS, naming, own
 from tests.waiting import PATIENCE
@@ -46,9 +45,9 @@ def cache(tmp_path, monkeypatch) -> Path:
 def _page() -> None:
     import streamlit as st
 
-    from dans_app.data import upload_panel as upload
+    from dans_app.data import upload_panel
 
-    upload.panel()
+    upload_panel.panel()
     st.markdown("The rest of the page.")
 
 
@@ -108,7 +107,7 @@ def packed(**files: bytes) -> bytes:
 
 
 def bundled(name: str) -> dict[str, bytes]:
-    return {split: (datasets.BUNDLED / name / f"{split}.txt").read_bytes() for split in SPLITS}
+    return {split: (dans_data.BUNDLED / name / f"{split}.txt").read_bytes() for split in SPLITS}
 
 
 # --- what was read
@@ -130,8 +129,8 @@ def test_one_file_is_shown_split_and_kept(cache):
     assert own.names() == ["our-facts"]
     assert "our\\-facts" in calm(app).success[0].value and not app.dataframe
     kept = KnowledgeGraph.load("our-facts")
-    assert {triplet for split in SPLITS for triplet in datasets.load("our-facts").splits[split]} == set(rows)
-    wanted = datasets.from_uploads([("Our Facts.tsv", upload_words.SAMPLE)], "x", split_seed=0)
+    assert {triplet for split in SPLITS for triplet in dans_data.load("our-facts").splits[split]} == set(rows)
+    wanted = dans_data.from_uploads([("Our Facts.tsv", upload_words.SAMPLE)], "x", split_seed=0)
     assert kept.hash == KnowledgeGraph.from_names(wanted.splits, "x").hash
 
 
@@ -139,8 +138,8 @@ def test_the_seed_decides_the_split_of_one_file_alone():
     app = panel(("facts.tsv", upload_words.SAMPLE))
     app.number_input[0].set_value(7).run()
     app.button[0].click().run()
-    kept = datasets.load("facts").splits
-    wanted = datasets.from_uploads([("facts.tsv", upload_words.SAMPLE)], "x", split_seed=7).splits
+    kept = dans_data.load("facts").splits
+    wanted = dans_data.from_uploads([("facts.tsv", upload_words.SAMPLE)], "x", split_seed=7).splits
     assert {split: set(kept[split]) for split in SPLITS} == {split: set(wanted[split]) for split in SPLITS}
     app = panel(*((f"{split}.txt", data) for split, data in bundled("nations").items()))
     assert not app.number_input
@@ -245,7 +244,7 @@ def test_the_name_is_checked_as_it_is_typed():
 
 def test_a_name_taken_meanwhile_is_told_and_nothing_is_lost():
     app = panel(("mine.tsv", upload_words.SAMPLE))
-    own.add(datasets.load("nations"), "mine")
+    own.add(dans_data.load("nations"), "mine")
     app.button[0].click().run()
     assert "there is a data set" in words(calm(app)).lower() and app.dataframe
     assert KnowledgeGraph.load("mine").hash == KnowledgeGraph.load("nations").hash
@@ -253,9 +252,9 @@ def test_a_name_taken_meanwhile_is_told_and_nothing_is_lost():
 
 def test_files_are_read_once_and_let_go(monkeypatch):
     counted = []
-    real = datasets.from_uploads
+    real = dans_data.from_uploads
     monkeypatch.setattr(
-        datasets, "from_uploads", lambda *args, **more: counted.append(1) or real(*args, **more)
+        dans_data, "from_uploads", lambda *args, **more: counted.append(1) or real(*args, **more)
     )
     app = panel(("a.tsv", upload_words.SAMPLE))
     app.text_input[0].set_value("another").run()
@@ -303,9 +302,9 @@ TRIPLES = "# facts\n" + "".join(f"<{h}> <a> <{t}> .\n" for h, _, t in ROWS)
     ],
 )
 def test_how_files_are_written_and_how_they_begin(files, way, first):
-    found, rows = upload_look.look(files, 10)
+    found, rows = upload_preview.preview(files, 10)
     assert found == way and rows[0] == first and len(rows) == 10
-    every = datasets.from_uploads(files, "x").splits
+    every = dans_data.from_uploads(files, "x").splits
     assert set(rows) <= {triplet for split in SPLITS for triplet in every[split]}
 
 
@@ -326,11 +325,11 @@ def test_the_newest_files_count(names):
 
 @given(some.text(max_size=60))
 def test_a_suggestion_is_a_name(title):
-    assert own.name_error(upload.suggested(title)) is None
+    assert own.name_error(upload_panel.suggested(title)) is None
 
 
 def test_the_sample_is_a_good_example():
-    dataset = datasets.from_uploads([("sample.tsv", upload_words.SAMPLE)], "sample")
+    dataset = dans_data.from_uploads([("sample.tsv", upload_words.SAMPLE)], "sample")
     kg = KnowledgeGraph.from_names(dataset.splits, "sample")
     assert min(len(kg.array(split)) for split in SPLITS) >= 3
-    assert shell.plain("a\u202eb") == "ab"
+    assert markdown_text("a\u202eb") == "ab"

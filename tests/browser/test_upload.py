@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-import dans_data as datasets
+import dans_data
 from dans_data import SPLITS, own
 from dans_lab.runs.run import list_runs
 from tests.browser.states import at_rest, fits, inside
@@ -39,7 +39,7 @@ def nations() -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         for split in SPLITS:
-            archive.write(datasets.BUNDLED / "nations" / f"{split}.txt", f"mine/{split}.txt")
+            archive.write(dans_data.BUNDLED / "nations" / f"{split}.txt", f"mine/{split}.txt")
     return data.getvalue()
 
 
@@ -168,8 +168,8 @@ def test_a_phone_shows_the_panel_and_its_sample(server, page):
         inside(part)
     page.get_by_role("button", name="Keep this data set").click()
     page.get_by_role("button", name="Train on it").wait_for()
-    kept = datasets.load("sample").splits
-    wanted = datasets.from_uploads(
+    kept = dans_data.load("sample").splits
+    wanted = dans_data.from_uploads(
         [("s.tsv", Path(download.value.path()).read_bytes())], "s", split_seed=7
     ).splits
     assert {split: set(kept[split]) for split in SPLITS} == {split: set(wanted[split]) for split in SPLITS}

@@ -20,7 +20,6 @@ from dans_data.errors import InputError
 from dans_data.words import visible_text
 from dans_lab.cli import main
 from dans_lab.runs import folder as shelf
-from dans_lab.runs import run as core_runs
 from dans_lab.runs import trash
 from dans_lab.runs.folder import ABOUT, About, DiskUse, Shelf, read_about, write_about
 from dans_lab.runs.run import Run, open_run, scan_runs
@@ -41,7 +40,7 @@ def root(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "runs"
     folder.mkdir()
     monkeypatch.setenv("DANS_RUNS_DIR", str(folder))
-    monkeypatch.setattr(core_runs, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     return folder
 
 
@@ -120,7 +119,7 @@ def test_what_is_too_long_or_recorded_is_refused_and_changes_nothing(root, tmp_p
         with pytest.raises(InputError, match=r"at most (80|2,000) characters; this one has (81|2,001)"):
             write_about(run, name, note)
     assert read_about(run) == About(name="first", note="note")
-    monkeypatch.setattr(core_runs, "RECORDED", root)
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", root)
     with pytest.raises(InputError, match="is recorded"):
         write_about(run, "mine", "")
     assert read_about(run).name == "first"

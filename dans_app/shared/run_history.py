@@ -1,4 +1,4 @@
-"""The curves of one run, kept up to date by reading only what is new in its events."""
+"""What the events of one run have told so far, kept up to date by reading only what is new."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Curve:
 
 
 @dataclass
-class Story:
-    """Everything the Train screen shows of a run's events so far.
+class RunHistory:
+    """Curves, best ranking, diagnoses and warnings of a run, as its events have told them so far.
 
     `follow` reads the events that are new since the last call and costs nothing where there are none.
     """
@@ -52,11 +52,11 @@ class Story:
         """The newest diagnosis."""
         return self.diagnoses[-1] if self.diagnoses else None
 
-    def follow(self, run: Run) -> Story:
+    def follow(self, run: Run) -> RunHistory:
         """Take in the new events of `run`; starts again where a resume has cut the file shorter."""
         batch = run.follow(self.cursor)
         if batch.restarted:
-            vars(self).update(vars(Story(self.run_id)))
+            vars(self).update(vars(RunHistory(self.run_id)))
         for event in batch.events:
             self.take(event)
         self.cursor = batch.cursor

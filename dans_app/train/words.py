@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dans_app.server import jobs
 from dans_app.shared import curves, theme
-from dans_app.shared.run_curves import Story
+from dans_app.shared.run_history import RunHistory
 from dans_core.config import Config
+from dans_data.words import seconds_in_words
 from dans_lab.runs.run import Run
 
 # *Measured* with the default settings, seeds 0 to 4 (results/umls/main): best valid MRR of ComplEx 0.896 … 0.904 with
@@ -31,11 +32,11 @@ def about_sampler(config: Config) -> str:
     return f"**{title}** {without}." if without else f"**{title}.** {about}"
 
 
-def result(story: Story, floor: float | None) -> str:
+def result(history: RunHistory, floor: float | None) -> str:
     """The best ranking so far beside the popularity floor, in a sentence; "" before the first ranking."""
-    if story.best is None:
+    if history.best is None:
         return ""
-    text = f"Best valid MRR **{story.best.mrr:.3f}** at epoch {story.best.epoch:,}"
+    text = f"Best valid MRR **{history.best.mrr:.3f}** at epoch {history.best.epoch:,}"
     return f"{text}; ranking by popularity alone gets {floor:.3f}." if floor is not None else f"{text}."
 
 
@@ -54,7 +55,7 @@ def comparison(run: Run, twin: Run, runs: list[Run]) -> str:
 def five_seeds(config: Config, twin: Config, dataset: str, runs: list[Run]) -> str:
     """What a fair comparison would take: both samplers with five seeds."""
     each = [jobs.estimate(one, dataset, runs).seconds for one in (config, twin)]
-    total = jobs.seconds_in_words(5 * sum(each))
+    total = seconds_in_words(5 * sum(each))
     return f"A fair comparison takes five seeds of each: 10 runs, {total} one after another on this machine."
 
 

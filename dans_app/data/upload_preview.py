@@ -18,7 +18,7 @@ _LINES = 200
 _ROWS = {"tsv": forms.tsv, "csv": forms.comma_separated, "nt": ntriples.rows}
 
 
-def look(files: Sequence[tuple[str, bytes]], count: int) -> tuple[str, list[Triplet]]:
+def preview(files: Sequence[tuple[str, bytes]], count: int) -> tuple[str, list[Triplet]]:
     """How files of triplets are written, and the first `count` triplets of the first one, or of train.
 
     Raises InputError as reading them does; but what stands further below is not looked at.
@@ -28,14 +28,14 @@ def look(files: Sequence[tuple[str, bytes]], count: int) -> tuple[str, list[Trip
     with _parts(files, limits) as parts:
         for part in parts:
             beginning = list(islice(lines(part, Meter(limits)), _LINES))
-            found.append(_look(part, beginning, count))
+            found.append(_preview(part, beginning, count))
     ways = list(dict.fromkeys(way for way, _ in found))
     packed = _packed([name for name, _ in files])
     many = f"{len(found)} files: " if len(found) > 1 else ""
     return f"{packed}{many}{' / '.join(ways)}", found[0][1]
 
 
-def _look(part: Part, beginning: list[str], count: int) -> tuple[str, list[Triplet]]:
+def _preview(part: Part, beginning: list[str], count: int) -> tuple[str, list[Triplet]]:
     rows = list(islice(_ROWS[part.form](iter(beginning), part.where, lambda note: None), count))
     triplets = [(head.strip(" "), relation.strip(" "), tail.strip(" ")) for _, (head, relation, tail) in rows]
     first = next((number for number, line in enumerate(beginning, start=1) if line.strip()), 1)
