@@ -5,7 +5,7 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from dans_app.compare import chosen_runs, rank_comparison
-from dans_app.compare.chosen_runs import SPLITS, WEIGHTS, RankingOptions, Runs
+from dans_app.compare.chosen_runs import SPLITS, RankingOptions, Runs
 from dans_app.map import data as map_data
 from dans_app.map import together as map_together
 from dans_app.map import view as map_view
@@ -136,13 +136,12 @@ def curves_together(runs: Runs) -> None:
 
 def choices(place: Address, runs: Runs, options: RankingOptions) -> None:
     st.subheader("Does one rank better?", anchor=False)
-    weights = {name: WEIGHTS[name] for name in chosen_runs.weights_of(runs.values())}
+    weights = {name: theme.WEIGHTS[name] for name in chosen_runs.weights_of(runs.values())}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         place.segmented("split", "Ranked on", SPLITS, options.split, ON_TEST)
         place.segmented("metric", "Measure", rank_comparison.NAMES, options.metric, METRIC_HELP)
         if len(weights) > 1:
-            words = "Best epoch: where the valid MRR was highest."
-            place.segmented("weights", "Weights", weights, options.weights, words)
+            place.segmented("weights", "Weights", weights, options.weights, theme.WEIGHTS_HELP)
     if options.split == "test":
         st.caption(ON_TEST)
 

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import inspecting, loading
-from dans_app.shared import exports, name_search, other_runs, shell
+from dans_app.shared import exports, name_search, other_runs, run_state, shell, theme
 from dans_app.shared.name_search import entity_search
 from dans_app.shared.url_values import Triplet
 from dans_app.shared.words import markdown_text
@@ -23,7 +23,6 @@ from dans_lab.runs.run import Run
 
 FAKE_SIDES = {"tail": "Fake tails", "head": "Fake heads", "both": "Both"}
 OTHER_SIDES = {"tail": "Negative tails", "head": "Negative heads", "both": "Both"}
-WEIGHTS = {"best": "Best epoch", "last": "Last epoch"}
 CHECK = "✓ "
 MOST_CARDS = 4  # beside one another
 
@@ -168,8 +167,9 @@ def choose_options(asked: Asked, both_weights: bool) -> None:
             forget,
         )
         if both_weights:
-            words = "Best epoch: where the valid MRR was highest."
-            asked.place.segmented("weights", "Weights", WEIGHTS, asked.weights_of(asked.run), words, forget)
+            asked.place.segmented(
+                "weights", "Weights", theme.WEIGHTS, asked.weights_of(asked.run), theme.WEIGHTS_HELP, forget
+            )
         st.button(
             "Draw again",
             icon=":material/casino:",
@@ -320,8 +320,7 @@ def show_table(asked: Asked, shown: list[Shown]) -> None:
 
 
 def show_nothing_yet(run: Run) -> None:
-    live = run.is_live or run.status.state == "queued"
-    if not live:
+    if not run_state.under_way(run.status):
         st.info(
             "This run kept no weights, so its negatives cannot be made again. Choose another run above.",
             icon=":material/conversion_path:",
@@ -335,7 +334,7 @@ def show_nothing_yet(run: Run) -> None:
 
     @st.fragment(run_every=2.0)
     def tick() -> None:
-        if inspecting.checkpoints(run) or not (run.is_live or run.status.state == "queued"):
+        if inspecting.checkpoints(run) or not run_state.under_way(run.status):
             st.rerun()
 
     tick()

@@ -36,7 +36,6 @@ LARGE = 50_000_000
 _WORDS = {"decoder": theme.DECODERS, "sampler": theme.SAMPLERS}
 
 SPLITS = {"valid": "Valid", "test": "Test"}
-WEIGHTS: dict[Which, str] = {"best": "Best epoch", "last": "Last epoch"}
 
 
 @dataclass(frozen=True)
@@ -109,14 +108,14 @@ def options(place: Address, runs: Sequence[Run]) -> RankingOptions:
         return found
 
     split, metric = choice("split", list(SPLITS)), choice("metric", list(METRICS))
-    weights, kept = choice("weights", list(WEIGHTS)), weights_of(runs)
+    weights, kept = choice("weights", list(theme.WEIGHTS)), weights_of(runs)
     return RankingOptions(split, metric, weights if weights in kept else kept[0])
 
 
 def weights_of(runs: Iterable[Run]) -> list[Which]:
     """Those that any of the runs kept."""
     kept = {name for run in runs for name in inspecting.checkpoints(run)}
-    return [name for name in WEIGHTS if name in kept] or ["best"]
+    return [name for name in theme.WEIGHTS if name in kept] or ["best"]
 
 
 def _widget(place: Address, known: Mapping[str, Run], ids: list[str]) -> None:

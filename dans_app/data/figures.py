@@ -28,7 +28,6 @@ def degrees(found: Degrees, way: str) -> go.Figure:
     traces = []
     for look, of in ((_OUT, found.out), (_INTO, found.into), (_BOTH, found.both)):
         degree, entities = points(of, way)
-        dash = ",".join(f"{part}px" for part in look.dash.split()) or "solid"
         word = "entities with exactly" if way == "exactly" else "entities with at least"
         traces.append(
             {
@@ -38,7 +37,7 @@ def degrees(found: Degrees, way: str) -> go.Figure:
                 "x": degree,
                 "y": entities,
                 "marker": {"symbol": look.marker, "color": look.color, "size": 6, "opacity": 0.85},
-                "line": {"color": look.color, "dash": dash, "width": 1.5},
+                "line": {"color": look.color, "dash": theme.plotly_dash(look), "width": 1.5},
                 "hovertemplate": f"%{{y:,}} {word} %{{x:,}} triplets, {look.name}<extra></extra>",
             }
         )

@@ -243,14 +243,13 @@ def _hover(span: Span) -> str:
 def _line(
     name: str, look: Look, diagnosed: Sequence[int], values: Floats, form: str, dash: str | None = None
 ) -> dict[str, Any]:
-    own = ",".join(f"{part}px" for part in look.dash.split()) or "solid"
     return {
         "type": "scatter",
         "x": np.asarray(diagnosed),
         "y": values,
         "name": name,
         "mode": "lines+markers",
-        "line": {"color": look.color, "width": 2, "dash": dash or own},
+        "line": {"color": look.color, "width": 2, "dash": dash or theme.plotly_dash(look)},
         "marker": {"symbol": look.marker, "color": look.color, "size": 7, "maxdisplayed": 8},
         "hovertemplate": f"%{{y{form}}}",
     }

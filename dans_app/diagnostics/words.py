@@ -14,8 +14,6 @@ from dans_core.events import QUANTILES, Diagnostics, HealthWarning, PathwayHealt
 from dans_core.health import COLLAPSED_COSINE, COPIES, EASY, collapsed_nearest, most_false_negatives
 from dans_data.words import count, share
 
-MARKS = {"G_E": ":orange[◆]", "G_R": ":blue[■]", "sampler": ":yellow[★]", "random": ":gray[✕]"}
-
 TROUBLES = {
     "collapse": "Collapse",
     "copies": "Copies",
@@ -49,20 +47,20 @@ def verdicts(found: Diagnostics, sampler: str = "") -> list[str]:
     if found.sampled is not None:
         own = found.sampled
         return [
-            f"{MARKS['sampler']} **{theme.own_negatives(sampler).name}**: its negatives are {_hardness(own)} and "
-            f"outscore the positive in {percent(own.outscores_positive)} of cases (random: "
+            f"{theme.mark(theme.SAMPLER)} **{theme.own_negatives(sampler).name}**: its negatives are {_hardness(own)} "
+            f"and outscore the positive in {percent(own.outscores_positive)} of cases (random: "
             f"{percent(found.random_outscores_positive)}). {percent(own.false_negatives)} are known facts, "
             f"{_false_negatives(own, found)} ({known}){_consequence(own, found)}."
         ]
     if not (by_name := pathways(found)):
         return [
-            f"{MARKS['random']} **Random negatives** outscore the positive in "
+            f"{theme.mark(theme.RANDOM)} **Random negatives** outscore the positive in "
             f"{percent(found.random_outscores_positive)} of cases, and {known} are known facts."
         ]
     return [
-        f"{MARKS[name]} **{name}** makes fakes that are {_hardness(health)} and outscore the positive in "
-        f"{percent(health.outscores_positive)} of cases (random: {percent(found.random_outscores_positive)}). "
-        f"{_diversity(health, found.num_entities)}; {_copies(health)}. "
+        f"{theme.mark(theme.BY_SOURCE[name])} **{name}** makes fakes that are {_hardness(health)} and outscore the "
+        f"positive in {percent(health.outscores_positive)} of cases "
+        f"(random: {percent(found.random_outscores_positive)}). {_diversity(health, found.num_entities)}; {_copies(health)}. "
         f"{percent(health.false_negatives)} would be known facts, {_false_negatives(health, found)} ({known})."
         for name, health in by_name.items()
     ]
@@ -142,7 +140,7 @@ def _false_negatives(health: SampledHealth, found: Diagnostics) -> str:
 def adaptivity(found: Diagnostics) -> list[str]:
     """What FiLM and the condition do to the fakes of each pathway, a sentence or two each; empty where unmeasured."""
     return [
-        f"{MARKS[name]} **{name}**: {words}"
+        f"{theme.mark(theme.BY_SOURCE[name])} **{name}**: {words}"
         for name, health in pathways(found).items()
         if (words := " ".join(_adaptivity(name, health)))
     ]

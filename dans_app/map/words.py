@@ -10,13 +10,13 @@ from dans_app.map import data as map_data
 from dans_app.server.loading import Picture
 from dans_app.server.projection import Method
 from dans_app.server.relation_view import KeptNegatives, RelationView, asked_in_train
+from dans_app.shared import theme
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data.words import count, share
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run
 
-MARKS = {"G_E": ":orange[◆]", "G_R": ":blue[■]", "random": ":gray[✕]"}
 ALIKE = 0.4
 """Below this cosine the nearest entity is nearest only because one has to be."""
 
@@ -53,7 +53,10 @@ def sentences(view: RelationView, frame: Frame, now: int, run: Run) -> list[str]
             "are what it makes by chance."
         )
     if len(view.heads):
-        lines += [f"{MARKS[source]} {summary(part, view, now)}" for source, part in view.negatives.items()]
+        lines += [
+            f"{theme.mark(theme.BY_SOURCE[source])} {summary(part, view, now)}"
+            for source, part in view.negatives.items()
+        ]
     return lines
 
 

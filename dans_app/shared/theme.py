@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from dans_app.server.inspecting import Which
 from dans_core.names import DATASETS as DATASETS
 from dans_core.names import DECODERS as DECODERS
 from dans_core.names import SAMPLERS as SAMPLERS
@@ -60,6 +61,19 @@ SEQUENCE = ["#3B4C8C", "#5B6C8F", "#8E8B79", "#C2A94F", "#F2CF3C"]
 BY_SOURCE = {"positive": POSITIVE, "G_E": G_E, "G_R": G_R, "sampler": SAMPLER, "random": RANDOM}
 """Looks by the `source` of an inspection row."""
 
+WEIGHTS: dict[Which, str] = {"best": "Best epoch", "last": "Last epoch"}
+"""Which weights of a run are looked at, as they are called on screen."""
+
+WEIGHTS_HELP = "Best epoch: where the valid MRR was highest."
+
+_MARKS = {
+    "diamond": ":orange[◆]",
+    "square": ":blue[■]",
+    "star": ":yellow[★]",
+    "x": ":gray[✕]",
+    "circle": ":green[●]",
+}
+
 STATES = {
     "queued": "Waiting to start",
     "running": "Training",
@@ -80,3 +94,13 @@ def rgba(color: str, alpha: float) -> str:
     """A `#rrggbb` colour made see-through, for fills and faint points."""
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def mark(look: Look) -> str:
+    """The marker of a look in its colour, in Markdown."""
+    return _MARKS.get(look.marker, ":violet[▲]")
+
+
+def plotly_dash(look: Look) -> str:
+    """The dash of a look as Plotly reads it."""
+    return ",".join(f"{length}px" for length in look.dash.split()) or "solid"

@@ -314,11 +314,6 @@ def _counted(view: StudyView, row: Label, column: Column) -> str:
 LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "title": None}
 
 
-def dash(look: Look) -> str:
-    """The dash of a look, as Plotly writes it."""
-    return ",".join(f"{part}px" for part in look.dash.split()) or "solid"
-
-
 def _of(record: RunRecord, split: str) -> dict[str, float]:
     return record.test if split == "test" else record.valid
 

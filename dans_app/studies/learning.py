@@ -14,7 +14,7 @@ from dans_app.shared import theme
 from dans_app.shared.theme import LOOKS, Look
 from dans_app.shared.words import plotly_text
 from dans_app.studies.data import Column, StudyView
-from dans_app.studies.figures import GREY, LEGEND, NAME, dash, far_off, layout_of
+from dans_app.studies.figures import GREY, LEGEND, NAME, far_off, layout_of
 from dans_core.names import METRICS
 from dans_lab.study.folder import RunRecord
 from dans_lab.study.learning import median as median_in_time
@@ -98,7 +98,7 @@ def learning(view: StudyView, column: Column, rows: Sequence[Label], scale: Scal
                 "line": {
                     "color": look.color if look else FAINT,
                     "width": 2 if look else 1.3,
-                    "dash": dash(look) if look else "solid",
+                    "dash": theme.plotly_dash(look) if look else "solid",
                 },
                 "hovertemplate": f"<b>{plotly_text(view.row_name(row))}</b>, {_at(scale)}: %{{y:.3f}}<extra></extra>",
                 "showlegend": look is not None,

@@ -14,7 +14,7 @@ from dans_app.shared.theme import LOOKS, Look
 from dans_app.shared.words import plotly_text
 from dans_app.studies import words
 from dans_app.studies.data import Column, StudyView
-from dans_app.studies.figures import GREY, LEGEND, dash, layout_of, note, rule
+from dans_app.studies.figures import GREY, LEGEND, layout_of, note, rule
 from dans_app.studies.learning import median
 from dans_core.names import METRICS
 from dans_data.words import number
@@ -148,7 +148,7 @@ def _line(
         "y": means,
         "name": plotly_text(name),
         "mode": "lines+markers",
-        "line": {"color": look.color, "width": 2, "dash": dash(look)},
+        "line": {"color": look.color, "width": 2, "dash": theme.plotly_dash(look)},
         "marker": {"color": look.color, "size": 8, "symbol": look.marker},
         "hovertext": [
             plotly_text(words.explained(view, row, column, metric, split), 300) for row, _ in found
@@ -225,7 +225,7 @@ def curves(
                     "y": middle,
                     "name": look.name,
                     "mode": "lines",
-                    "line": {"color": look.color, "width": 2.5, "dash": dash(look)},
+                    "line": {"color": look.color, "width": 2.5, "dash": theme.plotly_dash(look)},
                     "hovertemplate": f"{look.name if len(parts) > 1 else 'median'}, epoch %{{x:,d}}: %{{y:.3f}}"
                     "<extra></extra>",
                     "showlegend": len(parts) > 1,

@@ -10,7 +10,7 @@ import numpy as np
 
 from dans_app.server import inspecting, loading
 from dans_app.server.inspecting import Which
-from dans_app.shared import other_runs, url_values
+from dans_app.shared import other_runs, theme, url_values
 from dans_app.shared.address import Address
 from dans_app.shared.url_values import Triplet
 from dans_app.shared.words import markdown_text
@@ -22,7 +22,6 @@ from dans_lab.runs.run import Run
 
 SIDES = ("tail", "head", "both")
 DRAWS = ("5", "20", "50")
-WEIGHTS = ("best", "last")
 MOST_DRAWS = 1_000_000
 OFFERED = 10
 """Heads offered of each kind, where there are too many for a list."""
@@ -88,13 +87,13 @@ def checked(run: Run, kg: KnowledgeGraph) -> Asked:
         place.complain(problems[0])
     side = side if side == "both" else triplet.side
     draws = place.said(url_values.one_of(place.raw("draws"), "draws", DRAWS))
-    which = place.said(url_values.one_of(place.raw("weights"), "weights", WEIGHTS))
+    which = place.said(url_values.one_of(place.raw("weights"), "weights", list(theme.WEIGHTS)))
     draw = place.said(draw_number(place.raw("draw")))
     compared = place.said(other_runs.wanted(own.raw("with"), run, kg, known_runs))
     remember(place, kg, triplet)
     place.keep("side", None if side == "tail" else side)
     place.keep("draws", None if draws == DRAWS[0] else draws)
-    place.keep("weights", None if which == WEIGHTS[0] else which)
+    place.keep("weights", None if which == "best" else which)
     place.keep("draw", None if draw == 1 else str(draw))
     own.keep("with", other_runs.address(compared, run, known_runs))
     return Asked(run, kg, place, own, triplet, side, int(draws), which, draw, known_runs, compared)

@@ -170,7 +170,7 @@ def figure(found: Sequence[Moment], kg: KnowledgeGraph, warm_up: int) -> go.Figu
             y=np.array([point.score for point in points]),
             mode="lines+markers",
             name=title(source),
-            line={"color": drawn.color, "width": 2, "dash": _dash(drawn.dash)},
+            line={"color": drawn.color, "width": 2, "dash": theme.plotly_dash(drawn)},
             marker={"symbol": drawn.marker, "color": drawn.color, "size": 8},
             hovertext=[hover(point, kg) for point in points],
             hovertemplate="%{hovertext}<extra></extra>",
@@ -239,11 +239,6 @@ def _add_bar(chart: go.Figure, points: Sequence[Moment], kg: KnowledgeGraph) -> 
         row=2,
         col=1,
     )
-
-
-def _dash(pattern: str) -> str:
-    """An SVG dash pattern as Plotly reads it."""
-    return ",".join(f"{length}px" for length in pattern.split()) or "solid"
 
 
 def hover(moment: Moment, kg: KnowledgeGraph) -> str:

@@ -25,14 +25,6 @@ HARDEST = 3
 """Different names on a card."""
 
 _PATHWAYS = ("G_E", "G_R")
-_MARKS = {
-    "diamond": ":orange[◆]",
-    "square": ":blue[■]",
-    "star": ":yellow[★]",
-    "x": ":gray[✕]",
-    "circle": ":green[●]",
-}
-_OTHER_MARK = ":violet[▲]"
 _OTHER_LOOK = Look("", theme.D_AUX.color, "triangle-up", "7 3")
 
 
@@ -114,7 +106,7 @@ def title(source: str, sampler: str = "") -> str:
 
 def mark(source: str) -> str:
     """The marker of a source in its colour, in Markdown."""
-    return _MARKS.get(look(source).marker, _OTHER_MARK)
+    return theme.mark(look(source))
 
 
 def token(lane: Lane, row: Row) -> str:

@@ -57,7 +57,7 @@ def test_a_card_names_the_hardest_each_once():
     names = ("a", "b", "a", "c", "d", "b")
     negatives = [row("random", -i, name=name, draw=i) for i, name in enumerate(names)]
     (lane,) = lanes([shown(*negatives)])
-    assert triplet_table.card(lane)[-3:] == ["`+0.00` a × 2", "`−1.00` b × 2", "`−3.00` c"]
+    assert triplet_table.card(lane)[-3:] == ["`0.00` a × 2", "`−1.00` b × 2", "`−3.00` c"]
 
 
 def test_the_headline_names_the_hardest_of_all_runs_against_its_own_positive():
