@@ -91,7 +91,7 @@ def about(info: DatasetInfo) -> None:
         ):
             st.session_state[settings.DATASET] = info.name
             shown = theme.DATASETS.get(info.name, info.name)
-            st.switch_page(data_walk.page("Train"), query_params={settings.DATASET: shown})
+            shell.leave("Train", **{settings.DATASET: shown})
         if info.own and st.button("Remove", icon=":material/delete:", help="Delete this data set of yours."):
             remove(info)
 

@@ -220,7 +220,7 @@ def selected(asked: Asked, view: RelationView, frame: Frame) -> None:
     if fact := map_data.triplet_of(asked.selection, view):
         head, tail = (kg.entities[number] for number in fact)
         st.page_link(
-            next(page for page in shell.pages() if page.url_path == "triplet"),
+            shell.page("Triplet"),
             label=f"Look at a triplet of {markdown_text(head, 40)}",
             icon=":material/conversion_path:",
             help="All negatives of this query, from each sampler, with the arithmetic of each score.",

@@ -56,7 +56,7 @@ def start_twin(run: Run) -> None:
 
 
 def compare(run: Run, twin: Run) -> None:
-    st.switch_page("pages/compare.py", query_params={"runs": f"{run.id},{twin.id}"})
+    shell.leave("Compare", runs=f"{run.id},{twin.id}")
 
 
 def resume(run: Run) -> None:

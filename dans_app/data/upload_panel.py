@@ -191,4 +191,4 @@ def _kept() -> None:
             icon=":material/check:",
         )
         if st.button("Train on it", type="primary", icon=":material/play_arrow:", key="upload_train"):
-            st.switch_page("pages/train.py", query_params={settings.DATASET: name})
+            shell.leave("Train", **{settings.DATASET: name})

@@ -138,9 +138,9 @@ def _listed(place: Address, found: Survey, entity: int, further: bool) -> None:
                 icon=":material/conversion_path:",
                 help="What a sampler puts against this triplet, on the Triplet page.",
             ):
-                _leave(
+                shell.leave(
                     "Triplet",
-                    run.id,
+                    run=run.id,
                     head=kg.entities[chosen.head],
                     relation=kg.relations[chosen.relation],
                     tail=kg.entities[chosen.tail],
@@ -151,7 +151,7 @@ def _listed(place: Address, found: Survey, entity: int, further: bool) -> None:
                 help=f"Where {markdown_text(kg.entities[entity], 60)} lies among the embeddings of a run on these "
                 "data.",
             ):
-                _leave("Map", run.id, find=kg.entities[entity][: url_values.LONGEST_SEARCH])
+                shell.leave("Map", run=run.id, find=kg.entities[entity][: url_values.LONGEST_SEARCH])
     total = around.total + around.further
     shown = f"{len(rows):,} of {total:,} triplets. " if len(rows) < total else ""
     hint = (
@@ -160,14 +160,3 @@ def _listed(place: Address, found: Survey, entity: int, further: bool) -> None:
         else "Choose a row to go on from there; once a run was trained on these data, to its negatives as well."
     )
     st.caption(shown + hint)
-
-
-def _leave(title: str, run: str, **query: str) -> None:
-    """Go to another screen, with a run."""
-    shell.select(run)
-    st.switch_page(page(title), query_params={"run": run, **query})
-
-
-def page(title: str) -> st.Page:
-    """The screen of this title."""
-    return next(each for each in shell.pages() if each.title == title)

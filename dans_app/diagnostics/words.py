@@ -60,7 +60,8 @@ def verdicts(found: Diagnostics, sampler: str = "") -> list[str]:
     return [
         f"{theme.mark(theme.BY_SOURCE[name])} **{name}** makes fakes that are {_hardness(health)} and outscore the "
         f"positive in {percent(health.outscores_positive)} of cases "
-        f"(random: {percent(found.random_outscores_positive)}). {_diversity(health, found.num_entities)}; {_copies(health)}. "
+        f"(random: {percent(found.random_outscores_positive)}). "
+        f"{_diversity(health, found.num_entities)}; {_copies(health)}. "
         f"{percent(health.false_negatives)} would be known facts, {_false_negatives(health, found)} ({known})."
         for name, health in by_name.items()
     ]

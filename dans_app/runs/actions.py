@@ -86,19 +86,18 @@ def _one(entry: Entry) -> None:
 def _buttons(entry: Entry) -> None:
     """Where to look at a run, and what to do with it."""
     run, status = entry.run, entry.status
-    titles = {page.title for page in shell.pages()}
     with st.container(horizontal=True, gap="small"):
         if st.button(
             "Open", icon=":material/show_chart:", type="primary", help="Its curves, on the Train page."
         ):
-            _leave("Train", run=entry.id)
+            shell.leave("Train", run=entry.id)
         for title, icon in (
             ("Map", ":material/scatter_plot:"),
             ("Triplet", ":material/conversion_path:"),
             ("Diagnostics", ":material/monitor_heart:"),
         ):
-            if title in titles and st.button(title, icon=icon):
-                _leave(title, run=entry.id)
+            if st.button(title, icon=icon):
+                shell.leave(title, run=entry.id)
         if status.live:
             st.button("Stop", icon=":material/stop:", on_click=attempt, args=(run.request, None, True))
         elif status.state in CAN_GO_ON and not entry.recorded:
@@ -119,7 +118,7 @@ def _buttons(entry: Entry) -> None:
             if named
             else "Its data came from a file or folder, and the form knows data sets by name. Use the command below.",
         ):
-            _leave("Train", run=entry.id, **settings.use_run(run.config, run.meta.source))
+            shell.leave("Train", run=entry.id, **settings.use_run(run.config, run.meta.source))
         _delete_button([entry])
 
 
@@ -172,22 +171,15 @@ def _several(entries: Sequence[Entry]) -> None:
     more = f" and {len(entries) - 6} more" if len(entries) > 6 else ""
     st.markdown(f"**{len(entries)} runs selected:** {names}{more}")
     with st.container(horizontal=True, gap="small"):
-        if "Compare" in {page.title for page in shell.pages()} and st.button(
+        if st.button(
             "Compare",
             icon=":material/compare_arrows:",
             type="primary",
             disabled=len(entries) > len(LOOKS),
             help=f"What differs, and who ranks better; at most {len(LOOKS)} runs.",
         ):
-            _leave("Compare", runs=",".join(entry.id for entry in entries))
+            shell.leave("Compare", runs=",".join(entry.id for entry in entries))
         _delete_button(entries)
-
-
-def _leave(title: str, **query: str) -> None:
-    """Go to another screen."""
-    if "run" in query:
-        shell.select(query["run"])
-    st.switch_page(next(page for page in shell.pages() if page.title == title), query_params=query)
 
 
 def _delete(run_ids: Sequence[str]) -> None:

@@ -111,6 +111,18 @@ def pages() -> list[st.Page]:
     ]
 
 
+def page(title: str) -> st.Page:
+    """The screen of this title."""
+    return next(each for each in pages() if each.title == title)
+
+
+def leave(title: str, **query: str) -> None:
+    """Go to another screen with this query; a run that it names is the one to look at from now on."""
+    if "run" in query:
+        select(query["run"])
+    st.switch_page(page(title), query_params=query)
+
+
 def configure() -> None:
     """Title, icon and layout of the app."""
     st.set_page_config(

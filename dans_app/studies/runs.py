@@ -87,7 +87,7 @@ def _links(view: StudyView, spot: Spot, run_id: str) -> None:
     with st.container(horizontal=True, gap="small"):
         for title, (icon, about) in SCREENS.items():
             if st.button(title, icon=icon, key=f"studies_to_{title}", help=about):
-                leave(title, run=run_id)
+                shell.leave(title, run=run_id)
         if spot.row != view.reference:
             at = view.plan.seeds.index(spot.seed)
             other = view.runs_of(view.reference, spot.column)[at]
@@ -99,7 +99,7 @@ def _links(view: StudyView, spot: Spot, run_id: str) -> None:
                 disabled=data.run_of(other) is None,
                 help=f"This run beside that of {name} with the same seed.",
             ):
-                leave("Compare", runs=f"{other},{run_id}")
+                shell.leave("Compare", runs=f"{other},{run_id}")
 
 
 def _absent(loaded: Loaded, view: StudyView, spot: Spot, run_id: str) -> None:
@@ -131,10 +131,3 @@ def choose_row(place: Address, view: StudyView, spot: Spot) -> None:
         on_change=lambda: choice.go(place, view, tokens[st.session_state["studies_row"]], spot.column),
         width=260,
     )
-
-
-def leave(title: str, **query: str) -> None:
-    """Go to another screen."""
-    if "run" in query:
-        shell.select(query["run"])
-    st.switch_page(next(page for page in shell.pages() if page.title == title), query_params=query)
