@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,8 @@ Floats = npt.NDArray[np.float64]
 MOST = 400
 """Diagnoses drawn at most: a long run keeps thousands."""
 
-_WITHOUT_FILM = "4px,4px"
-_DASHED = " Dashed: the same pathway without FiLM."
+_DASHES = "4px,4px"
+_WITHOUT_FILM = " Dashed: the same pathway without FiLM."
 
 
 @dataclass(frozen=True)
@@ -51,114 +51,140 @@ def thinned(diagnoses: Sequence[Diagnostics], keep: int | None) -> list[Diagnost
     ]
 
 
+# --- which there are -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Dashed:
+    """A second curve of each pathway: its name, how it is read, and what is said of it where there is one."""
+
+    name: str
+    read: Callable[[PathwayHealth], float | None]
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a small chart shows, and how it is read from a diagnosis.
+
+    `of_fakes` reads it from a pathway, `of_own` from the negatives that a sampler without a GAN chooses, `of_random` of
+    random negatives; the rest is as in `Panel`.
+    """
+
+    title: str
+    about: str
+    of_fakes: Callable[[PathwayHealth], float | None]
+    dashed: Dashed | None = None
+    of_own: Callable[[SampledHealth], float | None] | None = None
+    of_random: Callable[[Diagnostics], float | None] | None = None
+    percent: bool = False
+    rule: tuple[float, str] | None = None
+
+
+FIGURES = {
+    "random": Figure(
+        "Outscores a random negative",
+        "Share of the run’s own negatives that the decoder scores above a random one of the same query. At 50 % they "
+        "are as hard as random ones; below 10 % they teach the base model less.",
+        lambda side: side.outscores_random,
+        of_own=lambda own: own.outscores_random,
+        percent=True,
+        rule=(0.5, "as hard as random"),
+    ),
+    "positive": Figure(
+        "Outscores the positive",
+        "Share of negatives that the decoder believes more than the true answer of the query: the hardest ones, or "
+        "true facts taken for false.",
+        lambda side: side.outscores_positive,
+        of_own=lambda own: own.outscores_positive,
+        of_random=lambda found: found.random_outscores_positive,
+        percent=True,
+    ),
+    "known": Figure(
+        "Known facts among the negatives",
+        "Share of negatives that make a fact of train, valid or test, and so are false negatives; a fake counts as "
+        "its nearest entity.",
+        lambda side: side.false_negatives,
+        of_own=lambda own: own.false_negatives,
+        of_random=lambda found: found.random_false_negatives,
+        percent=True,
+    ),
+    "rank": Figure(
+        "Directions in use",
+        "Effective rank: how many directions the fakes of different conditions spread over. 1 is a line.",
+        lambda side: side.effective_rank,
+    ),
+    "coverage": Figure(
+        "Entities that are nearest",
+        "How many different entities are nearest to some fake (solid), and how many it comes to where a few are "
+        "nearest to most of them (dashed: the exponential of the entropy).",
+        lambda side: side.distinct_nearest,
+        dashed=Dashed(", in even use", lambda side: side.effective_nearest),
+    ),
+    "copies": Figure(
+        "Spread of the draws for one condition",
+        "Copy spread: how far the draws for one condition lie apart, against all fakes. 0: they are copies.",
+        lambda side: side.copy_spread,
+    ),
+    "scale": Figure(
+        "Length against an entity",
+        "Median length of a fake divided by that of an entity. The nearest entity by cosine does not see it, the score "
+        "does.",
+        lambda side: side.scale,
+        rule=(1.0, "an entity"),
+    ),
+    "heads": Figure(
+        "Between heads",
+        "How far the fakes for different heads of a relation lie apart, without what noise adds. 0: every head gets "
+        "the same fake; 1: they differ as much as entities do.",
+        lambda side: side.between_heads,
+        dashed=Dashed(" without FiLM", lambda side: side.between_heads_neutral, _WITHOUT_FILM),
+    ),
+    "relations": Figure(
+        "Between relations",
+        "The same for the different relations of a head. G_E makes its fakes from the head alone, so for it this is 0.",
+        lambda side: side.between_relations,
+        dashed=Dashed(" without FiLM", lambda side: side.between_relations_neutral, _WITHOUT_FILM),
+    ),
+}
+"""The small charts by name, in the order of the screen."""
+
+
 def panels(diagnoses: Sequence[Diagnostics], sampler: str = "") -> dict[str, Panel]:
-    """The small charts of a run by name; a curve without any value is left out."""
-    own_look = theme.own_negatives(sampler)
-    film = any(
-        side is not None and side.between_heads_neutral is not None
-        for found in diagnoses
-        for side in (found.g_e, found.g_r)
-    )
+    """The small charts of a run by name; a curve without any value is left out, and a chart without any curve."""
+    own = theme.own_negatives(sampler)
+    made = {name: _panel(figure, diagnoses, own) for name, figure in FIGURES.items()}
+    return {name: panel for name, panel in made.items() if panel.lines}
 
-    def of_run(read: Callable[[Diagnostics], float | None]) -> Floats:
-        return np.array([read(found) for found in diagnoses], dtype=float)
 
-    def sides(
-        read: Callable[[PathwayHealth], float | None], suffix: str = "", dash: str | None = None
-    ) -> list[Line]:
-        def of(key: str) -> Floats:
-            return of_run(lambda found: None if (side := getattr(found, key)) is None else read(side))
+def _panel(figure: Figure, diagnoses: Sequence[Diagnostics], own: Look) -> Panel:
+    second = figure.dashed
+    lines = _of_pathways(figure.of_fakes, diagnoses, dash="solid" if second else None)
+    dashed = _of_pathways(second.read, diagnoses, second.name, _DASHES) if second else []
+    if read := figure.of_own:
+        values = [None if found.sampled is None else read(found.sampled) for found in diagnoses]
+        lines += _line(own.name, own, values)
+    if figure.of_random:
+        lines += _line("Random", theme.RANDOM, [figure.of_random(found) for found in diagnoses])
+    about = figure.about + (second.about if second and dashed else "")
+    return Panel(figure.title, about, lines + dashed, figure.percent, figure.rule)
 
-        return [
-            Line(look.name + suffix, look, of(key), dash)
-            for key, look in (("g_e", theme.G_E), ("g_r", theme.G_R))
-        ]
 
-    def own(read: Callable[[SampledHealth], float | None]) -> Line:
-        values = of_run(lambda found: None if found.sampled is None else read(found.sampled))
-        return Line(own_look.name, own_look, values)
+def _of_pathways(
+    read: Callable[[PathwayHealth], float | None],
+    diagnoses: Sequence[Diagnostics],
+    suffix: str = "",
+    dash: str | None = None,
+) -> list[Line]:
+    lines = []
+    for key, look in (("g_e", theme.G_E), ("g_r", theme.G_R)):
+        sides = (getattr(found, key) for found in diagnoses)
+        values = [None if side is None else read(side) for side in sides]
+        lines += _line(look.name + suffix, look, values, dash)
+    return lines
 
-    def random(read: Callable[[Diagnostics], float | None]) -> Line:
-        return Line("Random", theme.RANDOM, of_run(read))
 
-    found = {
-        "random": Panel(
-            "Outscores a random negative",
-            "Share of the run’s own negatives that the decoder scores above a random one of the same query. At 50 % "
-            "they are as hard as random ones; below 10 % they teach the base model less.",
-            [*sides(lambda side: side.outscores_random), own(lambda side: side.outscores_random)],
-            percent=True,
-            rule=(0.5, "as hard as random"),
-        ),
-        "positive": Panel(
-            "Outscores the positive",
-            "Share of negatives that the decoder believes more than the true answer of the query: the hardest ones, "
-            "or true facts taken for false.",
-            [
-                *sides(lambda side: side.outscores_positive),
-                own(lambda side: side.outscores_positive),
-                random(lambda found: found.random_outscores_positive),
-            ],
-            percent=True,
-        ),
-        "known": Panel(
-            "Known facts among the negatives",
-            "Share of negatives that make a fact of train, valid or test, and so are false negatives; a fake counts as "
-            "its nearest entity.",
-            [
-                *sides(lambda side: side.false_negatives),
-                own(lambda side: side.false_negatives),
-                random(lambda found: found.random_false_negatives),
-            ],
-            percent=True,
-        ),
-        "rank": Panel(
-            "Directions in use",
-            "Effective rank: how many directions the fakes of different conditions spread over. 1 is a line.",
-            sides(lambda side: side.effective_rank),
-        ),
-        "coverage": Panel(
-            "Entities that are nearest",
-            "How many different entities are nearest to some fake (solid), and how many it comes to where a few are "
-            "nearest to most of them (dashed: the exponential of the entropy).",
-            [
-                *sides(lambda side: side.distinct_nearest, dash="solid"),
-                *sides(lambda side: side.effective_nearest, ", in even use", _WITHOUT_FILM),
-            ],
-        ),
-        "copies": Panel(
-            "Spread of the draws for one condition",
-            "Copy spread: how far the draws for one condition lie apart, against all fakes. 0: they are copies.",
-            sides(lambda side: side.copy_spread),
-        ),
-        "scale": Panel(
-            "Length against an entity",
-            "Median length of a fake divided by that of an entity. The nearest entity by cosine does not see it, "
-            "the score does.",
-            sides(lambda side: side.scale),
-            rule=(1.0, "an entity"),
-        ),
-        "heads": Panel(
-            "Between heads",
-            "How far the fakes for different heads of a relation lie apart, without what noise adds. 0: every head "
-            "gets the same fake; 1: they differ as much as entities do." + _DASHED * film,
-            [
-                *sides(lambda side: side.between_heads, dash="solid"),
-                *sides(lambda side: side.between_heads_neutral, " without FiLM", _WITHOUT_FILM),
-            ],
-        ),
-        "relations": Panel(
-            "Between relations",
-            "The same for the different relations of a head. G_E makes its fakes from the head alone, so for it this "
-            "is 0." + _DASHED * film,
-            [
-                *sides(lambda side: side.between_relations, dash="solid"),
-                *sides(lambda side: side.between_relations_neutral, " without FiLM", _WITHOUT_FILM),
-            ],
-        ),
-    }  # fmt: skip
-    return {
-        name: replace(panel, lines=lines)
-        for name, panel in found.items()
-        if (lines := [line for line in panel.lines if np.isfinite(line.values).any()])
-    }
+def _line(name: str, look: Look, values: Sequence[float | None], dash: str | None = None) -> list[Line]:
+    """The curve; none where there is no value."""
+    known = np.array(values, dtype=float)
+    return [Line(name, look, known, dash)] if np.isfinite(known).any() else []
