@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from dans_app.shared import components, theme
-from dans_app.shared.run_history import Curve, RunHistory, thin
+from dans_app.shared.run_history import RunHistory, thin
 from dans_app.shared.theme import Look
 from dans_core.config import Config
 from dans_core.events import Losses, told
@@ -30,7 +31,6 @@ _COMPARED = {
 }
 """The panels of several runs, by the name of the curve: title and explanation."""
 
-_D_AUX = ", D_aux tells which pathway made a fake"
 _NOTHING = {"mrr": "No run has been ranked yet.", "base": "No run has finished an epoch yet."}
 _GUESSING = {"name": "guessing", "y": GUESS, "color": theme.FLOOR.color}
 
@@ -52,6 +52,69 @@ def _plotly() -> str:
     return f"/{base}/static/js/{found[0].name}".replace("//", "/") if found else ""
 
 
+# --- one run and its twin --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A panel of one run: its curves with their looks, what it shows, and why there is nothing in it yet."""
+
+    title: str
+    curves: tuple[tuple[str, Look], ...]
+    about: Callable[[Config], str]
+    waiting: Callable[[RunHistory, Config], str]
+    gan: bool = False
+
+
+def _about_generator(config: Config) -> str:
+    pathways = "each pathway" if config.pathways == "both" else f"{config.pathways}, the only pathway"
+    return (
+        f"L_G of {pathways}. Low: its fakes pass for real entities with the discriminator. G_E makes a fake from the "
+        "head alone, G_R from head and relation. At 0.693 (ln 2) the discriminator is guessing."
+    )
+
+
+def _about_discriminator(config: Config) -> str:
+    d_aux = ", D_aux tells which pathway made a fake" if has_aux(config) else ""
+    return (
+        f"D_adv tells real entities from fakes{d_aux}. At 0.693 (ln 2) a head is guessing; near 0 it is always right, "
+        "and G learns little from a D_adv that is always right."
+    )
+
+
+def _no_gan(history: RunHistory, config: Config) -> str:
+    if history.epoch < config.warmup_epochs:
+        return (
+            f"Warm-up: the base model trains alone until epoch {config.warmup_epochs}, so that the generator "
+            "has something to imitate. The GAN starts then."
+        )
+    return "The GAN starts with the next epoch."
+
+
+def _no_ranking(history: RunHistory, config: Config) -> str:
+    first = min(config.eval_every, config.epochs)
+    when = "the first epoch" if first == 1 else f"epoch {first:,}"
+    return f"The first ranking comes after {when}."
+
+
+_PANELS = {
+    "generator": _Panel(
+        "Generator loss", (("g_e", theme.G_E), ("g_r", theme.G_R)), _about_generator, _no_gan, gan=True
+    ),
+    "discriminator": _Panel(
+        "Discriminator loss", (("d_adv", theme.D_ADV), ("d_aux", theme.D_AUX)), _about_discriminator, _no_gan, gan=True
+    ),
+    "base": _Panel(
+        _COMPARED["base"][0], (("base", theme.BASE),), lambda config: _COMPARED["base"][1],
+        lambda history, config: "The first epoch is on its way.",
+    ),
+    "ranking": _Panel(
+        _COMPARED["mrr"][0], (("mrr", Look("MRR", theme.BASE.color)),), lambda config: _COMPARED["mrr"][1],
+        _no_ranking,
+    ),
+}  # fmt: skip
+
+
 def panels(
     history: RunHistory,
     config: Config,
@@ -66,100 +129,42 @@ def panels(
     The panels of the GAN are left out where neither has one. `floor` is the MRR of the popularity floor; `twin_name`
     stands behind the names of the twin's lines.
     """
-    stretch = 1
-
-    def lines(*wanted: tuple[str, Look]) -> list[dict[str, Any]]:
-        nonlocal stretch
-        out = []
-        for source, faint in ((history, False), (twin, True)):
-            if source is None:
-                continue
-            for key, look in wanted:
-                curve = source.curve(key)
-                if not len(curve):
-                    continue
-                epochs, values, width = thin(curve, config.epochs)
-                stretch = max(stretch, width)
-                out.append(
-                    {
-                        "name": f"{look.name}, {twin_name}" if faint else look.name,
-                        "color": look.color,
-                        "dash": "4 4" if faint else look.dash,
-                        "faint": faint,
-                        "x": epochs,
-                        "y": values,
-                        "reach": _reach(curve, width),
-                    }
-                )
-        return out
-
-    gan = lines(("g_e", theme.G_E), ("g_r", theme.G_R))
-    judge = lines(("d_adv", theme.D_ADV), ("d_aux", theme.D_AUX))
-    base = lines(("base", theme.BASE))
-    ranking = lines(("mrr", Look("MRR", theme.BASE.color)))
-    waiting = _no_gan(history, config)
-    data = [
-        {
-            "id": "generator",
-            "title": "Generator loss",
-            "about": f"L_G of {_pathways(config)}. Low: its fakes pass for real entities with the discriminator. G_E "
-            "makes a fake from the head alone, G_R from head and relation. At 0.693 (ln 2) the discriminator is "
-            "guessing.",
-            "series": gan,
-            "rules": [_GUESSING],
-            "marks": [],
-            "empty": "" if gan else waiting,
-        },
-        {
-            "id": "discriminator",
-            "title": "Discriminator loss",
-            "about": f"D_adv tells real entities from fakes{_D_AUX * has_aux(config)}. At 0.693 (ln 2) "
-            "a head is guessing; near 0 it is always right, and G learns little from a D_adv that is always right.",
-            "series": judge,
-            "rules": [_GUESSING],
-            "marks": [],
-            "empty": "" if judge else waiting,
-        },
-        {
-            "id": "base",
-            "title": _COMPARED["base"][0],
-            "about": _COMPARED["base"][1],
-            "series": base,
-            "rules": [],
-            "marks": [],
-            "empty": "" if base else "The first epoch is on its way.",
-        },
-        {
-            "id": "ranking",
-            "title": "Ranking, valid split",
-            "about": _RANKING,
-            "series": ranking,
-            "rules": _floor(floor),
-            "marks": [
-                {
-                    "name": f"best {history.best.mrr:.3f}",
-                    "x": history.best.epoch,
-                    "y": history.best.mrr,
-                    "color": theme.BASE.color,
-                }
-            ]
-            if history.best
-            else [],
-            "empty": "" if ranking else f"The first ranking comes after {_first_ranking(config)}.",
-        },
-    ]
-    if not config.fakes and not gan and not judge:
-        data = data[2:]
-    for panel in data:
-        panel["alt"] = _alt(panel, config.epochs)
+    data = []
+    for name, panel in _PANELS.items():
+        series = [_line(history, key, look, config.epochs) for key, look in panel.curves]
+        if twin is not None:
+            series += [_twin_line(twin, key, look, twin_name, config.epochs) for key, look in panel.curves]
+        drawn = [line for line in series if line]
+        if panel.gan and not config.fakes and not drawn:
+            continue
+        ranked = name == "ranking"
+        shown = {
+            "id": name,
+            "title": panel.title,
+            "about": panel.about(config),
+            "series": drawn,
+            "rules": [_GUESSING] if panel.gan else _floor(floor) if ranked else [],
+            "marks": _best(history, "best", theme.BASE) if ranked else [],
+            "empty": "" if drawn else panel.waiting(history, config),
+        }
+        data.append(shown | {"alt": _alt(shown, config.epochs)})
     return {
         "run": history.run_id,
         "epochs": config.epochs,
         "warm_up": config.warmup_epochs if config.waits else 0,
         "live": live,
         "panels": data,
-        "note": _note(stretch),
+        "note": _note(data),
     }
+
+
+def _twin_line(twin: RunHistory, key: str, look: Look, twin_name: str, epochs: int) -> dict[str, Any]:
+    own = replace(look, name=f"{look.name}, {twin_name}", dash="4 4")
+    line = _line(twin, key, own, epochs)
+    return line | {"faint": True} if line else {}
+
+
+# --- several runs ----------------------------------------------------------------------------------------------
 
 
 def shared_panels(
@@ -177,29 +182,18 @@ def shared_panels(
     epochs = max(config.epochs for config in configs)
     with_gan = [config for config in configs if config.fakes]
     warm_ups = {config.warmup_epochs for config in configs if config.waits}
-    stretch, data = 1, []
+    data = []
     for name, (title, about) in _COMPARED.items():
         gan = name not in ("mrr", "base")
         if gan and not with_gan:
             continue
         series, marks = [], []
         for history, look, growing in zip(histories, looks, live, strict=True):
-            curve = history.curve(name)
-            if not len(curve):
-                continue
-            x, y, width = thin(curve, epochs, _POINTS // len(histories))
-            stretch = max(stretch, width)
-            line = {
-                "name": look.name,
-                "color": look.color,
-                "dash": look.dash,
-                "faint": False,
-                "live": growing,
-            }
-            series.append(line | {"x": x, "y": y, "reach": _reach(curve, width)})
-            if name == "mrr" and history.best:
-                best = {"name": f"best of {look.name} {history.best.mrr:.3f}", "short": look.name}
-                marks.append(best | {"x": history.best.epoch, "y": history.best.mrr, "color": look.color})
+            line = _line(history, name, look, epochs, _POINTS // len(histories))
+            if line:
+                series.append(line | {"live": growing})
+            if line and name == "mrr":
+                marks += _best(history, f"best of {look.name}", look, short=look.name)
         panel = {
             "id": name,
             "title": title,
@@ -216,8 +210,41 @@ def shared_panels(
         "warm_up": warm_ups.pop() if len(warm_ups) == 1 else 0,
         "live": any(live),
         "panels": data,
-        "note": _note(stretch),
+        "note": _note(data),
     }
+
+
+# --- what both share -------------------------------------------------------------------------------------------
+
+
+def _line(history: RunHistory, key: str, look: Look, epochs: int, points: int = 800) -> dict[str, Any]:
+    """A curve of a run as the component draws it, with about so many `points`; empty while there is none.
+
+    `reach` is how far, in epochs, a point speaks for its neighbourhood when hovered; `stretch` as in `thin`.
+    """
+    curve = history.curve(key)
+    if not len(curve):
+        return {}
+    x, y, stretch = thin(curve, epochs, points)
+    gap = curve.epochs[1] - curve.epochs[0] if len(curve) > 1 else 1
+    return {
+        "name": look.name,
+        "color": look.color,
+        "dash": look.dash,
+        "faint": False,
+        "x": x,
+        "y": y,
+        "reach": max(gap, stretch),
+        "stretch": stretch,
+    }
+
+
+def _best(history: RunHistory, name: str, look: Look, **more: str) -> list[dict[str, Any]]:
+    """The mark of the best ranking, if there was any."""
+    best = history.best
+    if best is None:
+        return []
+    return [{"name": f"{name} {best.mrr:.3f}", "x": best.epoch, "y": best.mrr, "color": look.color} | more]
 
 
 def _floor(floor: float | None) -> list[dict[str, Any]]:
@@ -226,37 +253,14 @@ def _floor(floor: float | None) -> list[dict[str, Any]]:
     return [{"name": "popularity floor", "short": "floor", "y": floor, "color": theme.FLOOR.color}]
 
 
-def _note(stretch: int) -> str:
+def _note(data: Sequence[dict[str, Any]]) -> str:
+    stretch = max((line["stretch"] for panel in data for line in panel["series"]), default=1)
     return "" if stretch == 1 else f"Lines keep the lowest and highest point of every {stretch} epochs."
-
-
-def _reach(curve: Curve, width: int) -> int:
-    """How far, in epochs, a point speaks for its neighbourhood when hovered."""
-    gap = curve.epochs[1] - curve.epochs[0] if len(curve) > 1 else 1
-    return max(gap, width)
 
 
 def has_aux(config: Config) -> bool:
     """Whether a run's discriminator has D_aux, which needs two pathways to tell apart and a loss that asks it to."""
     return config.pathways == "both" and (config.aux_weight > 0 or config.aux_weight_g > 0)
-
-
-def _pathways(config: Config) -> str:
-    return "each pathway" if config.pathways == "both" else f"{config.pathways}, the only pathway"
-
-
-def _no_gan(history: RunHistory, config: Config) -> str:
-    if history.epoch < config.warmup_epochs:
-        return (
-            f"Warm-up: the base model trains alone until epoch {config.warmup_epochs}, so that the generator "
-            "has something to imitate. The GAN starts then."
-        )
-    return "The GAN starts with the next epoch."
-
-
-def _first_ranking(config: Config) -> str:
-    first = min(config.eval_every, config.epochs)
-    return "the first epoch" if first == 1 else f"epoch {first:,}"
 
 
 def _alt(panel: dict[str, Any], epochs: int) -> str:
