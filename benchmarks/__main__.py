@@ -123,6 +123,20 @@ def scaling(
     _finish(measure(repeats), json_file, out)
 
 
+@app.command()
+def estimates(
+    dataset: Datasets = None,
+    epochs: Annotated[int, typer.Option(min=2, help="Epochs of a run on a large graph.")] = 4,
+    slowed: Annotated[int, typer.Option(min=1, help="Slow all of it down so many times, on one core.")] = 1,
+    json_file: JsonFile = None,
+    out: Out = None,
+) -> None:
+    """The time promised before a run beside the time it takes."""
+    from benchmarks.estimates import measure
+
+    _finish(measure(dataset or [], epochs, slowed), json_file, out)
+
+
 @app.command(name="app")
 def of_the_app(json_file: JsonFile = None, out: Out = None) -> None:
     """How fast the app starts, draws and follows a run."""

@@ -9,6 +9,7 @@ import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from benchmarks.timing import timed
 from dans_lab.runs import machine
 
 # The order of the sections in a file of results.
-ORDER = ("layer", "epoch", "quality", "ranking", "app", "scaling")
+ORDER = ("layer", "epoch", "quality", "ranking", "app", "scaling", "estimates")
 
 _PREAMBLE = """# Measurements
 
@@ -32,7 +33,7 @@ IN_TURNS = "one thread, all in turns in one process (A B A B …), so that the n
 DECODERS = {"complex": "ComplEx", "distmult": "DistMult", "rotate": "RotatE"}
 SAMPLERS = {"dans": "DANS", "uniform": "uniform"}
 
-_PACKAGES = {"app": ("streamlit", "plotly", "playwright")}
+_PACKAGES = {"app": ("streamlit", "plotly", "playwright"), "estimates": ("torch",)}
 _PEERS = ("torch", "torch-geometric", "pykeen")
 
 
@@ -71,6 +72,7 @@ def environment(packages: Sequence[str]) -> str:
     return f"{today}, {processor()}, Python {platform.python_version()}, {versions}"
 
 
+@cache
 def processor() -> str:
     """The processor, and what tells it from others of its name: "AMD EPYC (AVX2, L2 512K, L3 16M, 30 GFLOP/s)"."""
     import torch
@@ -83,8 +85,8 @@ def processor() -> str:
 def caches(cpu: Path = Path("/sys/devices/system/cpu/cpu0")) -> list[str]:
     """The second and third level caches of the first core, as "L2 1024K"; empty where the system does not tell."""
     found = {}
-    for cache in cpu.glob("cache/index*"):
-        level, size = ((cache / name).read_text().strip() for name in ("level", "size"))
+    for folder in cpu.glob("cache/index*"):
+        level, size = ((folder / name).read_text().strip() for name in ("level", "size"))
         if level in ("2", "3"):
             found[level] = f"L{level} {size}"
     return [found[level] for level in sorted(found)]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as command_line
-from benchmarks import graphs, layer, quality, report, scaling, timing
+from benchmarks import estimates, graphs, layer, quality, report, scaling, timing
 from benchmarks.report import ORDER, Section
 from dans_core import InputError
 from dans_lab.runs import machine
@@ -237,6 +240,34 @@ def test_scaling():
     assert [fit["terms"] for fit in fits] == [["1", "edges", "entities"], ["1", "N_s"], ["1", "d", "d²"]]
     assert [len(fit["sizes"]) for fit in fits] == [3, 2, 2]
     assert all(fit["text"] in found.note for fit in fits)
+
+
+@pytest.mark.long
+def test_estimates(tmp_path, monkeypatch):
+    monkeypatch.setattr(graphs, "_SMALL", 100)
+    before = {name: os.environ.get(name) for name in ("DANS_RUNS_DIR", "DANS_CACHE_DIR")}
+    body, records = run(tmp_path, "estimates", "--dataset", "nations", "--epochs", "2")
+    assert [(record["sampler"], record["basis"]) for record in records] == [
+        ("dans", "practice"), ("uniform", "practice")
+    ]  # fmt: skip
+    for record in records:
+        assert 0 < record["training"] < record["took"] and (record["epochs"], record["slowed"]) == (2, 1)
+        # The recipe of nations is that of a small graph: many more epochs.
+        assert 0 < record["promised"] < record["whole"]
+    assert body.count("| nations |") == 2 and "Nothing else ran." in body
+    assert {name: os.environ.get(name) for name in before} == before
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be bound to a core here")
+def test_busy_processes_share_one_core_with_what_is_slowed_down():
+    cores = os.sched_getaffinity(0)
+    with estimates._slowed_down(3):
+        assert len(os.sched_getaffinity(0)) == 1
+        others = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
+        assert [os.sched_getaffinity(int(each)) for each in others[-2:]] == [os.sched_getaffinity(0)] * 2
+    assert os.sched_getaffinity(0) == cores
+    with estimates._slowed_down(1):
+        assert os.sched_getaffinity(0) == cores
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_measuring(tmp_path):
