@@ -117,7 +117,9 @@ def _one(kg: KnowledgeGraph, which: str, repeats: int, after_round: Callable[[],
         "ours": call(
             ours, lambda: ours.propagate_plan(x, graph.plan_of_triplets(keep) if which == HALF else plan)
         ),
-        "ours_plain": call(ours, lambda: ours(x, *edges())),
+        "ours_plain": call(
+            ours, lambda: ours.propagate_plan(x, MessageGraph(*edges(), len(x), sizes[2]).plan())
+        ),
     }
     needs = _bytes_held(kg, which, int(both.sum()))
     for name, peer in peers.items():

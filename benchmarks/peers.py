@@ -15,7 +15,8 @@ from pykeen.triples import CoreTriplesFactory
 from torch import Tensor
 
 from dans_core import Config, KnowledgeGraph
-from dans_core.model import Model, train_graph
+from dans_core.kernels.edges import train_graph
+from dans_core.model import Model
 
 # PyKEEN's batch size on a CPU when none is given, in triplets.
 PYKEEN_BATCH = 256

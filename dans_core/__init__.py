@@ -15,46 +15,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dans_core.config import PRESETS, Config
+    from dans_core.config import Config
     from dans_core.kg import KnowledgeGraph
-    from dans_core.networks import load_weights
     from dans_core.ranking import evaluate, popularity_floor
     from dans_core.training import Diverged, Trainer
     from dans_data.errors import InputError
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "PRESETS": "config",
-    "Config": "config",
-    "Diverged": "training",
-    "InputError": "dans_data.errors",
-    "KnowledgeGraph": "kg",
-    "Trainer": "training",
-    "evaluate": "ranking",
-    "load_weights": "networks",
-    "popularity_floor": "ranking",
-}
+__all__ = ["Config", "Diverged", "InputError", "KnowledgeGraph", "Trainer", "evaluate", "popularity_floor"]
 
-__all__ = [
-    "PRESETS",
-    "Config",
-    "Diverged",
-    "InputError",
-    "KnowledgeGraph",
-    "Trainer",
-    "evaluate",
-    "load_weights",
-    "popularity_floor",
-]
+_HOMES = {
+    "Config": "dans_core.config",
+    "Diverged": "dans_core.training",
+    "InputError": "dans_data.errors",
+    "KnowledgeGraph": "dans_core.kg",
+    "Trainer": "dans_core.training",
+    "evaluate": "dans_core.ranking",
+    "popularity_floor": "dans_core.ranking",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(
-        importlib.import_module(home if "." in (home := _HOMES[name]) else f"{__name__}.{home}"), name
-    )
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

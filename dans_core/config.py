@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dans_core.declaration import Declaration
 from dans_core.declared import DECLARED, import_registered
+from dans_data import complaints
 from dans_data.errors import InputError
-
-# Settings that came after the first studies: at their defaults they leave the identity of a run as it was.
-_LATER = ("shared", "pathway_fakes")
 
 
 def _setting(
@@ -32,8 +28,8 @@ def _setting(
 class Config(BaseModel):
     """All settings of one training run.
 
-    The defaults are a recipe that trains well on small graphs; `PRESETS["paper"]` holds the numbers of
-    the paper and its released code. A `Config` cannot be changed; use `with_values` for a changed copy.
+    The defaults are a recipe that trains well on small graphs; `dans_lab.presets` has the numbers of the paper and its
+    released code. A `Config` cannot be changed; use `with_values` for a changed copy.
     Each field's title, reason, group and unit are in `Config.model_fields`, and the screens read them there;
     `matters` says in which runs it counts.
 
@@ -264,7 +260,7 @@ class Config(BaseModel):
         if name not in DECLARED:
             import_registered()
         if name not in DECLARED:
-            raise ValueError(_expected("sampler"))
+            raise ValueError("must be one of " + ", ".join(DECLARED))
         return name
 
     @model_validator(mode="after")
@@ -303,12 +299,6 @@ class Config(BaseModel):
         return parse(self.model_dump(exclude_unset=True) | values)
 
     @property
-    def identity(self) -> dict[str, Any]:
-        """Every setting by name, to tell runs apart by, also those that earlier versions of the program made."""
-        left_out = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
-        return self.model_dump(exclude=left_out)
-
-    @property
     def declaration(self) -> Declaration:
         """What its sampler says of itself."""
         return DECLARED[self.sampler]
@@ -337,30 +327,6 @@ OF_SAMPLERS = frozenset(name for name in Config.model_fields if group_of(name) i
 """The settings that a sampler declares where it reads them; all others matter to every run."""
 
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "paper": {
-        "decoder": "distmult",
-        "epochs": 5000,
-        "batch_size": 1000,
-        "negatives": 20,
-        "shared": 1,
-        "pathway_fakes": 0,
-        "loss": "bce",
-        "lr": 1e-3,
-        "l2": 1e-2,
-        "lr_g": 1e-3,
-        "lr_d": 1e-4,
-        "sigma": 0.01,
-        "k_d": 10,
-        "eval_every": 50,
-        "diagnose_every": 50,
-        "snapshot_every": 500,
-    },
-    "released-faults": {"pathways": "G_R", "film": "frozen", "aux_weight": 0.0},
-}
-
-
 def matters(name: str, sampler: str) -> bool:
     """Whether the setting changes anything in a run with this sampler."""
     return name not in OF_SAMPLERS or name in DECLARED[sampler].settings
@@ -385,44 +351,4 @@ def parse(values: dict[str, Any]) -> Config:
 
 def explain(error: ValidationError) -> str:
     """The first complaint of a failed `Config` as one sentence."""
-    first = error.errors(include_url=False)[0]
-    reason = first.get("ctx", {}).get("error")
-    if not first["loc"] or isinstance(reason, InputError):
-        return str(reason or first["msg"])
-    name = str(first["loc"][0])
-    if first["type"] == "extra_forbidden":
-        every = "; the settings are " + ", ".join(Config.model_fields)
-        hint = did_you_mean(name, Config.model_fields) or every
-        return f"there is no setting {name!r}{hint}"
-    return f"{name} = {first['input']!r}: {_expected(name)}{did_you_mean(first['input'], choices(name))}"
-
-
-def did_you_mean(asked: Any, known: Iterable[str]) -> str:
-    """What to add to a complaint: the known name that is most like what was asked, or "" where none is."""
-    # Case and the kind of dash are no reason to be lost.
-    alike = {name.lower().replace("_", "-"): name for name in known}
-    close = difflib.get_close_matches(str(asked)[:100].lower().replace("_", "-"), alike, n=1)
-    return f"; did you mean {alike[close[0]]!r}?" if close else ""
-
-
-def _expected(name: str) -> str:
-    """What the setting may be, from its annotation and bounds."""
-    field = Config.model_fields[name]
-    if names := choices(name):
-        return "must be one of " + ", ".join(names)
-    words = {int: "a whole number", float: "a number", bool: "true or false"}
-    phrases = {
-        "ge": "at least",
-        "gt": "above",
-        "le": "at most",
-        "lt": "below",
-        "multiple_of": "a multiple of",
-    }
-    limits = [
-        f"{phrase} {f'{value:,}' if isinstance(value, int) else f'{value:g}'}"
-        for bound in field.metadata
-        for attribute, phrase in phrases.items()
-        if (value := getattr(bound, attribute, None)) is not None
-    ]
-    kind = next(text for type_, text in words.items() if field.annotation is type_)
-    return f"must be {kind}" + "".join(f", {limit}" for limit in limits)
+    return complaints.explain(error, Config.model_fields, choices)

@@ -20,9 +20,9 @@ from dans_core.batch import Batch
 from dans_core.config import Config
 from dans_core.events import QUANTILES, Diagnostics, PathwayHealth, Quantiles, SampledHealth
 from dans_core.gan import noise_scale, noisy
+from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
 from dans_core.kg import KnowledgeGraph
-from dans_core.model import train_graph
 from dans_core.networks import Networks, borrowed
 from dans_core.samplers.dans import conditions_of
 from dans_core.samplers.uniform import draw_uniform

@@ -8,16 +8,12 @@ sampler that has no GAN, the fields of the GAN are `None`.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
-
-from dans_data.errors import InputError
+from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True)
@@ -229,42 +225,10 @@ def to_dict(event: Event) -> dict[str, Any]:
 
 def from_dict(record: Mapping[str, Any]) -> Event:
     """The event of which `to_dict` made this; KeyError for a kind that there is not."""
-    return _readers()[record["event"]].validate_python(record)
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first complaint about a record, with its field."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(map(str, first["loc"]))
-    return f"{place}: {first['msg']}" if place else first["msg"]
-
-
-def read_events(path: Path, data: bytes, offset: int) -> list[Event]:
-    """The events in whole lines; `offset` is where they begin in the file.
-
-    Kinds of later versions are passed over. InputError says at which byte is something else.
-    """
-    readers = _readers()
-    found = []
-    for line in data.splitlines(keepends=True):
-        try:
-            reader = readers.get(json.loads(line, parse_constant=_not_json)["event"])
-            if reader is not None:
-                found.append(reader.validate_json(line, strict=True))
-        except ValidationError as error:
-            raise InputError(f"{path}, byte {offset}: {first_problem(error)}") from None
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise InputError(f"{path}, byte {offset}: not an event") from None
-        offset += len(line)
-    return found
+    return readers()[record["event"]].validate_python(record)
 
 
 @cache
-def _readers() -> dict[str, TypeAdapter[Event]]:
+def readers() -> dict[str, TypeAdapter[Event]]:
     """For each kind of event what reads and checks its line."""
     return {kind.kind: TypeAdapter(kind) for kind in Event.__subclasses__()}
-
-
-def _not_json(constant: str) -> None:
-    """Python would read NaN and Infinity, which no event holds."""
-    raise ValueError(constant)

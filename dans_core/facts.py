@@ -10,8 +10,7 @@ from torch import Tensor
 
 from dans_core.device import CPU
 from dans_core.kg import KnowledgeGraph
-from dans_data.graph import Ids
-from dans_data.known import KnownAnswers
+from dans_data.known import Ids, KnownAnswers
 
 
 class TrainFacts:

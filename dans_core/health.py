@@ -96,7 +96,7 @@ def _troubles(losses: Losses, measured: Diagnostics, num_entities: int) -> Itera
         ("G_R", measured.g_r, losses.film_r),
     ):
         if health is not None:
-            yield from _pathway_troubles(epoch, pathway, health, measured, num_entities, film is not None)
+            yield from _pathway_troubles(pathway, health, measured, num_entities, film is not None)
     fakes = [share for share in (losses.d_fake_e, losses.d_fake_r) if share is not None]
     if losses.d_real is None or not fakes:
         return
@@ -120,13 +120,9 @@ def _troubles(losses: Losses, measured: Diagnostics, num_entities: int) -> Itera
 
 
 def _pathway_troubles(
-    epoch: int,
-    pathway: str,
-    health: PathwayHealth,
-    measured: Diagnostics,
-    num_entities: int,
-    trains_film: bool,
+    pathway: str, health: PathwayHealth, measured: Diagnostics, num_entities: int, trains_film: bool
 ) -> Iterator[HealthWarning]:
+    epoch = measured.epoch
     signs = []
     if health.mean_cosine > COLLAPSED_COSINE:
         signs.append(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dans_core.config import Config
 from dans_core.decoders import DECODERS
-from dans_core.device import CPU
-from dans_core.kernels.edges import EdgePlan, MessageGraph
-from dans_core.kg import KnowledgeGraph
+from dans_core.kernels.edges import EdgePlan
 from dans_core.rgcn import Encoder
 
 
@@ -40,17 +36,3 @@ class Model(nn.Module):
     def queries(self, entities: Tensor, heads: Tensor, relations: Tensor) -> Tensor:
         """The query vectors e_h ⊗ e_r, (Q, dim), from encoded entities (N, dim) and ids (Q,)."""
         return self.decoder.query(F.embedding(heads, entities), F.embedding(relations, self.relation))
-
-
-_train_graphs: WeakKeyDictionary[KnowledgeGraph, dict[torch.device, MessageGraph]] = WeakKeyDictionary()
-
-
-def train_graph(kg: KnowledgeGraph, device: torch.device = CPU) -> MessageGraph:
-    """The graph that carries messages: both directions of every train triplet.
-
-    It is made once a device for every knowledge graph, which never changes, and kept as long as that lives.
-    """
-    made = _train_graphs.setdefault(kg, {})
-    if device not in made:
-        made[device] = MessageGraph.of_triplets(kg.train.to(device), kg.num_entities, kg.num_relations)
-    return made[device]

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from dans_core.device import CPU
+from dans_core.kernels.edges import train_graph
 from dans_core.kernels.ranks import ScoreQueries, ranks
 from dans_core.kg import KnowledgeGraph
-from dans_core.model import Model, train_graph
+from dans_core.model import Model
+
+FIGURES = ("mrr", "hits_at_1", "hits_at_3", "hits_at_10", "ndcg_at_5")
+"""What is said of ranks, in the order of `Metrics`."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +88,6 @@ def popularity_floor(kg: KnowledgeGraph, split: str = "valid") -> RankingResult:
     return rank(lambda heads, relations: counts[relations].float(), kg, split)
 
 
-def seen_in_train(kg: KnowledgeGraph, split: str) -> npt.NDArray[np.bool_]:
-    """Of each triplet of a split, shape (n,), whether its head and its tail both occur in train."""
-    shown = np.zeros(kg.num_entities, dtype=np.bool_)
-    shown[kg.array("train")[:, [0, 2]]] = True
-    return np.asarray(shown[kg.array(split)[:, [0, 2]]].all(axis=1))
-
-
 def rank(scores: ScoreQueries, kg: KnowledgeGraph, split: str, device: torch.device = CPU) -> RankingResult:
     """Rank both sides of every triplet of a split.
 
@@ -108,7 +104,7 @@ def rank(scores: ScoreQueries, kg: KnowledgeGraph, split: str, device: torch.dev
     sums = torch.zeros(kg.num_relations, 5, dtype=torch.double)
     sums.index_add_(0, relations, _terms(of_triplets).sum(1))
     counts = 2 * torch.bincount(relations, minlength=kg.num_relations)
-    seen = torch.from_numpy(seen_in_train(kg, split))
+    seen = torch.from_numpy(kg.seen_in_train(split))
     means = sums / counts.clamp_min(1).unsqueeze(1)
     return RankingResult(
         **vars(Metrics.of(of_triplets)),

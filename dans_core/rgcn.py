@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import RGCNConv
 
 from dans_core.kernels.dropout import dropout_factors
-from dans_core.kernels.edges import EdgePlan, MessageGraph
+from dans_core.kernels.edges import EdgePlan
 from dans_core.kernels.messages import add_messages
 from dans_core.kernels.products import linear
 
@@ -20,26 +18,11 @@ class FastRGCN(RGCNConv):
         h_i' = Σ_r (mean of h_j over j in N_r(i)) W_r  +  h_i W_0  +  bias,     W_r = Σ_b c_rb V_b
 
     Values, first derivatives and parameters are those of `torch_geometric.nn.RGCNConv` with `num_bases` and
-    mean aggregation, so state dicts are interchangeable.
+    mean aggregation, so state dicts are interchangeable. `forward`, on plain edges, is PyG's own.
     """
 
     def __init__(self, in_channels: int, out_channels: int, num_relations: int, num_bases: int) -> None:
         super().__init__(in_channels, out_channels, num_relations, num_bases=num_bases)
-
-    def forward(self, x: Any, edge_index: Any, edge_type: Tensor | None = None) -> Tensor:
-        """The layer on plain edges, as PyG's: x (N, in), edges (2, E) and their types (E,) → (N, out).
-
-        Anything else that PyG's layer takes (node ids or None for x, a pair of sources and destinations, a
-        sparse matrix of edges, mixed precision) goes to PyG's own code, at its speed.
-
-        Raises:
-            IndexError: if a node or an edge type is outside its range.
-        """
-        plain = isinstance(x, Tensor) and x.is_floating_point() and isinstance(edge_index, Tensor)
-        plain = plain and edge_index.layout == torch.strided and not torch.is_autocast_enabled(x.device.type)
-        if not plain or edge_type is None:
-            return super().forward(x, edge_index, edge_type)
-        return self.propagate_plan(x, MessageGraph(edge_index, edge_type, len(x), self.num_relations).plan())
 
     def propagate_plan(self, x: Tensor, plan: EdgePlan) -> Tensor:
         """The layer on a prepared plan: x (N, in) → (N, out)."""

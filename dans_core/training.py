@@ -20,11 +20,12 @@ from dans_core.device import choose, name_of, on_cpu
 from dans_core.events import Diagnostics, Event, Finished, Losses, Ranking, Snapshot, from_dict, to_dict
 from dans_core.facts import TrainFacts
 from dans_core.health import Watch
+from dans_core.kernels.edges import train_graph
 from dans_core.kg import KnowledgeGraph
 from dans_core.loss import base_loss
-from dans_core.model import Model, train_graph
+from dans_core.model import Model
 from dans_core.networks import Networks, random_sources
-from dans_core.ranking import evaluate
+from dans_core.ranking import FIGURES, evaluate
 from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sources
 from dans_core.samplers.dans import Dans
@@ -35,6 +36,12 @@ _EARLIER = (
     "its last.pt is of an earlier version, so the run can be looked at but not go on; "
     "a new run with its settings can be started"
 )
+
+
+_PROGRESS = (
+    "epoch", "_chunk", "_next", "stage_number", "seconds", "_epoch_seconds", "best_mrr", "best_epoch"
+)  # fmt: skip
+"""The numbers of a trainer that say how far it is; a checkpoint has them without the underscore."""
 
 
 class Diverged(RuntimeError):
@@ -130,12 +137,10 @@ class Trainer:
             self._sampler = class_of(config.sampler)(*given, sources)
             self._stand_in = Uniform(*given, sources)
             self._dans = self._sampler if isinstance(self._sampler, Dans) else None
-        self.networks = Networks(
-            self.model,
-            self._dans.generator if self._dans else None,
-            self._dans.discriminator if self._dans else None,
-            (lambda: self._sampler) if config.declaration.chooses and self._dans is None else None,
-        )
+        dans = self._dans
+        generator, discriminator = (dans.generator, dans.discriminator) if dans else (None, None)
+        chosen = (lambda: self._sampler) if config.declaration.chooses and not dans else None
+        self.networks = Networks(self.model, generator, discriminator, chosen)
         self._optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
         self._graph = train_graph(kg, self.device)
         self._whole_batch: Batch | None = None
@@ -154,7 +159,6 @@ class Trainer:
         self.best_mrr = -1.0
         self.best_epoch = 0
         self.best_state: dict[str, Any] | None = None
-        self._opened = False
 
     @property
     def finished(self) -> bool:
@@ -201,8 +205,7 @@ class Trainer:
         started = time.perf_counter()
         epoch, name = self.epoch + 1, self.stage
         events: list[Event] = []
-        if not self._opened:
-            self._opened = True
+        if not self.stage_number:
             events.append(Snapshot(0, "000000.npz"))
         if name == "encode":
             values = self._encode()
@@ -349,16 +352,8 @@ class Trainer:
                 "epoch": self.epoch,
                 "mrr": result.mrr,
             }
-        return Ranking(
-            epoch=self.epoch,
-            split="valid",
-            mrr=result.mrr,
-            hits_at_1=result.hits_at_1,
-            hits_at_3=result.hits_at_3,
-            hits_at_10=result.hits_at_10,
-            ndcg_at_5=result.ndcg_at_5,
-            best=best,
-        )
+        figures = {name: getattr(result, name) for name in FIGURES}
+        return Ranking(epoch=self.epoch, split="valid", best=best, **figures)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on with the same numbers, on any device: plain values and tensors of the CPU."""
@@ -373,17 +368,7 @@ class Trainer:
             "watch": self._watch.state_dict(),
             "best": self.best_state,
             "pending": [to_dict(event) for event in self._pending],
-            "progress": {
-                "epoch": self.epoch,
-                "chunk": self._chunk,
-                "next": self._next,
-                "stage_number": self.stage_number,
-                "seconds": self.seconds,
-                "epoch_seconds": self._epoch_seconds,
-                "best_mrr": self.best_mrr,
-                "best_epoch": self.best_epoch,
-                "opened": self._opened,
-            },
+            "progress": {name.lstrip("_"): getattr(self, name) for name in _PROGRESS},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -408,11 +393,8 @@ class Trainer:
         self._sums = _Sums(dict(state["sums"][0]), dict(state["sums"][1]))
         self._watch.load_state_dict(state["watch"])
         self.best_state = state["best"]
-        progress = state["progress"]
-        self.epoch, self._chunk, self._next = progress["epoch"], progress["chunk"], progress["next"]
-        self.stage_number, self.seconds = progress["stage_number"], progress["seconds"]
-        self._epoch_seconds, self._opened = progress["epoch_seconds"], progress["opened"]
-        self.best_mrr, self.best_epoch = progress["best_mrr"], progress["best_epoch"]
+        for name in _PROGRESS:
+            setattr(self, name, state["progress"][name.lstrip("_")])
         self._pending = deque(map(from_dict, state["pending"]))
         self._shared = None
         if self._next:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dans_data.graph import Ids, distinct
+Ids = npt.NDArray[np.int64]
 
 
 class KnownAnswers:
@@ -67,3 +67,11 @@ def _ids(values: npt.ArrayLike, limit: int) -> Ids:
     if ids.size and (ids.min() < 0 or ids.max() >= limit):
         raise IndexError(f"ids from {ids.min()} to {ids.max()}, expected 0 … {limit - 1}")
     return ids
+
+
+def distinct(numbers: Ids) -> Ids:
+    """Ascending and each once; what `np.unique` does, in a fraction of its time on a million numbers."""
+    ordered = np.sort(numbers)
+    first = np.ones(len(ordered), dtype=np.bool_)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[first]

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from dans_core.batch import Batch
 from dans_core.config import Config
 from dans_core.diagnostics import draw_fakes
+from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
 from dans_core.kg import KnowledgeGraph
-from dans_core.model import train_graph
 from dans_core.networks import Networks, borrowed
 from dans_core.samplers.uniform import draw_uniform
 from dans_data.errors import InputError

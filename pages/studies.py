@@ -17,7 +17,7 @@ from dans_app.studies import table as study_table
 from dans_app.studies.choice import ORDERS, SPLITS, Places, Spot, TableOptions
 from dans_app.studies.data import Listed, Loaded, StudyListing, StudyView
 from dans_app.studies.sections import MOST_COLUMNS, Drawn, calm, chart, learned, settings, stability
-from dans_core.names import METRICS
+from dans_lab.names import METRICS
 from dans_lab.study import tables
 from dans_lab.study import words as told
 from dans_lab.study.facts import unseen

@@ -68,3 +68,34 @@ def paths_in(text: str) -> set[str]:
 def test_every_path_that_a_guide_names_is_there(guide):
     named = paths_in((ROOT / guide).read_text())
     assert named and {path for path in named if not (ROOT / path).exists()} == set()
+
+
+MOST_LINES = 3_200
+"""An hour's reading."""
+
+
+def test_the_method_can_be_read_in_an_hour():
+    """All of `dans_core` but the samplers that DANS is compared with and the fast forms of formulas."""
+    left_out = (ROOT / "dans_core/samplers/baselines", ROOT / "dans_core/kernels")
+    files = [
+        file
+        for file in (ROOT / "dans_core").rglob("*.py")
+        if not any(folder in file.parents for folder in left_out)
+    ]
+    lines = {file.name: len(file.read_text(encoding="utf-8").splitlines()) for file in files}
+    assert len(lines) > 15
+    assert sum(lines.values()) <= MOST_LINES, sorted(lines.items(), key=lambda item: -item[1])
+
+
+def test_the_guide_leads_through_the_whole_method():
+    """Every file of `dans_core` itself stands in ARCHITECTURE.md, and every method of a class that it names exists."""
+    guide = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    files = [file.name for file in (ROOT / "dans_core").glob("*.py") if file.name != "__init__.py"]
+    assert [name for name in files if f"`dans_core/{name}`" not in guide] == []
+    sources = [file.read_text(encoding="utf-8") for file in (ROOT / "dans_core").rglob("*.py")]
+    named = re.findall(r"`([A-Z]\w+)\.(\w+)`", guide)
+    assert named
+    for kind, part in named:
+        assert any(
+            re.search(rf"class {kind}\b", text) and re.search(rf"\b{part}\b", text) for text in sources
+        ), kind

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from dans_app.shared import theme
 from dans_app.shared.theme import Look
-from dans_data.graph import Ids
+from dans_data.known import Ids
 from dans_lab.survey import Degrees, distribution
 
 WAYS = {"least": "At least so many", "exactly": "Exactly so many"}

@@ -11,7 +11,7 @@ import streamlit as st
 
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
-from dans_data.graph import Ids
+from dans_data.known import Ids
 from dans_lab.survey import Link, RelationFacts
 
 MOST_RELATIONS = 2_000

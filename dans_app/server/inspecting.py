@@ -113,7 +113,7 @@ class _Loaded:
 def _answer(request: helper.Arrays) -> helper.Arrays:
     if not request:
         # Torch comes with them, and takes seconds.
-        for module in ("dans_lab.inspection", "dans_core.networks", "dans_core.ranking"):
+        for module in ("dans_lab.inspection", "dans_lab.runs.weights", "dans_core.ranking"):
             importlib.import_module(module)
         return {}
     kept = tuple(request["stamp"].tolist())
@@ -185,8 +185,8 @@ _graphs: WeakValueDictionary[str, KnowledgeGraph] = WeakValueDictionary()
 @lru_cache(maxsize=6)
 def _load(path: str, which: Which, kept: Stamp, graph_hash: str) -> _Loaded:
     """A run's weights with its graph; `kept`, the stamp of the file, and `graph_hash` renew a kept answer."""
-    from dans_core.networks import load_weights
     from dans_lab.inspection import encode
+    from dans_lab.runs.weights import load_weights
 
     run = Run(Path(path))
     kg = _graphs.get(graph_hash) or run.load_kg()

@@ -15,10 +15,11 @@ from pydantic import ValidationError
 from dans_app.server import graph
 from dans_app.shared import theme
 from dans_app.shared.words import markdown_text
-from dans_core.config import PRESETS, Config, choices, explain, group_of, matters
+from dans_core.config import Config, choices, explain, group_of, matters
 from dans_core.declared import DECLARED
 from dans_lab.budget import recipe as by_size
 from dans_lab.budget.recipe import RECIPE_SETTINGS
+from dans_lab.presets import PRESETS
 
 MAIN = ("decoder", "sampler", "epochs", "seed")
 GROUPS = {

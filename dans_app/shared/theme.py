@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dans_app.server.inspecting import Which
-from dans_core.names import DATASETS as DATASETS
-from dans_core.names import DECODERS as DECODERS
-from dans_core.names import SAMPLERS as SAMPLERS
-from dans_core.names import SAMPLERS_ABOUT as SAMPLERS_ABOUT
+from dans_lab.names import DATASETS as DATASETS
+from dans_lab.names import DECODERS as DECODERS
+from dans_lab.names import SAMPLERS as SAMPLERS
+from dans_lab.names import SAMPLERS_ABOUT as SAMPLERS_ABOUT
 
 
 @dataclass(frozen=True)

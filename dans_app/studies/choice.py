@@ -15,7 +15,7 @@ from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text
 from dans_app.studies import words
 from dans_app.studies.data import Column, Loaded, StudyListing, StudyView
-from dans_core.names import METRICS
+from dans_lab.names import METRICS
 from dans_lab.study.plan import Label
 
 SPLITS = {"test": "Test", "seen": "Test, seen", "valid": "Valid"}

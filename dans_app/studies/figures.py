@@ -16,8 +16,8 @@ from dans_app.shared.words import plotly_text
 from dans_app.studies import words
 from dans_app.studies.data import Column, StudyView
 from dans_app.studies.words import VERDICTS
-from dans_core.names import METRICS
 from dans_data.words import number, signed
+from dans_lab.names import METRICS
 from dans_lab.study.folder import RunRecord
 from dans_lab.study.plan import Label
 from dans_lab.study.tables import Comparison, Spread

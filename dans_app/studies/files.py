@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from dans_app.studies.data import Loaded, StudyView
-from dans_core.names import METRICS
 from dans_data.errors import InputError
+from dans_lab.names import METRICS
 from dans_lab.study import report, tables
 from dans_lab.study.plan import Label
 

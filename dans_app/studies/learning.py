@@ -15,7 +15,7 @@ from dans_app.shared.theme import LOOKS, Look
 from dans_app.shared.words import plotly_text
 from dans_app.studies.data import Column, StudyView
 from dans_app.studies.figures import GREY, LEGEND, NAME, far_off, layout_of
-from dans_core.names import METRICS
+from dans_lab.names import METRICS
 from dans_lab.study.folder import RunRecord
 from dans_lab.study.learning import median as median_in_time
 from dans_lab.study.learning import timed, unit

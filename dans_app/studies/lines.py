@@ -16,8 +16,8 @@ from dans_app.studies import words
 from dans_app.studies.data import Column, StudyView
 from dans_app.studies.figures import GREY, LEGEND, layout_of, note, rule
 from dans_app.studies.learning import median
-from dans_core.names import METRICS
 from dans_data.words import number
+from dans_lab.names import METRICS
 from dans_lab.study import tables
 from dans_lab.study.convergence import FIGURES
 from dans_lab.study.plan import Label

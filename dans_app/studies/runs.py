@@ -11,8 +11,8 @@ from dans_app.shared.words import markdown_text
 from dans_app.studies import choice, data, words
 from dans_app.studies.choice import Spot
 from dans_app.studies.data import Loaded, StudyView
-from dans_core.names import METRICS
 from dans_lab.export import run_export
+from dans_lab.names import METRICS
 from dans_lab.study import tables
 
 SCREENS = {

@@ -13,7 +13,7 @@ from dans_app.shared.words import markdown_text
 from dans_app.studies import choice, data, learning, lines, words
 from dans_app.studies.choice import Spot, TableOptions
 from dans_app.studies.data import Loaded, StudyView
-from dans_core.names import METRICS
+from dans_lab.names import METRICS
 from dans_lab.study.convergence import FIGURES
 from dans_lab.study.plan import Label
 

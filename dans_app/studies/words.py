@@ -10,8 +10,8 @@ from dans_app.shared.theme import Look
 from dans_app.shared.words import markdown_text
 from dans_app.studies import data
 from dans_app.studies.data import Column, Listed, Loaded, StudyView, cost, download
-from dans_core.names import DATASETS, METRICS, SAMPLERS_ABOUT
 from dans_data.words import bytes_in_words, count, number, p_value, seconds_in_words, signed
+from dans_lab.names import DATASETS, METRICS, SAMPLERS_ABOUT
 from dans_lab.runs.run import Run
 from dans_lab.study import facts, findings, tables
 from dans_lab.study.folder import About

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
+
+from dans_core.device import CPU
+from dans_core.kg import KnowledgeGraph
 
 # Slots per block at most: their sums, 100 floats each, fit in a second-level cache.
 _BLOCK = 2048
@@ -139,6 +143,20 @@ class MessageGraph:
     def plan_of_triplets(self, keep: Tensor) -> EdgePlan:
         """The plan of the triplets with `keep` (bool, (n,)), both directions, for `of_triplets` graphs."""
         return self.plan(torch.cat([keep, keep]))
+
+
+_train_graphs: WeakKeyDictionary[KnowledgeGraph, dict[torch.device, MessageGraph]] = WeakKeyDictionary()
+
+
+def train_graph(kg: KnowledgeGraph, device: torch.device = CPU) -> MessageGraph:
+    """The graph that carries messages: both directions of every train triplet.
+
+    It is made once a device for every knowledge graph, which never changes, and kept as long as that lives.
+    """
+    made = _train_graphs.setdefault(kg, {})
+    if device not in made:
+        made[device] = MessageGraph.of_triplets(kg.train.to(device), kg.num_entities, kg.num_relations)
+    return made[device]
 
 
 def _pointers(counts: Tensor) -> Tensor:

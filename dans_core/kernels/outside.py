@@ -7,6 +7,7 @@ known answers are cut out, a point is drawn on what is left, and moved right by 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -77,6 +78,16 @@ class Outside:
         ids = ids.clone()
         ids[pair, column] = torch.searchsorted(self._ends, point, right=True)
         return ids, left == 0
+
+
+_evenly: WeakKeyDictionary[TrainFacts, Outside] = WeakKeyDictionary()
+
+
+def evenly_outside(facts: TrainFacts) -> Outside:
+    """With all entities alike; made once for these facts, and kept as long as they live."""
+    if facts not in _evenly:
+        _evenly[facts] = Outside(facts, torch.ones(facts.num_entities, dtype=torch.long, device=facts.device))
+    return _evenly[facts]
 
 
 def chances_plain(weights: Sequence[float], left_out: Collection[int]) -> list[float]:

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dans_data.graph import Ids
-from dans_data.known import KnownAnswers
+from dans_data.known import Ids, KnownAnswers
 
 # Scores in memory at once, 16 MiB of float32: more leave the cache, fewer starve the matrix product.
 _MAX_SCORES = 1 << 22

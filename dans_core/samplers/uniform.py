@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 import torch
 from torch import Tensor
 
@@ -11,7 +9,7 @@ from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.declaration import Declaration
 from dans_core.facts import TrainFacts
-from dans_core.kernels.outside import Outside
+from dans_core.kernels.outside import evenly_outside
 from dans_core.samplers.contract import Sampler
 
 DECLARATION = Declaration(
@@ -23,8 +21,6 @@ DECLARATION = Declaration(
     shares=True,
     why_no_fakes="This run trains with random negatives only, so there are no fakes.",
 )
-
-_outside: WeakKeyDictionary[TrainFacts, Outside] = WeakKeyDictionary()
 
 
 def draw_uniform(answer: Tensor, k: int, num_entities: int, generator: torch.Generator) -> Tensor:
@@ -44,10 +40,7 @@ def draw_others(
     ids = draw_uniform(batch.answer, k, facts.num_entities, generator)
     if not filter_known:
         return ids
-    if facts not in _outside:
-        ones = torch.ones(facts.num_entities, dtype=torch.long, device=facts.device)
-        _outside[facts] = Outside(facts, ones)
-    return _outside[facts].redraw(ids, batch, facts, generator)[0]
+    return evenly_outside(facts).redraw(ids, batch, facts, generator)[0]
 
 
 def random_negatives(

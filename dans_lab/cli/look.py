@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
-from dans_core.names import UNSEEN, unseen_of
 from dans_data.errors import InputError
 from dans_data.words import number
 from dans_lab.cli.output import print_json, print_table
+from dans_lab.names import UNSEEN, unseen_of
 from dans_lab.runs.run import Run, Which, open_run
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _which(checkpoint: str) -> Which:
 def _networks(run: Run, kg: KnowledgeGraph, which: Which) -> tuple[Networks, int]:
     """The networks of a checkpoint, and the epoch they are of."""
     state = run.load_checkpoint(which)
-    from dans_core.networks import load_weights
+    from dans_lab.runs.weights import load_weights
 
     epoch = state["progress"]["epoch"] if which == "last" else state["epoch"]
     return load_weights(state, kg, run.config), int(epoch)

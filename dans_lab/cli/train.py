@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dans_core.config import PRESETS, Config, choices, did_you_mean, parse
+from dans_core.config import Config, choices, parse
+from dans_data.complaints import did_you_mean
 from dans_data.errors import InputError
 from dans_data.words import duration, number
 from dans_lab.budget import estimates as budget
 from dans_lab.budget.recipe import chosen_for_size, config_for
 from dans_lab.budget.sizes import Sizes
 from dans_lab.cli.download import bring
+from dans_lab.presets import PRESETS
 from dans_lab.runs.run import Run, list_runs, new_id, open_run, run_id_error, runs_dir, source_that_lasts
 from dans_lab.runs.writer import RunWriter
 

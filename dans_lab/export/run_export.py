@@ -347,8 +347,8 @@ def all_entities_npz(run: Run, kg: KnowledgeGraph) -> bytes | None:
     """
     if not (run.path / "last.pt").is_file():
         return None
-    from dans_core.networks import load_weights
     from dans_lab.inspection import encode
+    from dans_lab.runs.weights import load_weights
 
     state = run.load_checkpoint("last")
     entities = encode(load_weights(state, kg, run.config), kg).half().cpu().numpy()

@@ -14,7 +14,7 @@ from typing import IO, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from dans_core.events import first_problem
+from dans_data.complaints import first_problem
 from dans_data.errors import InputError
 
 State = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted"]

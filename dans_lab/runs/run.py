@@ -31,9 +31,11 @@ from pydantic import ValidationError
 import dans_data as datasets
 from dans_core import config as config_module
 from dans_core.config import Config
-from dans_core.events import Event, first_problem, read_events
+from dans_core.events import Event
 from dans_core.kg import KnowledgeGraph
+from dans_data.complaints import first_problem
 from dans_data.errors import InputError
+from dans_lab.runs.events_file import read_events
 from dans_lab.runs.records import (
     LOG_LINE_BYTES,
     Control,

@@ -21,11 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dans_core.config import Config
-from dans_core.events import Event, Snapshot, read_events, to_dict
+from dans_core.events import Event, Snapshot, to_dict
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
 from dans_lab.runs import machine
 from dans_lab.runs import run as runs
+from dans_lab.runs.events_file import read_events
 from dans_lab.runs.records import (
     LOG_LINE,
     LOG_LINE_BYTES,

@@ -235,9 +235,9 @@ def _about(plan: Plan, kg: KnowledgeGraph) -> About:
 
 def _facts(kg: KnowledgeGraph) -> dict[str, Any]:
     """What study.json tells of the data set, for those who do not have it."""
-    from dans_core.ranking import popularity_floor, seen_in_train
+    from dans_core.ranking import popularity_floor
 
-    floor, seen = popularity_floor(kg, "test"), seen_in_train(kg, "test")
+    floor, seen = popularity_floor(kg, "test"), kg.seen_in_train("test")
     return {
         "floor": {name: getattr(floor, name) for name in METRICS} if floor.count else {},
         "floor_seen": {name: getattr(floor.seen, name) for name in METRICS} if floor.seen else {},

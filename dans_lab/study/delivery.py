@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from dans_core.config import Config
-from dans_core.names import METRICS
 from dans_data.errors import InputError
 from dans_lab.export.spreadsheet import csv_bytes
+from dans_lab.names import METRICS
 from dans_lab.runs.records import replace, to_json
 from dans_lab.study import tables
 from dans_lab.study.convergence import FIGURES

@@ -11,13 +11,13 @@ from pathlib import Path
 from dans_core.config import Config
 from dans_core.diagnostics import measure
 from dans_core.kg import KnowledgeGraph
-from dans_core.networks import load_weights
 from dans_core.ranking import RankingResult, evaluate
 from dans_core.training import Trainer
 from dans_data.errors import InputError
 from dans_lab.runs.drive import drive
 from dans_lab.runs.run import Run, Which
 from dans_lab.runs.snapshot import snapshot_of
+from dans_lab.runs.weights import load_weights
 from dans_lab.runs.writer import RunWriter
 from dans_lab.study.convergence import convergence, curves
 from dans_lab.study.folder import RunRecord

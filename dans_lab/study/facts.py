@@ -7,10 +7,10 @@ from typing import Any
 
 from dans_core.config import Config
 from dans_core.kg import KnowledgeGraph
-from dans_core.names import DATASETS, METRICS, UNSEEN, unseen_of
 from dans_data import SPLITS, available
 from dans_data.errors import InputError
 from dans_data.words import count, duration
+from dans_lab.names import DATASETS, METRICS, UNSEEN, unseen_of
 from dans_lab.study.folder import About
 from dans_lab.study.plan import Plan
 from dans_lab.study.tables import Table

@@ -18,7 +18,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from dans_core.events import first_problem
+from dans_data.complaints import first_problem
 from dans_data.errors import InputError
 from dans_lab.runs.records import Record, read
 from dans_lab.runs.run import STUDIES, runs_dir

@@ -37,9 +37,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 from pydantic import ConfigDict as ModelConfig
 
-from dans_core.config import PRESETS, Config
+from dans_core.config import Config
 from dans_data.errors import InputError
 from dans_lab.budget.recipe import chosen_for_size, config_for
+from dans_lab.presets import PRESETS
 from dans_lab.runs.run import LONGEST_ID, STUDIES, run_id_error, runs_dir
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "studies"
@@ -192,7 +193,7 @@ class Plan:
     def run_id(self, config: Config) -> str:
         """The id of the run with these settings, made of the study's name, what it trains and a digest of all."""
         # Of a path its last part, so that data may be moved; the study compares its hash.
-        values = json.dumps([Path(self.dataset).name, config.identity], sort_keys=True)
+        values = json.dumps([Path(self.dataset).name, _identity(config)], sort_keys=True)
         digest = hashlib.sha256(values.encode()).hexdigest()[:8]
         ending = f"-s{config.seed}-{digest}"
         return f"{self.name}-{config.decoder}-{config.sampler}"[: LONGEST_ID - len(ending)] + ending
@@ -363,3 +364,13 @@ def _complaint(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{place} is missing"
     return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+
+
+# Settings that came after the first studies: at their defaults they leave the identity of a run as it was.
+_LATER = ("shared", "pathway_fakes")
+
+
+def _identity(config: Config) -> dict[str, Any]:
+    """Every setting by name, to tell runs apart by, also those that earlier versions of the program made."""
+    left_out = {name for name in _LATER if getattr(config, name) == Config.model_fields[name].default}
+    return config.model_dump(exclude=left_out)

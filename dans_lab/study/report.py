@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dans_core.names import METRICS
 from dans_data.errors import InputError
 from dans_data.words import signed
+from dans_lab.names import METRICS
 from dans_lab.study import tables
 from dans_lab.study.convergence import FIGURES, OF_NEGATIVES
 from dans_lab.study.facts import facts, floor

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from dans_core.config import Config
-from dans_core.names import DECODERS, SAMPLERS
 from dans_data.errors import InputError
+from dans_lab.names import DECODERS, SAMPLERS
 from dans_lab.study.folder import RunRecord
 from dans_lab.study.plan import VARIANT, Cell, Label, Part, Plan
 from dans_lab.study.statistics import METRICS, Floats, crossed, holm

@@ -5,9 +5,9 @@ The report and the Studies screen say the same; each makes foreign names in a se
 
 from __future__ import annotations
 
-from dans_core.names import METRICS
 from dans_data import words
 from dans_data.words import count, plural, signed
+from dans_lab.names import METRICS
 from dans_lab.study import tables
 from dans_lab.study.convergence import FIGURES
 from dans_lab.study.findings import (

@@ -9,7 +9,7 @@ import numpy as np
 
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
-from dans_data.graph import Ids
+from dans_data.known import Ids
 
 LIMIT = 60
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dans_core.kg import KnowledgeGraph
-from dans_data.graph import Ids
+from dans_data.known import Ids
 
 
 def among(rows: Ids, split: str, kg: KnowledgeGraph) -> npt.NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dans_core import Config, Trainer
-from dans_core.config import PRESETS
+from dans_lab.presets import PRESETS
 from dans_lab.runs.drive import drive
 from dans_lab.runs.writer import RunWriter
 from tests.small_run import screen

@@ -19,11 +19,12 @@ from dans_app.server import inspecting
 from dans_app.shared import curves, theme
 from dans_app.shared.run_history import RunHistory
 from dans_app.shared.shell import describe, labels
-from dans_core import KnowledgeGraph, evaluate, load_weights, popularity_floor
+from dans_core import KnowledgeGraph, evaluate, popularity_floor
 from dans_core.config import Config
 from dans_core.events import Losses, Ranking
 from dans_core.ranking import Metrics
 from dans_lab.runs.run import Run
+from dans_lab.runs.weights import load_weights
 from dans_lab.study.statistics import Difference, holm, paired
 from tests import small_run
 from tests.waiting import PATIENCE

@@ -20,7 +20,8 @@ from dans_app.runs.table import Filter, FolderSizes
 from dans_app.server import jobs
 from dans_app.shared import exports, settings, shell
 from dans_app.shared.words import markdown_text
-from dans_core.config import PRESETS, Config, parse
+from dans_core.config import Config, parse
+from dans_lab.presets import PRESETS
 from dans_lab.runs import folder, trash
 from dans_lab.runs.run import Run, open_run
 from dans_lab.runs.writer import RunWriter

@@ -22,8 +22,8 @@ from dans_app.studies import lines as study_lines
 from dans_app.studies import table as study_table
 from dans_app.studies import words as study_words
 from dans_core.config import Config
-from dans_core.names import DATASETS
 from dans_lab.cli import main
+from dans_lab.names import DATASETS
 from dans_lab.runs.records import replace, to_json
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter

@@ -18,13 +18,14 @@ from dans_app.shared import curves, run_state, settings, shell, theme
 from dans_app.shared.run_history import Curve, RunHistory, thin
 from dans_app.shared.words import markdown_text
 from dans_app.train import words
-from dans_core.config import PRESETS, Config, matters, parse
+from dans_core.config import Config, matters, parse
 from dans_core.declared import DECLARED
 from dans_core.events import Finished, HealthWarning, Losses, Ranking
 from dans_data.errors import InputError
 from dans_data.words import bytes_in_words, seconds_in_words
 from dans_lab.budget import speed
 from dans_lab.export import run_export
+from dans_lab.presets import PRESETS
 from dans_lab.runs import machine
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter, versions

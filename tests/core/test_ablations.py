@@ -12,16 +12,17 @@ from torch.nn import functional as F
 
 from dans_app.server import relation_view as snapshots
 from dans_app.triplet import paths as triplet_paths
-from dans_core import Config, Trainer, load_weights
-from dans_core.config import PRESETS
+from dans_core import Config, Trainer
 from dans_core.events import Diagnostics, Losses
 from dans_core.gan import Pathway
 from dans_core.loss import base_loss
 from dans_data.errors import InputError
 from dans_lab.export.run_export import NEGATIVE_COLUMNS, Kept, negatives
 from dans_lab.inspection import explain_score, inspect_triplet
+from dans_lab.presets import PRESETS
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.snapshot import snapshot_of
+from dans_lab.runs.weights import load_weights
 from tests.conftest import random_graph
 from tests.core.test_training import assert_same_state, timeless
 

@@ -13,10 +13,10 @@ import pytest
 from dans_core.config import OF_SAMPLERS, Config, choices, matters, parse
 from dans_core.declaration import Declaration, Work
 from dans_core.declared import DECLARED, import_registered
-from dans_core.names import SAMPLERS, SAMPLERS_ABOUT
 from dans_core.samplers.catalogue import class_of, register
 from dans_core.samplers.contract import Sampler
 from dans_data.errors import InputError
+from dans_lab.names import SAMPLERS, SAMPLERS_ABOUT
 
 CORE = Path(inspect.getfile(Config)).parent
 EVERYWHERE = {name for name in Config.model_fields if all(matters(name, sampler) for sampler in DECLARED)}

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dans_core import Config, Trainer, load_weights
+from dans_core import Config, Trainer
 from dans_core.diagnostics import (
     adaptivity,
     copy_spread,
@@ -23,13 +23,15 @@ from dans_core.diagnostics import (
     mean_cosine,
     measure,
 )
-from dans_core.events import QUANTILES, Diagnostics, Losses, PathwayHealth, read_events, to_dict
+from dans_core.events import QUANTILES, Diagnostics, Losses, PathwayHealth, to_dict
 from dans_core.health import Watch
+from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
 from dans_core.kg import KnowledgeGraph
-from dans_core.model import train_graph
 from dans_lab.inspection import inspect_triplet
+from dans_lab.runs.events_file import read_events
 from dans_lab.runs.snapshot import snapshot_of
+from dans_lab.runs.weights import load_weights
 from tests.examples import examples
 
 

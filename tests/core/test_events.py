@@ -15,10 +15,10 @@ from dans_core.events import (
     PathwayHealth,
     SampledHealth,
     from_dict,
-    read_events,
     to_dict,
     told,
 )
+from dans_lab.runs.events_file import read_events
 
 RECORDED = sorted((Path(__file__).resolve().parents[2] / "assets" / "recorded").glob("*/events.jsonl"))
 

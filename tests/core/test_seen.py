@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from dans_core import Config, KnowledgeGraph, Trainer, evaluate, popularity_floor
-from dans_core.names import METRICS
-from dans_core.ranking import Metrics, seen_in_train
+from dans_core.ranking import Metrics
 from dans_data import available
 from dans_data.errors import InputError
 from dans_lab import cli
+from dans_lab.names import METRICS
 from dans_lab.study import picture
 from dans_lab.study.conduct import conducting
 from dans_lab.study.delivery import comparisons_csv, curve_csv, deliver, runs_csv, table_csv
@@ -73,14 +73,14 @@ def test_a_triplet_is_seen_where_train_shows_both_its_entities(graph):
     for split, triplets in (("train", TRAIN), ("valid", VALID), ("test", TEST)):
         named = [(graph.entities[h], graph.entities[t]) for h, _, t in graph.array(split)]
         assert sorted(named) == sorted((h, t) for h, _, t in triplets)
-        assert seen_in_train(graph, split).tolist() == [h in shown and t in shown for h, t in named]
+        assert graph.seen_in_train(split).tolist() == [h in shown and t in shown for h, t in named]
 
 
 def test_the_metrics_of_the_seen_triplets_are_those_of_their_ranks(graph):
     trainer = Trainer(graph, Config(sampler="uniform", dim=8, epochs=2, seed=1))
     list(trainer)
     for result in (evaluate(trainer.model, graph, "test"), popularity_floor(graph, "test")):
-        kept = [place for place, seen in enumerate(seen_in_train(graph, "test")) if seen]
+        kept = [place for place, seen in enumerate(graph.seen_in_train("test")) if seen]
         assert result.seen == Metrics.of(result.ranks[torch.tensor(kept)])
         assert result.seen.count == 4 and result.count == 8
         assert result.seen.mrr == pytest.approx((1 / result.ranks[kept]).mean().item())
@@ -91,7 +91,7 @@ def test_the_metrics_of_the_seen_triplets_are_those_of_their_ranks(graph):
 def test_the_published_graphs_have_unseen_entities(name, unseen, every):
     if name not in {info.name for info in available() if info.here}:
         pytest.skip(f"{name} is not here; DANS_DATA_DIR says where it is")
-    seen = seen_in_train(KnowledgeGraph.load(name), "test")
+    seen = KnowledgeGraph.load(name).seen_in_train("test")
     assert (len(seen) - seen.sum(), len(seen)) == (unseen, every)
 
 
@@ -135,7 +135,7 @@ def test_a_study_keeps_a_mark_for_each_test_triplet(graph, folder):
     plan = parse_plan(text, "s", "s.toml")
     with conducting(plan) as conduct:
         about = conduct.study.about
-    assert about.seen == "".join(str(int(each)) for each in seen_in_train(graph, "test"))
+    assert about.seen == "".join(str(int(each)) for each in graph.seen_in_train("test"))
     floor = popularity_floor(graph, "test")
     assert about.floor["mrr"] == floor.mrr and about.floor_seen["mrr"] == floor.seen.mrr
     assert about.counts == {"entities": 6, "relations": 2, "train": 5, "valid": 2, "test": 4}

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from dans_core import KnowledgeGraph
 from dans_core.batch import Batch
-from dans_core.config import PRESETS, Config, matters
-from dans_core.names import SAMPLERS
+from dans_core.config import Config, matters
 from dans_data import DATA_DIR_VARIABLE
 from dans_data.errors import InputError
 from dans_lab.budget import costs
@@ -26,6 +25,8 @@ from dans_lab.budget.recipe import RECIPE_SETTINGS, chosen_for_size, config_for,
 from dans_lab.budget.sizes import Sizes, sizes_of
 from dans_lab.cli import main
 from dans_lab.export import run_export as export
+from dans_lab.names import SAMPLERS
+from dans_lab.presets import PRESETS
 from dans_lab.runs.run import RUNS_DIR_VARIABLE, Run
 from tests import small_run
 from tests.conftest import random_graph

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from dans_core.events import Ranking, read_events
-from dans_core.names import SAMPLERS
+from dans_core.events import Ranking
 from dans_lab.cli import main
+from dans_lab.names import SAMPLERS
+from dans_lab.runs.events_file import read_events
 from dans_lab.runs.run import RUNS_DIR_VARIABLE, Run
 from dans_lab.runs.writer import RunWriter
 from tests.waiting import PATIENCE, wait_for

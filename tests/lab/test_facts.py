@@ -10,10 +10,10 @@ import pytest
 
 import dans_data as datasets
 from dans_core import KnowledgeGraph
-from dans_core.names import DATASETS
 from dans_core.ranking import popularity_floor
 from dans_data import SPLITS, Triplet
 from dans_data.catalogue import CATALOGUE
+from dans_lab.names import DATASETS
 from dans_lab.survey import findings
 from tests.real_data import needs_data, real_folder
 

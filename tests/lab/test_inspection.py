@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from dans_core import Config, Trainer, load_weights
+from dans_core import Config, Trainer
 from dans_core.batch import Batch
 from dans_core.declared import DECLARED
 from dans_core.decoders import DECODERS
 from dans_core.networks import borrowed
 from dans_data.errors import InputError
 from dans_lab.inspection import encode, explain_score, inspect_triplet
+from dans_lab.runs.weights import load_weights
 
 DRAWS = 3
 

@@ -17,8 +17,8 @@ import pytest
 from dans_core.config import Config, parse
 from dans_core.events import Diagnostics, Finished, HealthWarning, Losses, PathwayHealth, Ranking, Snapshot
 from dans_core.kg import KnowledgeGraph
-from dans_core.names import SAMPLERS
 from dans_data.errors import InputError
+from dans_lab.names import SAMPLERS
 from dans_lab.runs import run as runs
 from dans_lab.runs.run import Run, find_twin, list_runs, open_run, run_id_error, scan_runs, twin_config
 from dans_lab.runs.writer import RunWriter
@@ -512,7 +512,7 @@ def test_requests_made_while_a_resumed_run_waits_for_its_process_count(tmp_path)
 
 
 def test_the_shipped_recordings_can_be_read_by_this_version():
-    from dans_core.networks import load_weights
+    from dans_lab.runs.weights import load_weights
 
     shipped = {run.config.sampler: run for run in runs.recorded_runs()}
     assert set(shipped) == {"dans", "uniform"}

@@ -13,10 +13,10 @@ import pytest
 
 from dans_core import Config
 from dans_core.events import Diagnostics, Losses, PathwayHealth, Ranking
-from dans_core.names import SAMPLERS
 from dans_data.errors import InputError
 from dans_lab.budget.recipe import config_for
 from dans_lab.cli import main
+from dans_lab.names import SAMPLERS
 from dans_lab.runs.run import Run, run_id_error
 from dans_lab.study import facts
 from dans_lab.study.conduct import conducting

@@ -7,10 +7,10 @@ import zipfile
 
 import pytest
 
-from dans_core.names import METRICS
 from dans_data.errors import InputError
 from dans_data.words import signed
 from dans_lab import cli
+from dans_lab.names import METRICS
 from dans_lab.study import folder as folders
 from dans_lab.study.delivery import comparisons_csv, deliver, packed, runs_csv, table_csv
 from dans_lab.study.findings import AgainstReference, IntervalReach, VerdictCounts, findings

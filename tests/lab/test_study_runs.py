@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dans_core import KnowledgeGraph, Trainer, evaluate, load_weights
+from dans_core import KnowledgeGraph, Trainer, evaluate
 from dans_core.events import Ranking
 from dans_data.errors import InputError
 from dans_lab.runs.run import Run, list_runs
+from dans_lab.runs.weights import load_weights
 from dans_lab.study.folder import RunRecord, Study, open_study
 from dans_lab.study.plan import read_plan
 from tests.study_samples import QUICK, needs_ray, study_file

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dans_core.config import Config, choices
-from dans_core.names import DATASETS, DECODERS, METRICS, SAMPLERS, SAMPLERS_ABOUT
 from dans_data.errors import InputError
+from dans_lab.names import DATASETS, DECODERS, METRICS, SAMPLERS, SAMPLERS_ABOUT
 from dans_lab.study.statistics import METRICS as COMPUTED
 from dans_lab.study.statistics import crossed, holm
 from dans_lab.study.tables import Spread, label, table, title
