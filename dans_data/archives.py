@@ -14,7 +14,7 @@ from dans_data import naming
 from dans_data.errors import InputError
 from dans_data.limits import Limits
 from dans_data.notes import Remark
-from dans_data.text import Part
+from dans_data.text import TripletFile
 from dans_data.triplets import printable
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -32,7 +32,7 @@ _DOCUMENTS = re.compile(
 @contextmanager
 def opened(
     stream: IO[bytes], where: str, limits: Limits
-) -> Iterator[tuple[Part | dict[str, Part], list[Remark]]]:
+) -> Iterator[tuple[TripletFile | dict[str, TripletFile], list[Remark]]]:
     """The one file of triplets in a zip archive, or its train, valid and test; and a note of what is left out.
 
     `where` names the archive in complaints. The parts can be read until the block ends.
@@ -65,9 +65,9 @@ def opened(
                 raise InputError(f'{where}: "{name}" {problem}; expected plain files of triplets')
         chosen, left_out = _chosen(archive.infolist(), where)
 
-        def part(member: zipfile.ZipInfo) -> Part:
+        def part(member: zipfile.ZipInfo) -> TripletFile:
             name = member.filename
-            return Part(
+            return TripletFile(
                 f"{where}, {printable(name, 200)}", naming.form_of(name), partial(archive.open, member), size
             )
 

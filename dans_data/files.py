@@ -10,7 +10,7 @@ from dans_data.errors import InputError
 from dans_data.limits import Limits
 from dans_data.naming import SUFFIXES as SUFFIXES
 from dans_data.reading import Reader
-from dans_data.text import Part
+from dans_data.text import TripletFile
 from dans_data.triplets import Triplet, printable
 
 
@@ -23,7 +23,7 @@ def read_triplets(file: Path, limits: Limits | None = None) -> list[Triplet]:
     return Reader(limits or Limits.from_environment()).read(part_of(file))
 
 
-def part_of(file: Path) -> Part:
+def part_of(file: Path) -> TripletFile:
     """A file on disk, to be read; its name says how it is written.
 
     Raises:
@@ -37,7 +37,7 @@ def part_of(file: Path) -> Part:
     check_kind(file.name, where)
     gzipped = naming.is_gzip(file.name)
     packed = file.stat().st_size if gzipped else 0
-    return Part(where, naming.form_of(file.name), lambda: file.open("rb"), packed, gzipped)
+    return TripletFile(where, naming.form_of(file.name), lambda: file.open("rb"), packed, gzipped)
 
 
 def check_kind(name: str, where: str) -> None:

@@ -8,7 +8,7 @@ from dans_data import forms, naming, ntriples
 from dans_data.errors import InputError
 from dans_data.limits import Limits
 from dans_data.notes import Remark
-from dans_data.text import Meter, Part, lines
+from dans_data.text import Meter, TripletFile, lines
 from dans_data.triplets import RECIPROCAL, RESERVED_ENDING, ROLES, Triplet, name_problem, printable
 
 _ROWS: dict[str, Callable[[Iterator[str], str, Callable[[str], None]], forms.Rows]] = {
@@ -33,7 +33,7 @@ class Reader:
         self._relations = _Names(limits, "relations")
         self._triplets = 0
 
-    def read(self, part: Part) -> list[Triplet]:
+    def read(self, part: TripletFile) -> list[Triplet]:
         """The triplets of one file in its order, repeated ones included.
 
         Raises:

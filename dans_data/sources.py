@@ -20,7 +20,7 @@ from dans_data.notes import Duplicates, ReadingNote, SplitHere
 from dans_data.places import DATA_DIR_VARIABLE, folders, own_notes, own_place
 from dans_data.reading import Reader
 from dans_data.splitting import split_triplets
-from dans_data.text import Part
+from dans_data.text import TripletFile
 from dans_data.triplets import SPLITS, Dataset, Triplet, printable, suggestion
 
 _SMALLEST_FILE = 10
@@ -104,10 +104,12 @@ def from_uploads(
     return _of_parts(parts, title, seed, limits)
 
 
-def _uploaded(where: str, data: bytes) -> Part:
+def _uploaded(where: str, data: bytes) -> TripletFile:
     check_kind(where, where)
     gzipped = naming.is_gzip(where)
-    return Part(where, naming.form_of(where), partial(BytesIO, data), len(data) if gzipped else 0, gzipped)
+    return TripletFile(
+        where, naming.form_of(where), partial(BytesIO, data), len(data) if gzipped else 0, gzipped
+    )
 
 
 def _of_folder(folder: Path, name: str, limits: Limits) -> Dataset:
@@ -121,10 +123,12 @@ def _of_zip(stream: IO[bytes], where: str, name: str, seed: int, limits: Limits)
     return replace(found, notes=(*found.notes, *left_out))
 
 
-def _of_parts(parts: Part | Mapping[str, Part], name: str, seed: int, limits: Limits) -> Dataset:
+def _of_parts(
+    parts: TripletFile | Mapping[str, TripletFile], name: str, seed: int, limits: Limits
+) -> Dataset:
     """One file, to be split, or three."""
     reader = Reader(limits)
-    if isinstance(parts, Part):
+    if isinstance(parts, TripletFile):
         splits, notes = _split(reader.read(parts), parts.where, seed)
         return Dataset(name, splits, (*notes, *reader.notes), seed)
     splits = {split: reader.read(parts[split]) for split in SPLITS}

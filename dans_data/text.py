@@ -25,7 +25,7 @@ _EXPECTED = "expected UTF-8 text, one triplet a line"
 
 
 @dataclass(frozen=True)
-class Part:
+class TripletFile:
     """One file of triplets, wherever it lies.
 
     Attributes:
@@ -50,7 +50,7 @@ class Meter:
         self.limits = limits
         self._spent = 0
 
-    def count(self, part: Part, size: int) -> None:
+    def count(self, part: TripletFile, size: int) -> None:
         """`size` more bytes of a part. Raises InputError where this passes a limit."""
         self._spent += size
         limits = self.limits
@@ -66,7 +66,7 @@ class Meter:
             )
 
 
-def lines(part: Part, meter: Meter) -> Iterator[str]:
+def lines(part: TripletFile, meter: Meter) -> Iterator[str]:
     """The lines of a file without their ends, LF or CRLF; in N-Triples a lone CR is an end, too.
 
     Raises:
@@ -85,7 +85,7 @@ def lines(part: Part, meter: Meter) -> Iterator[str]:
         offset += len(block)
 
 
-def _without_cr(text: str, part: Part, first: int) -> str:
+def _without_cr(text: str, part: TripletFile, first: int) -> str:
     if part.form == "nt":
         return text.replace("\r", "\n")
     if "\r" in text:
@@ -96,7 +96,7 @@ def _without_cr(text: str, part: Part, first: int) -> str:
     return text
 
 
-def _blocks(part: Part, meter: Meter) -> Iterator[bytes]:
+def _blocks(part: TripletFile, meter: Meter) -> Iterator[bytes]:
     """The file in blocks of whole lines."""
     longest = max(4 * _PIECE, 16 * meter.limits.name_length)
     rest, line = b"", 1
@@ -118,7 +118,7 @@ def _blocks(part: Part, meter: Meter) -> Iterator[bytes]:
         yield rest
 
 
-def _pieces(part: Part, meter: Meter) -> Iterator[bytes]:
+def _pieces(part: TripletFile, meter: Meter) -> Iterator[bytes]:
     most = meter.limits.packed_bytes
     if part.packed > most:
         raise InputError(
@@ -143,7 +143,7 @@ def _pieces(part: Part, meter: Meter) -> Iterator[bytes]:
 
 
 @contextmanager
-def _told(part: Part) -> Iterator[None]:
+def _told(part: TripletFile) -> Iterator[None]:
     try:
         yield
     # A damaged archive fails in many ways, deep inside zipfile, gzip and zlib.

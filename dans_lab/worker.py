@@ -35,7 +35,7 @@ from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.writer import RunWriter
 
 
-class Job(BaseModel):
+class RunToTrain(BaseModel):
     """The line that a worker reads: the run directory, and whether the run was begun before."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -93,7 +93,7 @@ def _read_line(into: Future[str]) -> None:
         into.set_exception(error)
 
 
-def _work(job: Job, ahead: tuple[str, KnowledgeGraph] | None) -> int:
+def _work(job: RunToTrain, ahead: tuple[str, KnowledgeGraph] | None) -> int:
     """Do a job; the exit code. `ahead` is a graph read while waiting, used where it is the one of the run."""
     run = Run(job.run_dir)
     if not job.resume and run.stored_status.state != "queued":
@@ -138,7 +138,7 @@ def main(dataset: str | None = None) -> int:
         if not line.strip():
             return 0
         try:
-            job = Job.model_validate_json(line)
+            job = RunToTrain.model_validate_json(line)
         except ValidationError as error:
             raise InputError(f"not a job: {error.errors(include_url=False)[0]['msg']}") from None
         return _work(job, ahead)

@@ -17,7 +17,7 @@ from dans_app.shared.words import markdown_text, sentence
 from dans_data.stamps import stamp
 from dans_data.words import count, visible_text
 from dans_lab.runs import trash
-from dans_lab.runs.folder import Look
+from dans_lab.runs.folder import ListedRuns
 from dans_lab.runs.run import runs_dir
 
 CALM_TICK = 5.0
@@ -62,7 +62,7 @@ def show() -> None:
     run_trash.disk_space()
 
 
-def depends_on(look: Look, sizes: list[int | None]) -> tuple[object, ...]:
+def depends_on(look: ListedRuns, sizes: list[int | None]) -> tuple[object, ...]:
     """What the page outside its ticking part shows: where this changes, all of it is drawn anew."""
     runs = tuple((entry.id, entry.status.state, entry.status.live, entry.about) for entry in look.entries)
     thrown = stamp(runs_dir() / trash.TRASH)
@@ -73,7 +73,7 @@ def depends_on(look: Look, sizes: list[int | None]) -> tuple[object, ...]:
 # --- filters ---------------------------------------------------------------------------------------------------
 
 
-def filters(place: Address, look: Look) -> Filter:
+def filters(place: Address, look: ListedRuns) -> Filter:
     """The choice of the runs to be shown, kept in the address."""
     data = sorted({entry.run.meta.dataset for entry in look.entries}, key=str.casefold)
     text = visible_text(place.raw("text") or "")[: run_list.LONGEST_TEXT]
@@ -99,7 +99,7 @@ def filters(place: Address, look: Look) -> Filter:
         )
 
 
-def studies(place: Address, look: Look) -> bool:
+def studies(place: Address, look: ListedRuns) -> bool:
     """Whether runs of studies are shown, too; asked only where there are any."""
     shown = place.said(url_values.one_of(place.raw("studies"), "studies", ("hidden", "shown"))) == "shown"
     place.keep("studies", "shown" if shown else None)
@@ -249,7 +249,7 @@ def columns() -> dict[str, ColumnConfig]:
 # --- what is not on the list -----------------------------------------------------------------------------------
 
 
-def unreadable(look: Look) -> None:
+def unreadable(look: ListedRuns) -> None:
     """Folders that hold no run that can be read, and why."""
     if not look.unreadable:
         return

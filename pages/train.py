@@ -16,7 +16,8 @@ from dans_core.config import Config
 from dans_data.errors import InputError
 from dans_data.words import bytes_in_words, count, epoch_in_words, seconds_in_words
 from dans_lab.budget.experience import Basis
-from dans_lab.runs.run import Run, Status, find_twin, list_runs, recorded_runs, twin_config
+from dans_lab.runs.records import Status
+from dans_lab.runs.run import Run, find_twin, list_runs, recorded_runs, twin_config
 
 ButtonKind = Literal["primary", "secondary", "tertiary"]
 Color = Literal["green", "gray", "orange", "blue", "red"]

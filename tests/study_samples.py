@@ -12,7 +12,7 @@ import pytest
 from dans_core.ranking import Metrics
 from dans_lab.runs.records import replace, to_json
 from dans_lab.study.convergence import FIGURES
-from dans_lab.study.folder import About, RunRecord, Study
+from dans_lab.study.folder import RunRecord, Study, StudyRecord
 from dans_lab.study.plan import Cell, Plan, parse_plan
 
 FLOOR = {"mrr": 0.661, "hits_at_1": 0.506, "hits_at_3": 0.77, "hits_at_10": 0.91, "ndcg_at_5": 0.688}
@@ -106,14 +106,14 @@ def write_study(
     """The study in the folder root/NAME with a record for each run whose id is not `missing`.
 
     Ranks are random, paired by triplet and by seed, and the better the higher the `skill` of the cell: 0.3 is much. The
-    runs with an id in `failed` diverged. `seen` is as in `About`; triplets that it marks as unseen rank far behind.
+    runs with an id in `failed` diverged. `seen` is as in `StudyRecord`; triplets unseen by it rank far behind.
     With `epoch_seconds`, that of an epoch of a cell, records tell when each epoch ended, else they are of before.
     """
     study = Study(root / plan.name)
     (study.path / "records").mkdir(parents=True, exist_ok=True)
     replace(study.path / "study.toml", plan.text.encode())
     versions = {"dans-lab": "0.1.0", "python": "3.11.7", "torch": "2.13.0+cpu"}
-    about = About(
+    about = StudyRecord(
         dataset=plan.dataset,
         source=plan.dataset,
         hash="0" * 64,

@@ -20,12 +20,12 @@ from dans_app.shared.words import plotly_text
 from dans_core.kg import KnowledgeGraph
 from dans_data.words import count, listed, number, p_value, signed
 from dans_lab.study import statistics
-from dans_lab.study.statistics import METRICS, Difference
+from dans_lab.study.statistics import METRICS_OF_RANKS, Difference
 
 Ranks = npt.NDArray[np.float64]
 
 NAMES = {"mrr": "MRR", "hits_at_1": "H@1", "hits_at_3": "H@3", "hits_at_10": "H@10", "ndcg_at_5": "NDCG@5"}
-"""The metrics of `METRICS`, as they are written on screen."""
+"""The metrics of `METRICS_OF_RANKS`, as they are written on screen."""
 
 SURE = 0.05
 """A p-value below this is called a difference."""
@@ -58,7 +58,7 @@ def metric_table(ranks: Mapping[str, Ranks]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"Side": side, "Run": name}
-            | {NAMES[metric]: float(of(found[:, columns]).mean()) for metric, of in METRICS.items()}
+            | {NAMES[metric]: float(of(found[:, columns]).mean()) for metric, of in METRICS_OF_RANKS.items()}
             for side, columns in _SIDES.items()
             for name, found in ranks.items()
             if len(found)
@@ -79,7 +79,7 @@ def metrics_alt(table: pd.DataFrame, split: str) -> str:
 def verdicts(ranks: Mapping[str, Ranks], metric: str) -> list[Verdict]:
     """Every run against the first, over the same triplets, p corrected by Holm."""
     (_, first), *others = ranks.items()
-    of = METRICS[metric]
+    of = METRICS_OF_RANKS[metric]
     found = [statistics.paired(of(first), of(other)) for _, other in others]
     corrected = statistics.holm([each.p for each in found])
     return [Verdict(letter, each, p) for (letter, _), each, p in zip(others, found, corrected, strict=True)]
@@ -108,7 +108,7 @@ def seed_note(groups: Sequence[Sequence[str]], ranks: Mapping[str, Ranks]) -> st
         return "One run of each: the seed’s luck is not in this interval."
     parts = []
     for group in groups:
-        values = [float(METRICS["mrr"](ranks[letter]).mean()) for letter in group]
+        values = [float(METRICS_OF_RANKS["mrr"](ranks[letter]).mean()) for letter in group]
         parts.append(f"{listed(group)} lie {max(values) - min(values):.3f} MRR apart")
     return f"Seeds have their own luck, which is not in these intervals: by the seed alone {listed(parts)}."
 
@@ -203,7 +203,7 @@ def relations(ranks: Mapping[str, Ranks], kg: KnowledgeGraph, split: str, metric
     there = np.flatnonzero(triplets)
     rows = pd.DataFrame({"Relation": [kg.relations[i] for i in there.tolist()], "Triplets": triplets[there]})
     for letter, found in ranks.items():
-        sums = np.bincount(number_of, METRICS[metric](found).mean(1), minlength=kg.num_relations)
+        sums = np.bincount(number_of, METRICS_OF_RANKS[metric](found).mean(1), minlength=kg.num_relations)
         rows[letter] = sums[there] / triplets[there]
     first, other = ranks
     rows["Difference"] = rows[other] - rows[first]

@@ -10,7 +10,7 @@ from io import BytesIO
 from itertools import islice
 
 from dans_data import Limits, Triplet, archives, forms, naming, ntriples
-from dans_data.text import Meter, Part, lines
+from dans_data.text import Meter, TripletFile, lines
 
 _LINES = 200
 """Lines of a file that are looked at."""
@@ -35,7 +35,7 @@ def preview(files: Sequence[tuple[str, bytes]], count: int) -> tuple[str, list[T
     return f"{packed}{many}{' / '.join(ways)}", found[0][1]
 
 
-def _preview(part: Part, beginning: list[str], count: int) -> tuple[str, list[Triplet]]:
+def _preview(part: TripletFile, beginning: list[str], count: int) -> tuple[str, list[Triplet]]:
     rows = list(islice(_ROWS[part.form](iter(beginning), part.where, lambda note: None), count))
     triplets = [(head.strip(" "), relation.strip(" "), tail.strip(" ")) for _, (head, relation, tail) in rows]
     first = next((number for number, line in enumerate(beginning, start=1) if line.strip()), 1)
@@ -66,16 +66,16 @@ def _packed(names: Sequence[str]) -> str:
 
 
 @contextmanager
-def _parts(files: Sequence[tuple[str, bytes]], limits: Limits) -> Iterator[list[Part]]:
+def _parts(files: Sequence[tuple[str, bytes]], limits: Limits) -> Iterator[list[TripletFile]]:
     """The texts in the files, train before others."""
     if len(files) == 1 and naming.is_zip(files[0][0]):
         name, data = files[0]
         with archives.opened(BytesIO(data), name, limits) as (found, _):
-            yield [found] if isinstance(found, Part) else list(found.values())
+            yield [found] if isinstance(found, TripletFile) else list(found.values())
         return
     ordered = sorted(files, key=lambda file: naming.split_of(file[0]) != "train")
     yield [
-        Part(
+        TripletFile(
             name,
             naming.form_of(name),
             partial(BytesIO, data),

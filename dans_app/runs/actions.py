@@ -17,7 +17,7 @@ from dans_app.shared.words import markdown_text
 from dans_data.errors import InputError
 from dans_lab.export import run_export
 from dans_lab.runs import folder, trash
-from dans_lab.runs.folder import Entry
+from dans_lab.runs.folder import ListedRun
 
 SELECTED = "runs_selected"
 """Session key: ids of the runs that are selected in the table."""
@@ -39,7 +39,7 @@ def attempt(action: Callable[..., object], *args: Any) -> None:
         st.session_state[PROBLEM] = str(error)
 
 
-def show(entries: Sequence[Entry]) -> None:
+def show(entries: Sequence[ListedRun]) -> None:
     """What can be done with these runs; nothing for none."""
     if not entries:
         return
@@ -47,7 +47,7 @@ def show(entries: Sequence[Entry]) -> None:
         _one(entries[0]) if len(entries) == 1 else _several(entries)
 
 
-def _one(entry: Entry) -> None:
+def _one(entry: ListedRun) -> None:
     """Everything about a single run."""
     run, status = entry.run, entry.status
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -83,7 +83,7 @@ def _one(entry: Entry) -> None:
         )
 
 
-def _buttons(entry: Entry) -> None:
+def _buttons(entry: ListedRun) -> None:
     """Where to look at a run, and what to do with it."""
     run, status = entry.run, entry.status
     with st.container(horizontal=True, gap="small"):
@@ -122,7 +122,7 @@ def _buttons(entry: Entry) -> None:
         _delete_button([entry])
 
 
-def _delete_button(entries: Sequence[Entry]) -> None:
+def _delete_button(entries: Sequence[ListedRun]) -> None:
     recorded = any(entry.recorded for entry in entries)
     st.button(
         "Delete",
@@ -136,7 +136,7 @@ def _delete_button(entries: Sequence[Entry]) -> None:
     )
 
 
-def _name_and_note(entry: Entry) -> None:
+def _name_and_note(entry: ListedRun) -> None:
     """The form in which a person says what the run is."""
     if entry.recorded:
         st.caption("A recorded run came with the app: it can be read, but not renamed or deleted.")
@@ -165,7 +165,7 @@ def _name_and_note(entry: Entry) -> None:
         st.form_submit_button("Save", icon=":material/save:", on_click=attempt, args=(_describe, entry))
 
 
-def _several(entries: Sequence[Entry]) -> None:
+def _several(entries: Sequence[ListedRun]) -> None:
     """What can be done with more than one run."""
     names = ", ".join(run_list.called(entry.id, entry.about.name) for entry in entries[:6])
     more = f" and {len(entries) - 6} more" if len(entries) > 6 else ""
@@ -191,13 +191,13 @@ def _delete(run_ids: Sequence[str]) -> None:
         del st.session_state[shell.PICKED]
 
 
-def _describe(entry: Entry) -> None:
+def _describe(entry: ListedRun) -> None:
     """Keep what the form says of this run."""
     folder.write_about(
         entry.run, st.session_state[_form_key("name", entry)], st.session_state[_form_key("note", entry)]
     )
 
 
-def _form_key(part: str, entry: Entry) -> str:
+def _form_key(part: str, entry: ListedRun) -> str:
     """Another key once another text is kept, so that the form never shows an older one."""
     return f"runs_{part}_{entry.id}_{zlib.crc32(repr(entry.about).encode()):x}"

@@ -21,7 +21,7 @@ from dans_app.server import jobs
 from dans_app.shared import run_state, shell, theme
 from dans_app.shared.words import markdown_text
 from dans_data.words import bytes_in_words, count, seconds_in_words
-from dans_lab.runs.folder import DiskUse, Entry, Look, Shelf
+from dans_lab.runs.folder import DiskUse, ListedRun, ListedRuns, Shelf
 from dans_lab.runs.run import Run, runs_dir
 
 PATIENCE = 0.15
@@ -33,14 +33,14 @@ LONGEST_TEXT = 100
 # --- what there is ---------------------------------------------------------------------------------------------
 
 
-def look() -> Look:
+def look() -> ListedRuns:
     """All runs as they are now; one whose process is on its way counts as waiting to start."""
     found = _shelf(str(runs_dir())).look()
     entries = [
         replace(entry, status=jobs.pool().status(entry.run)) if entry.status.state == "interrupted" else entry
         for entry in found.entries
     ]
-    return Look(entries, found.unreadable)
+    return ListedRuns(entries, found.unreadable)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -82,7 +82,7 @@ def sizes() -> FolderSizes:
     return FolderSizes()
 
 
-def sizes_of(entries: Sequence[Entry]) -> list[int | None]:
+def sizes_of(entries: Sequence[ListedRun]) -> list[int | None]:
     """Bytes of each run, None where they are still being counted."""
     return sizes().of({os.fspath(entry.run.path): entry.status.live for entry in entries})
 
@@ -111,7 +111,7 @@ class Filter:
     states: tuple[str, ...] = ()
     studies: bool = False
 
-    def lets_pass(self, entry: Entry) -> bool:
+    def lets_pass(self, entry: ListedRun) -> bool:
         """Whether this run is shown."""
         config, meta, about = entry.run.config, entry.run.meta, entry.about
         if meta.study is not None and not self.studies:
@@ -133,7 +133,7 @@ class Filter:
 # --- how they read ---------------------------------------------------------------------------------------------
 
 
-def frame(entries: Sequence[Entry], disk: Sequence[int | None], zone: tzinfo) -> pd.DataFrame:
+def frame(entries: Sequence[ListedRun], disk: Sequence[int | None], zone: tzinfo) -> pd.DataFrame:
     """One row a run: text, numbers, times in `zone`, and training time as a duration."""
     statuses = [entry.status for entry in entries]
     configs = [entry.run.config for entry in entries]
@@ -163,7 +163,7 @@ def frame(entries: Sequence[Entry], disk: Sequence[int | None], zone: tzinfo) ->
     )
 
 
-def state(entry: Entry) -> str:
+def state(entry: ListedRun) -> str:
     """The state in words; a dot for a run that a process holds now."""
     words = theme.STATES[entry.status.state]
     return f"● {words}" if entry.status.live else words
@@ -207,12 +207,12 @@ def for_csv(rows: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def of_studies(entries: Iterable[Entry]) -> int:
+def of_studies(entries: Iterable[ListedRun]) -> int:
     """How many of the runs belong to a study."""
     return sum(entry.run.meta.study is not None for entry in entries)
 
 
-def totals(entries: Sequence[Entry], shown: int, disk: Sequence[int | None], hidden: int = 0) -> str:
+def totals(entries: Sequence[ListedRun], shown: int, disk: Sequence[int | None], hidden: int = 0) -> str:
     """How many runs there are and what those of the runs folder take, in a line of Markdown.
 
     `shown` of them are in the table, and `hidden` are those of studies where they are left out.

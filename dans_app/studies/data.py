@@ -20,10 +20,10 @@ from dans_lab.runs.records import read
 from dans_lab.runs.run import Run, runs_dir
 from dans_lab.study import tables
 from dans_lab.study import words as study_words
-from dans_lab.study.folder import About, RunRecord, Study, list_studies
-from dans_lab.study.plan import SHIPPED, Cell, Label, Part, Plan, read_plan
+from dans_lab.study.folder import RunRecord, Study, StudyRecord, list_studies
+from dans_lab.study.plan import SHIPPED, Cell, Label, Plan, StudyPart, read_plan
 from dans_lab.study.tables import Column as Column
-from dans_lab.study.tables import Comparison, Entry, Table
+from dans_lab.study.tables import Comparison, ResultCell, ResultTable
 
 # --- which there are -------------------------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class Loaded:
     """
 
     listed: Listed
-    about: About | None
+    about: StudyRecord | None
     problem: str
     records: Mapping[str, RunRecord]
     damaged: Mapping[str, str]
@@ -144,7 +144,7 @@ class Loaded:
 
     @property
     def seen(self) -> str:
-        """A mark for each test triplet, as in `About`; "" where train shows all entities, or nobody knows."""
+        """A mark for each test triplet, as in `StudyRecord`; "" where train shows all entities, or nobody knows."""
         return self.about.seen if self.about else ""
 
     @property
@@ -228,7 +228,7 @@ def _reader(path: str) -> RecordReader:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _about(path: str, writing: object, _study: Study) -> About:
+def _about(path: str, writing: object, _study: Study) -> StudyRecord:
     return _study.about
 
 
@@ -293,15 +293,15 @@ class StudyView:
     """The table of one part, to be looked up by row and column; `seen`: over the seen test triplets alone."""
 
     plan: Plan
-    table: Table
+    table: ResultTable
     rows: tuple[Label, ...]
     columns: tuple[Column, ...]
-    entries: Mapping[tuple[Label, Column], Entry]
+    entries: Mapping[tuple[Label, Column], ResultCell]
     comparisons: Mapping[tuple[Label, Column], Comparison]
     seen: bool = False
 
     @property
-    def part(self) -> Part:
+    def part(self) -> StudyPart:
         """The part of the plan that it shows."""
         return self.table.part
 

@@ -14,10 +14,10 @@ from dans_data.words import bytes_in_words, count, number, p_value, seconds_in_w
 from dans_lab.names import DATASETS, METRICS, SAMPLERS_ABOUT
 from dans_lab.runs.run import Run
 from dans_lab.study import facts, findings, tables
-from dans_lab.study.folder import About
+from dans_lab.study.folder import StudyRecord
 from dans_lab.study.learning import unit
 from dans_lab.study.plan import Label, Plan
-from dans_lab.study.tables import Comparison, Entry, Verdict
+from dans_lab.study.tables import Comparison, ResultCell, Verdict
 from dans_lab.study.words import MARKS, marks, sentence
 from dans_lab.study.words import spread as spread_words
 
@@ -116,7 +116,7 @@ def _span(values: set[int]) -> str:
 # --- a cell ------------------------------------------------------------------------------------------------------
 
 
-def runs_note(entry: Entry) -> str:
+def runs_note(entry: ResultCell) -> str:
     """What is not in the mean: "3 of 5 runs, 1 diverged"; "" where all runs are."""
     total = len(entry.records) + len(entry.failed) + entry.missing
     if len(entry.records) == total:
@@ -248,7 +248,7 @@ def cell_id(view: StudyView, row: Label, column: Column) -> str:
     return f"{view.rows.index(row)}.{view.columns.index(column)}"
 
 
-def floor_words(about: About | None, metric: str, view: StudyView, split: str) -> str | None:
+def floor_words(about: StudyRecord | None, metric: str, view: StudyView, split: str) -> str | None:
     """The popularity floor of a metric, which is known for test; with that over the seen triplets where both are."""
     floor = floor_of(about, metric, view, split)
     if about is None or floor is None:
@@ -257,7 +257,7 @@ def floor_words(about: About | None, metric: str, view: StudyView, split: str) -
     return number(floor) + ("" if seen is None else f" (seen {number(seen)})")
 
 
-def floor_of(about: About | None, metric: str, view: StudyView, split: str) -> float | None:
+def floor_of(about: StudyRecord | None, metric: str, view: StudyView, split: str) -> float | None:
     """The floor over the triplets of the table; None where it is not known."""
     if about is None or split != "test":
         return None

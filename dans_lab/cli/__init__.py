@@ -35,19 +35,20 @@ app.command()(study.study)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit code: 0 done, 1 a run that failed, 2 a mistake in what was asked, 130 interrupted."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(given, standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
     except InputError as error:
         return _say(str(error), 2)
     except TyperException as error:
-        # No command at all: the message is the help.
-        message = error.format_message()
-        if message.startswith("Usage:"):
-            print(message, file=sys.stderr)
+        if not given:
+            # Typer's message is the whole help then.
+            print(error.format_message(), file=sys.stderr)
             return 2
-        return _say(f"{message.rstrip('.')}; --help tells what there is", 2)
+        message = error.format_message().rstrip(".")
+        return _say(f"{message}{' ' if message.endswith('?') else '; '}see --help for what can be given", 2)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:

@@ -18,7 +18,7 @@ from dans_data.words import count, duration, number
 from dans_lab.cli.output import print_json
 from dans_lab.runs import process
 from dans_lab.runs.process import StopFlag
-from dans_lab.runs.run import State
+from dans_lab.runs.records import State
 from dans_lab.runs.writer import RunWriter
 
 

@@ -15,7 +15,7 @@ from dans_lab.cli.output import print_json
 from dans_lab.study.folder import open_study
 
 if TYPE_CHECKING:
-    from dans_lab.study.tables import Table
+    from dans_lab.study.tables import ResultTable
 
 
 def report(
@@ -75,7 +75,7 @@ def report(
         print(f"  {name:{width}}  {size:>11,} bytes")
 
 
-def _part(table: Table, seen: Table | None) -> dict[str, Any]:
+def _part(table: ResultTable, seen: ResultTable | None) -> dict[str, Any]:
     """A table as JSON: the metric in each cell, the comparisons and what they show.
 
     "seen" is the metric or the comparisons over the test triplets whose entities train shows; None where that is all.
@@ -107,7 +107,7 @@ def _part(table: Table, seen: Table | None) -> dict[str, Any]:
     }
 
 
-def _comparisons(table: Table) -> list[dict[str, Any]]:
+def _comparisons(table: ResultTable) -> list[dict[str, Any]]:
     return [{**_finite(asdict(each)), "verdict": each.verdict} for each in table.comparisons]
 
 

@@ -8,7 +8,7 @@ import typer
 
 from dans_data.words import count, megabytes, number, visible_text
 from dans_lab.cli.output import print_json, print_table
-from dans_lab.runs.folder import DiskUse, Entry, Shelf
+from dans_lab.runs.folder import DiskUse, ListedRun, Shelf
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
 Studies = Annotated[bool, typer.Option("--studies", help="List the runs of studies, too, which are many.")]
@@ -40,7 +40,7 @@ def runs(json: Json = False, studies: Studies = False) -> None:
         print(f"{name}: cannot be read: {reason}")
 
 
-def _record(entry: Entry, size: int) -> dict[str, Any]:
+def _record(entry: ListedRun, size: int) -> dict[str, Any]:
     config, status, meta = entry.run.config, entry.status, entry.run.meta
     return {
         "id": entry.id,
@@ -67,7 +67,7 @@ def _record(entry: Entry, size: int) -> dict[str, Any]:
     }
 
 
-def _cells(entry: Entry, size: int) -> list[str]:
+def _cells(entry: ListedRun, size: int) -> list[str]:
     """One row of the table for people."""
     config, status = entry.run.config, entry.status
     name = f"{entry.about.name} ({entry.id})" if entry.about.name else entry.id

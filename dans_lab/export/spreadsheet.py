@@ -25,13 +25,8 @@ def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 def spreadsheet_text(text: str) -> str:
     """A cell that no spreadsheet takes for a formula: one that could be gets a ' in front, as OWASP advises.
 
-    Text that is a number stays as it is. `original_text` undoes it.
+    Text that is a number stays as it is.
     """
     if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
         return "'" + text
     return text
-
-
-def original_text(cell: str) -> str:
-    """What `spreadsheet_text` was given."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

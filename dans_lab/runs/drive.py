@@ -15,7 +15,7 @@ from dans_core.events import Losses, Ranking, Snapshot
 from dans_core.training import Diverged, Stage, Trainer
 from dans_data.errors import InputError
 from dans_lab.runs import process
-from dans_lab.runs.run import State
+from dans_lab.runs.records import State
 from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.writer import RunWriter
 

@@ -38,7 +38,7 @@ _SETTLED = 2.0
 # --- names and notes -------------------------------------------------------------------------------------------
 
 
-class About(Record):
+class NameAndNote(Record):
     """What a person says of a run: a name in one line, and a note; either may be empty."""
 
     name: str = Field(default="", max_length=NAME_LENGTH)
@@ -55,19 +55,19 @@ class About(Record):
         return visible_text(text, lines=True)
 
 
-def read_about(run: Run) -> About:
+def read_about(run: Run) -> NameAndNote:
     """The name and note of a run; empty ones where none were given. InputError says what is wrong with the file."""
     path = run.path / ABOUT
     try:
         found = path.lstat()
     except OSError:
-        return About()
+        return NameAndNote()
     if not stat.S_ISREG(found.st_mode) or found.st_size > _ABOUT_BYTES:
         raise InputError(f"{path} does not hold the name and note of a run")
-    return read(path, About)
+    return read(path, NameAndNote)
 
 
-def write_about(run: Run, name: str, note: str) -> About:
+def write_about(run: Run, name: str, note: str) -> NameAndNote:
     """Keep a name and a note with the run, also while it trains.
 
     Raises:
@@ -79,7 +79,7 @@ def write_about(run: Run, name: str, note: str) -> About:
     for what, text, limit in (("name", name, NAME_LENGTH), ("note", note, NOTE_LENGTH)):
         if len(text) > limit:
             raise InputError(f"a {what} has at most {limit:,} characters; this one has {len(text):,}")
-    about = About(name=name, note=note)
+    about = NameAndNote(name=name, note=note)
     try:
         replace(run.path / ABOUT, to_json(about))
     except OSError as error:
@@ -93,21 +93,21 @@ def write_about(run: Run, name: str, note: str) -> About:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedRun:
     """One run as it is now; `recorded` ones came with the program."""
 
     id: str
     recorded: bool
     run: Run
     status: Status
-    about: About
+    about: NameAndNote
 
 
 @dataclass(frozen=True)
-class Look:
+class ListedRuns:
     """The runs, newest first, and why other folders are not shown: name to reason."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[ListedRun] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
@@ -118,12 +118,12 @@ class Shelf:
         """`root` is the folder of runs (None: `runs_dir()`)."""
         self.root = runs_dir() if root is None else Path(root)
         self._turn = threading.Lock()
-        self._kept: dict[str, tuple[tuple[Stamp | None, ...], Entry | str]] = {}
+        self._kept: dict[str, tuple[tuple[Stamp | None, ...], ListedRun | str]] = {}
 
-    def look(self) -> Look:
+    def look(self) -> ListedRuns:
         """All runs now. A run that has ended and did not change costs three looks at its files."""
         with self._turn:
-            look = Look()
+            look = ListedRuns()
             seen: set[str] = set()
             for folder in (self.root, runs.RECORDED):
                 self._look_into(folder, look, seen)
@@ -132,7 +132,7 @@ class Shelf:
         look.entries.sort(key=lambda entry: (entry.run.meta.created, entry.id), reverse=True)
         return look
 
-    def _look_into(self, folder: Path, look: Look, seen: set[str]) -> None:
+    def _look_into(self, folder: Path, look: ListedRuns, seen: set[str]) -> None:
         known = {entry.id for entry in look.entries}
         try:
             with os.scandir(folder) as entries:
@@ -151,12 +151,12 @@ class Shelf:
                 continue
             read = self._entry(each)
             seen.add(each.path)
-            if isinstance(read, Entry):
+            if isinstance(read, ListedRun):
                 look.entries.append(read)
             elif os.path.lexists(each.path):
                 look.unreadable[each.name] = read
 
-    def _entry(self, folder: os.DirEntry[str]) -> Entry | str:
+    def _entry(self, folder: os.DirEntry[str]) -> ListedRun | str:
         """The run in a folder, or why it is none."""
         if problem := run_id_error(folder.name):
             return problem
@@ -166,24 +166,24 @@ class Shelf:
         before, kept = self._kept.get(folder.path, ((), ""))
         if stamps == before and (isinstance(kept, str) or kept.status.state in FINAL):
             return kept
-        entry: Entry | str
+        entry: ListedRun | str
         try:
             # The settings never change, so a run that is known keeps what was read of them.
-            same = isinstance(kept, Entry) and stamps[0] == before[0]
-            run = kept.run if isinstance(kept, Entry) and same else open_run(Path(folder.path))
-            entry = Entry(folder.name, run.recorded, run, run.status, about_or_nothing(run))
+            same = isinstance(kept, ListedRun) and stamps[0] == before[0]
+            run = kept.run if isinstance(kept, ListedRun) and same else open_run(Path(folder.path))
+            entry = ListedRun(folder.name, run.recorded, run, run.status, about_or_nothing(run))
         except InputError as error:
             entry = str(error)
         self._kept[folder.path] = (stamps, entry)
         return entry
 
 
-def about_or_nothing(run: Run) -> About:
+def about_or_nothing(run: Run) -> NameAndNote:
     """A damaged about.json hides no run from the list."""
     try:
         return read_about(run)
     except InputError:
-        return About()
+        return NameAndNote()
 
 
 # --- disk ------------------------------------------------------------------------------------------------------

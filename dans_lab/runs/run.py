@@ -40,7 +40,6 @@ from dans_lab.runs.records import (
     LOG_LINE_BYTES,
     Control,
     Meta,
-    State,
     Status,
     Stored,
     log_id,
@@ -48,28 +47,6 @@ from dans_lab.runs.records import (
     replace,
     to_json,
 )
-
-__all__ = [
-    "RECORDED",
-    "Batch",
-    "Control",
-    "Cursor",
-    "Listing",
-    "Meta",
-    "Run",
-    "State",
-    "Status",
-    "Which",
-    "find_twin",
-    "list_runs",
-    "new_id",
-    "open_run",
-    "recorded_runs",
-    "run_id_error",
-    "runs_dir",
-    "scan_runs",
-    "source_that_lasts",
-]
 
 RUNS_DIR_VARIABLE = "DANS_RUNS_DIR"
 RECORDED = Path(__file__).resolve().parents[2] / "assets" / "recorded"
@@ -105,7 +82,7 @@ class Cursor:
 
 
 @dataclass(frozen=True)
-class Batch:
+class NewEvents:
     """New events, and where to go on.
 
     `restarted` says that they replace all that was read before, since the run was resumed or made anew.
@@ -117,7 +94,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Listing:
+class FoundRuns:
     """The runs of a folder, newest first, and why other folders in it are not shown: name to reason."""
 
     runs: list[Run] = field(default_factory=list)
@@ -248,7 +225,7 @@ class Run:
         except OSError:
             return False
 
-    def follow(self, cursor: Cursor | None = None) -> Batch:
+    def follow(self, cursor: Cursor | None = None) -> NewEvents:
         """The events since `cursor` (None: all); a line still being written is left for the next time."""
         path = self.path / "events.jsonl"
         try:
@@ -261,12 +238,12 @@ class Run:
                 file.seek(start)
                 data = file.read()
         except FileNotFoundError:
-            return Batch([], Cursor("", 0), cursor is not None and cursor.offset > 0)
+            return NewEvents([], Cursor("", 0), cursor is not None and cursor.offset > 0)
         except OSError as error:
             raise InputError(f"{path} cannot be read ({error.strerror})") from None
         data = data[: data.rfind(b"\n") + 1]
         events = read_events(path, data, start)
-        return Batch(events, Cursor(log, start + len(data)), cursor is not None and not known)
+        return NewEvents(events, Cursor(log, start + len(data)), cursor is not None and not known)
 
     def events(self) -> list[Event]:
         """All whole events so far."""
@@ -343,10 +320,10 @@ class Run:
         return f"Run({str(self.path)!r})"
 
 
-def scan_runs(root: str | os.PathLike[str] | None = None) -> Listing:
+def scan_runs(root: str | os.PathLike[str] | None = None) -> FoundRuns:
     """The runs of a folder (None: `runs_dir()`), and why other folders in it are not shown."""
     folder = runs_dir() if root is None else Path(root)
-    listing = Listing()
+    listing = FoundRuns()
     try:
         entries = sorted(
             entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name != STUDIES

@@ -23,7 +23,7 @@ from pathlib import Path
 import filelock
 
 from dans_data.errors import InputError
-from dans_lab.runs.folder import About, about_or_nothing
+from dans_lab.runs.folder import NameAndNote, about_or_nothing
 from dans_lab.runs.run import QUEUE_GRACE, Run, open_run, runs_dir
 
 TRASH = ".trash"
@@ -51,7 +51,7 @@ class Trashed:
     path: Path
 
     @property
-    def about(self) -> About:
+    def about(self) -> NameAndNote:
         """The name and note it has, read now."""
         return about_or_nothing(Run(self.path))
 

@@ -24,10 +24,10 @@ from dans_lab.runs.records import replace, to_json
 from dans_lab.runs.run import runs_dir, source_that_lasts
 from dans_lab.runs.writer import versions
 from dans_lab.study.crew import Crew
-from dans_lab.study.folder import About, RunRecord, Study, studies_dir
+from dans_lab.study.folder import RunRecord, Study, StudyRecord, studies_dir
 from dans_lab.study.orders import Order
-from dans_lab.study.plan import Job, Plan
-from dans_lab.study.statistics import METRICS
+from dans_lab.study.plan import Plan, PlannedRun
+from dans_lab.study.statistics import METRICS_OF_RANKS
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Conduct:
     study: Study
     plan: Plan
     kg: KnowledgeGraph
-    todo: list[Job]
+    todo: list[PlannedRun]
     records: dict[str, RunRecord]
     expected: dict[str, float] = field(default_factory=dict)
     took: dict[str, float] = field(default_factory=dict)
@@ -62,7 +62,9 @@ class Conduct:
         kinds = {self._kind(job.config): job for job in self.todo}
         known = self.study.about.expected | self._measured()
         orders = [
-            self._order("time", Job(kind, job.config)) for kind, job in kinds.items() if kind not in known
+            self._order("time", PlannedRun(kind, job.config))
+            for kind, job in kinds.items()
+            if kind not in known
         ]
         self.expected = {kind: seconds for kind, seconds in known.items() if kind in kinds}
         done = 0
@@ -146,7 +148,7 @@ class Conduct:
         """What runs that differ in their seeds alone have in common."""
         return self.plan.run_id(config.with_values(seed=0))
 
-    def _order(self, kind: str, job: Job) -> Order:
+    def _order(self, kind: str, job: PlannedRun) -> Order:
         return Order.model_validate(
             {
                 "kind": kind,
@@ -220,8 +222,8 @@ def _write(path: Path, data: bytes) -> None:
         raise InputError(f"{path} cannot be written ({error.strerror})") from None
 
 
-def _about(plan: Plan, kg: KnowledgeGraph) -> About:
-    return About(
+def _about(plan: Plan, kg: KnowledgeGraph) -> StudyRecord:
+    return StudyRecord(
         dataset=kg.name,
         source=source_that_lasts(plan.dataset),
         made_for=plan.train,
@@ -239,8 +241,8 @@ def _facts(kg: KnowledgeGraph) -> dict[str, Any]:
 
     floor, seen = popularity_floor(kg, "test"), kg.seen_in_train("test")
     return {
-        "floor": {name: getattr(floor, name) for name in METRICS} if floor.count else {},
-        "floor_seen": {name: getattr(floor.seen, name) for name in METRICS} if floor.seen else {},
+        "floor": {name: getattr(floor, name) for name in METRICS_OF_RANKS} if floor.count else {},
+        "floor_seen": {name: getattr(floor.seen, name) for name in METRICS_OF_RANKS} if floor.seen else {},
         "seen": "" if seen.all() else "".join("01"[int(each)] for each in seen),
         "counts": {"entities": kg.num_entities, "relations": kg.num_relations}
         | {split: len(kg.array(split)) for split in SPLITS},

@@ -121,7 +121,7 @@ class Processes:
                     break
                 reply = _ask(worker, order)
                 if reply is None:
-                    # One that answered what is no reply still lives.
+                    # It may be alive still, if what it answered could not be read.
                     worker.kill()
                     worker.wait()
                     self._forget(worker)

@@ -119,7 +119,7 @@ def _of(record: RunRecord | None) -> tuple[Any, ...]:
     return record.state, record.reason or None, record.seconds, record.best_epoch
 
 
-def table_csv(table: tables.Table, seen: tables.Table | None = None) -> bytes:
+def table_csv(table: tables.ResultTable, seen: tables.ResultTable | None = None) -> bytes:
     """A line for each cell: mean and standard deviation of every metric, of the seconds and of the figures.
 
     With the same table over the seen triplets, the test metrics stand once more over these.
@@ -145,7 +145,7 @@ def table_csv(table: tables.Table, seen: tables.Table | None = None) -> bytes:
     return csv_bytes([*_axes(table), "finished", "diverged", "missing", *spreads], lines())
 
 
-def curve_csv(table: tables.Table) -> bytes:
+def curve_csv(table: tables.ResultTable) -> bytes:
     """A line for each ranking of valid in each finished run: its cell and seed, epoch, seconds of training, MRR."""
     lines = (
         [*_labels(table, entry.labels), record.run, record.seed, int(epoch), seconds, value]
@@ -183,11 +183,11 @@ def comparisons_csv(read: Read, number: int) -> bytes:
     return csv_bytes(head, lines)
 
 
-def _axes(table: tables.Table) -> list[str]:
+def _axes(table: tables.ResultTable) -> list[str]:
     return [table.part.rows.name, *(axis.name for axis in table.part.columns)]
 
 
-def _labels(table: tables.Table, labels: Mapping[str, Any]) -> list[Any]:
+def _labels(table: tables.ResultTable, labels: Mapping[str, Any]) -> list[Any]:
     return [_cell(labels[name]) for name in _axes(table)]
 
 

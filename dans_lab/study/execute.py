@@ -21,8 +21,8 @@ from dans_lab.runs.weights import load_weights
 from dans_lab.runs.writer import RunWriter
 from dans_lab.study.convergence import convergence, curves
 from dans_lab.study.folder import RunRecord
-from dans_lab.study.plan import Job
-from dans_lab.study.statistics import METRICS
+from dans_lab.study.plan import PlannedRun
+from dans_lab.study.statistics import METRICS_OF_RANKS
 
 _TIMED = 7
 """Epochs of each phase that are timed before a study begins, at most; the first iteration does not count."""
@@ -42,7 +42,7 @@ class Stopped(Exception):
 
 
 def execute(
-    job: Job, study: str, kg: KnowledgeGraph, source: str, root: Path, stop: Callable[[], bool]
+    job: PlannedRun, study: str, kg: KnowledgeGraph, source: str, root: Path, stop: Callable[[], bool]
 ) -> RunRecord:
     """Train the run of a job in `root` to its end, from wherever an earlier attempt left it, and rank the test split.
 
@@ -118,7 +118,7 @@ def _seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def _begun(run: Run, job: Job, kg: KnowledgeGraph) -> bool:
+def _begun(run: Run, job: PlannedRun, kg: KnowledgeGraph) -> bool:
     """Whether an earlier attempt made the run; one that was killed before its config.json was there is removed."""
     if not run.path.exists():
         return False
@@ -169,4 +169,4 @@ def _record(run: Run, kg: KnowledgeGraph) -> RunRecord:
 
 def _metrics(result: RankingResult) -> dict[str, float]:
     """The metrics of a ranking by name; none of an empty split."""
-    return {name: getattr(result, name) for name in METRICS} if result.count else {}
+    return {name: getattr(result, name) for name in METRICS_OF_RANKS} if result.count else {}

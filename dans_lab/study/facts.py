@@ -11,9 +11,9 @@ from dans_data import SPLITS, available
 from dans_data.errors import InputError
 from dans_data.words import count, duration
 from dans_lab.names import DATASETS, METRICS, UNSEEN, unseen_of
-from dans_lab.study.folder import About
+from dans_lab.study.folder import StudyRecord
 from dans_lab.study.plan import Plan
-from dans_lab.study.tables import Table
+from dans_lab.study.tables import ResultTable
 from dans_lab.study.words import compared
 
 EQUAL = 1.25
@@ -25,7 +25,7 @@ _RANKING = (
 )
 
 
-def facts(plan: Plan, about: About | None, made: Sequence[Table]) -> list[str]:
+def facts(plan: Plan, about: StudyRecord | None, made: Sequence[ResultTable]) -> list[str]:
     """What was run and on what, a sentence or two each; `made` are the tables of the plan.
 
     Names in them are from files and may hold anything. Of a study whose study.json cannot be read, `about` is None.
@@ -50,7 +50,7 @@ def facts(plan: Plan, about: About | None, made: Sequence[Table]) -> list[str]:
     return [fact for fact in found if fact]
 
 
-def _begun(about: About) -> str:
+def _begun(about: StudyRecord) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
     where = ", ".join(filter(None, (about.machine, about.workers)))
     return f"Begun {about.created[:10]}" + (f" on {where}" if where else "") + f"; {versions}."
@@ -68,7 +68,7 @@ def by_size(plan: Plan) -> str:
     return f"Left open by the study and chosen for {graph}: {', '.join(listed)}."
 
 
-def _data(about: About) -> str:
+def _data(about: StudyRecord) -> str:
     text = f"Data set: {DATASETS.get(about.dataset, about.dataset)}"
     if counts := about.counts or _counts(about):
         text += "".join(f", {counts.get(name, 0):,} {name}" for name in ("entities", "relations")) + "; "
@@ -77,7 +77,7 @@ def _data(about: About) -> str:
     return f"{text} (sha256 {about.hash[:12]}…)."
 
 
-def _counts(about: About) -> dict[str, int]:
+def _counts(about: StudyRecord) -> dict[str, int]:
     """Counts of the data set itself, for a study of before; empty where it is not here, or another."""
     if any(info.name == about.source and not info.here for info in available()):
         # No report is worth a download.
@@ -94,7 +94,7 @@ def _counts(about: About) -> dict[str, int]:
 
 
 def unseen(marks: str) -> str:
-    """Why figures stand twice; "" where train shows all entities. `marks` are those of `About.seen`."""
+    """Why figures stand twice; "" where train shows all entities. `marks` are those of `StudyRecord.seen`."""
     if not marks:
         return ""
     seen = marks.count("1")
@@ -110,7 +110,7 @@ def _runs(plan: Plan) -> str:
     return f"Runs: {len(plan.jobs):,}, of {kinds} with {count(len(plan.seeds), 'seed')} each ({seeds})."
 
 
-def _budget(plan: Plan, configs: Sequence[Config], made: Sequence[Table]) -> str:
+def _budget(plan: Plan, configs: Sequence[Config], made: Sequence[ResultTable]) -> str:
     """What every run may spend, and what differs."""
     epochs = sorted({config.epochs for config in configs})
     negatives = sorted({config.negatives for config in configs if config.declaration.draws})
@@ -154,7 +154,7 @@ def _without_draws(configs: Sequence[Config]) -> str:
     return text
 
 
-def _times(made: Sequence[Table]) -> str:
+def _times(made: Sequence[ResultTable]) -> str:
     """How long the settings really trained, and whether that is equal time."""
     found = [entry.trained for table in made for entry in table.entries]
     means = [each.mean for each in found if each is not None]
@@ -174,7 +174,7 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _time(about: About) -> str:
+def _time(about: StudyRecord) -> str:
     said = "" if about.estimate is None else f"estimated before it began: {duration(about.estimate)}"
     took = "" if about.took is None else f"taken: {duration(about.took)}"
     text = "; ".join(part for part in (said, took) if part)
@@ -187,7 +187,7 @@ def _setting(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def floor(about: About) -> str:
+def floor(about: StudyRecord) -> str:
     """Its test metrics, over all triplets and over the seen ones; "" where they are not known."""
 
     def listed(values: dict[str, float]) -> str:

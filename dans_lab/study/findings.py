@@ -9,7 +9,7 @@ import numpy as np
 
 from dans_lab.study.convergence import FIGURES
 from dans_lab.study.plan import Label
-from dans_lab.study.tables import LEVEL, Column, Comparison, Entry, Spread, Table, Verdict
+from dans_lab.study.tables import SIGNIFICANT, Column, Comparison, ResultCell, ResultTable, Spread, Verdict
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class FigureRange:
     """From where to where a convergence figure goes, by its means."""
 
     name: str
-    lowest: Entry
+    lowest: ResultCell
     low: float
-    highest: Entry
+    highest: ResultCell
     high: float
 
 
@@ -84,7 +84,7 @@ class FigureRange:
 class DivergedRuns:
     """The cells with runs that diverged; they are in no mean."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ResultCell, ...]
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class MissingRuns:
 class NotCompared:
     """Cells without a finished seed that the reference has too."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ResultCell, ...]
 
 
 Finding = (
@@ -114,7 +114,7 @@ Finding = (
 )
 
 
-def findings(table: Table, seen: Table | None = None) -> list[Finding]:
+def findings(table: ResultTable, seen: ResultTable | None = None) -> list[Finding]:
     """What a table shows, first of each column, then of all of it.
 
     `seen` is the same table over the test triplets whose entities train shows, where there are others.
@@ -127,7 +127,7 @@ def findings(table: Table, seen: Table | None = None) -> list[Finding]:
     return [*found, *lost_runs(table), *_not_compared(table)]
 
 
-def lost_runs(table: Table) -> list[DivergedRuns | MissingRuns]:
+def lost_runs(table: ResultTable) -> list[DivergedRuns | MissingRuns]:
     """The runs that are in no mean, since they diverged or are missing."""
     found: list[DivergedRuns | MissingRuns] = []
     if failed := tuple(entry for entry in table.entries if entry.failed):
@@ -137,12 +137,12 @@ def lost_runs(table: Table) -> list[DivergedRuns | MissingRuns]:
     return found
 
 
-def figure_names(table: Table) -> list[str]:
+def figure_names(table: ResultTable) -> list[str]:
     """The convergence figures that some run of the table has, in the order of `FIGURES`."""
     return [name for name in FIGURES if any(entry.figure(name) for entry in table.entries)]
 
 
-def _against_reference(table: Table, column: Column) -> AgainstReference:
+def _against_reference(table: ResultTable, column: Column) -> AgainstReference:
     axis = table.part.rows.name
     entries = [entry for entry in table.entries if table.column_of(entry.labels) == column]
     spreads = {entry.labels[axis]: entry.spread(table.metric) for entry in entries}
@@ -154,13 +154,13 @@ def _against_reference(table: Table, column: Column) -> AgainstReference:
     )
 
 
-def _counts(table: Table) -> Iterator[Finding]:
+def _counts(table: ResultTable) -> Iterator[Finding]:
     """How many comparisons say something, and how large a difference they could have seen."""
     compared = table.comparisons
     if not compared:
         return
     better, worse = (sum(each.verdict == verdict for each in compared) for verdict in ("better", "worse"))
-    alone = sum(each.p < LEVEL <= each.corrected for each in compared)
+    alone = sum(each.p < SIGNIFICANT <= each.corrected for each in compared)
     yield VerdictCounts(len(compared), better, worse, alone)
     reach = [(each.high - each.low) / 2 for each in compared]
     if np.isfinite(reach).all():
@@ -169,7 +169,7 @@ def _counts(table: Table) -> Iterator[Finding]:
         yield SingleSeed()
 
 
-def _over_seen(table: Table, seen: Table) -> Iterator[OverSeen]:
+def _over_seen(table: ResultTable, seen: ResultTable) -> Iterator[OverSeen]:
     """Whether the verdicts are the same over the seen triplets alone."""
     if table.comparisons and seen.comparisons:
         others = tuple(
@@ -180,7 +180,7 @@ def _over_seen(table: Table, seen: Table) -> Iterator[OverSeen]:
         yield OverSeen(seen.comparisons[0].queries // 2, others)
 
 
-def _range(table: Table, name: str) -> FigureRange | None:
+def _range(table: ResultTable, name: str) -> FigureRange | None:
     have = [(found.mean, entry) for entry in table.entries if (found := entry.figure(name)) is not None]
     if len(have) < 2:
         return None
@@ -188,7 +188,7 @@ def _range(table: Table, name: str) -> FigureRange | None:
     return FigureRange(name, lowest, low, highest, high)
 
 
-def _not_compared(table: Table) -> Iterator[NotCompared]:
+def _not_compared(table: ResultTable) -> Iterator[NotCompared]:
     rows = [entry for entry in table.entries if entry.labels[table.part.rows.name] != table.part.reference]
     if lacking := tuple(entry for entry in rows if table.comparison(entry.labels) is None):
         yield NotCompared(lacking)

@@ -58,7 +58,7 @@ class RunRecord(Record):
     figures: dict[str, float] = Field(default_factory=dict)
 
 
-class About(Record):
+class StudyRecord(Record):
     """What a study ran on.
 
     `estimate` is what was said before the first run began, in seconds, and `took` the time spent since, over all
@@ -131,9 +131,9 @@ class Study:
             return 0
 
     @cached_property
-    def about(self) -> About:
+    def about(self) -> StudyRecord:
         """What it ran on."""
-        return read(self.path / "study.json", About)
+        return read(self.path / "study.json", StudyRecord)
 
     def finished(self) -> set[str]:
         """The ids of the runs that have a record; no record is read."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 from dans_lab.study.learning import Curve, Over, curve, median, timed, unit
-from dans_lab.study.tables import Table
+from dans_lab.study.tables import ResultTable
 from dans_lab.study.words import heading, row_name
 
 _COLORS = ("#0072b2", "#c44601", "#007a5a", "#b0478a", "#6a4fb3", "#7a5c00", "#2f7d95", "#444444")
@@ -30,7 +30,7 @@ WORDS: dict[Over, str] = {"seconds": "training time", "epochs": "epochs"}
 """What learning is drawn over, in words."""
 
 
-def worth_drawing(table: Table) -> dict[Over, str]:
+def worth_drawing(table: ResultTable) -> dict[Over, str]:
     """What to draw the curves of a table over, and how the file is called; over epochs too where these differ."""
     if not any(entry.trained for entry in table.entries):
         return {}
@@ -38,7 +38,7 @@ def worth_drawing(table: Table) -> dict[Over, str]:
     return {"seconds": "curve", "epochs": "epochs"} if len(last) > 1 else {"seconds": "curve"}
 
 
-def svg(table: Table, over: Over) -> str:
+def svg(table: ResultTable, over: Over) -> str:
     """The curves of a table as SVG, one panel for each of its columns; "" where no run has seconds.
 
     Thick lines are medians over the seeds, with their names at the end; thin ones are runs. The ground is white, so

@@ -113,7 +113,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Part:
+class StudyPart:
     """One table: cells over `rows`, which is compared, and `columns`, all other axes.
 
     `reference` is the value of `rows` that the others are compared with; None: the first.
@@ -136,7 +136,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedRun:
     """One run of a study: its id among the runs, and its settings."""
 
     run: str
@@ -157,7 +157,7 @@ class Plan:
     budget: str
     dataset: str
     seeds: tuple[int, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[StudyPart, ...]
     text: str
     train: int = 0
 
@@ -183,12 +183,12 @@ class Plan:
         return tuple({cell.config: cell for part in self.parts for cell in part.cells}.values())
 
     @cached_property
-    def jobs(self) -> tuple[Job, ...]:
+    def jobs(self) -> tuple[PlannedRun, ...]:
         """Every distinct run, seed by seed, so that whole tables are there early; parts may share runs."""
         configs = dict.fromkeys(
             cell.config.with_values(seed=seed) for seed in self.seeds for cell in self.kinds
         )
-        return tuple(Job(self.run_id(config), config) for config in configs)
+        return tuple(PlannedRun(self.run_id(config), config) for config in configs)
 
     def run_id(self, config: Config) -> str:
         """The id of the run with these settings, made of the study's name, what it trains and a digest of all."""
@@ -288,7 +288,7 @@ def _plan(written: _File, text: str, name: str, train: int) -> Plan:
     return plan
 
 
-def _part(written: _Part, title: str, note: str, shared: Mapping[str, Any], train: int) -> Part:
+def _part(written: _Part, title: str, note: str, shared: Mapping[str, Any], train: int) -> StudyPart:
     axes, variants = [], {}
     if written.variant:
         variants = _variants(written.variant)
@@ -319,7 +319,7 @@ def _part(written: _Part, title: str, note: str, shared: Mapping[str, Any], trai
         values = ", ".join(map(str, down.values))
         raise InputError(f"table: reference = {reference!r}: must be one of {values}")
     across = tuple(axis for axis in axes if axis is not down)
-    return Part(title, note, written.table.figure, down, across, reference, cells)
+    return StudyPart(title, note, written.table.figure, down, across, reference, cells)
 
 
 def _variants(written: list[dict[str, Label]]) -> dict[str, dict[str, Any]]:

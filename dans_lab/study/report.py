@@ -13,15 +13,13 @@ from dans_lab.study import tables
 from dans_lab.study.convergence import FIGURES, OF_NEGATIVES
 from dans_lab.study.facts import facts, floor
 from dans_lab.study.findings import figure_names
-from dans_lab.study.folder import About, RunRecord, Study
+from dans_lab.study.folder import RunRecord, Study, StudyRecord
 from dans_lab.study.learning import unit
 from dans_lab.study.markup import markdown_text, rows
 from dans_lab.study.picture import WORDS, worth_drawing
 from dans_lab.study.plan import Plan
-from dans_lab.study.tables import Entry, Spread, Table
+from dans_lab.study.tables import ResultCell, ResultTable, Spread
 from dans_lab.study.words import MARKS, figure, heading, marks, row_name, sentences, spread
-
-__all__ = ["Read", "markdown", "markdown_text", "read_study"]
 
 _SEEN = ("mrr", "hits_at_10")
 """Metrics that a table of all metrics has over the seen triplets, too."""
@@ -36,13 +34,13 @@ class Read:
 
     study: Study
     plan: Plan
-    about: About
+    about: StudyRecord
     records: dict[str, RunRecord]
-    tables: tuple[Table, ...]
+    tables: tuple[ResultTable, ...]
     metric: str
-    seen: tuple[Table, ...] = ()
+    seen: tuple[ResultTable, ...] = ()
 
-    def seen_of(self, table: Table) -> Table | None:
+    def seen_of(self, table: ResultTable) -> ResultTable | None:
         """The same table over the seen triplets; None where all are."""
         return self.seen[self.tables.index(table)] if self.seen else None
 
@@ -80,7 +78,7 @@ def markdown(read: Read, pictures: bool = True) -> str:
 # --- a part ----------------------------------------------------------------------------------------------------
 
 
-def _part(read: Read, table: Table, number: int | None) -> list[str]:
+def _part(read: Read, table: ResultTable, number: int | None) -> list[str]:
     """One table and all about it; with its number also the pictures that stand beside the report."""
     part, metric, seen = table.part, METRICS[table.metric], read.seen_of(table)
     blocks = (
@@ -124,7 +122,7 @@ def _bullets(sentences: Sequence[str]) -> str:
     return "\n".join(f"- {markdown_text(sentence)}" for sentence in sentences)
 
 
-def _matrix(table: Table) -> str:
+def _matrix(table: ResultTable) -> str:
     """Rows by columns: the metric, and what the comparison says."""
     axis = table.part.rows
     found = {(entry.labels[axis.name], table.column_of(entry.labels)): entry for entry in table.entries}
@@ -145,7 +143,7 @@ def _matrix(table: Table) -> str:
     )
 
 
-def _value(table: Table, entry: Entry, marked: bool) -> str:
+def _value(table: ResultTable, entry: ResultCell, marked: bool) -> str:
     found = entry.spread(table.metric)
     comparison = table.comparison(entry.labels) if marked else None
     mark = ""
@@ -154,22 +152,22 @@ def _value(table: Table, entry: Entry, marked: bool) -> str:
     return f"{spread(found)}{mark}{_lacking(entry)}"
 
 
-def _lacking(entry: Entry) -> str:
+def _lacking(entry: ResultCell) -> str:
     """ " (1 diverged, 2 missing)"; "" where all runs are finished."""
     words = [f"{len(entry.failed)} diverged"] if entry.failed else []
     words += [f"{entry.missing} missing"] if entry.missing else []
     return f" ({', '.join(words)})" if words else ""
 
 
-def _axes(table: Table) -> list[str]:
+def _axes(table: ResultTable) -> list[str]:
     return [table.part.rows.name, *(axis.name for axis in table.part.columns)]
 
 
-def _labels(table: Table, labels: dict[str, Any]) -> list[str]:
+def _labels(table: ResultTable, labels: dict[str, Any]) -> list[str]:
     return [markdown_text(tables.label(name, labels[name])) for name in _axes(table)]
 
 
-def _cells(read: Read, table: Table, marked: bool) -> str:
+def _cells(read: Read, table: ResultTable, marked: bool) -> str:
     """A line for each cell with all metrics; where they differ, its epochs, and the time of training alone."""
     axes, seen = _axes(table), read.seen_of(table)
     epochs = {entry.cell.config.epochs for entry in table.entries}
@@ -211,7 +209,7 @@ def _scaled(found: Spread | None, size: float) -> Spread | None:
     return Spread(found.mean / size, None if found.sd is None else found.sd / size, found.count)
 
 
-def _figures(table: Table, names: Sequence[str]) -> str:
+def _figures(table: ResultTable, names: Sequence[str]) -> str:
     axes = _axes(table)
     body = []
     for entry in table.entries:
@@ -228,7 +226,7 @@ def _figures(table: Table, names: Sequence[str]) -> str:
     )
 
 
-def _comparisons(table: Table) -> str:
+def _comparisons(table: ResultTable) -> str:
     axes = _axes(table)
     head = [
         *(markdown_text(tables.title(name)) for name in axes),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-LEVEL = 0.95
+COVERAGE = 0.95
 """Share of the intervals that hold the true difference, in the long run."""
 
 _LEAST = 1e-30
@@ -28,7 +28,7 @@ def _gain(ranks: Floats) -> Floats:
     return np.where(ranks <= 5, 1 / np.log2(1 + ranks), 0.0)
 
 
-METRICS: dict[str, Callable[[Floats], Floats]] = {
+METRICS_OF_RANKS: dict[str, Callable[[Floats], Floats]] = {
     "mrr": lambda ranks: 1 / ranks,
     "hits_at_1": lambda ranks: (ranks <= 1).astype(float),
     "hits_at_3": lambda ranks: (ranks <= 3).astype(float),
@@ -78,7 +78,7 @@ def paired(first: npt.ArrayLike, second: npt.ArrayLike, draws: int = 10_000, see
     if not np.isfinite(differences).all():
         raise ValueError("some of the numbers are not finite")
     bootstrap, test = np.random.default_rng(seed).spawn(2)
-    tail = 50 * (1 - LEVEL)
+    tail = 50 * (1 - COVERAGE)
     low, high = np.percentile(_resampled_means(differences, draws, bootstrap), [tail, 100 - tail])
     p = _sign_flip(differences, draws, test)
     return Difference(float(differences.mean()), float(low), float(high), p, len(differences))
@@ -147,7 +147,7 @@ def crossed(first: npt.ArrayLike, second: npt.ArrayLike) -> Difference:
         raise ValueError("some of the numbers are not finite")
     mean, (seeds, triplets) = float(differences.mean()), differences.shape
     parts = _variances(differences)
-    half = _half_width(parts, 1 - LEVEL) if differences.size > 1 else math.inf
+    half = _half_width(parts, 1 - COVERAGE) if differences.size > 1 else math.inf
     p = _level(parts, abs(mean)) if differences.size > 1 else 1.0
     return Difference(mean, mean - half, mean + half, p, triplets, seeds)
 

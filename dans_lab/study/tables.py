@@ -12,10 +12,10 @@ from dans_core.config import Config
 from dans_data.errors import InputError
 from dans_lab.names import DECODERS, SAMPLERS
 from dans_lab.study.folder import RunRecord
-from dans_lab.study.plan import VARIANT, Cell, Label, Part, Plan
-from dans_lab.study.statistics import METRICS, Floats, crossed, holm
+from dans_lab.study.plan import VARIANT, Cell, Label, Plan, StudyPart
+from dans_lab.study.statistics import METRICS_OF_RANKS, Floats, crossed, holm
 
-LEVEL = 0.05
+SIGNIFICANT = 0.05
 """A corrected p-value below this is called a difference."""
 
 Column = tuple[Label, ...]
@@ -42,7 +42,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ResultCell:
     """One cell of a table.
 
     records   finished runs in the order of seeds
@@ -57,7 +57,7 @@ class Entry:
     missing: int
 
     def spread(self, metric: str, split: str = "test") -> Spread | None:
-        """A metric of `METRICS` over the finished runs, on "valid" or else on test; None where no run has it."""
+        """A metric over the finished runs, on "valid" or else on test; None where no run has it."""
         found = [record.valid if split == "valid" else record.test for record in self.records]
         return Spread.of([values[metric] for values in found if metric in values])
 
@@ -101,21 +101,21 @@ class Comparison:
     @property
     def verdict(self) -> Verdict:
         """What may be said, at the level of 5 % for the whole table."""
-        if self.corrected >= LEVEL:
+        if self.corrected >= SIGNIFICANT:
             return "cannot be told apart"
         return "better" if self.difference > 0 else "worse"
 
 
 @dataclass(frozen=True)
-class Table:
+class ResultTable:
     """The cells of a part in its order, and the comparisons in the same order, but for those without a common seed."""
 
-    part: Part
-    entries: tuple[Entry, ...]
+    part: StudyPart
+    entries: tuple[ResultCell, ...]
     comparisons: tuple[Comparison, ...]
     metric: str
 
-    def entry(self, labels: Mapping[str, Label]) -> Entry:
+    def entry(self, labels: Mapping[str, Label]) -> ResultCell:
         """The entry with these values on all axes; KeyError if there is none."""
         for entry in self.entries:
             if entry.labels == dict(labels):
@@ -136,17 +136,17 @@ class Table:
         return tuple(labels[axis.name] for axis in self.part.columns)
 
 
-def table(plan: Plan, part: Part, records: Mapping[str, RunRecord], metric: str = "mrr") -> Table:
-    """The table of a part; `metric`, of `METRICS`, is that of the comparisons.
+def table(plan: Plan, part: StudyPart, records: Mapping[str, RunRecord], metric: str = "mrr") -> ResultTable:
+    """The table of a part; `metric`, of `METRICS_OF_RANKS`, is that of the comparisons.
 
     Raises:
         InputError: for another metric, or records whose ranks cannot be those of one test split.
     """
-    if metric not in METRICS:
-        raise InputError(f"metric = {metric!r}: must be one of {', '.join(METRICS)}")
+    if metric not in METRICS_OF_RANKS:
+        raise InputError(f"metric = {metric!r}: must be one of {', '.join(METRICS_OF_RANKS)}")
     entries = tuple(_entry(plan, cell, records) for cell in part.cells)
-    found = Table(part, entries, (), metric)
-    return Table(part, entries, _comparisons(found), metric)
+    found = ResultTable(part, entries, (), metric)
+    return ResultTable(part, entries, _comparisons(found), metric)
 
 
 def over_seen(records: Mapping[str, RunRecord], seen: str) -> dict[str, RunRecord]:
@@ -168,7 +168,7 @@ def over_seen(records: Mapping[str, RunRecord], seen: str) -> dict[str, RunRecor
             changed["ranks"] = ranks
             if ranks:
                 values = np.asarray(ranks, dtype=float) / 2
-                changed["test"] = {name: float(of(values).mean()) for name, of in METRICS.items()}
+                changed["test"] = {name: float(of(values).mean()) for name, of in METRICS_OF_RANKS.items()}
         found[run] = record.model_copy(update=changed)
     return found
 
@@ -202,20 +202,20 @@ def _short(number: float) -> str:
     return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
 
 
-def _entry(plan: Plan, cell: Cell, records: Mapping[str, RunRecord]) -> Entry:
+def _entry(plan: Plan, cell: Cell, records: Mapping[str, RunRecord]) -> ResultCell:
     runs = plan.runs_of(cell)
     made = [records[run] for run in runs if run in records]
     finished = tuple(record for record in made if record.state == "finished")
     failed = tuple(record for record in made if record.state == "failed")
-    return Entry(cell.labels, cell, finished, failed, len(runs) - len(made))
+    return ResultCell(cell.labels, cell, finished, failed, len(runs) - len(made))
 
 
-def _comparisons(of: Table) -> tuple[Comparison, ...]:
+def _comparisons(of: ResultTable) -> tuple[Comparison, ...]:
     part, values = of.part, {}
     for entry in of.entries:
         for record in entry.records:
             if record.ranks:
-                values[record.run] = METRICS[of.metric](_ranks(record))
+                values[record.run] = METRICS_OF_RANKS[of.metric](_ranks(record))
     if len({len(found) for found in values.values()}) > 1:
         lengths = {len(found): run for run, found in values.items()}
         runs = " and ".join(f"{run} has {count:,}" for count, run in sorted(lengths.items())[:2])

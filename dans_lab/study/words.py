@@ -24,7 +24,7 @@ from dans_lab.study.findings import (
     findings,
 )
 from dans_lab.study.plan import VARIANT, Label
-from dans_lab.study.tables import LEVEL, Column, Comparison, Entry, Spread, Table, Verdict
+from dans_lab.study.tables import SIGNIFICANT, Column, Comparison, ResultCell, ResultTable, Spread, Verdict
 
 MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "cannot be told apart": "○"}
 
@@ -44,13 +44,13 @@ _COMPARED_ONCE = (
 # --- names and figures -----------------------------------------------------------------------------------------
 
 
-def heading(table: Table, column: Column) -> str:
+def heading(table: ResultTable, column: Column) -> str:
     """A column in words: "ComplEx"; "" where there is only one."""
     pairs = zip(table.part.columns, column, strict=True)
     return ", ".join(_named(axis.name, value) for axis, value in pairs)
 
 
-def row_name(table: Table, value: Label) -> str:
+def row_name(table: ResultTable, value: Label) -> str:
     """A row in words: "DANS", "FiLM weight (λ) 1e-4"."""
     return _named(table.part.rows.name, value)
 
@@ -79,7 +79,7 @@ def compared(seeds: int) -> str:
 
 def marks(reference: str) -> str:
     """What the marks of a table mean."""
-    return f"{MARKS['better']} better and {MARKS['worse']} worse than {reference}, Holm p < {LEVEL:g}."
+    return f"{MARKS['better']} better and {MARKS['worse']} worse than {reference}, Holm p < {SIGNIFICANT:g}."
 
 
 def _named(axis: str, value: Label) -> str:
@@ -87,7 +87,7 @@ def _named(axis: str, value: Label) -> str:
     return shown if axis in _NAMES else f"{tables.title(axis)} {shown}"
 
 
-def _place(table: Table, of: Entry | Comparison) -> str:
+def _place(table: ResultTable, of: ResultCell | Comparison) -> str:
     """A cell in words: "Uniform with ComplEx"."""
     row, column = row_name(table, of.labels[table.part.rows.name]), heading(table, table.column_of(of.labels))
     return f"{row} with {column}" if column else row
@@ -96,12 +96,12 @@ def _place(table: Table, of: Entry | Comparison) -> str:
 # --- what the tables show --------------------------------------------------------------------------------------
 
 
-def sentences(table: Table, seen: Table | None = None) -> list[str]:
+def sentences(table: ResultTable, seen: ResultTable | None = None) -> list[str]:
     """The findings of a table, each in a sentence or two; `seen` as in `findings`."""
     return [sentence(table, finding) for finding in findings(table, seen)]
 
 
-def sentence(table: Table, finding: Finding) -> str:
+def sentence(table: ResultTable, finding: Finding) -> str:
     """A finding of this table in a sentence or two; names in it are from the study's file, and may hold anything."""
     match finding:
         case AgainstReference():
@@ -125,7 +125,7 @@ def sentence(table: Table, finding: Finding) -> str:
             return f"Not compared, for want of a finished seed that the reference has too: {names}."
 
 
-def _against_reference(table: Table, found: AgainstReference) -> str:
+def _against_reference(table: ResultTable, found: AgainstReference) -> str:
     """The reference, the highest mean or the range, and which rows are better, worse or neither."""
     axis = table.part.rows.name
     titles = [heading(table, found.column), "" if axis in _NAMES else tables.title(axis)]
@@ -146,7 +146,7 @@ def _against_reference(table: Table, found: AgainstReference) -> str:
     return f"{text} Cannot be told apart: {neither}." if neither else text
 
 
-def _ends(table: Table, found: AgainstReference) -> str:
+def _ends(table: ResultTable, found: AgainstReference) -> str:
     """The range of the means where the rows are values in order, else the highest."""
     axis, means = table.part.rows.name, found.means
     best, worst = (f"{means[row]:.3f}, of {tables.label(axis, row)}" for row in (found.best, found.worst))
@@ -161,11 +161,12 @@ def _rows(axis: str, some: list[Comparison]) -> str:
     return ", ".join(f"{tables.label(axis, each.labels[axis])} ({signed(each.difference)})" for each in some)
 
 
-def _verdict_counts(table: Table, found: VerdictCounts) -> str:
+def _verdict_counts(table: ResultTable, found: VerdictCounts) -> str:
     neither = found.compared - found.better - found.worse
     text = (
         f"{count(found.compared, 'comparison')} with {row_name(table, table.part.reference)}: {found.better} better, "
-        f"{found.worse} worse, {neither} cannot be told apart, at {100 * LEVEL:g} % for all of them together (Holm)."
+        f"{found.worse} worse, {neither} cannot be told apart, at {100 * SIGNIFICANT:g} % for all of them together "
+        "(Holm)."
     )
     if found.alone:
         text += (
@@ -182,7 +183,7 @@ def _reach(found: IntervalReach) -> str:
     return f"The 95 % intervals reach {width} to either side: a smaller difference would mostly go unseen here{more}."
 
 
-def _over_seen(table: Table, found: OverSeen) -> str:
+def _over_seen(table: ResultTable, found: OverSeen) -> str:
     text = f"Over the {found.triplets:,} seen test triplets alone the verdicts are the same"
     others = "; ".join(
         f"{_place(table, own)} {own.verdict} ({signed(own.difference)}), not “{over_all}”"
@@ -191,7 +192,7 @@ def _over_seen(table: Table, found: OverSeen) -> str:
     return f"{text} but for: {others}." if others else f"{text}."
 
 
-def _range(table: Table, found: FigureRange) -> str:
+def _range(table: ResultTable, found: FigureRange) -> str:
     title = FIGURES[found.name][0]
     first, last = figure(found.name, found.low), figure(found.name, found.high)
     if first == last:
@@ -200,7 +201,7 @@ def _range(table: Table, found: FigureRange) -> str:
     return f"{title}: lowest {first}, with {lowest}; highest {last}, with {highest}."
 
 
-def _diverged(table: Table, found: DivergedRuns) -> str:
+def _diverged(table: ResultTable, found: DivergedRuns) -> str:
     number = sum(len(entry.failed) for entry in found.entries)
     names = ", ".join(f"{_place(table, entry)} ({len(entry.failed)})" for entry in found.entries)
     first = found.entries[0].failed[0]

@@ -27,7 +27,7 @@ from dans_data.errors import InputError
 from dans_lab.runs import process
 from dans_lab.study.execute import Stopped, execute, time_run
 from dans_lab.study.orders import Order, Reply
-from dans_lab.study.plan import Job
+from dans_lab.study.plan import PlannedRun
 
 
 def obey(order: Order, kg: KnowledgeGraph, root: Path, stop: Callable[[], bool]) -> Reply:
@@ -37,7 +37,7 @@ def obey(order: Order, kg: KnowledgeGraph, root: Path, stop: Callable[[], bool])
         if order.kind == "time":
             return Reply(run=order.run, seconds=time_run(config, kg, stop))
         begun = time.perf_counter()
-        record = execute(Job(order.run, config), order.study, kg, order.source, root, stop)
+        record = execute(PlannedRun(order.run, config), order.study, kg, order.source, root, stop)
         return Reply(run=order.run, record=record, seconds=time.perf_counter() - begun)
     except Stopped:
         return Reply(run=order.run, stopped=True)

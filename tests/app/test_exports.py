@@ -19,10 +19,10 @@ from streamlit.testing.v1 import AppTest
 
 from dans_app.shared import exports
 from dans_lab.export import run_export
-from dans_lab.export.spreadsheet import original_text
 from dans_lab.runs.run import Run
 from tests import small_run
 from tests.small_run import ROOT
+from tests.spreadsheets import original_text
 
 NASTY = ["=1+1", "+1x", "-2+3", "@SUM(A1)", "'=x", "-5", 'a"b', "a,b", "two\nlines", "a\rb"]
 HOSTILE = "</script><img src=x onerror=alert(1)>"

@@ -25,7 +25,7 @@ from dans_lab.study.folder import Study, open_study
 from dans_lab.study.learning import median, timed
 from dans_lab.study.plan import parse_plan
 from dans_lab.study.report import markdown, read_study
-from dans_lab.study.statistics import METRICS as COMPUTED
+from dans_lab.study.statistics import METRICS_OF_RANKS as COMPUTED
 from dans_lab.study.statistics import crossed
 from dans_lab.study.tables import over_seen
 from dans_lab.study.words import sentences

@@ -22,12 +22,13 @@ from dans_data.errors import InputError
 from dans_lab.cli import main
 from dans_lab.export import run_export as export
 from dans_lab.export.run_export import Kept
-from dans_lab.export.spreadsheet import csv_bytes, original_text, spreadsheet_text
+from dans_lab.export.spreadsheet import csv_bytes, spreadsheet_text
 from dans_lab.runs.frames import Frame, nearest_entities
 from dans_lab.runs.records import Stored, read
 from dans_lab.runs.run import RECORDED, RUNS_DIR_VARIABLE, Run
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
+from tests.spreadsheets import original_text
 
 RECORDED_RUN = "umls-complex-dans"
 FILES = [

@@ -21,7 +21,7 @@ from dans_data.words import visible_text
 from dans_lab.cli import main
 from dans_lab.runs import folder as shelf
 from dans_lab.runs import trash
-from dans_lab.runs.folder import ABOUT, About, DiskUse, Shelf, read_about, write_about
+from dans_lab.runs.folder import ABOUT, DiskUse, NameAndNote, Shelf, read_about, write_about
 from dans_lab.runs.run import Run, open_run, scan_runs
 from dans_lab.runs.writer import RunWriter
 from tests.examples import examples
@@ -86,7 +86,7 @@ def test_names_and_notes_come_back_as_they_were_kept(tmp_path_factory, name, not
     name, note = visible_text(name)[: shelf.NAME_LENGTH], visible_text(note, lines=True)
     about = write_about(run, name, note)
     assert read_about(run) == about
-    assert about == About(name=visible_text(name), note=note)
+    assert about == NameAndNote(name=visible_text(name), note=note)
     for text in (about.name, about.note):
         assert visible_text(text, lines=True) == text, "cleaning what is clean changes nothing"
         assert all(c.isprintable() or c in "\n\u200c\u200d" for c in text)
@@ -118,7 +118,7 @@ def test_what_is_too_long_or_recorded_is_refused_and_changes_nothing(root, tmp_p
     for name, note in (("x" * 81, ""), ("", "x" * 2001)):
         with pytest.raises(InputError, match=r"at most (80|2,000) characters; this one has (81|2,001)"):
             write_about(run, name, note)
-    assert read_about(run) == About(name="first", note="note")
+    assert read_about(run) == NameAndNote(name="first", note="note")
     monkeypatch.setattr("dans_lab.runs.run.RECORDED", root)
     with pytest.raises(InputError, match="is recorded"):
         write_about(run, "mine", "")
@@ -147,10 +147,12 @@ def test_a_damaged_about_is_told_and_hides_no_run(root, tmp_path):
         with pytest.raises(InputError, match=re.escape(str(path))):
             read_about(run)
         (entry,) = Shelf(root).look().entries
-        assert entry.about == About()
+        assert entry.about == NameAndNote()
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     path.write_text('{"name": "a\\u202eb", "later": true}')
-    assert read_about(run) == About(name="ab"), "cleaned when read, fields of later versions passed over"
+    assert read_about(run) == NameAndNote(name="ab"), (
+        "cleaned when read, fields of later versions passed over"
+    )
 
 
 def test_a_name_can_be_given_while_the_run_trains(root):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dans_core.ranking import Metrics
-from dans_lab.study.statistics import METRICS, crossed, holm, paired
+from dans_lab.study.statistics import METRICS_OF_RANKS, crossed, holm, paired
 from tests.examples import examples
 
 
@@ -23,8 +23,8 @@ def test_the_metrics_are_those_of_the_ranking():
     # Halves come from ties.
     some = ranks(200, 0) + np.random.default_rng(1).integers(2, size=(200, 2)) / 2
     expected = Metrics.of(torch.from_numpy(some))
-    assert list(METRICS) == ["mrr", "hits_at_1", "hits_at_3", "hits_at_10", "ndcg_at_5"]
-    for name, metric in METRICS.items():
+    assert list(METRICS_OF_RANKS) == ["mrr", "hits_at_1", "hits_at_3", "hits_at_10", "ndcg_at_5"]
+    for name, metric in METRICS_OF_RANKS.items():
         assert metric(some).shape == some.shape
         assert metric(some).mean() == pytest.approx(getattr(expected, name))
 

@@ -15,8 +15,9 @@ from dans_lab.study import folder as folders
 from dans_lab.study.delivery import comparisons_csv, deliver, packed, runs_csv, table_csv
 from dans_lab.study.findings import AgainstReference, IntervalReach, VerdictCounts, findings
 from dans_lab.study.folder import Study, open_study, shipped_studies
+from dans_lab.study.markup import markdown_text
 from dans_lab.study.plan import SHIPPED, read_plan
-from dans_lab.study.report import markdown, markdown_text, read_study
+from dans_lab.study.report import markdown, read_study
 from dans_lab.study.words import MARKS, sentences
 from tests.study_samples import SMALL, small_plan, write_study
 

@@ -6,7 +6,7 @@ import pytest
 from dans_core.config import Config, choices
 from dans_data.errors import InputError
 from dans_lab.names import DATASETS, DECODERS, METRICS, SAMPLERS, SAMPLERS_ABOUT
-from dans_lab.study.statistics import METRICS as COMPUTED
+from dans_lab.study.statistics import METRICS_OF_RANKS as COMPUTED
 from dans_lab.study.statistics import crossed, holm
 from dans_lab.study.tables import Spread, label, table, title
 from tests.study_samples import small_plan, write_study
