@@ -30,11 +30,11 @@ def curve(page, title: str):
 def test_the_recorded_pair_is_compared_by_deep_link(page, serve):
     server = serve()
     page.goto(f"{server.url}/compare?runs={PAIR}")
-    page.get_by_text(VERDICT).wait_for()
+    page.get_by_text(VERDICT).first.wait_for()
     expect(page).to_have_title("Compare · DANS Lab")
     page.get_by_role("link", name="Train").first.wait_for()
-    page.get_by_text("B differs from A in Negatives alone.").wait_for()
-    page.get_by_text("One run of each: the seed’s luck is not in this interval.").wait_for()
+    page.get_by_text("B differs from A in Negatives alone.").first.wait_for()
+    page.get_by_text("One run of each: the seed’s luck is not in this interval.").first.wait_for()
     ranking = re.compile(r"A 0\.\d+ at epoch 300, B 0\.\d+ at epoch 300; popularity floor")
     expect(curve(page, "Ranking, valid split")).to_have_attribute("aria-label", ranking)
     expect(curve(page, "Base model loss").locator("path.line")).to_have_count(2)
@@ -48,10 +48,10 @@ def test_the_recorded_pair_is_compared_by_deep_link(page, serve):
     page.get_by_role("radio", name="Test").or_(
         page.get_by_role("button", name="Test", exact=True)
     ).first.click()
-    page.get_by_text("Over the 661 triplets of test").wait_for()
+    page.get_by_text("Over the 661 triplets of test").first.wait_for()
     page.wait_for_url(re.compile("split=test"))
     page.reload()
-    page.get_by_text("Over the 661 triplets of test").wait_for()
+    page.get_by_text("Over the 661 triplets of test").first.wait_for()
     page.get_by_text("The relations as a table").click()
     page.get_by_test_id("stDataFrame").nth(2).wait_for()
 
@@ -80,13 +80,13 @@ def test_train_leads_to_its_twin_and_a_live_run_grows_on_the_shared_axes(page, s
         page.mouse.down()
         page.mouse.move(box["x"] + 200, box["y"] + 60, steps=4)
         page.mouse.up()
-        page.get_by_text(re.compile("Zoomed to epochs")).wait_for()
+        page.get_by_text(re.compile("Zoomed to epochs")).first.wait_for()
         for epoch in (2, 3):
             writer.append(Losses(epoch=epoch, base=0.9 / epoch, warm_up=False, seconds=0.1))
             writer.write_status("running", epoch=epoch)
             page.locator(f"svg.plot[aria-label*='A {0.9 / epoch:.3f} at epoch {epoch}']").wait_for()
         assert base.evaluate("node => node.watched && node.isConnected"), "the chart was mounted anew"
-        page.get_by_text(re.compile("Zoomed to epochs")).wait_for()
+        page.get_by_text(re.compile("Zoomed to epochs")).first.wait_for()
         writer.write_status("finished", epoch=10)
     page.get_by_text(re.compile("A.*DANS.*finished")).first.wait_for()
     # Runs of this test kept no weights, which is said of each.
@@ -101,7 +101,7 @@ def test_maps_side_by_side_share_epoch_and_selection(page, serve):
     page.get_by_text("Maps side by side").click()
     left, right = page.locator("canvas.canvas").nth(0), page.locator("canvas.canvas").nth(1)
     right.wait_for()
-    page.get_by_text(re.compile(r"the entities of A account for .* of the others’: B \d+%")).wait_for()
+    page.get_by_text(re.compile(r"the entities of A account for .* of the others’: B \d+%")).first.wait_for()
     expect(left).to_have_attribute("aria-label", re.compile("Map of affects at epoch 300, PCA"))
     at_rest(page)
     for layer in ("G_E fakes", "G_R fakes", "Random", "All else"):
@@ -109,7 +109,7 @@ def test_maps_side_by_side_share_epoch_and_selection(page, serve):
     left.focus()
     left.press("ArrowDown")
     left.press("Enter")
-    page.get_by_text("1 point selected").wait_for()
+    page.get_by_text("1 point selected").first.wait_for()
     for side in (left, right):
         expect(side).to_have_attribute("data-marked", "1")
     left.press("ArrowLeft")

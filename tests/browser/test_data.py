@@ -33,25 +33,25 @@ def asks(name: str, value: str) -> re.Pattern[str]:
 
 def test_one_walks_from_entity_to_entity_and_on_to_training(serve, page):
     page.goto(f"{serve().url}/data?data=nations&entity=china")
-    page.get_by_text("china is the head of").wait_for()
+    page.get_by_text("china is the head of").first.wait_for()
     expect(page).to_have_title("Data · DANS Lab")
     network = page.get_by_role("group", name=re.compile("The network around china"))
     leaf = network.get_by_role("button", name=re.compile(r"Go to egypt\.$")).first
     leaf.hover()
     page.get_by_text(
         re.compile(r"^(china – .+ → egypt|egypt – .+ → china) \((train|valid|test)\)")
-    ).wait_for()
+    ).first.wait_for()
     leaf.focus()
     page.keyboard.press("Enter")
     page.wait_for_url(asks("entity", "egypt"))
-    page.get_by_text("egypt is the head of").wait_for()
+    page.get_by_text("egypt is the head of").first.wait_for()
     page.get_by_role("button", name="china ›").click()
     page.wait_for_url(asks("entity", "china"))
-    page.get_by_text("china is the head of").wait_for()
+    page.get_by_text("china is the head of").first.wait_for()
     page.get_by_role("combobox", name="Entity").fill("bra")
     page.get_by_role("option", name="brazil").click()
     page.wait_for_url(asks("entity", "brazil"))
-    page.get_by_text("brazil is the head of").wait_for()
+    page.get_by_text("brazil is the head of").first.wait_for()
     page.get_by_role("radio", name="One step further").click()
     page.wait_for_url(asks("steps", "2"))
     page.set_viewport_size({"width": 400, "height": 900})
@@ -62,7 +62,7 @@ def test_one_walks_from_entity_to_entity_and_on_to_training(serve, page):
     is_calm(page)
     page.get_by_role("button", name="Train on this").click()
     page.wait_for_url(re.compile("/(start|train)?[?].*dataset=Nations"))
-    page.get_by_role("heading", name="Train", exact=True).wait_for()
+    page.get_by_role("heading", name="Train", exact=True).first.wait_for()
     is_calm(page)
 
 
@@ -70,14 +70,14 @@ def test_a_data_set_of_ones_own_goes_for_good_only_after_a_question(serve, page)
     rows = [("a", "likes", "b"), ("b", "likes", "c"), ("c", "likes", "a")]
     own.add(Dataset("mine", {"train": rows, "valid": rows[:1], "test": rows[1:2]}, split_seed=None), "mine")
     page.goto(f"{serve().url}/data?data=mine")
-    page.get_by_text("The splits overlap").wait_for()
+    page.get_by_text("The splits overlap").first.wait_for()
     page.get_by_role("button", name="Remove").click()
     page.get_by_role("button", name="Keep it").click()
-    page.get_by_role("dialog").wait_for(state="detached")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     assert own.names() == ["mine"]
     page.get_by_role("button", name="Remove").click()
     page.get_by_role("button", name="Remove for good").click()
     page.wait_for_url(asks("data", "umls"))
-    page.get_by_text("97 of 661 test triplets").wait_for()
+    page.get_by_text("97 of 661 test triplets").first.wait_for()
     assert own.names() == []
     is_calm(page)

@@ -44,21 +44,21 @@ def test_an_epoch_is_chosen_with_the_keyboard_and_a_phone_shows_it_all(runs: Pat
     with writer:
         assert drive(writer, trainer, stop=lambda: False) == "finished"
     page.goto(f"{serve().url}/diagnostics?run=small")
-    page.get_by_text("At epoch 12", exact=True).wait_for()
+    page.get_by_text("At epoch 12", exact=True).first.wait_for()
     expect(page).to_have_title("Diagnostics · DANS Lab")
     all_drawn(page, 12)
     page.get_by_role("slider", name="Epoch").focus()
     for epoch in (10, 8):
         # The slider keeps the focus, though all around it is drawn anew.
         page.keyboard.press("ArrowLeft")
-        page.get_by_text(f"At epoch {epoch}", exact=True).wait_for()
+        page.get_by_text(f"At epoch {epoch}", exact=True).first.wait_for()
         page.wait_for_url(re.compile(f"epoch={epoch}$"))
     all_drawn(page, 8)
     page.get_by_text("Against the positive", exact=True).click()
     page.wait_for_url(re.compile("scores=against"))
     page.set_viewport_size({"width": 400, "height": 850})
     page.reload()
-    page.get_by_text("At epoch 8", exact=True).wait_for()
+    page.get_by_text("At epoch 8", exact=True).first.wait_for()
     all_drawn(page, 8)
     page.get_by_label(re.compile("^Scores minus the positive’s")).first.wait_for()
     inside(page.locator(".js-plotly-plot"))
@@ -71,14 +71,14 @@ def test_a_run_that_trains_is_followed(runs: Path, serve, page):
     with writer:
         writer.write_status("running")
         page.goto(f"{serve().url}/diagnostics?run=live")
-        page.get_by_text("No diagnosis yet").wait_for()
+        page.get_by_text("No diagnosis yet").first.wait_for()
         for event in trainer:
             writer.append(event)
             # Several come between two looks of the page, as on a fast machine.
             if isinstance(event, Diagnostics) and event.epoch in (2, 8, 12):
-                page.get_by_text(f"At epoch {event.epoch}", exact=True).wait_for()
+                page.get_by_text(f"At epoch {event.epoch}", exact=True).first.wait_for()
         assert "epoch=" not in page.url
         writer.write_status("finished", epoch=12)
-    page.get_by_text("following the newest").wait_for(state="detached")
+    expect(page.get_by_text("following the newest")).to_have_count(0)
     assert page.get_by_text("At epoch 12", exact=True).is_visible() and "epoch=" not in page.url
     is_calm(page)

@@ -117,7 +117,7 @@ def test_a_deep_link_to_a_fresh_server_shows_pca_then_umap_and_no_one_there_mean
     assert "Map of embassy at epoch 10, PCA in two dimensions: 14 true answers" in told(page)
     assert page.get_by_role("heading", name="Map").is_visible() and page.title() == "Map · DANS Lab"
     assert page.get_by_role("link", name="Triplet").is_visible()
-    page.get_by_text("UMAP of all entities and fakes of 3 snapshots together").wait_for()
+    page.get_by_text("UMAP of all entities and fakes of 3 snapshots together").first.wait_for()
     wait_for(lambda: "UMAP in two dimensions" in told(page))
     is_calm(page)
 
@@ -131,7 +131,7 @@ def test_a_deep_link_to_a_fresh_server_shows_pca_then_umap_and_no_one_there_mean
         wait_for(lambda: len(made()) == 1)
         small_run.add_snapshot(writer, nations, 2)
         wait_for(lambda: len(made()) == 2)
-        page.get_by_text("While a run trains, UMAP fits the epoch shown").wait_for()
+        page.get_by_text("While a run trains, UMAP fits the epoch shown").first.wait_for()
         assert page.get_by_text("UMAP of epoch 2 alone").is_visible()
         at_rest(page)
         page.close()
@@ -207,10 +207,10 @@ def test_hover_names_a_click_and_a_lasso_select_and_a_search_rings(server, page)
     assert head in names and re.search(r"nearest entity (\w+)", said)[1] in names and "score" in said
 
     page.mouse.click(x, y)
-    page.get_by_text("1 point selected").wait_for()
-    page.get_by_text("What you selected").wait_for()
-    page.get_by_text("Nearest in all dimensions").wait_for()
-    page.get_by_text(f"the fake of G_E for {head}, by cosine").wait_for()
+    page.get_by_text("1 point selected").first.wait_for()
+    page.get_by_text("What you selected").first.wait_for()
+    page.get_by_text("Nearest in all dimensions").first.wait_for()
+    page.get_by_text(f"the fake of G_E for {head}, by cosine").first.wait_for()
     page.wait_for_url(re.compile(r"selection=G_E%3A\d+$"))
     table = page.get_by_test_id("stDataFrame").first
     table.locator("canvas").first.wait_for()
@@ -224,11 +224,11 @@ def test_hover_names_a_click_and_a_lasso_select_and_a_search_rings(server, page)
     for left, top in (*corners[1:], corners[0]):
         page.mouse.move(box["x"] + left, box["y"] + top, steps=3)
     page.mouse.up()
-    page.get_by_text("28 points selected").wait_for()
-    page.get_by_text("28 points, epoch 10").wait_for()
+    page.get_by_text("28 points selected").first.wait_for()
+    page.get_by_text("28 points, epoch 10").first.wait_for()
 
     page.get_by_role("button", name="Select nothing").click()
-    page.get_by_text("What you selected").wait_for(state="detached")
+    expect(page.get_by_text("What you selected")).to_have_count(0)
     page.wait_for_url(lambda url: "selection" not in url)
 
     assert not pixels(page, theme.D_ADV.color)
@@ -238,7 +238,7 @@ def test_hover_names_a_click_and_a_lasso_select_and_a_search_rings(server, page)
     page.wait_for_url(re.compile("find="))
     page.get_by_role("textbox", name="Find entities").fill("/(/")
     page.keyboard.press("Enter")
-    page.get_by_text("is not a regular expression").wait_for()
+    page.get_by_text("is not a regular expression").first.wait_for()
     wait_for(lambda: not pixels(page, theme.D_ADV.color))
     is_calm(page)
 
@@ -293,7 +293,7 @@ def test_scrubbing_and_playing_are_the_browsers_alone(server, page):
     page.mouse.up()
     expect(chip(page, "Random")).to_have_attribute("aria-pressed", "false")
     assert at_the_end.evaluate("found => found.sent") == before, "playing asked the server"
-    page.get_by_role("button", name="Play").wait_for()
+    page.get_by_role("button", name="Play").first.wait_for()
     page.wait_for_url(lambda url: "epoch" not in url and "layers=" in url)
     is_calm(page)
 
@@ -304,14 +304,14 @@ def test_zoom_and_selection_survive_the_ticks_of_a_live_run(server, page):
     with RunWriter.reopen(run.path) as writer:
         writer.write_status("running")
         page.goto(f"{server.url}/map?run=live&{PCA}")
-        page.get_by_text("No snapshot yet").wait_for()
+        page.get_by_text("No snapshot yet").first.wait_for()
         small_run.add_snapshot(writer, nations, 1)
         root = page.locator(".map")
         canvas(page)
         at_rest(page)
         x, y = pixels(page, theme.G_E.color)[0]
         page.mouse.click(x, y)
-        page.get_by_text("1 point selected").wait_for()
+        page.get_by_text("1 point selected").first.wait_for()
         page.get_by_role("button", name="Zoom in").click()
         page.keyboard.down("Control")
         page.mouse.move(x, y)
@@ -323,10 +323,10 @@ def test_zoom_and_selection_survive_the_ticks_of_a_live_run(server, page):
         for number in (2, 3):
             small_run.add_snapshot(writer, nations, number)
             wait_for(lambda number=number: epoch(page) == number)
-        page.get_by_text("PCA of all entities and fakes of 3 snapshots together").wait_for()
+        page.get_by_text("PCA of all entities and fakes of 3 snapshots together").first.wait_for()
         assert root.get_attribute("data-zoom") == zoom
-        page.get_by_text("1 point selected").wait_for()
-        page.get_by_text("following the run").wait_for()
+        page.get_by_text("1 point selected").first.wait_for()
+        page.get_by_text("following the run").first.wait_for()
 
         page.locator(".map .epochs").press("ArrowLeft")
         page.wait_for_url(re.compile("epoch=2"))
@@ -354,12 +354,12 @@ def test_a_copied_link_opens_the_same_view_elsewhere(server, page, open_page):
     at_rest(page)
     x, y = pixels(page, theme.G_E.color)[0]
     page.mouse.click(x, y)
-    page.get_by_text("What you selected").wait_for()
+    page.get_by_text("What you selected").first.wait_for()
     choose(page, "Relation", "treaties")
     wait_for(lambda: "Map of treaties" in told(page))
     # A fake of one relation is no point of another.
     page.wait_for_url(lambda url: "relation=treaties" in url and "selection" not in url)
-    page.get_by_text("What you selected").wait_for(state="detached")
+    expect(page.get_by_text("What you selected")).to_have_count(0)
     choose(page, "Colour by", "Hardness")
     page.wait_for_url(re.compile("colour=hardness"))
     at_rest(page)
@@ -447,14 +447,14 @@ def test_everything_is_reached_and_done_by_keyboard(server, page):
     page.keyboard.press("ArrowUp")
     assert lines(page) == first
     page.keyboard.press("Enter")
-    page.get_by_text("1 point selected").wait_for()
-    page.get_by_text("What you selected").wait_for()
+    page.get_by_text("1 point selected").first.wait_for()
+    page.get_by_text("What you selected").first.wait_for()
     page.keyboard.press("+")
     assert page.locator(".map").get_attribute("data-zoom") != "0 0 1"
     page.keyboard.press("0")
     assert page.locator(".map").get_attribute("data-zoom") == "0 0 1"
     page.keyboard.press("Escape")
-    page.get_by_text("What you selected").wait_for(state="detached")
+    expect(page.get_by_text("What you selected")).to_have_count(0)
     page.keyboard.press(" ")
     assert "Pause" in page.locator(".map .play").inner_text() and epoch(page) == 0
     page.keyboard.press(" ")
@@ -477,7 +477,7 @@ def test_a_phone_shows_the_map_without_scrolling_sideways(server, open_page):
     page.touchscreen.tap(x, y)
     assert "G_E" in lines(page)
     inside(page.locator(".map .tip"))
-    page.get_by_text("What you selected").wait_for()
+    page.get_by_text("What you selected").first.wait_for()
     fits(page)
 
 

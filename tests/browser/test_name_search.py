@@ -96,7 +96,7 @@ def test_the_map_rings_all_that_match_and_nothing_clears_it(server, page):
     find.fill("/^city:place_1[05]+$/")
     page.get_by_role("option", name="All that match").click()
     page.wait_for_url(re.compile("find="))
-    page.get_by_text(re.compile("match your search, .* in the sample and have a ring")).wait_for()
+    page.get_by_text(re.compile("match your search, .* in the sample and have a ring")).first.wait_for()
     find.fill("")
     find.press("Enter")
     page.wait_for_url(lambda url: "find=" not in url)

@@ -28,7 +28,7 @@ def server(runs: Path, serve):
 
 def settle(page) -> None:
     """Wait until the screen stands."""
-    page.get_by_role("button", name="Share").wait_for()
+    page.get_by_role("button", name="Share").first.wait_for()
     at_rest(page)
 
 
@@ -37,7 +37,7 @@ def bookmark(page, name: str) -> None:
     page.get_by_role("button", name="Bookmarks").click()
     page.get_by_role("textbox", name="Name of this view").fill(name)
     page.get_by_role("button", name="Bookmark this view").click()
-    page.get_by_text(f"Added “{name}”.").wait_for()
+    page.get_by_text(f"Added “{name}”.").first.wait_for()
 
 
 def relation(page) -> str:
@@ -78,14 +78,14 @@ def test_a_bookmark_leads_from_one_screen_to_another(server, page):
     bookmark(page, "brazil")
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Train").first.click()
-    page.get_by_role("button", name="Start training").wait_for()
+    page.get_by_role("button", name="Start training").first.wait_for()
     settle(page)
     page.get_by_role("spinbutton", name="Epochs").fill("77")
     page.get_by_role("spinbutton", name="Epochs").press("Tab")
     page.wait_for_url(re.compile("epochs=77"))
     page.get_by_role("button", name="Bookmarks").click()
     page.get_by_role("link", name="brazil").click()
-    page.get_by_text("(brazil, embassy, china) is").wait_for()
+    page.get_by_text("(brazil, embassy, china) is").first.wait_for()
     page.wait_for_url(lambda url: "epochs" not in url)
     is_calm(page)
     assert "Traceback" not in server.log()

@@ -64,27 +64,27 @@ def test_a_run_is_watched_paused_found_again_goes_on_and_stops(page, serve, runs
     page.mouse.down()
     page.mouse.move(box["x"] + 200, box["y"] + 60, steps=4)
     page.mouse.up()
-    page.get_by_text(re.compile("Zoomed to epochs")).wait_for()
+    page.get_by_text(re.compile("Zoomed to epochs")).first.wait_for()
     before = epoch(page)
     wait_for(lambda: epoch(page) > before)
-    page.get_by_text(re.compile("Zoomed to epochs")).wait_for()
+    page.get_by_text(re.compile("Zoomed to epochs")).first.wait_for()
 
     page.get_by_role("button", name="Pause").click()
-    page.get_by_text(re.compile("^Paused at epoch")).wait_for()
+    page.get_by_text(re.compile("^Paused at epoch")).first.wait_for()
     stood = epoch(page)
     # Longer than the ticks of the screen; a run that goes on would be seen.
     page.wait_for_timeout(1_500)
     assert epoch(page) == stood < EPOCHS
 
     page.reload()
-    page.get_by_text(re.compile("^Paused at epoch")).wait_for()
+    page.get_by_text(re.compile("^Paused at epoch")).first.wait_for()
     assert f"run={run_id}" in page.url
     assert epoch(page) == stood
 
     page.get_by_role("button", name="Resume").click()
     wait_for(lambda: epoch(page) > stood)
     page.get_by_role("button", name="Stop").click()
-    page.get_by_text(re.compile("^Stopped at epoch")).wait_for()
+    page.get_by_text(re.compile("^Stopped at epoch")).first.wait_for()
     assert Run(runs / run_id).status.state == "stopped"
     page.get_by_text(re.compile(r"Best valid MRR")).first.wait_for()
 
@@ -100,7 +100,7 @@ def test_a_run_outlives_the_server_and_idle_workers_do_not(page, serve, runs: Pa
     # A deep link to a fresh server: the right menu and title, and the run.
     again = serve()
     page.goto(f"{again.url}/train?run={run_id}")
-    page.get_by_text(re.compile(r"^\d+ epochs in ")).wait_for()
+    page.get_by_text(re.compile(r"^\d+ epochs in ")).first.wait_for()
     expect(page).to_have_title("Train · DANS Lab")
     for name in ("Train", "Map", "Triplet"):
         page.get_by_role("link", name=name).first.wait_for()
@@ -112,35 +112,35 @@ def test_stop_keeps_what_was_learned_and_the_run_can_go_on(page, serve, runs: Pa
     server = serve()
     run_id = start(page, server)
     page.get_by_role("button", name="Stop").click()
-    page.get_by_text(re.compile("^Stopped at epoch")).wait_for()
+    page.get_by_text(re.compile("^Stopped at epoch")).first.wait_for()
     stood = epoch(page)
     page.get_by_role("button", name="Resume").click()
     wait_for(lambda: epoch(page) > stood)
     Run(runs / run_id).request(stop=True)
-    page.get_by_text(re.compile("^Stopped at epoch")).wait_for()
+    page.get_by_text(re.compile("^Stopped at epoch")).first.wait_for()
 
 
 def test_the_twin_trains_beside_its_run(page, serve, runs: Path):
     server = serve()
     run_id = start(page, server, "dataset=nations&epochs=200&set_warmup_epochs=5", typed="20")
     assert Run(runs / run_id).config.epochs == 20, "what was typed last is what is trained"
-    page.get_by_text(re.compile(r"^20 epochs in ")).wait_for()
+    page.get_by_text(re.compile(r"^20 epochs in ")).first.wait_for()
     run = Run(runs / run_id)
     assert run.status.state == "finished" and run.status.epoch == 20
     page.get_by_text(re.compile(r"Best valid MRR")).first.wait_for()
     page.get_by_role("button", name="Train the twin").click()
-    page.get_by_text("MRR, uniform").wait_for()
+    page.get_by_text("MRR, uniform").first.wait_for()
     wait_for(lambda: {run.config.sampler for run in list_runs(runs)} == {"dans", "uniform"})
-    page.get_by_text(re.compile("One run of each proves nothing")).wait_for()
+    page.get_by_text(re.compile("One run of each proves nothing")).first.wait_for()
 
 
 @pytest.mark.parametrize("run_id", ["..%2F..%2Fetc%2Fpasswd", "%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E"])
 def test_a_hostile_url_gets_one_sentence(page, serve, runs: Path, run_id: str):
     page.on("dialog", lambda dialog: pytest.fail("a script of the URL ran"))
     page.goto(f"{serve().url}/train?run={run_id}&epochs=banana")
-    page.get_by_role("button", name="Start training").wait_for()
-    page.get_by_text(re.compile("not the name of a run")).wait_for()
-    page.get_by_text(re.compile("its default stands")).wait_for()
+    page.get_by_role("button", name="Start training").first.wait_for()
+    page.get_by_text(re.compile("not the name of a run")).first.wait_for()
+    page.get_by_text(re.compile("its default stands")).first.wait_for()
     expect(page.get_by_role("alert").filter(has_text="The address")).to_have_count(2)
     expect(page.get_by_role("spinbutton", name="Epochs")).to_have_value(str(Config().epochs))
 

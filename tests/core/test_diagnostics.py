@@ -139,7 +139,8 @@ def test_noise_alone_does_not_look_like_adaptivity():
 def test_measured_adaptivity_is_that_of_many_draws_with_film_and_without(nations, film):
     """The pathways written out layer by layer; without FiLM no α and no β."""
     trainer = trained(nations, epochs=30, lr_g=1e-2, sigma=0.2)
-    found = measure(trainer.networks, nations, trainer.config, 30)
+    # One measurement of so few conditions is off by up to a tenth, since it makes few draws: their mean is not.
+    found = [measure(trainer.networks, nations, trainer.config, epoch) for epoch in range(24)]
     queries = torch.from_numpy(np.unique(nations.queries("train")[:, :2], axis=0))
     model, generator = trainer.model, trainer.networks.generator
     source = torch.Generator().manual_seed(1)
@@ -164,8 +165,9 @@ def test_measured_adaptivity_is_that_of_many_draws_with_film_and_without(nations
         for name, made in (("g_e", by_head), ("g_r", by_query)):
             for kind, group in (("heads", queries[:, 1]), ("relations", queries[:, 0])):
                 expected = slow_adaptivity(made.unsqueeze(1).expand(-1, 2, -1), group, entities)
-                measured = getattr(getattr(found, name), f"between_{kind}{suffix}")
-                assert measured == pytest.approx(expected, rel=0.1, abs=0.01)
+                every = [getattr(getattr(each, name), f"between_{kind}{suffix}") for each in found]
+                measured = float(np.mean(every))
+                assert measured == pytest.approx(expected, rel=0.06, abs=0.01)
                 assert (measured == 0) == (name == "g_e" and kind == "relations")
 
 
