@@ -16,6 +16,7 @@ from dans_app.shared.address import Address
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
 from dans_data.words import count, listed, plural
+from dans_lab.names import METRICS
 
 TICK = 1.0
 ON_TEST = (
@@ -139,7 +140,7 @@ def choices(place: Address, runs: Runs, options: RankingOptions) -> None:
     weights = {name: theme.WEIGHTS[name] for name in chosen_runs.weights_of(runs.values())}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         place.segmented("split", "Ranked on", SPLITS, options.split, ON_TEST)
-        place.segmented("metric", "Measure", rank_comparison.NAMES, options.metric, METRIC_HELP)
+        place.segmented("metric", "Measure", METRICS, options.metric, METRIC_HELP)
         if len(weights) > 1:
             place.segmented("weights", "Weights", weights, options.weights, theme.WEIGHTS_HELP)
     if options.split == "test":
@@ -207,7 +208,7 @@ def verdict(runs: Runs, ranks: Ranks, options: RankingOptions) -> None:
         rank_comparison.forest(found, "A", metric),
         key="compare_forest",
         alt=rank_comparison.forest_alt(found, "A", metric),
-        name=f"Differences in {rank_comparison.NAMES[metric]}, {split}",
+        name=f"Differences in {METRICS[metric]}, {split}",
     )
     exports.table(rank_comparison.verdict_table(found, "A", metric), f"Paired test, {split}")
     st.caption(rank_comparison.how(found, split))
@@ -244,9 +245,7 @@ def metrics(runs: Runs, ranks: Ranks, graphs: Graphs, options: RankingOptions) -
         table,
         hide_index=True,
         height="content",
-        column_config={
-            name: st.column_config.NumberColumn(format="%.3f") for name in rank_comparison.NAMES.values()
-        },
+        column_config={name: st.column_config.NumberColumn(format="%.3f") for name in METRICS.values()},
         alt=rank_comparison.metrics_alt(table, split),
     )
     exports.table(table, f"Metrics on {split}")
@@ -344,7 +343,7 @@ def relations(place: Address, ranks: Ranks, graphs: Graphs, options: RankingOpti
         rank_comparison.dumbbells(rows, letters, metric),
         key="compare_relations",
         alt=rank_comparison.dumbbells_alt(rows, letters, metric),
-        name=f"{rank_comparison.NAMES[metric]} by relation, {options.split}",
+        name=f"{METRICS[metric]} by relation, {options.split}",
     )
     with st.expander(
         "The relations as a table", icon=":material/table:", key="compare_relations_open", on_change="rerun"

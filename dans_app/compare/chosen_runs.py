@@ -252,14 +252,14 @@ def differences(table: pd.DataFrame, letters: Sequence[str]) -> list[str]:
     first, lines, mixed = letters[0], [], False
     for letter in letters[1:]:
         names = table.loc[table[first] != table[letter], "Setting"].tolist()
-        more = [f"{len(names) - 4} more"] if len(names) > 4 else []
-        shown = listed([f"**{markdown_text(name)}**" for name in names[:4]] + more)
         mixed = mixed or len(names) > 1
         if not names:
             lines.append(f"{letter} differs from {first} in nothing, so the numbers should be the same.")
         elif names == ["Seed"]:
             lines.append(f"{letter} differs from {first} in the **Seed** alone: what separates them is luck.")
         else:
+            more = [f"{len(names) - 4} more"] if len(names) > 4 else []
+            shown = listed([f"**{markdown_text(name)}**" for name in names[:4]] + more)
             alone = " alone" if len(names) == 1 else ""
             lines.append(f"{letter} differs from {first} in {shown}{alone}.")
     if mixed:

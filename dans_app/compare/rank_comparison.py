@@ -19,16 +19,12 @@ from dans_app.shared.theme import LOOKS
 from dans_app.shared.words import plotly_text
 from dans_core.kg import KnowledgeGraph
 from dans_data.words import count, listed, number, p_value, signed
+from dans_lab.names import METRICS
 from dans_lab.study import statistics
 from dans_lab.study.statistics import METRICS_OF_RANKS, Difference
+from dans_lab.study.tables import SIGNIFICANT
 
 Ranks = npt.NDArray[np.float64]
-
-NAMES = {"mrr": "MRR", "hits_at_1": "H@1", "hits_at_3": "H@3", "hits_at_10": "H@10", "ndcg_at_5": "NDCG@5"}
-"""The metrics of `METRICS_OF_RANKS`, as they are written on screen."""
-
-SURE = 0.05
-"""A p-value below this is called a difference."""
 
 FEW = 10
 """Relations with fewer triplets are marked: one of them changes much."""
@@ -50,7 +46,7 @@ class Verdict:
     @property
     def sure(self) -> bool:
         """Whether it is more than the luck of these triplets."""
-        return self.p < SURE
+        return self.p < SIGNIFICANT
 
 
 def metric_table(ranks: Mapping[str, Ranks]) -> pd.DataFrame:
@@ -58,7 +54,10 @@ def metric_table(ranks: Mapping[str, Ranks]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"Side": side, "Run": name}
-            | {NAMES[metric]: float(of(found[:, columns]).mean()) for metric, of in METRICS_OF_RANKS.items()}
+            | {
+                METRICS[metric]: float(of(found[:, columns]).mean())
+                for metric, of in METRICS_OF_RANKS.items()
+            }
             for side, columns in _SIDES.items()
             for name, found in ranks.items()
             if len(found)
@@ -87,7 +86,7 @@ def verdicts(ranks: Mapping[str, Ranks], metric: str) -> list[Verdict]:
 
 def sentence(verdict: Verdict, first: str, metric: str) -> str:
     """The verdict in words, in Markdown."""
-    found, letter, name = verdict.difference, verdict.letter, NAMES[metric]
+    found, letter, name = verdict.difference, verdict.letter, METRICS[metric]
     if not verdict.sure:
         which = "this triplet" if found.count == 1 else f"these {found.count:,} triplets"
         return (
@@ -119,7 +118,7 @@ def how(found: Sequence[Verdict], split: str) -> str:
     return (
         f"Over the {count(found[0].difference.count, 'triplet')} of {split}, paired: all runs answer the same "
         "questions, and the two sides of a triplet stay together. Intervals: 95 %, by bootstrap. p: two-sided "
-        f"sign-flip test{corrected}; below {SURE:g} it is called a difference."
+        f"sign-flip test{corrected}; below {SIGNIFICANT:g} it is called a difference."
     )
 
 
@@ -129,7 +128,7 @@ def verdict_table(found: Sequence[Verdict], first: str, metric: str) -> pd.DataF
         [
             {
                 "comparison": f"{each.letter} - {first}",
-                "metric": NAMES[metric],
+                "metric": METRICS[metric],
                 "difference": each.difference.mean,
                 "low (95 %)": each.difference.low,
                 "high (95 %)": each.difference.high,
@@ -169,7 +168,7 @@ def forest(found: Sequence[Verdict], first: str, metric: str) -> go.Figure:
     chart.update_layout(
         height=38 * len(found) + 84,
         margin={"l": 4, "r": 12, "t": 28, "b": 4},
-        xaxis={"title": {"text": f"{NAMES[metric]} above that of {first}"}, "zeroline": False},
+        xaxis={"title": {"text": f"{METRICS[metric]} above that of {first}"}, "zeroline": False},
         yaxis={
             "tickvals": [-place for place in range(len(found))],
             "ticktext": [f"{each.letter} − {first}" for each in found],
@@ -190,7 +189,7 @@ def forest_alt(found: Sequence[Verdict], first: str, metric: str) -> str:
         f"{signed(each.difference.high)}"
         for each in found
     ]
-    return f"Differences in {NAMES[metric]} with 95 % intervals: {'; '.join(parts)}."
+    return f"Differences in {METRICS[metric]} with 95 % intervals: {'; '.join(parts)}."
 
 
 # --- relations -------------------------------------------------------------------------------------------------
@@ -219,7 +218,7 @@ def about_relations(rows: pd.DataFrame, letters: tuple[str, str], split: str, me
     )
     cut = f" Drawn are the {MOST_RELATIONS} at both ends." if len(rows) > MOST_RELATIONS else ""
     return (
-        f"{NAMES[metric]} over both sides on each relation of {split}, with its number of triplets; {letters[1]} is "
+        f"{METRICS[metric]} over both sides on each relation of {split}, with its number of triplets; {letters[1]} is "
         f"ahead at the top, {letters[0]} at the bottom.{faint}{cut} Nothing is tested here: of many relations some "
         "differ by chance."
     )
@@ -272,7 +271,7 @@ def dumbbells(rows: pd.DataFrame, letters: tuple[str, str], metric: str) -> go.F
     chart.update_layout(
         height=19 * len(rows) + 100,
         margin={"l": 4, "r": 12, "t": 28, "b": 4},
-        xaxis={"title": {"text": NAMES[metric]}, "zeroline": False},
+        xaxis={"title": {"text": METRICS[metric]}, "zeroline": False},
         yaxis={
             "tickvals": heights,
             "ticktext": [_tick(row.Relation, row.Triplets, row.Few) for row in rows.itertuples()],
@@ -294,7 +293,7 @@ def dumbbells_alt(rows: pd.DataFrame, letters: tuple[str, str], metric: str) -> 
     higher, lower = int((rows["Difference"] > 0).sum()), int((rows["Difference"] < 0).sum())
     best, worst = rows.iloc[0], rows.iloc[-1]
     return (
-        f"{NAMES[metric]} of {first} and {other} on each of {count(len(rows), 'relation')}: {other} is higher on "
+        f"{METRICS[metric]} of {first} and {other} on each of {count(len(rows), 'relation')}: {other} is higher on "
         f"{higher:,} and lower on {lower:,}, from {signed(best['Difference'])} on {best['Relation']} "
         f"to {signed(worst['Difference'])} on {worst['Relation']}."
     )

@@ -109,7 +109,7 @@ def picked(key: str, kg: KnowledgeGraph) -> int | None:
 
 
 def trail(kg: KnowledgeGraph, entity: int) -> list[int]:
-    """The entities one came by, this one last; going to one of them again forgets those after it."""
+    """The entities visited on the way, this one last; going back to one of them forgets those after it."""
     key = f"data_trail_{kg.hash[:16]}"
     came: list[int] = st.session_state.get(key, [])
     came = came[: came.index(entity)] if entity in came else came

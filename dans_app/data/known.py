@@ -80,7 +80,7 @@ def choice(text: str | None, known: Mapping[str, DatasetInfo]) -> tuple[str, str
 
 
 def relation(text: str | None, kg: KnowledgeGraph) -> tuple[int | None, str | None]:
-    """The relation that an address asks for; a reciprocal is its relation, and none is none."""
+    """The relation that an address asks for, if any; a reciprocal counts as its relation."""
     if text is None:
         return None, None
     try:

@@ -49,7 +49,7 @@ def _preview(part: TripletFile, beginning: list[str], count: int) -> tuple[str, 
 
 
 def _separator(beginning: Sequence[str], row: Triplet) -> str:
-    """What makes these names of the line that stands first."""
+    """The separator that splits the first line into these names."""
     for mark in ",;":
         columns = next(
             csv.reader((f"{line}\n" for line in beginning), delimiter=mark, skipinitialspace=True), []

@@ -68,7 +68,7 @@ def around(place: Address, found: Survey) -> None:
 
 
 def _trail(place: Address, kg: KnowledgeGraph, entity: int) -> None:
-    """The entities one came by; a press goes back."""
+    """The entities visited on the way; pressing one goes back to it."""
     came = data_around.trail(kg, entity)
     if len(came) < 2:
         return

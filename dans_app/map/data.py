@@ -236,7 +236,7 @@ def selected(
 
 
 def parse(keys: Sequence[object], most: int = 2000) -> list[tuple[str, int]]:
-    """Keys of points, each once; what is none is left out, since they come from a browser or an address."""
+    """The points that keys name, each once; anything else is left out, since keys come from a browser or an address."""
     found: dict[tuple[str, int], None] = {}
     for key in list(keys)[:most]:
         source, _, number = str(key).partition(":")
@@ -251,7 +251,7 @@ def parse(keys: Sequence[object], most: int = 2000) -> list[tuple[str, int]]:
 
 
 def kept(numbers: Sequence[int], frame: Frame) -> list[int]:
-    """Those of some entities that a snapshot keeps."""
+    """Of these entities, the ones that a snapshot keeps."""
     ids = np.asarray(numbers, np.int64)
     return ids[frame.rows_of(ids) >= 0].tolist()
 

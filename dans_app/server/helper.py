@@ -29,7 +29,7 @@ _MISTAKE, _ERROR = "mistake", "error"
 
 
 class HelperProcess:
-    """One process that runs a module, started when first asked, and again where it has died. Safe for threads."""
+    """One process that runs a module, started when first asked, and again if it has died. Several threads may ask."""
 
     def __init__(self, module: str) -> None:
         self._module = module
@@ -37,7 +37,7 @@ class HelperProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, **request: npt.ArrayLike) -> Arrays:
-        """The answer of the process. Raises InputError as it does, and RuntimeError for any other failure."""
+        """The answer of the process. Its InputError is raised here, too, and any other failure as RuntimeError."""
         with self._turn:
             process = self._running()
             assert process.stdin is not None and process.stdout is not None
@@ -47,7 +47,7 @@ class HelperProcess:
             except OSError:
                 answer = None
             except BaseException:
-                # Its answer may still be under way, and would pass for that to the next request.
+                # Its answer may still be under way, and would be taken for that to the next request.
                 self._end()
                 raise
             if answer is None:
@@ -78,15 +78,15 @@ class HelperProcess:
         process.kill()
         code = process.wait()
         process.stdout.close()
-        # What it was not sent is lost with it.
+        # What was still to be sent is lost with it.
         with contextlib.suppress(OSError):
             process.stdin.close()
         return code
 
 
 def serve(answer: Callable[[Arrays], Arrays]) -> None:
-    """The other side: answer requests until the input ends. A request that fails is answered with its reason."""
-    # Ctrl-C on the server is the end, without words.
+    """The other side: answer requests until the input ends. One that fails is answered with the reason."""
+    # Ctrl-C on the server ends this process, too, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Training and the browser come first.
     if hasattr(os, "nice"):

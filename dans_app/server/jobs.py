@@ -95,7 +95,7 @@ class Pool:
         """Go on with a run that was stopped, interrupted, or paused for so long that its worker left.
 
         Raises:
-            InputError: for a full house, or a run that cannot go on.
+            InputError: for no free core, or a run that cannot go on.
         """
         with self._turn:
             if run.is_live:

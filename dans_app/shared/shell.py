@@ -233,7 +233,7 @@ def without_studies(runs: Mapping[str, Run], shown: Collection[str] = ()) -> dic
 
 
 def tell_unlisted(hidden: int) -> None:
-    """Where the runs are that a list leaves out; nothing for none."""
+    """Say where the runs are that a list leaves out, if there are any."""
     if hidden:
         runs, them = count(hidden, "run of a study is", "runs of studies are"), plural(hidden, "it", "them")
         st.caption(f"{runs} not listed; open {them} from Studies.")
