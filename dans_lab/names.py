@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from dans_core.declared import DECLARED
 from dans_data.catalogue import DATASETS as DATASETS
+from dans_data.words import plural
 
 DECODERS = {"distmult": "DistMult", "complex": "ComplEx", "rotate": "RotatE"}
 
@@ -40,4 +41,4 @@ UNSEEN = "Nothing is learned of an entity that train never shows, so no model ca
 
 def unseen_of(unseen: int, every: int, split: str) -> str:
     """How many triplets of a split have such an entity: "1,036 of 5,000 test triplets have one"."""
-    return f"{unseen:,} of {every:,} {split} triplets {'has' if unseen == 1 else 'have'} one"
+    return f"{unseen:,} of {every:,} {split} triplets {plural(unseen, 'has', 'have')} one"

@@ -12,8 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from dans_data.errors import InputError
-from dans_lab.cli import data, export, look, report, study, train
-from dans_lab.cli import runs as shelf
+from dans_lab.cli import data, export, look, report, runs, study, train
 
 app = typer.Typer(
     name="python -m dans_core",
@@ -28,7 +27,7 @@ app.command()(look.evaluate)
 app.command()(look.inspect)
 app.command()(data.datasets)
 app.command()(export.export)
-app.command()(shelf.runs)
+app.command()(runs.runs)
 app.command()(report.report)
 app.command()(study.study)
 

@@ -6,7 +6,7 @@
     snapshots/     NNNNNN.npz, one for each Snapshot event
     last.pt        everything needed to continue; best.pt: the weights of the best epoch
     status.json    state and progress; control.json: what a viewer asks; log.txt: output of the process
-    about.json     the name and the note a person gave it (`shelf` reads and writes them)
+    about.json     the name and the note a person gave it (`folder` reads and writes them)
 
 Every file but the events is replaced whole, so a reader never sees half of one. Nothing here imports torch
 until a checkpoint is read.
