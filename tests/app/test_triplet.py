@@ -22,6 +22,7 @@ from dans_lab.runs.run import Run, list_runs
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
 from tests.examples import examples
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -168,12 +169,45 @@ def test_missing_parts_are_filled_in_with_a_fact(nations):
         ({"with": "../../etc/passwd"}, "not the name of a run to be shown beside"),
         ({"with": "<img src=x onerror=alert(1)>" * 900}, "not the name of a run to be shown beside"),
         ({"with": "other-data"}, "was trained on other data"),
-        ({"negative": "G_R.99"}, "There is no negative “G_R.99” among those drawn here"),
-        ({"negative": "[a](javascript:b)" * 900}, "There is no negative"),
         ({"head": "[a](javascript:b)", "relation": "no", "tail": "no"}, "has no head “[a](javascript:b)”"),
     ],
 )
-def test_an_address_with_a_wrong_part_gets_one_sentence_and_a_triplet(query, said):
+def test_an_address_with_a_wrong_part_gets_one_sentence_and_a_triplet(trained, nations, query, said):
+    """Asked of what reads the address; the next test asks the screen."""
+    found = []
+    app = AppTest.from_function(
+        _read, args=(found, Run(trained / "with-gan"), nations), default_timeout=PATIENCE
+    )
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    (triplet, draw), text = found[-1], app.warning[0].value
+    assert said in re.sub(r"\\(.)", r"\1", text) and len(text) < 500
+    assert not re.search(r"(?<!\\)[<\[]", text)
+    assert 0 <= triplet.head < nations.num_entities and 0 <= triplet.relation < nations.num_relations
+    assert draw == 1 and asked(app, "draw") is None
+
+
+def _read(found, run, kg):
+    import streamlit as st
+
+    from dans_app.triplet import asked as triplet_asked
+
+    read = triplet_asked.checked(run, kg)
+    found.append((read.triplet, read.draw))
+    st.warning(read.place.message)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"tail": "<img src=x onerror=alert(1)>"}, "has no tail"),
+        ({"negative": "G_R.99"}, "There is no negative “G_R.99” among those drawn here"),
+        ({"negative": "[a](javascript:b)" * 900}, "There is no negative"),
+    ],
+)
+def test_the_screen_says_what_was_wrong_with_its_address_until_something_is_chosen(query, said):
     app = screen(run="with-gan", **query)
     assert len(app.warning) == 1
     text = app.warning[0].value
