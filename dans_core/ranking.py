@@ -13,9 +13,7 @@ from dans_core.kernels.edges import train_graph
 from dans_core.kernels.ranks import ScoreQueries, ranks
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import Model
-
-FIGURES = ("mrr", "hits_at_1", "hits_at_3", "hits_at_10", "ndcg_at_5")
-"""What is said of ranks, in the order of `Metrics`."""
+from dans_data.metrics import TERMS, popularity_ranks
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,8 @@ class Metrics:
 
 def _terms(ranks: Tensor) -> Tensor:
     """What each metric averages, in its order: ranks (…) → (…, 5)."""
-    ranks = ranks.double()
-    gain = torch.where(ranks <= 5, 1 / torch.log2(1 + ranks), 0.0)
-    return torch.stack([1 / ranks, *(ranks <= k for k in (1, 3, 10)), gain], dim=-1)
+    values = ranks.double().numpy()
+    return torch.from_numpy(np.stack([term(values) for term in TERMS.values()], axis=-1))
 
 
 @dataclass(frozen=True)
@@ -84,8 +81,7 @@ def evaluate(model: Model, kg: KnowledgeGraph, split: str = "valid") -> RankingR
 
 def popularity_floor(kg: KnowledgeGraph, split: str = "valid") -> RankingResult:
     """The ranking without any model: by how often an entity fills that relation slot in train."""
-    counts = torch.from_numpy(np.asarray(kg.slot_counts()))
-    return rank(lambda heads, relations: counts[relations].float(), kg, split)
+    return _result(torch.from_numpy(popularity_ranks(kg, split)), kg, split)
 
 
 def rank(scores: ScoreQueries, kg: KnowledgeGraph, split: str, device: torch.device = CPU) -> RankingResult:
@@ -98,10 +94,14 @@ def rank(scores: ScoreQueries, kg: KnowledgeGraph, split: str, device: torch.dev
     Raises:
         ValueError: if a score is not a number, or for an unknown split.
     """
-    both_sides = ranks(scores, kg.queries(split), kg.known_answers, device)
+    return _result(ranks(scores, kg.queries(split), kg.known_answers, device), kg, split)
+
+
+def _result(both_sides: Tensor, kg: KnowledgeGraph, split: str) -> RankingResult:
+    """From the ranks (2n,) of a split's queries, all tails before all heads."""
     of_triplets = both_sides.view(2, -1).T
     relations = torch.from_numpy(kg.array(split)[:, 1].copy())
-    sums = torch.zeros(kg.num_relations, 5, dtype=torch.double)
+    sums = torch.zeros(kg.num_relations, len(TERMS), dtype=torch.double)
     sums.index_add_(0, relations, _terms(of_triplets).sum(1))
     counts = 2 * torch.bincount(relations, minlength=kg.num_relations)
     seen = torch.from_numpy(kg.seen_in_train(split))

@@ -25,12 +25,13 @@ from dans_core.kg import KnowledgeGraph
 from dans_core.loss import base_loss
 from dans_core.model import Model
 from dans_core.networks import Networks, random_sources
-from dans_core.ranking import FIGURES, evaluate
+from dans_core.ranking import evaluate
 from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sources
 from dans_core.samplers.dans import Dans
 from dans_core.samplers.uniform import Uniform
 from dans_data.errors import InputError
+from dans_data.metrics import TERMS
 
 _EARLIER = (
     "its last.pt is of an earlier version, so the run can be looked at but not go on; "
@@ -352,7 +353,7 @@ class Trainer:
                 "epoch": self.epoch,
                 "mrr": result.mrr,
             }
-        figures = {name: getattr(result, name) for name in FIGURES}
+        figures = {name: getattr(result, name) for name in TERMS}
         return Ranking(epoch=self.epoch, split="valid", best=best, **figures)
 
     def state_dict(self) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from dans_app.shared.words import markdown_text
 from dans_core.config import Config, matters
 from dans_data.errors import InputError
 from dans_data.words import listed, plural
+from dans_lab.names import METRICS
 from dans_lab.runs.run import Run, find_twin, recorded_runs, runs_dir, scan_runs
-from dans_lab.study.statistics import METRICS_OF_RANKS
 
 Runs = dict[str, Run]
 """Runs by their letters, A first."""
@@ -107,7 +107,7 @@ def options(place: Address, runs: Sequence[Run]) -> RankingOptions:
         place.keep(name, None if found == known[0] else found)
         return found
 
-    split, metric = choice("split", list(SPLITS)), choice("metric", list(METRICS_OF_RANKS))
+    split, metric = choice("split", list(SPLITS)), choice("metric", list(METRICS))
     weights, kept = choice("weights", list(theme.WEIGHTS)), weights_of(runs)
     return RankingOptions(split, metric, weights if weights in kept else kept[0])
 

@@ -18,10 +18,11 @@ from dans_app.shared import theme
 from dans_app.shared.theme import LOOKS
 from dans_app.shared.words import plotly_text
 from dans_core.kg import KnowledgeGraph
+from dans_data.metrics import TERMS
 from dans_data.words import count, listed, number, p_value, signed
 from dans_lab.names import METRICS
 from dans_lab.study import statistics
-from dans_lab.study.statistics import METRICS_OF_RANKS, Difference
+from dans_lab.study.statistics import Difference
 from dans_lab.study.tables import SIGNIFICANT
 
 Ranks = npt.NDArray[np.float64]
@@ -54,10 +55,7 @@ def metric_table(ranks: Mapping[str, Ranks]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"Side": side, "Run": name}
-            | {
-                METRICS[metric]: float(of(found[:, columns]).mean())
-                for metric, of in METRICS_OF_RANKS.items()
-            }
+            | {METRICS[metric]: float(of(found[:, columns]).mean()) for metric, of in TERMS.items()}
             for side, columns in _SIDES.items()
             for name, found in ranks.items()
             if len(found)
@@ -78,7 +76,7 @@ def metrics_alt(table: pd.DataFrame, split: str) -> str:
 def verdicts(ranks: Mapping[str, Ranks], metric: str) -> list[Verdict]:
     """Every run against the first, over the same triplets, p corrected by Holm."""
     (_, first), *others = ranks.items()
-    of = METRICS_OF_RANKS[metric]
+    of = TERMS[metric]
     found = [statistics.paired(of(first), of(other)) for _, other in others]
     corrected = statistics.holm([each.p for each in found])
     return [Verdict(letter, each, p) for (letter, _), each, p in zip(others, found, corrected, strict=True)]
@@ -107,7 +105,7 @@ def seed_note(groups: Sequence[Sequence[str]], ranks: Mapping[str, Ranks]) -> st
         return "One run of each: the seed’s luck is not in this interval."
     parts = []
     for group in groups:
-        values = [float(METRICS_OF_RANKS["mrr"](ranks[letter]).mean()) for letter in group]
+        values = [float(TERMS["mrr"](ranks[letter]).mean()) for letter in group]
         parts.append(f"{listed(group)} lie {max(values) - min(values):.3f} MRR apart")
     return f"Seeds have their own luck, which is not in these intervals: by the seed alone {listed(parts)}."
 
@@ -202,7 +200,7 @@ def relations(ranks: Mapping[str, Ranks], kg: KnowledgeGraph, split: str, metric
     there = np.flatnonzero(triplets)
     rows = pd.DataFrame({"Relation": [kg.relations[i] for i in there.tolist()], "Triplets": triplets[there]})
     for letter, found in ranks.items():
-        sums = np.bincount(number_of, METRICS_OF_RANKS[metric](found).mean(1), minlength=kg.num_relations)
+        sums = np.bincount(number_of, TERMS[metric](found).mean(1), minlength=kg.num_relations)
         rows[letter] = sums[there] / triplets[there]
     first, other = ranks
     rows["Difference"] = rows[other] - rows[first]

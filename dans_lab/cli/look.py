@@ -10,7 +10,7 @@ import typer
 from dans_data.errors import InputError
 from dans_data.words import number
 from dans_lab.cli.output import print_json, print_table
-from dans_lab.names import UNSEEN, unseen_of
+from dans_lab.names import METRICS, UNSEEN, unseen_of
 from dans_lab.runs.run import Run, Which, open_run
 
 if TYPE_CHECKING:
@@ -60,15 +60,9 @@ def evaluate(
         parts = [("both sides", ranked), ("tail", ranked.tail), ("head", ranked.head)]
         parts += [("both sides, seen", ranked.seen)] if ranked.seen else []
         for side, metrics in parts:
-            values = (
-                metrics.mrr,
-                metrics.hits_at_1,
-                metrics.hits_at_3,
-                metrics.hits_at_10,
-                metrics.ndcg_at_5,
-            )
+            values = [getattr(metrics, name) for name in METRICS]
             rows.append([source, side, *map(number, values), f"{metrics.count:,}"])
-    headings = ["MRR", "H@1", "H@3", "H@10", "NDCG@5", "queries"]
+    headings = [*METRICS.values(), "queries"]
     columns = [("ranked by", False), ("side", False), *((heading, True) for heading in headings)]
     print_table(f"{found.id}: {kg.name} {split}, {which} weights, epoch {epoch}", columns, rows)
     if result.seen is not None:
@@ -182,5 +176,4 @@ def _networks(run: Run, kg: KnowledgeGraph, which: Which) -> tuple[Networks, int
 
 
 def _metrics(metrics: Metrics) -> dict[str, Any]:
-    names = ("mrr", "hits_at_1", "hits_at_3", "hits_at_10", "ndcg_at_5", "count")
-    return {name: getattr(metrics, name) for name in names}
+    return {name: getattr(metrics, name) for name in (*METRICS, "count")}

@@ -17,6 +17,7 @@ from dans_core.config import Config
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
 from dans_data.errors import InputError
+from dans_data.metrics import TERMS
 from dans_lab.budget.estimates import predict
 from dans_lab.budget.sizes import Sizes
 from dans_lab.runs import machine
@@ -27,7 +28,6 @@ from dans_lab.study.crew import Crew
 from dans_lab.study.folder import RunRecord, Study, StudyRecord, studies_dir
 from dans_lab.study.orders import Order
 from dans_lab.study.plan import Plan, PlannedRun
-from dans_lab.study.statistics import METRICS_OF_RANKS
 
 
 @dataclass
@@ -241,8 +241,8 @@ def _facts(kg: KnowledgeGraph) -> dict[str, Any]:
 
     floor, seen = popularity_floor(kg, "test"), kg.seen_in_train("test")
     return {
-        "floor": {name: getattr(floor, name) for name in METRICS_OF_RANKS} if floor.count else {},
-        "floor_seen": {name: getattr(floor.seen, name) for name in METRICS_OF_RANKS} if floor.seen else {},
+        "floor": {name: getattr(floor, name) for name in TERMS} if floor.count else {},
+        "floor_seen": {name: getattr(floor.seen, name) for name in TERMS} if floor.seen else {},
         "seen": "" if seen.all() else "".join("01"[int(each)] for each in seen),
         "counts": {"entities": kg.num_entities, "relations": kg.num_relations}
         | {split: len(kg.array(split)) for split in SPLITS},

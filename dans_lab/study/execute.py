@@ -14,6 +14,7 @@ from dans_core.kg import KnowledgeGraph
 from dans_core.ranking import RankingResult, evaluate
 from dans_core.training import Trainer
 from dans_data.errors import InputError
+from dans_data.metrics import TERMS
 from dans_lab.runs.drive import drive
 from dans_lab.runs.run import Run, Which
 from dans_lab.runs.snapshot import snapshot_of
@@ -22,7 +23,6 @@ from dans_lab.runs.writer import RunWriter
 from dans_lab.study.convergence import convergence, curves
 from dans_lab.study.folder import RunRecord
 from dans_lab.study.plan import PlannedRun
-from dans_lab.study.statistics import METRICS_OF_RANKS
 
 _TIMED = 7
 """Epochs of each phase that are timed before a study begins, at most; the first iteration does not count."""
@@ -169,4 +169,4 @@ def _record(run: Run, kg: KnowledgeGraph) -> RunRecord:
 
 def _metrics(result: RankingResult) -> dict[str, float]:
     """The metrics of a ranking by name; none of an empty split."""
-    return {name: getattr(result, name) for name in METRICS_OF_RANKS} if result.count else {}
+    return {name: getattr(result, name) for name in TERMS} if result.count else {}

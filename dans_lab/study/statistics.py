@@ -6,13 +6,13 @@ Plain numpy on rank vectors, or on any numbers that come in pairs, such as one r
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from dans_data.metrics import Floats
 
 COVERAGE = 0.95
 """Share of the intervals that hold the true difference, in the long run."""
@@ -22,20 +22,6 @@ _LEAST = 1e-30
 
 _BLOCK = 1 << 18
 """Random numbers in memory at once: more leave the cache."""
-
-
-def _gain(ranks: Floats) -> Floats:
-    return np.where(ranks <= 5, 1 / np.log2(1 + ranks), 0.0)
-
-
-METRICS_OF_RANKS: dict[str, Callable[[Floats], Floats]] = {
-    "mrr": lambda ranks: 1 / ranks,
-    "hits_at_1": lambda ranks: (ranks <= 1).astype(float),
-    "hits_at_3": lambda ranks: (ranks <= 3).astype(float),
-    "hits_at_10": lambda ranks: (ranks <= 10).astype(float),
-    "ndcg_at_5": _gain,
-}
-"""What each metric averages over the ranks, 1 being best (method, section 6); keeps the shape."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ import numpy as np
 
 from dans_core.config import Config
 from dans_data.errors import InputError
+from dans_data.metrics import TERMS, Floats
 from dans_lab.names import DECODERS, SAMPLERS
 from dans_lab.study.folder import RunRecord
 from dans_lab.study.plan import VARIANT, Cell, Label, Plan, StudyPart
-from dans_lab.study.statistics import METRICS_OF_RANKS, Floats, crossed, holm
+from dans_lab.study.statistics import crossed, holm
 
 SIGNIFICANT = 0.05
 """A corrected p-value below this is called a difference."""
@@ -137,13 +138,13 @@ class ResultTable:
 
 
 def table(plan: Plan, part: StudyPart, records: Mapping[str, RunRecord], metric: str = "mrr") -> ResultTable:
-    """The table of a part; `metric`, of `METRICS_OF_RANKS`, is that of the comparisons.
+    """The table of a part; `metric`, of `TERMS`, is that of the comparisons.
 
     Raises:
         InputError: for another metric, or records whose ranks cannot be those of one test split.
     """
-    if metric not in METRICS_OF_RANKS:
-        raise InputError(f"metric = {metric!r}: must be one of {', '.join(METRICS_OF_RANKS)}")
+    if metric not in TERMS:
+        raise InputError(f"metric = {metric!r}: must be one of {', '.join(TERMS)}")
     entries = tuple(_entry(plan, cell, records) for cell in part.cells)
     found = ResultTable(part, entries, (), metric)
     return ResultTable(part, entries, _comparisons(found), metric)
@@ -168,7 +169,7 @@ def over_seen(records: Mapping[str, RunRecord], seen: str) -> dict[str, RunRecor
             changed["ranks"] = ranks
             if ranks:
                 values = np.asarray(ranks, dtype=float) / 2
-                changed["test"] = {name: float(of(values).mean()) for name, of in METRICS_OF_RANKS.items()}
+                changed["test"] = {name: float(of(values).mean()) for name, of in TERMS.items()}
         found[run] = record.model_copy(update=changed)
     return found
 
@@ -215,7 +216,7 @@ def _comparisons(of: ResultTable) -> tuple[Comparison, ...]:
     for entry in of.entries:
         for record in entry.records:
             if record.ranks:
-                values[record.run] = METRICS_OF_RANKS[of.metric](_ranks(record))
+                values[record.run] = TERMS[of.metric](_ranks(record))
     if len({len(found) for found in values.values()}) > 1:
         lengths = {len(found): run for run, found in values.items()}
         runs = " and ".join(f"{run} has {count:,}" for count, run in sorted(lengths.items())[:2])

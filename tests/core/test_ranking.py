@@ -16,6 +16,7 @@ from dans_core import Config, KnowledgeGraph, Trainer, evaluate, popularity_floo
 from dans_core.kernels import ranks as ranks_module
 from dans_core.kernels.ranks import ranks_plain
 from dans_core.ranking import Metrics, rank
+from dans_data import metrics
 from tests.conftest import random_graph
 from tests.examples import examples
 
@@ -129,6 +130,18 @@ def test_the_floor_of_umls_is_the_published_one(umls):
         0.506,
         0.688,
     )
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+@pytest.mark.parametrize("most", [1, 1 << 22])
+def test_the_floor_is_the_ranking_by_counts(umls, nations, split, most, monkeypatch):
+    monkeypatch.setattr(metrics, "_MAX_SCORES", most)
+    for graph in (nations, random_graph(3)) if most == 1 else (umls, nations):
+        counts = torch.from_numpy(np.array(graph.slot_counts())).float()
+        expected = rank(lambda heads, relations, counts=counts: counts[relations], graph, split).ranks
+        floor = popularity_floor(graph, split)
+        assert torch.equal(floor.ranks, expected)
+        assert metrics.popularity_ranks(graph, split).tolist() == expected.T.flatten().tolist()
 
 
 def test_equal_scores_rank_in_the_middle(nations):

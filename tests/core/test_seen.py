@@ -16,6 +16,7 @@ from dans_core import Config, KnowledgeGraph, Trainer, evaluate, popularity_floo
 from dans_core.ranking import Metrics
 from dans_data import available
 from dans_data.errors import InputError
+from dans_data.metrics import TERMS
 from dans_lab import cli
 from dans_lab.names import METRICS
 from dans_lab.study import picture
@@ -25,7 +26,6 @@ from dans_lab.study.folder import Study, open_study
 from dans_lab.study.learning import median, timed
 from dans_lab.study.plan import parse_plan
 from dans_lab.study.report import markdown, read_study
-from dans_lab.study.statistics import METRICS_OF_RANKS as COMPUTED
 from dans_lab.study.statistics import crossed
 from dans_lab.study.tables import over_seen
 from dans_lab.study.words import sentences
@@ -155,7 +155,7 @@ def test_records_over_the_seen_triplets_have_their_metrics_alone(study):
     for run, record in over_seen(records, MARKS).items():
         ranks = np.array(records[run].ranks)[kept] / 2
         assert (np.array(record.ranks) / 2 == ranks).all() and not record.valid
-        assert record.test == {name: pytest.approx(of(ranks).mean()) for name, of in COMPUTED.items()}
+        assert record.test == {name: pytest.approx(of(ranks).mean()) for name, of in TERMS.items()}
         assert record.curves == records[run].curves
     nothing = over_seen(records, "0" * 60)
     assert all(not record.test and not record.ranks for record in nothing.values())

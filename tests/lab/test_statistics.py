@@ -1,5 +1,6 @@
 """Intervals, p-values and Holm's correction against slow and exact ways to the same numbers."""
 
+import dataclasses
 import itertools
 import math
 
@@ -10,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from dans_core.events import Ranking
 from dans_core.ranking import Metrics
-from dans_lab.study.statistics import METRICS_OF_RANKS, crossed, holm, paired
+from dans_data.metrics import TERMS
+from dans_lab.names import METRICS
+from dans_lab.study.statistics import crossed, holm, paired
 from tests.examples import examples
 
 
@@ -23,10 +27,25 @@ def test_the_metrics_are_those_of_the_ranking():
     # Halves come from ties.
     some = ranks(200, 0) + np.random.default_rng(1).integers(2, size=(200, 2)) / 2
     expected = Metrics.of(torch.from_numpy(some))
-    assert list(METRICS_OF_RANKS) == ["mrr", "hits_at_1", "hits_at_3", "hits_at_10", "ndcg_at_5"]
-    for name, metric in METRICS_OF_RANKS.items():
+    assert list(TERMS) == ["mrr", "hits_at_1", "hits_at_3", "hits_at_10", "ndcg_at_5"]
+    by_hand = {
+        "mrr": lambda rank: 1 / rank,
+        "hits_at_1": lambda rank: 1.0 if rank <= 1 else 0.0,
+        "hits_at_3": lambda rank: 1.0 if rank <= 3 else 0.0,
+        "hits_at_10": lambda rank: 1.0 if rank <= 10 else 0.0,
+        "ndcg_at_5": lambda rank: 1 / math.log2(1 + rank) if rank <= 5 else 0.0,
+    }
+    for name, metric in TERMS.items():
         assert metric(some).shape == some.shape
-        assert metric(some).mean() == pytest.approx(getattr(expected, name))
+        terms = [by_hand[name](rank) for rank in some.flatten()]
+        np.testing.assert_allclose(metric(some).flatten(), terms, rtol=1e-15)
+        assert sum(terms) / len(terms) == pytest.approx(getattr(expected, name))
+
+
+def test_every_list_of_metrics_names_the_same_ones():
+    fields = [field.name for field in dataclasses.fields(Ranking) if field.name in TERMS]
+    assert list(TERMS) == list(METRICS) == fields
+    assert [field.name for field in dataclasses.fields(Metrics)] == [*TERMS, "count"]
 
 
 # --- the interval

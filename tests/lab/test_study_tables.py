@@ -5,8 +5,8 @@ import pytest
 
 from dans_core.config import Config, choices
 from dans_data.errors import InputError
+from dans_data.metrics import TERMS
 from dans_lab.names import DATASETS, DECODERS, METRICS, SAMPLERS, SAMPLERS_ABOUT
-from dans_lab.study.statistics import METRICS_OF_RANKS as COMPUTED
 from dans_lab.study.statistics import crossed, holm
 from dans_lab.study.tables import Spread, label, table, title
 from tests.study_samples import small_plan, write_study
@@ -35,13 +35,13 @@ def record_of(plan, records, sampler: str, decoder: str, seed: int):
 
 
 def metric_of(record, metric: str = "mrr") -> np.ndarray:
-    return COMPUTED[metric](np.array(record.ranks) / 2)
+    return TERMS[metric](np.array(record.ranks) / 2)
 
 
 # --- cells
 
 
-@pytest.mark.parametrize("metric", COMPUTED)
+@pytest.mark.parametrize("metric", TERMS)
 def test_a_cell_is_the_mean_and_deviation_over_its_seeds(plan, whole, metric):
     found = table(plan, plan.parts[0], whole)
     assert len(found.entries) == 6 and not any(entry.missing for entry in found.entries)
@@ -187,6 +187,6 @@ def test_axes_have_the_titles_of_their_settings():
 def test_every_choice_has_a_name_and_every_sampler_a_sentence():
     assert tuple(SAMPLERS) == tuple(SAMPLERS_ABOUT) == choices("sampler")
     assert tuple(DECODERS) == choices("decoder")
-    assert list(METRICS) == list(COMPUTED)
+    assert list(METRICS) == list(TERMS)
     assert all(about.endswith(".") for about in SAMPLERS_ABOUT.values())
     assert {"umls", "wn18rr", "nell-995"} <= set(DATASETS)
