@@ -56,7 +56,12 @@ def sizes(large: bool) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if large:
             patch.setattr("dans_core.kernels.messages._DENSE", 0)
-            for module in ("scores", "samplers.outside", "samplers.pools", "samplers.mcns"):
+            for module in (
+                "kernels.scores",
+                "kernels.outside",
+                "samplers.baselines.pools",
+                "samplers.baselines.mcns",
+            ):
                 patch.setattr(f"dans_core.{module}._TABLE", 0)
             patch.setattr("dans_core.diagnostics._MAX_CONDITIONS", 10)
             patch.setattr("dans_lab.runs.snapshot_sample.MOST_QUERIES", 10)
