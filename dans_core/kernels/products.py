@@ -1,4 +1,4 @@
-"""Dense products through oneDNN, where torch has it: on some processors twice as fast as torch's own choice."""
+"""Dense products through oneDNN, where torch has it: on some processors faster than by torch, on others the same."""
 
 from __future__ import annotations
 
