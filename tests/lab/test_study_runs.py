@@ -59,7 +59,7 @@ def processes_of(runs: Path) -> list[int]:
         with contextlib.suppress(OSError):
             if entry.name.isdecimal() and str(runs) in (entry / "environ").read_text(errors="replace"):
                 command_line = (entry / "cmdline").read_text(errors="replace")
-                if "dans_core" in command_line and "defunct" not in command_line:
+                if "dans_" in command_line and "defunct" not in command_line:
                     found.append(int(entry.name))
     return found
 
