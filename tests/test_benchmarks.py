@@ -21,6 +21,9 @@ from benchmarks.report import ORDER, Section
 from dans_core import InputError
 from dans_lab.runs import machine
 
+# PyKEEN, beside which they measure, takes long to import.
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
@@ -242,7 +245,6 @@ def test_scaling():
     assert all(fit["text"] in found.note for fit in fits)
 
 
-@pytest.mark.long
 def test_estimates(tmp_path, monkeypatch):
     monkeypatch.setattr(graphs, "_SMALL", 100)
     before = {name: os.environ.get(name) for name in ("DANS_RUNS_DIR", "DANS_CACHE_DIR")}

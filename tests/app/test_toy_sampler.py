@@ -121,6 +121,7 @@ def test_its_negatives_are_inspected_and_why_there_are_no_fakes_is_said(folder, 
     assert NO_FAKES in capsys.readouterr().out
 
 
+@pytest.mark.study
 def test_a_study_of_it_is_planned_trained_elsewhere_and_told(folder, tmp_path) -> None:
     file = tmp_path / "toys.toml"
     file.write_text(STUDY)
