@@ -3,9 +3,9 @@
     python -m dans_lab.worker [DATASET]        one line: {"run_dir": "runs/NAME", "resume": false}
 
 While it waits it trains a little in memory, so that the job need not pay for what torch does once a process, reads
-the data set that the job will probably name, and then times a few steps, by which estimates know this machine. The end
-of input before a job means exit, so a worker never outlives an app that did not use it. With a job it writes to log.txt
-of the run and reads no more.
+the data set that the job will probably name, and then times a few steps, by which estimates know this machine, again
+and again as these times grow old. The end of input before a job means exit, so a worker never outlives an app that did
+not use it. With a job it writes to log.txt of the run and reads no more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import traceback
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 import torch
@@ -27,7 +27,7 @@ from dans_core.events import Snapshot
 from dans_core.kg import KnowledgeGraph
 from dans_core.training import Trainer
 from dans_data.errors import InputError
-from dans_lab.budget import practice
+from dans_lab.budget import practice, speed
 from dans_lab.runs import process
 from dans_lab.runs.drive import drive
 from dans_lab.runs.run import Run, source_that_lasts
@@ -78,11 +78,14 @@ def _next_line() -> str:
     line: Future[str] = Future()
     threading.Thread(target=_read_line, args=(line,), daemon=True).start()
     try:
-        practice.renew(line.done)
+        while not line.done():
+            practice.renew(line.done)
+            process.give_memory_back()
+            wait([line], speed.SOON)
     except Exception:
         # Without it estimates are worse, but runs can be trained; what is printed here is kept for who looks for it.
         traceback.print_exc()
-    process.give_memory_back()
+        process.give_memory_back()
     return line.result()
 
 

@@ -31,8 +31,11 @@ UNSHOWN = "This run cannot be shown"
 COST_BASIS: dict[Basis, str] = {
     "runs": "The time is that of earlier runs here.",
     "practice": "The time follows from a few steps that were timed here.",
+    "busy": "The time follows from a few steps that were timed here beside other work; they are timed again soon.",
     "formulas": "Until a few steps were timed here, the time is that of another machine.",
 }
+
+PROVISIONAL: tuple[Basis, ...] = ("busy", "formulas")
 
 
 def say(error: InputError) -> None:
@@ -126,7 +129,7 @@ def controls() -> None:
                     width="stretch",
                     on_click=start,
                 )
-                tick = GUESS_TICK if cost.basis == "formulas" else None
+                tick = GUESS_TICK if cost.basis in PROVISIONAL else None
                 st.fragment(run_every=tick)(tell_cost)(config, dataset, cost.basis)
                 if warning:
                     st.warning(sentence(warning), icon=":material/memory:")
@@ -145,16 +148,17 @@ def controls() -> None:
 
 
 def tell_cost(config: Config, dataset: str, basis: Basis) -> None:
-    """What a run will take; a mere guess is looked at again until the waiting worker has timed this machine."""
+    """What a run will take; what is provisional is looked at again, as the waiting worker times this machine."""
     cost = jobs.estimate(config, dataset)
     if cost.basis != basis:
         st.rerun()
-    guess = (
-        "; the time is a guess until this machine was timed, in some seconds" if basis == "formulas" else ""
-    )
+    provisos: dict[Basis, str] = {
+        "formulas": "; the time is a guess until this machine was timed, in some seconds",
+        "busy": f"; with no other work on this machine {seconds_in_words(cost.free_seconds)}",
+    }
     st.caption(
         f"Takes {seconds_in_words(cost.seconds)} ({epoch_in_words(cost.epoch_seconds)} an epoch), "
-        f"{bytes_in_words(cost.memory)} of memory and {bytes_in_words(cost.bytes)} on disk{guess}.",
+        f"{bytes_in_words(cost.memory)} of memory and {bytes_in_words(cost.bytes)} on disk{provisos.get(basis, '')}.",
         help=f"One core, one run. {COST_BASIS[cost.basis]}",
     )
 

@@ -188,7 +188,7 @@ def _log_file() -> Path:
 class Cost:
     """What a run will take: seconds of training, bytes on disk, and bytes of memory at its peak.
 
-    `basis` says what the seconds rest on, as in `experience`.
+    `basis` says what the seconds rest on, as in `experience`; `free_seconds` are those of a machine with no other work.
     """
 
     seconds: float
@@ -196,6 +196,7 @@ class Cost:
     bytes: int
     memory: int
     basis: Basis
+    free_seconds: float
 
     def __str__(self) -> str:
         return f"{seconds_in_words(self.seconds)} and {bytes_in_words(self.bytes)}"
@@ -209,7 +210,14 @@ def estimate(config: Config, dataset: str, runs: list[Run] | None = None) -> Cos
     kg = graph.load(dataset)
     told = expect(config, Sizes.of(kg), kg.hash, list_runs() if runs is None else runs)
     need = told.need
-    return Cost(need.run_seconds, need.epoch_seconds, need.disk_bytes, need.memory_bytes, told.basis)
+    return Cost(
+        seconds=need.run_seconds,
+        epoch_seconds=need.epoch_seconds,
+        bytes=need.disk_bytes,
+        memory=need.memory_bytes,
+        basis=told.basis,
+        free_seconds=told.free_seconds,
+    )
 
 
 def check_memory(config: Config, dataset: str) -> str | None:

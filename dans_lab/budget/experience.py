@@ -19,8 +19,8 @@ from dans_lab.runs import machine
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import versions
 
-Basis = Literal["runs", "practice", "formulas"]
-"""What a time rests on: finished runs of the same kind, practice, or nothing that was measured on this machine."""
+Basis = Literal["runs", "practice", "busy", "formulas"]
+"""What a time rests on: finished runs of the same kind, practice, practice beside other work, or the formulas alone."""
 
 _NEAREST = 3
 """Finished runs that tell how long such a run takes, at most."""
@@ -28,10 +28,16 @@ _NEAREST = 3
 
 @dataclass(frozen=True)
 class Expected:
-    """What a run will take, and what its times rest on."""
+    """What a run will take, and what its times rest on; `share` is the part of the processor that it is to get."""
 
     need: Need
     basis: Basis
+    share: float = 1.0
+
+    @property
+    def free_seconds(self) -> float:
+        """What the run would take had it the processor to itself, in seconds."""
+        return self.share * self.need.run_seconds
 
 
 def expect(
@@ -63,4 +69,7 @@ def expect(
     if factors:
         nearest = [factor for _, factor in sorted(factors)[:_NEAREST]]
         return Expected(need.taking(statistics.median(nearest)), "runs")
-    return Expected(need, "practice" if known else "formulas")
+    if known is None:
+        return Expected(need, "formulas")
+    practised = known.of(config, sizes)
+    return Expected(need, "busy" if practised.provisional else "practice", practised.share)

@@ -1,12 +1,13 @@
 """Steps of small runs, timed, so that the times that are promised are those of this machine.
 
-Seconds and not processor time count: a machine that gives a process a third of a core is three times slower.
+Seconds and not processor time count: a machine that gives a process a third of a core is three times slower. Both are
+taken all the same, since their ratio tells when that may have been for the moment only (`speed.STEADY`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,14 @@ _TRAINING_ALONE = dict.fromkeys(("epochs", "eval_every", "diagnose_every", "snap
 
 class Interrupted(Exception):
     """The practice was asked to stop; nothing was measured."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a step takes: seconds, and the seconds of processor time that its thread got in them."""
+
+    seconds: float
+    processor: float
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ LARGE = Exercise(
 
 
 def renew(stop: Callable[[], bool] = lambda: False, device: str | torch.device = "auto") -> None:
-    """Measure and keep how fast this machine is on a device, unless that was done within the hour.
+    """Measure and keep how fast this machine is on a device, unless what is known of it is fresh.
 
     It takes some seconds; when `stop()` says so it ends, after the stage it is in, and keeps nothing.
     """
@@ -94,30 +103,43 @@ def measure(stop: Callable[[], bool] = lambda: False, device: str | torch.device
         machine=machine.name(torch.get_num_threads()),
         torch=versions()["torch"],
         device=name_of(place),
-        small=_slower(SMALL, place, stop),
-        large=_slower(LARGE, place, stop),
+        small=_practised(SMALL, place, stop),
+        large=_practised(LARGE, place, stop),
         measured=time.time(),
     )
 
 
-def _slower(exercise: Exercise, device: torch.device, stop: Callable[[], bool]) -> Slower:
+def compared(found: Sequence[Timed], expected: Sequence[float]) -> Slower:
+    """A step of the base model alone and one with the game, each as timed and as the formulas expect it, in seconds."""
+    base, game = (timed.seconds / seconds for timed, seconds in zip(found, expected, strict=True))
+    share = min(1.0, *(timed.processor / timed.seconds for timed in found))
+    return Slower(base=base, game=game, share=share)
+
+
+def _practised(exercise: Exercise, device: torch.device, stop: Callable[[], bool]) -> Slower:
     if stop():
         raise Interrupted
     trainer = Trainer(exercise.graph(), exercise.config(), device)
     config, sizes = trainer.config, Sizes.of(trainer.kg)
     steps = costs.Steps(config, sizes)
     base, own = costs.base_seconds(config, sizes, steps), costs.own_seconds(config, steps)
-    found = [_step_seconds(trainer, count, stop) for count in (exercise.base_steps, exercise.game_steps)]
-    return Slower(base=found[0] / base, game=found[1] / (base + own))
+    found = [_time_steps(trainer, count, stop) for count in (exercise.base_steps, exercise.game_steps)]
+    return compared(found, (base, base + own))
 
 
-def _step_seconds(trainer: Trainer, count: int, stop: Callable[[], bool]) -> float:
-    """Seconds of a step, the mean of so many without the first; a median would not see a process put to sleep."""
-    begun = 0.0
-    for number in range(count):
-        if number == 1:
-            begun = time.perf_counter()
-        while trainer.step().name != "base":
-            if stop():
-                raise Interrupted
-    return (time.perf_counter() - begun) / (count - 1)
+def _time_steps(trainer: Trainer, count: int, stop: Callable[[], bool]) -> Timed:
+    """A step, the mean of so many without the first; a median would not see a process put to sleep."""
+    _step(trainer, stop)
+    begun, used = time.perf_counter(), time.thread_time()
+    for _ in range(count - 1):
+        _step(trainer, stop)
+    seconds, processor = time.perf_counter() - begun, time.thread_time() - used
+    # A thread that waits for another device is not kept from its processor.
+    of_cpu = trainer.device.type == "cpu"
+    return Timed(seconds / (count - 1), (processor if of_cpu else seconds) / (count - 1))
+
+
+def _step(trainer: Trainer, stop: Callable[[], bool]) -> None:
+    while trainer.step().name != "base":
+        if stop():
+            raise Interrupted

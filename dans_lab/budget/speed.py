@@ -25,14 +25,30 @@ from dans_lab.runs.writer import versions
 FRESH = 3600.0
 """Seconds for which a measurement is not made again: a machine may be busier or thriftier later."""
 
+SOON = 120.0
+"""The same for a provisional one. It takes some three seconds of a core, which a busy machine is to spare as well."""
+
+STEADY = 0.8
+"""Share of the processor below which a practice was disturbed."""
+
 _log = logging.getLogger(__name__)
 
 
 class Slower(Record):
-    """How many times as long as `costs` says a step takes: one of the base model alone, and one with the game."""
+    """How many times as long as `costs` says a step takes: one of the base model alone, and one with the game.
+
+    `share` is the part of that time in which the thread that trains had the processor, at its worst. On a machine where
+    nothing else runs it is nearly 1, and times it each step would have taken there.
+    """
 
     base: float = Field(default=1.0, gt=0)
     game: float = Field(default=1.0, gt=0)
+    share: float = Field(default=1.0, ge=0, le=1)
+
+    @property
+    def provisional(self) -> bool:
+        """Whether other work kept the thread waiting: for now, or always, as on a core that is shared out."""
+        return self.share < STEADY
 
 
 class Speed(Record):
@@ -75,7 +91,8 @@ def here(threads: int | None = None, device: str | None = None) -> Speed | None:
 
 def is_fresh(speed: Speed) -> bool:
     """Whether a measurement need not be made again yet."""
-    return abs(time.time() - speed.measured) < FRESH
+    lasts = SOON if speed.small.provisional or speed.large.provisional else FRESH
+    return abs(time.time() - speed.measured) < lasts
 
 
 def keep(speed: Speed) -> None:

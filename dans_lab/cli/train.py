@@ -12,7 +12,7 @@ import typer
 from dans_core.config import Config, choices, parse
 from dans_data.complaints import did_you_mean
 from dans_data.errors import InputError
-from dans_data.words import duration, number
+from dans_data.words import duration, number, seconds_in_words
 from dans_lab.budget import estimates as budget
 from dans_lab.budget.recipe import chosen_for_size, config_for
 from dans_lab.budget.sizes import Sizes
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from dans_core.kg import KnowledgeGraph
     from dans_core.training import Trainer
+    from dans_lab.budget.experience import Expected
 
 COMMAND = "python -m dans_core"
 
@@ -208,10 +209,14 @@ def _tell_costs(config: Config, kg: KnowledgeGraph, given: dict[str, Any], place
         settings = " ".join(f"{name}={value}" for name, value in chosen.items())
         print(f"chosen for a graph of {sizes.train:,} training triplets: {settings} (--set changes them)")
     if place.type == "cpu":
-        print(f"needs {_need(config, kg)}")
+        told = _expected(config, kg)
+        alone = (
+            f"; with no other work here {seconds_in_words(told.free_seconds)}" if told.basis == "busy" else ""
+        )
+        print(f"needs {told.need}{alone}")
 
 
-def _need(config: Config, kg: KnowledgeGraph) -> budget.Need:
+def _expected(config: Config, kg: KnowledgeGraph) -> Expected:
     """What a run takes on the CPU of this machine, which is timed first where the run is long enough to be worth it."""
     import torch
 
@@ -221,7 +226,7 @@ def _need(config: Config, kg: KnowledgeGraph) -> budget.Need:
     sizes = Sizes.of(kg)
     if budget.predict(config, sizes).run_seconds > _WORTH_TIMING:
         practice.renew(device="cpu")
-    return expect(config, sizes, kg.hash, list_runs(), torch.get_num_threads(), "cpu").need
+    return expect(config, sizes, kg.hash, list_runs(), torch.get_num_threads(), "cpu")
 
 
 def _place(device: str, precision: str, threads: int | None) -> torch.device:

@@ -409,7 +409,10 @@ def test_a_guess_is_called_one_until_the_machine_was_timed():
     assert not app.exception and "a guess" not in texts(app)
     timed = jobs.estimate(Config(), "umls")
     assert timed.basis == "practice" and timed.seconds == pytest.approx(2 * guess.seconds)
-    assert f"Takes {seconds_in_words(timed.seconds)} (" in texts(app)
+    assert f"Takes {seconds_in_words(timed.seconds)} (" in texts(app) and "no other work" not in texts(app)
+    speed.keep(speed.here().model_copy(update={"small": speed.Slower(base=8.0, game=8.0, share=0.25)}))
+    app.run()
+    assert f"with no other work on this machine {seconds_in_words(timed.seconds)}." in texts(app)
 
 
 class RunWriterStatus:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from dans_core.training import Trainer
 from dans_lab.budget import costs, practice, speed
 from dans_lab.budget.estimates import predict
 from dans_lab.budget.experience import Expected, expect
+from dans_lab.budget.practice import Timed
 from dans_lab.budget.sizes import Sizes
 from dans_lab.budget.speed import Slower, Speed
 from dans_lab.cli import main
@@ -145,12 +147,54 @@ def test_practice_keeps_what_it_measured_and_is_not_repeated_at_once(short, monk
     practice.renew()
     first = speed.here(torch.get_num_threads())
     assert first.device == "cpu" and abs(first.measured - time.time()) < 600
-    assert min(first.small.base, first.small.game, first.large.base, first.large.game) > 0
+    parts = [each for part in (first.small, first.large) for each in (part.base, part.game, part.share)]
+    assert all(0 < each < math.inf for each in parts)
     practice.renew()
     assert speed.here(torch.get_num_threads()) == first
-    monkeypatch.setattr(speed, "FRESH", -1.0)
+    for name in ("FRESH", "SOON"):
+        monkeypatch.setattr(speed, name, -1.0)
     practice.renew()
     assert speed.here(torch.get_num_threads()).measured > first.measured
+
+
+# Steps that a machine with two cores timed: seconds, and those in which the thread had the processor. Beside the first
+# two hardly anything else ran; beside the others some seven processes wanted a core.
+FREE = (Timed(0.0125, 0.0116), Timed(0.1537, 0.1468))
+BUSY = (Timed(0.0497, 0.0167), Timed(0.3986, 0.0945))
+
+
+def test_a_practice_beside_other_work_is_slow_and_provisional():
+    free, busy = (practice.compared(timed, (0.01, 0.05)) for timed in (FREE, BUSY))
+    assert (free.base, free.game) == pytest.approx((1.25, 3.074)) and not free.provisional
+    assert (busy.base, busy.game) == pytest.approx((4.97, 7.972)) and busy.provisional
+    # The piece that waited longest tells, as it may be one of two.
+    assert busy.share == pytest.approx(0.0945 / 0.3986)
+    for mixed in (FREE[0], BUSY[1]), (BUSY[0], FREE[1]):
+        assert practice.compared(mixed, (0.01, 0.05)).provisional
+    # Clocks of two kinds may differ by a little.
+    assert practice.compared((Timed(1.0, 1.001), Timed(1.0, 1.002)), (1.0, 1.0)).share == 1.0
+
+
+@pytest.mark.parametrize("part", ["small", "large"])
+def test_what_is_provisional_is_measured_again_soon(part):
+    def known(share: float, age: float) -> Speed:
+        slower = Slower(base=3.0, game=3.0, share=share)
+        return speed_of(1.0, 1.0, measured=time.time() - age, **{part: slower})
+
+    between = (speed.SOON + speed.FRESH) / 2
+    assert speed.is_fresh(known(0.95, between)) and speed.is_fresh(known(0.3, speed.SOON / 2))
+    assert not speed.is_fresh(known(0.3, between)) and not speed.is_fresh(known(0.95, 2 * speed.FRESH))
+
+
+def test_a_busy_machine_is_promised_slow_and_its_free_time_told():
+    config, free, busy = Config(), speed_of(1.0, 1.0), Slower(base=4.0, game=4.0, share=0.25)
+    speed.keep(free)
+    alone = expected(config)
+    speed.keep(speed_of(1.0, 1.0, small=busy))
+    told = expected(config)
+    assert (alone.basis, told.basis) == ("practice", "busy")
+    assert told.need.run_seconds == pytest.approx(4 * alone.need.run_seconds)
+    assert told.free_seconds == pytest.approx(alone.free_seconds) == pytest.approx(alone.need.run_seconds)
 
 
 def test_practice_that_is_interrupted_keeps_nothing(short):

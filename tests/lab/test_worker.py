@@ -289,7 +289,8 @@ def test_a_practice_that_fails_is_told_and_the_worker_works(job, monkeypatch):
     err = io.StringIO()
     monkeypatch.setattr(sys, "stderr", err)
     monkeypatch.setattr(practice, "SMALL", replace(practice.SMALL, entities=1, relations=1, triplets=1))
-    monkeypatch.setattr(speed, "FRESH", -1.0)
+    for name in ("FRESH", "SOON"):
+        monkeypatch.setattr(speed, name, -1.0)
 
     class Later(io.StringIO):
         def readline(self, *size: int) -> str:
