@@ -5,12 +5,14 @@ Each screen, on the recorded run, in light, dark and phone width, as a person fi
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from dans_data.cache import CACHE_DIR_VARIABLE
 from tests.browser.server import ARGUMENTS, CHROMIUM, Server
 
 FOLDER = Path(__file__).parent / "pictures"
@@ -61,6 +63,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         runs = Path(folder) / "runs"
         runs.mkdir()
+        # What the person has downloaded, timed or added would be in the pictures.
+        os.environ[CACHE_DIR_VARIABLE] = f"{folder}/cache"
         server = Server(runs)
         browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
