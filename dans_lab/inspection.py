@@ -25,6 +25,35 @@ Numbers = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True)
+class Trained:
+    """The networks of a run with what they are used with; `entities` are the encoder's vectors, (N, dim)."""
+
+    networks: Networks
+    kg: KnowledgeGraph
+    config: Config
+    entities: Tensor
+
+    @classmethod
+    def of(cls, networks: Networks, kg: KnowledgeGraph, config: Config) -> Trained:
+        """The same, with entities encoded now."""
+        return cls(networks, kg, config, encode(networks, kg))
+
+
+@dataclass(frozen=True)
+class Question:
+    """A query and its answer, by ids: what else may its tail be? At most `draws` negatives of each source, by `seed`.
+
+    A reciprocal relation (id ≥ |R|) asks for fake heads of the original triplet, whose tail is `head` here.
+    """
+
+    head: int
+    relation: int
+    tail: int
+    draws: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Row:
     """One candidate tail of the inspected query.
 
@@ -96,27 +125,15 @@ def encode(networks: Networks, kg: KnowledgeGraph) -> Tensor:
 
 
 @torch.no_grad()
-def inspect_triplet(
-    networks: Networks,
-    kg: KnowledgeGraph,
-    config: Config,
-    head: int,
-    relation: int,
-    tail: int,
-    draws: int = 5,
-    seed: int = 0,
-    entities: Tensor | None = None,
-) -> Inspection:
-    """Negatives for the tail of (head, relation, tail), by ids.
+def inspect_triplet(run: Trained, asked: Question) -> Inspection:
+    """Negatives of one triplet.
 
-    A reciprocal relation (id ≥ |R|) asks for fake heads of the original triplet: pass its tail as `head`. The
-    generator is in evaluation mode. Random entities depend on the graph and `seed` alone, so that two runs are
-    asked about the same ones. `entities` are what `encode` gives, where they are at hand.
+    The generator is in evaluation mode. Random entities depend on the graph and the seed alone, so that two runs are
+    asked about the same ones.
     """
-    if entities is None:
-        entities = encode(networks, kg)
+    networks, kg, entities = run.networks, run.kg, run.entities
     model = networks.model
-    batch = _single(kg, head, relation, tail)
+    batch = _single(kg, asked)
     query = model.queries(entities, batch.heads, batch.relations)[0]
     median = entities.norm(dim=1).median().clamp_min(1e-12)
 
@@ -142,59 +159,45 @@ def inspect_triplet(
                 score=float(scores[i]),
                 d_adv=adv[i] if adv else None,
                 d_aux=aux[i] if aux else None,
-                known=kg.split_of(head, relation, entity),
+                known=kg.split_of(asked.head, asked.relation, entity),
                 weight=None if drawn.weights is None else float(drawn.weights[i]),
             )
             for i, entity in enumerate(ids.tolist())
         ]
 
-    sources = _sources(networks, config, batch, entities, draws, seed)
-    negatives = [row for drawn in sources for row in rows(drawn)]
+    negatives = [row for drawn in _sources(run, asked) for row in rows(drawn)]
     positive = _Drawn("positive", entities[batch.answer], batch.answer)
     return Inspection(rows(positive)[0], tuple(negatives))
 
 
 @torch.no_grad()
-def explain_score(
-    networks: Networks,
-    kg: KnowledgeGraph,
-    config: Config,
-    head: int,
-    relation: int,
-    tail: int,
-    source: str,
-    draw: int,
-    draws: int = 5,
-    seed: int = 0,
-    entities: Tensor | None = None,
-) -> Arithmetic:
+def explain_score(run: Trained, asked: Question, source: str, draw: int) -> Arithmetic:
     """How the scores of the positive and of one negative of `inspect_triplet` add up, in double precision.
 
-    `source` and `draw` are those of its row; the other arguments are the same as there.
+    `source` and `draw` are those of its row.
 
     Raises InputError where no negative has this source and draw.
     """
-    if entities is None:
-        entities = encode(networks, kg)
-    model = networks.model
-    for drawn in _sources(networks, config, _single(kg, head, relation, tail), entities, draws, seed):
+    model, entities = run.networks.model, run.entities
+    for drawn in _sources(run, asked):
         if drawn.source == source and 0 <= draw < len(drawn.vectors):
             break
     else:
-        raise InputError(f"there is no draw {draw + 1} of {source} among {draws} of each source")
-    h, t, fake = (vector.double() for vector in (entities[head], entities[tail], drawn.vectors[draw]))
-    r = model.relation[relation].double()
+        raise InputError(f"there is no draw {draw + 1} of {source} among {asked.draws} of each source")
+    given = entities[asked.head], entities[asked.tail], drawn.vectors[draw]
+    h, t, fake = (vector.double() for vector in given)
+    r = model.relation[asked.relation].double()
     decoder = model.decoder
     parts = (*decoder.coordinates(h, r, t), decoder.coordinates(h, r, fake)[2])
     terms = decoder.terms(h, r, t), decoder.terms(h, r, fake)
     return Arithmetic(decoder.offset, *(array.numpy() for array in (*parts, *terms)))
 
 
-def _sources(
-    networks: Networks, config: Config, batch: Batch, entities: Tensor, draws: int, seed: int
-) -> Iterator[_Drawn]:
-    """The negatives of each source, at most `draws` of each."""
-    for name, fakes in draw_fakes(networks, config, batch, entities, draws, _random(seed, 2)).items():
+def _sources(run: Trained, asked: Question) -> Iterator[_Drawn]:
+    """The negatives of each source."""
+    networks, entities, draws, seed = run.networks, run.entities, asked.draws, asked.seed
+    batch = _single(run.kg, asked)
+    for name, fakes in draw_fakes(networks, run.config, batch, entities, draws, _random(seed, 2)).items():
         yield _Drawn(name, fakes.made[0])
     if networks.sampler is not None:
         queries = networks.model.queries(entities, batch.heads, batch.relations)
@@ -212,6 +215,6 @@ def _random(seed: int, purpose: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state[0]))
 
 
-def _single(kg: KnowledgeGraph, head: int, relation: int, tail: int) -> Batch:
-    h, r, t = torch.tensor([[head], [relation], [tail]])
+def _single(kg: KnowledgeGraph, asked: Question) -> Batch:
+    h, r, t = torch.tensor([[asked.head], [asked.relation], [asked.tail]])
     return Batch.of_pairs(h, r, t, kg.num_relations)

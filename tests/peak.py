@@ -64,7 +64,7 @@ def _tell(graph: str | int, steps: int, settings: dict[str, Any]) -> dict[str, A
     from dans_lab.budget import estimates as budget
     from dans_lab.budget.recipe import config_for
     from dans_lab.budget.sizes import Sizes
-    from dans_lab.inspection import encode, inspect_triplet
+    from dans_lab.inspection import Question, Trained, inspect_triplet
     from dans_lab.runs import process
 
     process.prepare(1)
@@ -93,8 +93,8 @@ def _tell(graph: str | int, steps: int, settings: dict[str, Any]) -> dict[str, A
     rows = []
     if config.sampler != "one-vs-all":
         head, relation, tail = map(int, kg.array("valid")[0])
-        vectors = encode(trainer.networks, kg)
-        rows = inspect_triplet(trainer.networks, kg, config, head, relation, tail, entities=vectors).negatives
+        seen = inspect_triplet(Trained.of(trainer.networks, kg, config), Question(head, relation, tail))
+        rows = seen.negatives
     need = budget.predict(config, sizes)
     return {
         "peak": peak_memory(),

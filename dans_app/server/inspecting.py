@@ -27,11 +27,7 @@ from dans_data.stamps import Stamp, stamp
 from dans_lab.runs.run import Run
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from dans_core.config import Config
-    from dans_core.networks import Networks
-    from dans_lab.inspection import Arithmetic, Inspection, Row
+    from dans_lab.inspection import Arithmetic, Inspection, Question, Row, Trained
 
 Which = Literal["best", "last"]
 
@@ -101,13 +97,10 @@ def _answered(path: str, which: Which, kept: Stamp, graph_hash: str, **request: 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """Weights of a run and what they are used with; `entities` are the encoder's outputs, (N, dim)."""
+    """Weights of a run with what they are used with, and the epoch they are of."""
 
-    networks: Networks
+    trained: Trained
     epoch: int
-    kg: KnowledgeGraph
-    config: Config
-    entities: Tensor
 
 
 def _answer(request: helper.Arrays) -> helper.Arrays:
@@ -124,51 +117,35 @@ def _answer(request: helper.Arrays) -> helper.Arrays:
 def _inspect(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     from dans_lab.inspection import inspect_triplet
 
-    head, relation, tail = request["query"].tolist()
-    seen = inspect_triplet(
-        loaded.networks,
-        loaded.kg,
-        loaded.config,
-        head,
-        relation,
-        tail,
-        draws=int(request["draws"]),
-        seed=int(request["seed"]),
-        entities=loaded.entities,
-    )
+    seen = inspect_triplet(loaded.trained, _question(request))
     return {"inspection": np.array(json.dumps(dataclasses.asdict(seen))), "epoch": np.array(loaded.epoch)}
 
 
 def _explain(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     from dans_lab.inspection import explain_score
 
-    head, relation, tail = request["query"].tolist()
-    found = explain_score(
-        loaded.networks,
-        loaded.kg,
-        loaded.config,
-        head,
-        relation,
-        tail,
-        source=str(request["source"]),
-        draw=int(request["draw"]),
-        draws=int(request["draws"]),
-        seed=int(request["seed"]),
-        entities=loaded.entities,
-    )
+    found = explain_score(loaded.trained, _question(request), str(request["source"]), int(request["draw"]))
     return {name: np.asarray(value) for name, value in vars(found).items()}
+
+
+def _question(request: helper.Arrays) -> Question:
+    from dans_lab.inspection import Question
+
+    head, relation, tail = request["query"].tolist()
+    return Question(head, relation, tail, draws=int(request["draws"]), seed=int(request["seed"]))
 
 
 def _rank(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     from dans_core.ranking import evaluate
 
-    return {"ranks": evaluate(loaded.networks.model, loaded.kg, str(request["split"])).ranks.numpy()}
+    trained = loaded.trained
+    return {"ranks": evaluate(trained.networks.model, trained.kg, str(request["split"])).ranks.numpy()}
 
 
 def _floor(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     from dans_core.ranking import popularity_floor
 
-    return {"ranks": popularity_floor(loaded.kg, str(request["split"])).ranks.numpy()}
+    return {"ranks": popularity_floor(loaded.trained.kg, str(request["split"])).ranks.numpy()}
 
 
 _ANSWERS: dict[str, Callable[[_Loaded, helper.Arrays], helper.Arrays]] = {
@@ -185,7 +162,7 @@ _graphs: WeakValueDictionary[str, KnowledgeGraph] = WeakValueDictionary()
 @lru_cache(maxsize=6)
 def _load(path: str, which: Which, kept: Stamp, graph_hash: str) -> _Loaded:
     """A run's weights with its graph; `kept`, the stamp of the file, and `graph_hash` renew a kept answer."""
-    from dans_lab.inspection import encode
+    from dans_lab.inspection import Trained
     from dans_lab.runs.weights import load_weights
 
     run = Run(Path(path))
@@ -193,8 +170,7 @@ def _load(path: str, which: Which, kept: Stamp, graph_hash: str) -> _Loaded:
     _graphs[kg.hash] = kg
     state = run.load_checkpoint(which)
     epoch = state["progress"]["epoch"] if which == "last" else state["epoch"]
-    networks = load_weights(state, kg, run.config)
-    return _Loaded(networks, int(epoch), kg, run.config, encode(networks, kg))
+    return _Loaded(Trained.of(load_weights(state, kg, run.config), kg, run.config), int(epoch))
 
 
 if __name__ == "__main__":

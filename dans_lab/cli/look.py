@@ -100,9 +100,9 @@ def inspect(
     networks, epoch = _networks(found, kg, which)
     warm_up = found.config.warmup_epochs if found.config.waits else -1
     sampler, fakes = found.config.declaration, found.config.fakes
-    from dans_lab.inspection import inspect_triplet
+    from dans_lab.inspection import Question, Trained, inspect_triplet
 
-    seen = inspect_triplet(networks, kg, found.config, head, relation, tail, draws)
+    seen = inspect_triplet(Trained.of(networks, kg, found.config), Question(head, relation, tail, draws))
     if json:
         record = {"run": found.id, "dataset": found.meta.dataset, "checkpoint": which, "epoch": epoch}
         record |= {"warm_up": epoch <= warm_up, "triplet": list(triplet), "side": side, "fact": fact}

@@ -18,7 +18,7 @@ from dans_core.gan import Pathway
 from dans_core.loss import base_loss
 from dans_data.errors import InputError
 from dans_lab.export.run_export import NEGATIVE_COLUMNS, Kept, negatives
-from dans_lab.inspection import explain_score, inspect_triplet
+from dans_lab.inspection import Question, Trained, explain_score, inspect_triplet
 from dans_lab.presets import PRESETS
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.snapshot import snapshot_of
@@ -101,13 +101,13 @@ def test_every_instrument_reads_every_run(run, nations):
     figures = of_kind(events, Diagnostics)[-1]
     assert [name for name in ("G_E", "G_R") if getattr(figures, name.lower())] == names
     networks = load_weights(trainer.state_dict(), nations, config)
-    h, r, t = nations.test[0].tolist()
-    seen = inspect_triplet(networks, nations, config, h, r, t, draws=2)
+    held, question = Trained.of(networks, nations, config), Question(*nations.test[0].tolist(), draws=2)
+    seen = inspect_triplet(held, question)
     assert [row.source for row in seen.negatives] == [name for name in (*names, "random") for _ in range(2)]
     told = {row.d_aux is not None for row in seen.negatives}
     assert told == {len(names) == 2 and config.aux_weight > 0}
     for row in seen.negatives:
-        sums = explain_score(networks, nations, config, h, r, t, row.source, row.draw, draws=2)
+        sums = explain_score(held, question, row.source, row.draw)
         assert sums.offset + sums.negative_terms.sum() == pytest.approx(row.score, abs=1e-4)
 
 
@@ -445,7 +445,8 @@ def test_an_inspected_negative_is_judged_for_the_query_of_the_triplet(nations):
     with torch.no_grad():
         entities = networks.model.encode(trainer._graph.plan())
         query = networks.model.queries(entities, torch.tensor([h]), torch.tensor([r]))[0]
-        for row in inspect_triplet(networks, nations, trainer.config, h, r, t).negatives:
+        held = Trained.of(networks, nations, trainer.config)
+        for row in inspect_triplet(held, Question(h, r, t)).negatives:
             if row.source == "random":
                 expected = networks.discriminator(entities[row.nearest_id], query)[0].sigmoid()
                 assert row.d_adv == pytest.approx(float(expected), abs=1e-5)

@@ -28,7 +28,7 @@ from dans_core.health import Watch
 from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
 from dans_core.kg import KnowledgeGraph
-from dans_lab.inspection import inspect_triplet
+from dans_lab.inspection import Question, Trained, inspect_triplet
 from dans_lab.runs.events_file import read_events
 from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.weights import load_weights
@@ -310,7 +310,8 @@ def test_inspection_rows_agree_with_the_model(nations):
     trainer = trained(nations)
     networks = load_weights(trainer.best_state, nations, trainer.config)
     h, r, t = nations.test[0].tolist()
-    found = inspect_triplet(networks, nations, trainer.config, h, r, t, draws=4)
+    held = Trained.of(networks, nations, trainer.config)
+    found = inspect_triplet(held, Question(h, r, t, draws=4))
     assert [row.source for row in found.negatives] == ["G_E"] * 4 + ["G_R"] * 4 + ["random"] * 4
     assert found.positive.known == "test" and found.positive.nearest == nations.entities[t]
     assert found.positive.cosine == 1.0
@@ -318,8 +319,8 @@ def test_inspection_rows_agree_with_the_model(nations):
         assert row.known == nations.split_of(h, r, row.nearest_id)
         assert 0 <= row.d_adv <= 1 and 0 <= row.d_aux <= 1 and row.scale > 0
         assert row.source != "random" or row.nearest_id != t
-    assert found == inspect_triplet(networks, nations, trainer.config, h, r, t, draws=4)
-    other = inspect_triplet(networks, nations, trainer.config, h, r, t, draws=4, seed=1)
+    assert found == inspect_triplet(held, Question(h, r, t, draws=4))
+    other = inspect_triplet(held, Question(h, r, t, draws=4, seed=1))
     assert other.positive == found.positive and other.negatives != found.negatives
 
 

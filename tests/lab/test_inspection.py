@@ -14,25 +14,25 @@ from dans_core.declared import DECLARED
 from dans_core.decoders import DECODERS
 from dans_core.networks import borrowed
 from dans_data.errors import InputError
-from dans_lab.inspection import encode, explain_score, inspect_triplet
+from dans_lab.inspection import Question, Trained, encode, explain_score, inspect_triplet
 from dans_lab.runs.weights import load_weights
 
 DRAWS = 3
 
 
-def networks_of(kg, decoder="complex", sampler="dans"):
+def train(kg, decoder="complex", sampler="dans") -> Trained:
     config = Config(
         decoder=decoder, sampler=sampler, epochs=2, dim=8, negatives=4, warmup_epochs=1, eval_every=1
     )
     trainer = Trainer(kg, config)
     for _ in trainer:
         pass
-    return load_weights(trainer.best_state, kg, config), config
+    return Trained.of(load_weights(trainer.best_state, kg, config), kg, config)
 
 
 @pytest.fixture(scope="module", params=sorted(DECODERS))
 def trained(request, nations):
-    return networks_of(nations, request.param)
+    return train(nations, request.param)
 
 
 def queries(kg):
@@ -48,60 +48,45 @@ def textbook(name: str, h: np.ndarray, r: np.ndarray, t: np.ndarray) -> np.ndarr
 
 
 def test_the_terms_of_every_negative_add_up_to_its_score_in_the_table(trained, nations):
-    networks, config = trained
     for query in queries(nations):
-        seen = inspect_triplet(networks, nations, config, *query, draws=DRAWS, seed=4)
+        question = Question(*query, draws=DRAWS, seed=4)
+        seen = inspect_triplet(trained, question)
         for row in seen.negatives:
-            sums = explain_score(networks, nations, config, *query, row.source, row.draw, draws=DRAWS, seed=4)
+            sums = explain_score(trained, question, row.source, row.draw)
             assert sums.offset + sums.negative_terms.sum() == pytest.approx(row.score, abs=1e-4)
             assert sums.offset + sums.positive_terms.sum() == pytest.approx(seen.positive.score, abs=1e-4)
             for terms, tail in ((sums.positive_terms, sums.positive), (sums.negative_terms, sums.negative)):
-                np.testing.assert_allclose(terms, textbook(config.decoder, sums.h, sums.r, tail))
+                np.testing.assert_allclose(terms, textbook(trained.config.decoder, sums.h, sums.r, tail))
 
 
 def test_the_arithmetic_reads_the_encoders_vectors(trained, nations):
-    networks, config = trained
     h, r, t = queries(nations)[1]
-    entities = encode(networks, nations)
-    seen = inspect_triplet(networks, nations, config, h, r, t, draws=DRAWS)
-    last = seen.negatives[-1]
-    sums = explain_score(networks, nations, config, h, r, t, last.source, last.draw, draws=DRAWS)
+    entities = encode(trained.networks, nations)
+    assert entities.shape == (nations.num_entities, trained.config.dim)
+    question = Question(h, r, t, draws=DRAWS)
+    last = inspect_triplet(trained, question).negatives[-1]
+    sums = explain_score(trained, question, last.source, last.draw)
     for numbers, entity in ((sums.h, h), (sums.positive, t), (sums.negative, last.nearest_id)):
         read = np.concatenate([numbers.real, numbers.imag]) if np.iscomplexobj(numbers) else numbers
         np.testing.assert_allclose(read, entities[entity].numpy(), rtol=1e-6)
-    if config.decoder == "rotate":
+    if trained.config.decoder == "rotate":
         np.testing.assert_allclose(np.abs(sums.r), 1)
 
 
 @pytest.mark.parametrize(("source", "draw"), [("G_E", DRAWS), ("G_E", -1), ("nobody", 0), ("positive", 0)])
 def test_a_negative_that_was_not_drawn_is_a_mistake_in_words(trained, nations, source, draw):
-    networks, config = trained
     with pytest.raises(InputError, match="there is no draw"):
-        explain_score(networks, nations, config, *queries(nations)[0], source, draw, draws=DRAWS)
+        explain_score(trained, Question(*queries(nations)[0], draws=DRAWS), source, draw)
 
 
 def test_every_run_is_asked_about_the_same_random_entities(nations):
-    dans, uniform = networks_of(nations), networks_of(nations, "distmult", "uniform")
+    dans, uniform = train(nations), train(nations, "distmult", "uniform")
 
-    def drawn(networks, config, seed):
-        seen = inspect_triplet(networks, nations, config, *queries(nations)[0], draws=8, seed=seed)
+    def drawn(run, seed):
+        seen = inspect_triplet(run, Question(*queries(nations)[0], draws=8, seed=seed))
         return [row.nearest_id for row in seen.negatives if row.source == "random"]
 
-    assert drawn(*dans, 5) == drawn(*uniform, 5) != drawn(*uniform, 6)
-
-
-def test_encoded_entities_that_are_at_hand_change_nothing(trained, nations):
-    networks, config = trained
-    query, entities = queries(nations)[0], encode(networks, nations)
-    assert entities.shape == (nations.num_entities, config.dim)
-    assert inspect_triplet(networks, nations, config, *query) == inspect_triplet(
-        networks, nations, config, *query, entities=entities
-    )
-    one, other = (
-        explain_score(networks, nations, config, *query, "random", 1, entities=at_hand)
-        for at_hand in (None, entities)
-    )
-    assert torch.equal(torch.from_numpy(one.negative_terms), torch.from_numpy(other.negative_terms))
+    assert drawn(dans, 5) == drawn(uniform, 5) != drawn(uniform, 6)
 
 
 @pytest.mark.parametrize("sampler", sorted(set(DECLARED) - {"dans", "uniform", "one-vs-all"}))
@@ -132,17 +117,17 @@ def pickled(state) -> bytes:
 
 @pytest.mark.parametrize("sampler", ["self-adversarial", "nscaching", "one-vs-all", "kbgan"])
 def test_negatives_of_another_sampler_are_shown_beside_random_ones(nations, sampler):
-    networks, config = networks_of(nations, sampler=sampler)
-    query = queries(nations)[0]
-    seen = inspect_triplet(networks, nations, config, *query, draws=DRAWS)
-    assert seen == inspect_triplet(networks, nations, config, *query, draws=DRAWS)
+    run, query = train(nations, sampler=sampler), queries(nations)[0]
+    question = Question(*query, draws=DRAWS)
+    seen = inspect_triplet(run, question)
+    assert seen == inspect_triplet(run, question)
     rows = [row for row in seen.negatives if row.source == "sampler"]
     assert [row.draw for row in rows] == ([] if sampler == "one-vs-all" else list(range(DRAWS)))
     for row in rows:
         assert row.cosine == 1 and row.nearest_id != query[2]
         assert row.known == nations.split_of(*query[:2], row.nearest_id)
         assert (row.weight is not None) == (sampler == "self-adversarial")
-        sums = explain_score(networks, nations, config, *query, row.source, row.draw, draws=DRAWS)
+        sums = explain_score(run, question, row.source, row.draw)
         assert sums.offset + sums.negative_terms.sum() == pytest.approx(row.score, abs=1e-4)
     assert all(row.weight is None for row in seen.negatives if row.source == "random")
 
@@ -155,8 +140,9 @@ def test_the_negatives_of_nscaching_are_those_of_the_query_s_cache(nations):
     networks = load_weights(trainer.best_state, nations, config)
     h, r, t = nations.train[5].tolist()
     cached = networks.sampler.cache[networks.sampler.facts.row_of(*torch.tensor([[h], [r]]))[0]][0].tolist()
+    run = Trained.of(networks, nations, config)
     for seed in range(4):
-        seen = inspect_triplet(networks, nations, config, h, r, t, draws=8, seed=seed)
+        seen = inspect_triplet(run, Question(h, r, t, draws=8, seed=seed))
         drawn = {row.nearest_id for row in seen.negatives if row.source == "sampler"}
         assert t in cached or drawn <= set(cached)
 
@@ -167,14 +153,17 @@ def test_a_checkpoint_of_an_earlier_version_has_no_sampler_to_show(nations):
     for _ in trainer:
         pass
     state = {name: part for name, part in trainer.best_state.items() if name != "sampler"}
-    networks = load_weights(state, nations, config)
-    seen = inspect_triplet(networks, nations, config, *queries(nations)[0])
+    run = Trained.of(load_weights(state, nations, config), nations, config)
+    seen = inspect_triplet(run, Question(*queries(nations)[0]))
     assert {row.source for row in seen.negatives} == {"random"}
 
 
 def test_what_a_sampler_learned_on_other_data_is_a_mistake_in_words(nations):
-    networks, config = networks_of(nations, sampler="nscaching")
-    wrong = {"networks": networks.state_dict(), "sampler": {"cache": torch.zeros(3, 4, dtype=torch.int32)}}
-    loaded = load_weights(wrong, nations, config)
+    run = train(nations, sampler="nscaching")
+    wrong = {
+        "networks": run.networks.state_dict(),
+        "sampler": {"cache": torch.zeros(3, 4, dtype=torch.int32)},
+    }
+    loaded = Trained.of(load_weights(wrong, nations, run.config), nations, run.config)
     with pytest.raises(InputError, match="does not fit data set"):
-        inspect_triplet(loaded, nations, config, *queries(nations)[0])
+        inspect_triplet(loaded, Question(*queries(nations)[0]))
