@@ -22,21 +22,13 @@ from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
 from tests.examples import examples
+from tests.sound_pathway import SOUND
 
 screen = partial(small_run.screen, "diagnostics.py")
 HOSTILE = "<img src=x onerror=alert(1)> **bold**"
 
-SIDE = PathwayHealth(
-    outscores_random=0.5,
-    outscores_positive=0.1,
-    mean_score=-3.0,
-    mean_cosine=0.2,
-    effective_rank=20.0,
-    copy_spread=0.4,
-    distinct_nearest=60,
-    scale=0.8,
-    false_negatives=0.1,
-    conditions=1560,
+SIDE = dataclasses.replace(
+    SOUND,
     effective_nearest=45.0,
     scores=(-9.0, -5.0, -3.0, -1.0, 2.0),
     hardness=(-10.0, -6.0, -4.0, -2.0, 1.0),

@@ -23,7 +23,7 @@ from dans_core.diagnostics import (
     mean_cosine,
     measure,
 )
-from dans_core.events import QUANTILES, Diagnostics, Losses, PathwayHealth, to_dict
+from dans_core.events import QUANTILES, Diagnostics, Losses, to_dict
 from dans_core.health import Watch
 from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
@@ -33,6 +33,7 @@ from dans_lab.runs.events_file import read_events
 from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.weights import load_weights
 from tests.examples import examples
+from tests.sound_pathway import SOUND
 
 
 def trained(graph, **values) -> Trainer:
@@ -403,23 +404,11 @@ def test_where_the_sampler_chooses_no_entities_there_is_nothing_to_measure(natio
     assert measure(trainer.networks, nations, trainer.config, 4).sampled is None
 
 
-HEALTHY = PathwayHealth(
-    outscores_random=0.5,
-    outscores_positive=0.1,
-    mean_score=-3.0,
-    mean_cosine=0.2,
-    effective_rank=20.0,
-    copy_spread=0.4,
-    distinct_nearest=60,
-    scale=1.0,
-    false_negatives=0.1,
-    conditions=1560,
-)
 CALM = Losses(epoch=1, base=0.1, warm_up=False, seconds=0.0, d_real=0.7, d_fake_e=0.4, d_fake_r=0.4)
 
 
 def figures(epoch: int, **trouble) -> Diagnostics:
-    return Diagnostics(epoch, 1.0, -3.0, 0.05, 0.1, g_e=HEALTHY, g_r=dataclasses.replace(HEALTHY, **trouble))
+    return Diagnostics(epoch, 1.0, -3.0, 0.05, 0.1, g_e=SOUND, g_r=dataclasses.replace(SOUND, **trouble))
 
 
 @pytest.mark.parametrize(

@@ -15,27 +15,16 @@ import numpy as np
 import pytest
 
 from dans_core.config import Config, parse
-from dans_core.events import Diagnostics, Finished, HealthWarning, Losses, PathwayHealth, Ranking, Snapshot
+from dans_core.events import Diagnostics, Finished, HealthWarning, Losses, Ranking, Snapshot
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
 from dans_lab.names import SAMPLERS
 from dans_lab.runs import run as runs
 from dans_lab.runs.run import Run, find_twin, list_runs, open_run, run_id_error, scan_runs, twin_config
 from dans_lab.runs.writer import RunWriter
+from tests.sound_pathway import SOUND
 
 CONFIG = Config(epochs=20, dim=8)
-HEALTH = PathwayHealth(
-    outscores_random=0.1,
-    outscores_positive=0.2,
-    mean_score=-3.0,
-    mean_cosine=0.4,
-    effective_rank=5.5,
-    copy_spread=0.6,
-    distinct_nearest=7,
-    scale=0.8,
-    false_negatives=0.9,
-    conditions=12,
-)
 HOLD = """
 import sys, time
 from dans_lab.runs.writer import RunWriter
@@ -69,7 +58,7 @@ def test_what_is_written_is_read(runs_folder):
     events = [
         losses(1),
         Ranking(1, "valid", 0.1, 0.2, 0.3, 0.4, 0.5, best=True),
-        Diagnostics(1, 1.0, 2.0, 0.3, 0.4, g_e=HEALTH, g_r=None),
+        Diagnostics(1, 1.0, 2.0, 0.3, 0.4, g_e=SOUND, g_r=None),
         HealthWarning(1, "copies", "G_E", "Fakes are “copies”.", "Raise σ.", active=False),
         Snapshot(1, "000001.npz"),
         Finished(1, 1, 0.1, 2.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from dans_core import Config
-from dans_core.events import Diagnostics, Losses, PathwayHealth, Ranking
+from dans_core.events import Diagnostics, Losses, Ranking
 from dans_data.errors import InputError
 from dans_lab.budget.recipe import config_for
 from dans_lab.cli import main
@@ -24,6 +25,7 @@ from dans_lab.study.convergence import FIGURES, convergence, curves, swing
 from dans_lab.study.folder import Study, shipped_studies
 from dans_lab.study.plan import SHIPPED, VARIANT, parse_plan, read_plan
 from tests import large_run
+from tests.sound_pathway import SOUND
 from tests.study_samples import EQUAL_TIME, needs_ray, small_plan, study_file
 
 LONG = [number / 1000 for number in range(1, 101)]
@@ -363,17 +365,12 @@ def test_convergence_of_known_events() -> None:
 
 
 def test_convergence_of_the_game() -> None:
-    health = dict(
-        outscores_random=0.4, outscores_positive=0.1, mean_score=0.0, effective_rank=5.0, copy_spread=0.5,
-        distinct_nearest=50, scale=1.0, false_negatives=0.1, conditions=100,
-    )  # fmt: skip
-    sound = PathwayHealth(mean_cosine=0.2, **health)
-    collapsed = PathwayHealth(mean_cosine=0.99, **health)
-    checks = {1: collapsed, 2: collapsed, 3: sound, 4: sound}
+    collapsed = replace(SOUND, mean_cosine=0.99)
+    checks = {1: collapsed, 2: collapsed, 3: SOUND, 4: SOUND}
     events: list[Any] = []
     for epoch, state in checks.items():
         events.append(losses(epoch, epoch == 1, g_e=1.0, g_r=2.0, d_real=0.9, d_fake_e=0.1, d_fake_r=0.3))
-        events.append(Diagnostics(epoch, 1.0, 0.0, 0.1, 0.1, g_e=state, g_r=sound, num_entities=100))
+        events.append(Diagnostics(epoch, 1.0, 0.0, 0.1, 0.1, g_e=state, g_r=SOUND, num_entities=100))
     found = convergence(events)
     assert set(found) <= set(FIGURES)
     assert found["collapse"] == pytest.approx(1 / 3), "the check in the warm-up does not count"
