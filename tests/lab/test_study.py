@@ -374,8 +374,10 @@ def test_convergence_of_the_game() -> None:
     found = convergence(events)
     assert set(found) <= set(FIGURES)
     assert found["collapse"] == pytest.approx(1 / 3), "the check in the warm-up does not count"
-    assert found["false_negatives"] == pytest.approx(0.1)
-    assert found["balance"] == pytest.approx(0.7) and found["hardness"] == pytest.approx(0.4)
+    assert found["false_negatives"] == pytest.approx(SOUND.false_negatives)
+    assert found["balance"] == pytest.approx(0.7) and found["hardness"] == pytest.approx(
+        SOUND.outscores_random
+    )
     assert found["game_oscillation"] == pytest.approx(0)
 
 
