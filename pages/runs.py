@@ -6,11 +6,10 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dans_app.runs import actions as run_actions
-from dans_app.runs import table as run_list
+from dans_app.runs import actions, disk_use, listing, table, words
 from dans_app.runs import trash as run_trash
 from dans_app.runs.actions import PROBLEM, SELECTED
-from dans_app.runs.table import Filter
+from dans_app.runs.listing import Filter
 from dans_app.shared import exports, run_state, shell, theme, url_values
 from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text, sentence
@@ -42,8 +41,8 @@ def show() -> None:
     shell.narrow_hint("The other pages are behind the arrows at the top left.")
     if problem := st.session_state.pop(PROBLEM, None):
         st.error(sentence(problem), icon=":material/error:")
-    look = run_list.look()
-    sizes = run_list.sizes_of(look.entries)
+    look = listing.look()
+    sizes = disk_use.sizes_of(look.entries)
     place = Address("runs", "")
     chosen = filters(place, look)
     if place.message:
@@ -57,7 +56,7 @@ def show() -> None:
 
     ticking()
     known = {entry.id: entry for entry in look.entries}
-    run_actions.show([known[run_id] for run_id in st.session_state.get(SELECTED, []) if run_id in known])
+    actions.show([known[run_id] for run_id in st.session_state.get(SELECTED, []) if run_id in known])
     unreadable(look)
     run_trash.disk_space()
 
@@ -76,14 +75,14 @@ def depends_on(look: ListedRuns, sizes: list[int | None]) -> tuple[object, ...]:
 def filters(place: Address, look: ListedRuns) -> Filter:
     """The choice of the runs to be shown, kept in the address."""
     data = sorted({entry.run.meta.dataset for entry in look.entries}, key=str.casefold)
-    text = visible_text(place.raw("text") or "")[: run_list.LONGEST_TEXT]
+    text = visible_text(place.raw("text") or "")[: listing.LONGEST_TEXT]
     place.keep("text", text or None)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         put("runs_text", text)
         st.text_input(
             "Find",
             key="runs_text",
-            max_chars=run_list.LONGEST_TEXT,
+            max_chars=listing.LONGEST_TEXT,
             placeholder="Name, note, id or data",
             icon=":material/search:",
             on_change=lambda: place.choose("text", st.session_state["runs_text"] or None),
@@ -103,7 +102,7 @@ def studies(place: Address, look: ListedRuns) -> bool:
     """Whether runs of studies are shown, too; asked only where there are any."""
     shown = place.said(url_values.one_of(place.raw("studies"), "studies", ("hidden", "shown"))) == "shown"
     place.keep("studies", "shown" if shown else None)
-    if run_list.of_studies(look.entries):
+    if listing.of_studies(look.entries):
         put("runs_studies", shown)
         st.toggle(
             "Runs of studies",
@@ -157,18 +156,20 @@ def clear_filters() -> None:
 
 def listed(chosen: Filter, before: tuple[object, ...]) -> None:
     """One tick: what was deleted last, the totals and the table. A full rerun where the page has to follow."""
-    look = run_list.look()
-    sizes = run_list.sizes_of(look.entries)
+    look = listing.look()
+    sizes = disk_use.sizes_of(look.entries)
     if depends_on(look, sizes) != before or PROBLEM in st.session_state:
         st.rerun()
     shown = [pair for pair in zip(look.entries, sizes, strict=True) if chosen.lets_pass(pair[0])]
     run_trash.undo_line()
-    hidden = 0 if chosen.studies else run_list.of_studies(look.entries)
-    st.markdown(run_list.totals(look.entries, len(shown), sizes, hidden))
+    hidden = 0 if chosen.studies else listing.of_studies(look.entries)
+    st.markdown(words.totals(look.entries, len(shown), sizes, hidden))
     if shown:
         entries, disk = zip(*shown, strict=True)
-        rows = run_list.frame(entries, disk, run_list.zone_of(st.context.timezone))
-        table(rows, alt=f"Runs with state, settings, result and size: {len(rows)} of {len(look.entries)}.")
+        rows = table.frame(entries, disk, words.zone_of(st.context.timezone))
+        show_table(
+            rows, alt=f"Runs with state, settings, result and size: {len(rows)} of {len(look.entries)}."
+        )
     else:
         st.session_state[SELECTED] = []
         st.info("No run fits these filters.", icon=":material/filter_alt_off:")
@@ -179,7 +180,7 @@ def listed(chosen: Filter, before: tuple[object, ...]) -> None:
         st.rerun()
 
 
-def table(rows: pd.DataFrame, alt: str) -> None:
+def show_table(rows: pd.DataFrame, alt: str) -> None:
     """The runs, to be sorted in the browser and selected; what is selected is kept by id."""
     state = st.session_state
     ids = list(rows["id"])
@@ -191,7 +192,7 @@ def table(rows: pd.DataFrame, alt: str) -> None:
     # forgets the sorting; what training did has to wait.
     if before is None or list(before["id"]) != ids:
         number += 1
-    elif selected and not run_list.same_order(before, rows):
+    elif selected and not table.same_order(before, rows):
         waits = all(before[name].equals(rows[name]) for name in ("name", "note", "state"))
         rows, number = (before, number) if waits else (rows, number + 1)
     state[TABLE] = (number, rows)
@@ -214,7 +215,7 @@ def table(rows: pd.DataFrame, alt: str) -> None:
         alt=alt,
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        exports.table(run_list.for_csv(rows), "runs")
+        exports.table(table.for_csv(rows), "runs")
         if waits:
             st.caption("While runs are selected, the table waits with updates that would move its rows.")
 

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 import dans_data
-from dans_app.runs import table as run_list
+from dans_app.runs import words
 from dans_app.server import jobs
 from dans_app.shared import run_state, settings, shell
 from dans_app.shared.theme import LOOKS
@@ -61,9 +61,9 @@ def _one(entry: ListedRun) -> None:
             st.markdown(run_state.sentence(jobs.pool().status(run), run.config))
 
     progress()
-    made = run_list.created(run)
-    exact = run_list.exactly(made, run_list.zone_of(st.context.timezone))
-    st.caption(f"{markdown_text(entry.id)} · made {run_list.ago(made)}, {exact}")
+    made = words.created(run)
+    exact = words.exactly(made, words.zone_of(st.context.timezone))
+    st.caption(f"{markdown_text(entry.id)} · made {words.ago(made)}, {exact}")
     _buttons(entry)
     left, right = st.columns(2, gap="large")
     with left:
@@ -167,7 +167,7 @@ def _name_and_note(entry: ListedRun) -> None:
 
 def _several(entries: Sequence[ListedRun]) -> None:
     """What can be done with more than one run."""
-    names = ", ".join(run_list.called(entry.id, entry.about.name) for entry in entries[:6])
+    names = ", ".join(words.called(entry.id, entry.about.name) for entry in entries[:6])
     more = f" and {len(entries) - 6} more" if len(entries) > 6 else ""
     st.markdown(f"**{len(entries)} runs selected:** {names}{more}")
     with st.container(horizontal=True, gap="small"):

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dans_app.runs import table as run_list
+from dans_app.runs import disk_use, words
 from dans_app.runs.actions import attempt
-from dans_app.runs.table import called
 from dans_data.errors import InputError
 from dans_data.words import count
 from dans_lab.runs import trash
@@ -22,11 +21,11 @@ def undo_line() -> None:
     last = [each for each in thrown if each.deleted == thrown[0].deleted]
     if not last:
         return
-    what = called(last[0].run_id, last[0].about.name) if len(last) == 1 else count(len(last), "run")
-    size = run_list.size_in_words(each.path for each in last)
+    what = words.called(last[0].run_id, last[0].about.name) if len(last) == 1 else count(len(last), "run")
+    size = disk_use.size_in_words(each.path for each in last)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
-            f":material/delete: Deleted {what}, {size}, {run_list.ago(last[0].deleted)}.", width="content"
+            f":material/delete: Deleted {what}, {size}, {words.ago(last[0].deleted)}.", width="content"
         )
         st.button(
             "Undo", icon=":material/undo:", on_click=attempt, args=(_restore, [each.key for each in last])
@@ -42,9 +41,9 @@ def disk_space() -> None:
         _trash_can(trash.trashed())
         cached = trash.cached()
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            size = run_list.size_in_words(cached) if cached else "empty"
-            words = "Pictures of the map and the like, made again when they are needed."
-            st.markdown(f"**Cache:** {size}. {words}", width="content")
+            size = disk_use.size_in_words(cached) if cached else "empty"
+            made_of = "Pictures of the map and the like, made again when they are needed."
+            st.markdown(f"**Cache:** {size}. {made_of}", width="content")
             if st.button("Clear the cache", icon=":material/mop:", disabled=not cached):
                 with st.spinner("Clearing …"):
                     attempt(trash.clear_cache)
@@ -56,7 +55,7 @@ def _trash_can(thrown: Sequence[Trashed]) -> None:
     if not thrown:
         st.markdown("**Trash:** empty.")
         return
-    size = run_list.size_in_words(each.path for each in thrown)
+    size = disk_use.size_in_words(each.path for each in thrown)
     st.markdown(f"**Trash:** {count(len(thrown), 'run')}, {size}.")
     keys = [each.key for each in thrown]
     chosen = st.dataframe(

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
-from dans_app.runs import table as run_list
-from dans_app.runs.table import Filter, FolderSizes
+from dans_app.runs import listing, table, words
+from dans_app.runs.disk_use import FolderSizes
+from dans_app.runs.listing import Filter
 from dans_app.server import jobs
 from dans_app.shared import exports, settings, shell
 from dans_app.shared.words import markdown_text
@@ -158,10 +159,10 @@ def test_same_order_is_what_sorting_by_each_column_says(rows):
         for column in ("a", "b")
         for up in (True, False)
     )
-    if run_list.same_order(before, now):
+    if table.same_order(before, now):
         assert same
-    assert run_list.same_order(before, before.copy())
-    assert not run_list.same_order(before, now.iloc[:-1])
+    assert table.same_order(before, before.copy())
+    assert not table.same_order(before, now.iloc[:-1])
 
 
 def test_while_runs_are_selected_rows_keep_their_places(root):
@@ -190,8 +191,8 @@ def test_while_runs_are_selected_rows_keep_their_places(root):
 def test_the_csv_has_units_and_no_formulas(root):
     run = make(root, "a", seconds=61.0)
     folder.write_about(run, "=1+1", "")
-    look = run_list.look()
-    rows = run_list.for_csv(run_list.frame(look.entries, [1234], UTC))
+    look = listing.look()
+    rows = table.for_csv(table.frame(look.entries, [1234], UTC))
     (line,) = csv.DictReader(io.StringIO(exports.csv(rows).decode()))
     assert (line["id"], line["name"], line["bytes"], line["seconds"]) == ("a", "'=1+1", "1234", "61.0")
     assert line["created"] == datetime.fromisoformat(run.meta.created).isoformat()
@@ -254,7 +255,7 @@ def test_a_hostile_search_is_only_text(root):
     make(root, "a")
     for text in (HOSTILE, "(((", "\0\u202e", "x" * 10_000, "%"):
         app = screen(text=text)
-        assert not app.warning and len(app.text_input(key="runs_text").value) <= run_list.LONGEST_TEXT
+        assert not app.warning and len(app.text_input(key="runs_text").value) <= listing.LONGEST_TEXT
 
 
 def test_the_filter_says_what_a_slow_search_says(root):
@@ -263,7 +264,7 @@ def test_the_filter_says_what_a_slow_search_says(root):
         for number, (sampler, decoder) in enumerate([("dans", "complex"), ("uniform", "rotate")])
     ]
     folder.write_about(runs[0], "Straße", "")
-    entries = run_list.look().entries
+    entries = listing.look().entries
     for chosen in (Filter(), Filter(samplers=("dans",)), Filter(text="strasse"), Filter(text="r-1 nations")):
         passed = [entry.id for entry in entries if chosen.lets_pass(entry)]
         expected = [
@@ -459,11 +460,9 @@ def test_a_slow_disk_holds_up_no_one(tmp_path):
 
 def test_words():
     now = datetime.now(UTC)
-    assert (
-        run_list.ago(now) == "just now" and run_list.ago(now - timedelta(minutes=5)) == "about 5 minutes ago"
-    )
+    assert words.ago(now) == "just now" and words.ago(now - timedelta(minutes=5)) == "about 5 minutes ago"
     when = datetime(2026, 11, 2, 17, 5, tzinfo=UTC)
-    assert run_list.exactly(when, ZoneInfo("Asia/Tokyo")) == "3 Nov 2026, 02:05"
-    assert run_list.exactly(when, run_list.zone_of(None)).startswith("2 Nov 2026, 17:05")
+    assert words.exactly(when, ZoneInfo("Asia/Tokyo")) == "3 Nov 2026, 02:05"
+    assert words.exactly(when, words.zone_of(None)).startswith("2 Nov 2026, 17:05")
     for name in ("../../etc/passwd", "\0", "Nowhere/None", "x" * 5000):
-        assert run_list.exactly(when, run_list.zone_of(name)) == "2 Nov 2026, 17:05 UTC"
+        assert words.exactly(when, words.zone_of(name)) == "2 Nov 2026, 17:05 UTC"
