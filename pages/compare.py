@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dans_app.compare import chosen_runs, rank_comparison
+from dans_app.compare import chosen_runs, differences, rank_comparison, words
 from dans_app.compare.chosen_runs import SPLITS, RankingOptions, Runs
 from dans_app.map import data as map_data
 from dans_app.map import together as map_together
@@ -45,7 +45,7 @@ def show() -> None:
             icon=":material/compare_arrows:",
         )
         return
-    st.markdown("  \n".join(chosen_runs.legend(runs)))
+    st.markdown("  \n".join(words.legend(runs)))
     settings(runs)
     verdict_place = st.container()
     with verdict_place:
@@ -74,8 +74,8 @@ def show() -> None:
 
 def settings(runs: Runs) -> None:
     st.subheader("What differs", anchor=False)
-    table = chosen_runs.differing(runs)
-    st.markdown("  \n".join(chosen_runs.differences(table, list(runs))))
+    table = differences.differing(runs)
+    st.markdown("  \n".join(differences.in_words(table, list(runs))))
     if len(table):
         st.dataframe(
             table,
@@ -85,7 +85,7 @@ def settings(runs: Runs) -> None:
             alt=f"{count(len(table), 'setting')} that the runs do not share, a column for each run.",
         )
         exports.table(table, "Settings that differ")
-    rest = chosen_runs.alike(runs)
+    rest = differences.alike(runs)
     label = f"All {'other ' if len(table) else ''}{len(rest)} settings are the same"
     with st.expander(label, icon=":material/equal:", key="compare_alike_open", on_change="rerun") as alike:
         if alike.open:
@@ -111,7 +111,7 @@ def setting_columns(table: pd.DataFrame) -> dict[str, ColumnConfig]:
 
 def curves_together(runs: Runs) -> None:
     st.subheader("Curves", anchor=False)
-    st.caption(chosen_runs.about_curves(runs))
+    st.caption(words.about_curves(runs))
     every = list(runs.values())
     configs, looks = [run.config for run in every], theme.LOOKS[: len(runs)]
     same = all(chosen_runs.same_data(every[0], run) for run in every)
@@ -202,7 +202,7 @@ def verdict(runs: Runs, ranks: Ranks, options: RankingOptions) -> None:
     metric, split = options.metric, options.split
     found = tested(ranks, metric)
     lines = [rank_comparison.sentence(each, "A", metric) for each in found]
-    groups = chosen_runs.seed_groups({letter: runs[letter] for letter in ranks})
+    groups = differences.seed_groups({letter: runs[letter] for letter in ranks})
     st.markdown("  \n".join([*lines, rank_comparison.seed_note(groups, ranks)]))
     exports.chart(
         rank_comparison.forest(found, "A", metric),
@@ -249,7 +249,7 @@ def metrics(runs: Runs, ranks: Ranks, graphs: Graphs, options: RankingOptions) -
         alt=rank_comparison.metrics_alt(table, split),
     )
     exports.table(table, f"Metrics on {split}")
-    st.caption(chosen_runs.about_weights({letter: runs[letter] for letter in ranks}, options.weights))
+    st.caption(words.about_weights({letter: runs[letter] for letter in ranks}, options.weights))
 
 
 # --- maps ------------------------------------------------------------------------------------------------------

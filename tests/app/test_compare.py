@@ -14,7 +14,7 @@ import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
-from dans_app.compare import chosen_runs, rank_comparison
+from dans_app.compare import chosen_runs, differences, rank_comparison
 from dans_app.server import inspecting
 from dans_app.shared import curves, theme
 from dans_app.shared.run_history import RunHistory
@@ -155,7 +155,7 @@ def test_letters_are_told_by_more_than_colour():
 
 def test_every_setting_is_in_one_of_the_two_tables(trained):
     runs = runs_of(trained, A="with-gan", B="twin", C="other-data")
-    table, rest = chosen_runs.differing(runs), chosen_runs.alike(runs)
+    table, rest = differences.differing(runs), differences.alike(runs)
     assert table["Setting"].tolist() == ["Data set", "Negatives"]
     assert table[["A", "B", "C"]].values.tolist() == [
         ["Nations", "Nations", "UMLS"],
@@ -178,7 +178,7 @@ def test_other_triplets_under_the_same_name_another_device_and_other_versions_di
     stored["hash"], stored["versions"]["torch"] = "0" * 64, "1.0"
     stored["device"], stored["precision"] = "cuda:0 (One GPU)", "tf32"
     (other.path / "config.json").write_text(json.dumps(stored))
-    table = chosen_runs.differing({"A": Run(tmp_path / "with-gan"), "B": other})
+    table = differences.differing({"A": Run(tmp_path / "with-gan"), "B": other})
     assert table["Setting"].tolist() == ["Data set", "Device", "Precision", "Version of torch"]
     assert table["A"].tolist()[1:3] == ["cpu", "float32"]
     assert table["B"].tolist() == ["Nations (00000000)", "cuda:0 (One GPU)", "tf32", "1.0"]
@@ -187,7 +187,7 @@ def test_other_triplets_under_the_same_name_another_device_and_other_versions_di
 def test_the_difference_is_said_in_a_sentence_each(trained):
     def said(**letters: str) -> list[str]:
         runs = runs_of(trained, **letters)
-        lines = chosen_runs.differences(chosen_runs.differing(runs), list(runs))
+        lines = differences.in_words(differences.differing(runs), list(runs))
         return [line.replace("**", "") for line in lines]
 
     assert said(A="with-gan", B="twin") == ["B differs from A in Negatives alone."]
@@ -204,7 +204,7 @@ def test_the_difference_is_said_in_a_sentence_each(trained):
 
 def test_runs_that_differ_in_nothing_but_the_seed_are_found(trained):
     runs = runs_of(trained, A="with-gan", B="twin", C="seed-1", D="other-data")
-    assert chosen_runs.seed_groups(runs) == [["A", "C"]]
+    assert differences.seed_groups(runs) == [["A", "C"]]
 
 
 # --- curves together
@@ -380,7 +380,8 @@ def test_the_relations_are_drawn_from_both_ends_with_harmless_names(monkeypatch)
 
 def test_nothing_of_it_brings_torch_into_the_server():
     script = (
-        "import sys, dans_app.compare.chosen_runs, dans_app.compare.rank_comparison, dans_app.shared.curves\n"
+        "import sys, dans_app.compare.chosen_runs, dans_app.compare.differences, dans_app.compare.words\n"
+        "import dans_app.compare.rank_comparison, dans_app.shared.curves\n"
         "assert not {'torch', 'sklearn', 'scipy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=small_run.ROOT, check=True, timeout=PATIENCE)
