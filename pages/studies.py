@@ -215,7 +215,7 @@ def results(
         if (at := study_table.picked(TABLE)) and at[0] < len(view.rows) and at[1] < len(view.columns):
             study_choice.go(place, view, view.rows[at[0]], view.columns[at[1]])
 
-    known = words.floor_words(loaded.about, metric, view, split)
+    known = words.floor_words(loaded.meta, metric, view, split)
     data = words.table_data(view, rows, metric, split, known, (spot.row, spot.column), beside)
     study_table.show(data, TABLE, pressed)
     why_seen = unseen(loaded.seen) if beside is not None or view.seen else ""
@@ -270,7 +270,7 @@ def by_seed(
         )
     column = spot.column
     rows = words.ordered(view, options.order == "value", options.metric, options.split, column)
-    floor = words.floor_of(loaded.about, options.metric, view, options.split)
+    floor = words.floor_of(loaded.meta, options.metric, view, options.split)
     figure = figures.strip(view, column, rows, options.metric, options.split, floor, (spot.row, spot.seed))
     key = "studies_strip"
 

@@ -59,7 +59,7 @@ def listing() -> StudyListing:
         try:
             stamps = tuple(stamp(study.path / name) for name in ("study.toml", "study.json"))
             plan = _plan(str(study.path), stamps, study)
-            done = len(study.finished() & {job.run for job in plan.jobs})
+            done = len(study.finished() & {planned.run for planned in plan.jobs})
             found.studies[key] = Listed(key, study, plan, done)
         except InputError as error:
             found.unreadable[key] = str(error)
@@ -116,12 +116,12 @@ def _shipped_plan(path: str, writing: object) -> Plan:
 class Loaded:
     """A study with its records by the id of their run.
 
-    `damaged` are records that cannot be read, id to reason; `about` is None where study.json cannot be, and `problem`
+    `damaged` are records that cannot be read, id to reason; `meta` is None where study.json cannot be, and `problem`
     says why. `stamp` is another one whenever a record is.
     """
 
     listed: Listed
-    about: StudyRecord | None
+    meta: StudyRecord | None
     problem: str
     records: Mapping[str, RunRecord]
     damaged: Mapping[str, str]
@@ -140,17 +140,17 @@ class Loaded:
     @cached_property
     def left(self) -> list[str]:
         """Ids of the runs without a record."""
-        return [job.run for job in self.plan.jobs if job.run not in self.records]
+        return [planned.run for planned in self.plan.jobs if planned.run not in self.records]
 
     @property
     def seen(self) -> str:
         """A mark for each test triplet, as in `StudyRecord`; "" where train shows all entities, or nobody knows."""
-        return self.about.seen if self.about else ""
+        return self.meta.seen if self.meta else ""
 
     @property
     def source(self) -> str:
         """What `--dataset` takes to get the same data."""
-        return self.about.source if self.about else self.plan.dataset
+        return self.meta.source if self.meta else self.plan.dataset
 
 
 def load(listed: Listed) -> Loaded:
@@ -158,10 +158,10 @@ def load(listed: Listed) -> Loaded:
     study = listed.study
     records, damaged, state = _reader(str(study.path)).read()
     try:
-        about, problem = _about(str(study.path), stamp(study.path / "study.json"), study), ""
+        meta, problem = _meta(str(study.path), stamp(study.path / "study.json"), study), ""
     except InputError as error:
-        about, problem = None, str(error)
-    return Loaded(listed, about, problem, records, damaged, state)
+        meta, problem = None, str(error)
+    return Loaded(listed, meta, problem, records, damaged, state)
 
 
 class RecordReader:
@@ -228,8 +228,8 @@ def _reader(path: str) -> RecordReader:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _about(path: str, writing: object, _study: Study) -> StudyRecord:
-    return _study.about
+def _meta(path: str, writing: object, _study: Study) -> StudyRecord:
+    return _study.meta
 
 
 # --- its runs --------------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def seconds_left(loaded: Loaded, at_a_time: int) -> float | None:
     if not left:
         return 0.0
     if not loaded.records:
-        return loaded.about.estimate if loaded.about else None
+        return loaded.meta.estimate if loaded.meta else None
     mean = sum(record.seconds for record in loaded.records.values()) / len(loaded.records)
     total = 0.0
     for cell_runs in kinds(loaded.listed):

@@ -106,7 +106,7 @@ def command(loaded: Loaded) -> str:
 def ran_on(loaded: Loaded) -> list[str]:
     """What was run and on what, as the report has it; names in it may hold anything."""
     made = [data.view(loaded, number, "mrr").table for number in range(len(loaded.plan.parts))]
-    return facts.facts(loaded.plan, loaded.about, made)
+    return facts.facts(loaded.plan, loaded.meta, made)
 
 
 def _span(values: set[int]) -> str:
@@ -248,20 +248,20 @@ def cell_id(view: StudyView, row: Label, column: Column) -> str:
     return f"{view.rows.index(row)}.{view.columns.index(column)}"
 
 
-def floor_words(about: StudyRecord | None, metric: str, view: StudyView, split: str) -> str | None:
+def floor_words(meta: StudyRecord | None, metric: str, view: StudyView, split: str) -> str | None:
     """The popularity floor of a metric, which is known for test; with that over the seen triplets where both are."""
-    floor = floor_of(about, metric, view, split)
-    if about is None or floor is None:
+    floor = floor_of(meta, metric, view, split)
+    if meta is None or floor is None:
         return None
-    seen = None if view.seen else about.floor_seen.get(metric)
+    seen = None if view.seen else meta.floor_seen.get(metric)
     return number(floor) + ("" if seen is None else f" (seen {number(seen)})")
 
 
-def floor_of(about: StudyRecord | None, metric: str, view: StudyView, split: str) -> float | None:
+def floor_of(meta: StudyRecord | None, metric: str, view: StudyView, split: str) -> float | None:
     """The floor over the triplets of the table; None where it is not known."""
-    if about is None or split != "test":
+    if meta is None or split != "test":
         return None
-    return (about.floor_seen if view.seen else about.floor).get(metric)
+    return (meta.floor_seen if view.seen else meta.floor).get(metric)
 
 
 def spent(view: StudyView, row: Label) -> str:

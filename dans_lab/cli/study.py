@@ -142,7 +142,7 @@ def _conduct(conduct: Conduct, crew: Crew, stop: Any, teller: _Words | _Json) ->
                 return 130
             raise
         teller.estimated(estimate, crew)
-        if conduct.study.about.estimate is None:
+        if conduct.study.meta.estimate is None:
             conduct.note(estimate=round(estimate, 1), workers=crew.words)
         begun = time.monotonic()
         for news in conduct.run(crew):

@@ -59,11 +59,11 @@ class Conduct:
 
         Raises InputError where a kind cannot be trained at all.
         """
-        kinds = {self._kind(job.config): job for job in self.todo}
-        known = self.study.about.expected | self._measured()
+        kinds = {self._kind(planned.config): planned for planned in self.todo}
+        known = self.study.meta.expected | self._measured()
         orders = [
-            self._order("time", PlannedRun(kind, job.config))
-            for kind, job in kinds.items()
+            self._order("time", PlannedRun(kind, planned.config))
+            for kind, planned in kinds.items()
             if kind not in known
         ]
         self.expected = {kind: seconds for kind, seconds in known.items() if kind in kinds}
@@ -78,7 +78,7 @@ class Conduct:
             self.expected[reply.run] = reply.seconds
             heard(done, len(orders))
         if orders:
-            self.note(expected=self.study.about.expected | self.expected)
+            self.note(expected=self.study.meta.expected | self.expected)
         return self.left(crew.size)
 
     def left(self, size: int) -> float:
@@ -94,9 +94,9 @@ class Conduct:
         pace = sum(seconds for _, seconds in pairs) / sum(expected for expected, _ in pairs) if pairs else 1.0
         rest = [
             measured.get(kind, self.expected.get(kind, 0.0) * pace)
-            for job in self.todo
-            if job.run not in self.records and job.run not in self.errors
-            for kind in (self._kind(job.config),)
+            for planned in self.todo
+            if planned.run not in self.records and planned.run not in self.errors
+            for kind in (self._kind(planned.config),)
         ]
         return max(sum(rest) / size, max(rest, default=0.0))
 
@@ -105,7 +105,9 @@ class Conduct:
         sizes = Sizes.of(self.kg)
         seed = self.plan.seeds[0]
         return max(
-            predict(job.config, sizes).memory_bytes for job in self.plan.jobs if job.config.seed == seed
+            predict(planned.config, sizes).memory_bytes
+            for planned in self.plan.jobs
+            if planned.config.seed == seed
         )
 
     def run(self, crew: Crew) -> Iterator[RunRecord | str | None]:
@@ -113,8 +115,8 @@ class Conduct:
 
         Runs that diverged are records. Ends early, without a word, when the crew is stopped.
         """
-        begun, before = time.monotonic(), self.study.about.took or 0.0
-        for reply in crew.carry_out([self._order("train", job) for job in self.todo]):
+        begun, before = time.monotonic(), self.study.meta.took or 0.0
+        for reply in crew.carry_out([self._order("train", planned) for planned in self.todo]):
             if reply is None:
                 yield None
             elif reply.record is not None:
@@ -131,31 +133,33 @@ class Conduct:
 
     def note(self, **values: object) -> None:
         """Change fields of study.json."""
-        about = self.study.about.model_copy(update=values)
-        _write(self.study.path / "study.json", to_json(about))
+        meta = self.study.meta.model_copy(update=values)
+        _write(self.study.path / "study.json", to_json(meta))
         self.study = Study(self.study.path)
 
     def _measured(self) -> dict[str, float]:
         """Mean seconds of the finished runs of each kind."""
         seconds: dict[str, list[float]] = {}
-        for job in self.plan.jobs:
-            record = self.records.get(job.run)
+        for planned in self.plan.jobs:
+            record = self.records.get(planned.run)
             if record is not None and record.state == "finished":
-                seconds.setdefault(self._kind(job.config), []).append(self.took.get(job.run, record.seconds))
+                seconds.setdefault(self._kind(planned.config), []).append(
+                    self.took.get(planned.run, record.seconds)
+                )
         return {kind: sum(each) / len(each) for kind, each in seconds.items()}
 
     def _kind(self, config: Config) -> str:
         """What runs that differ in their seeds alone have in common."""
         return self.plan.run_id(config.with_values(seed=0))
 
-    def _order(self, kind: str, job: PlannedRun) -> Order:
+    def _order(self, kind: str, planned: PlannedRun) -> Order:
         return Order.model_validate(
             {
                 "kind": kind,
-                "run": job.run,
-                "config": job.config.model_dump(),
+                "run": planned.run,
+                "config": planned.config.model_dump(),
                 "study": self.plan.name,
-                "source": self.study.about.source,
+                "source": self.study.meta.source,
                 "root": str(runs_dir().absolute()),
             }
         )
@@ -175,7 +179,7 @@ def conducting(plan: Plan) -> Iterator[Conduct]:
     kg = KnowledgeGraph.load(plan.dataset)
     file = path / "study.json"
     # A study that was begun goes on with the settings it was begun with.
-    plan = plan.made_for(Study(path).about.made_for if file.exists() else len(kg.array("train")))
+    plan = plan.made_for(Study(path).meta.made_for if file.exists() else len(kg.array("train")))
     try:
         (path / "records").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -190,7 +194,7 @@ def conducting(plan: Plan) -> Iterator[Conduct]:
     with lock:
         study = Study(path)
         if file.exists():
-            if study.about.hash != kg.hash:
+            if study.meta.hash != kg.hash:
                 raise InputError(
                     f"study {plan.name} in {path} was begun on other triplets than data set {kg.name} now has; "
                     "move the folder away, or give the study file another name"
@@ -202,13 +206,13 @@ def conducting(plan: Plan) -> Iterator[Conduct]:
             leftover.unlink(missing_ok=True)
         study = Study(path)
         records = study.records()
-        todo = [job for job in plan.jobs if job.run not in records]
-        done = {job.run: records[job.run] for job in plan.jobs if job.run in records}
+        todo = [planned for planned in plan.jobs if planned.run not in records]
+        done = {planned.run: records[planned.run] for planned in plan.jobs if planned.run in records}
         conduct = Conduct(study, plan, kg, todo, done)
-        if study.about.source != (source := source_that_lasts(plan.dataset)):
+        if study.meta.source != (source := source_that_lasts(plan.dataset)):
             # The same triplets, in another place now.
             conduct.note(source=source)
-        if not study.about.counts:
+        if not study.meta.counts:
             # Begun with a version that did not tell as much of them.
             conduct.note(**_facts(kg))
         yield conduct

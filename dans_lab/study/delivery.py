@@ -74,7 +74,7 @@ def packed(read: Read) -> dict[str, bytes]:
             archive.writestr(file, read.records[run].model_dump_json())
     return {
         "study.toml": read.plan.text.encode(),
-        "study.json": to_json(read.about.model_copy(update={"expected": {}})),
+        "study.json": to_json(read.meta.model_copy(update={"expected": {}})),
         "records.zip": stream.getvalue(),
     }
 
@@ -84,12 +84,12 @@ def runs_csv(read: Read) -> bytes:
 
     Where there are unseen entities, the test metrics stand once more over the seen triplets.
     """
-    jobs = read.plan.jobs
-    seen = tables.over_seen(read.records, read.about.seen) if read.about.seen else {}
+    runs = read.plan.jobs
+    seen = tables.over_seen(read.records, read.meta.seen) if read.meta.seen else {}
     varying = [
         name
         for name in Config.model_fields
-        if name in ("decoder", "sampler") or len({getattr(job.config, name) for job in jobs}) > 1
+        if name in ("decoder", "sampler") or len({getattr(planned.config, name) for planned in runs}) > 1
     ]
     settings = [name for name in varying if name != "seed"]
     head = ["run", "seed", *settings, "state", "reason", "seconds", "best_epoch"]
@@ -98,15 +98,15 @@ def runs_csv(read: Read) -> bytes:
     figures = [name for name in FIGURES if any(name in record.figures for record in read.records.values())]
 
     def lines() -> Iterator[list[Any]]:
-        for job in jobs:
-            record = read.records.get(job.run)
+        for planned in runs:
+            record = read.records.get(planned.run)
             yield [
-                job.run,
-                job.config.seed,
-                *(getattr(job.config, name) for name in settings),
+                planned.run,
+                planned.config.seed,
+                *(getattr(planned.config, name) for name in settings),
                 *_of(record),
                 *(getattr(record, split, {}).get(name) for split in SPLITS for name in METRICS),
-                *(getattr(seen.get(job.run), "test", {}).get(name) for name in METRICS if seen),
+                *(getattr(seen.get(planned.run), "test", {}).get(name) for name in METRICS if seen),
                 *(record.figures.get(name) if record is not None else None for name in figures),
             ]
 
@@ -161,7 +161,7 @@ def comparisons_csv(read: Read, number: int) -> bytes:
 
     Where there are unseen entities, all of them once more over the seen triplets.
     """
-    part, seen = read.plan.parts[number], read.about.seen
+    part, seen = read.plan.parts[number], read.meta.seen
     every = [("all", tables.table(read.plan, part, read.records, metric)) for metric in METRICS]
     if seen:
         kept = tables.over_seen(read.records, seen)

@@ -42,9 +42,9 @@ class Stopped(Exception):
 
 
 def execute(
-    job: PlannedRun, study: str, kg: KnowledgeGraph, source: str, root: Path, stop: Callable[[], bool]
+    planned: PlannedRun, study: str, kg: KnowledgeGraph, source: str, root: Path, stop: Callable[[], bool]
 ) -> RunRecord:
-    """Train the run of a job in `root` to its end, from wherever an earlier attempt left it, and rank the test split.
+    """Train a planned run in `root` to its end, from wherever an earlier attempt left it, and rank the test split.
 
     The record of a run that diverged says so; it is a result, not an error. Of the weights only the best are kept.
 
@@ -52,14 +52,14 @@ def execute(
         Stopped: when `stop()` said so.
         InputError: where the run cannot be trained or its files cannot be used.
     """
-    run = Run(root / job.run)
-    if _begun(run, job, kg):
+    run = Run(root / planned.run)
+    if _begun(run, planned, kg):
         # A run that diverged would do so again.
         if run.stored_status.state not in ("finished", "failed") or not _over(run):
             with RunWriter.reopen(run.path) as writer:
                 _train(writer, kg, stop)
     else:
-        with RunWriter.create(root, job.run, job.config, kg.name, kg.hash, source, study) as writer:
+        with RunWriter.create(root, planned.run, planned.config, kg.name, kg.hash, source, study) as writer:
             _train(writer, kg, stop)
     record = _record(run, kg)
     # Three quarters of a run's size, for going on; a study has many runs, and this one is over.
@@ -118,14 +118,14 @@ def _seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def _begun(run: Run, job: PlannedRun, kg: KnowledgeGraph) -> bool:
+def _begun(run: Run, planned: PlannedRun, kg: KnowledgeGraph) -> bool:
     """Whether an earlier attempt made the run; one that was killed before its config.json was there is removed."""
     if not run.path.exists():
         return False
     if not (run.path / "config.json").exists():
         shutil.rmtree(run.path)
         return False
-    if run.config.model_dump() != job.config.model_dump() or run.meta.hash != kg.hash:
+    if run.config.model_dump() != planned.config.model_dump() or run.meta.hash != kg.hash:
         raise InputError(
             f"run {run.id} has other settings or data than this study asks for; move {run.path} away"
         )

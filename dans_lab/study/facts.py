@@ -25,13 +25,13 @@ _RANKING = (
 )
 
 
-def facts(plan: Plan, about: StudyRecord | None, made: Sequence[ResultTable]) -> list[str]:
+def facts(plan: Plan, meta: StudyRecord | None, made: Sequence[ResultTable]) -> list[str]:
     """What was run and on what, a sentence or two each; `made` are the tables of the plan.
 
-    Names in them are from files and may hold anything. Of a study whose study.json cannot be read, `about` is None.
+    Names in them are from files and may hold anything. Of a study whose study.json cannot be read, `meta` is None.
     """
-    configs = [job.config for job in plan.jobs]
-    found = [] if about is None else [_data(about), unseen(about.seen)]
+    configs = [planned.config for planned in plan.jobs]
+    found = [] if meta is None else [_data(meta), unseen(meta.seen)]
     found += [_runs(plan), _budget(plan, configs, made)]
     axes = {axis.name for part in plan.parts for axis in (part.rows, *part.columns)}
     default, first = Config(), configs[0].model_dump()
@@ -45,15 +45,15 @@ def facts(plan: Plan, about: StudyRecord | None, made: Sequence[ResultTable]) ->
     listed = ", ".join(f"{name} = {_setting(value)}" for name, value in shared.items())
     found.append(f"Settings of all runs other than the defaults: {listed or 'none'}.")
     found.append(by_size(plan))
-    found += [] if about is None else [_begun(about), _time(about)]
+    found += [] if meta is None else [_begun(meta), _time(meta)]
     found += [_RANKING, compared(len(plan.seeds))]
     return [fact for fact in found if fact]
 
 
-def _begun(about: StudyRecord) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
-    where = ", ".join(filter(None, (about.machine, about.workers)))
-    return f"Begun {about.created[:10]}" + (f" on {where}" if where else "") + f"; {versions}."
+def _begun(meta: StudyRecord) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in meta.versions.items())
+    where = ", ".join(filter(None, (meta.machine, meta.workers)))
+    return f"Begun {meta.created[:10]}" + (f" on {where}" if where else "") + f"; {versions}."
 
 
 def by_size(plan: Plan) -> str:
@@ -68,25 +68,25 @@ def by_size(plan: Plan) -> str:
     return f"Left open by the study and chosen for {graph}: {', '.join(listed)}."
 
 
-def _data(about: StudyRecord) -> str:
-    text = f"Data set: {DATASETS.get(about.dataset, about.dataset)}"
-    if counts := about.counts or _counts(about):
+def _data(meta: StudyRecord) -> str:
+    text = f"Data set: {DATASETS.get(meta.dataset, meta.dataset)}"
+    if counts := meta.counts or _counts(meta):
         text += "".join(f", {counts.get(name, 0):,} {name}" for name in ("entities", "relations")) + "; "
         text += " / ".join(f"{counts.get(split, 0):,}" for split in SPLITS)
         text += f" triplets in {' / '.join(SPLITS)}"
-    return f"{text} (sha256 {about.hash[:12]}…)."
+    return f"{text} (sha256 {meta.hash[:12]}…)."
 
 
-def _counts(about: StudyRecord) -> dict[str, int]:
+def _counts(meta: StudyRecord) -> dict[str, int]:
     """Counts of the data set itself, for a study of before; empty where it is not here, or another."""
-    if any(info.name == about.source and not info.here for info in available()):
+    if any(info.name == meta.source and not info.here for info in available()):
         # No report is worth a download.
         return {}
     try:
-        kg = KnowledgeGraph.load(about.source)
+        kg = KnowledgeGraph.load(meta.source)
     except InputError:
         return {}
-    if kg.hash != about.hash:
+    if kg.hash != meta.hash:
         return {}
     return {"entities": kg.num_entities, "relations": kg.num_relations} | {
         split: len(kg.array(split)) for split in SPLITS
@@ -174,12 +174,12 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _time(about: StudyRecord) -> str:
-    said = "" if about.estimate is None else f"estimated before it began: {duration(about.estimate)}"
-    took = "" if about.took is None else f"taken: {duration(about.took)}"
+def _time(meta: StudyRecord) -> str:
+    said = "" if meta.estimate is None else f"estimated before it began: {duration(meta.estimate)}"
+    took = "" if meta.took is None else f"taken: {duration(meta.took)}"
     text = "; ".join(part for part in (said, took) if part)
-    if about.estimate and about.took:
-        text += f", {about.took / about.estimate:.2f} × the estimate"
+    if meta.estimate and meta.took:
+        text += f", {meta.took / meta.estimate:.2f} × the estimate"
     return f"Time of the whole study, {text}." if text else ""
 
 
@@ -187,14 +187,14 @@ def _setting(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def floor(about: StudyRecord) -> str:
+def floor(meta: StudyRecord) -> str:
     """Its test metrics, over all triplets and over the seen ones; "" where they are not known."""
 
     def listed(values: dict[str, float]) -> str:
         return ", ".join(f"{METRICS[name]} {values[name]:.3f}" for name in METRICS if name in values)
 
-    if not about.floor:
+    if not meta.floor:
         return ""
     what = "ranking by how often an entity fills the slot, no model"
-    seen = f" Over the seen triplets: {listed(about.floor_seen)}." if about.floor_seen else ""
-    return f"Popularity floor on test ({what}): {listed(about.floor)}.{seen}"
+    seen = f" Over the seen triplets: {listed(meta.floor_seen)}." if meta.floor_seen else ""
+    return f"Popularity floor on test ({what}): {listed(meta.floor)}.{seen}"

@@ -126,12 +126,12 @@ class Study:
     def _made_for(self) -> int:
         # Whoever needs study.json says what is wrong with it; the tables can be read without.
         try:
-            return self.about.made_for
+            return self.meta.made_for
         except InputError:
             return 0
 
     @cached_property
-    def about(self) -> StudyRecord:
+    def meta(self) -> StudyRecord:
         """What it ran on."""
         return read(self.path / "study.json", StudyRecord)
 

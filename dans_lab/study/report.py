@@ -34,7 +34,7 @@ class Read:
 
     study: Study
     plan: Plan
-    about: StudyRecord
+    meta: StudyRecord
     records: dict[str, RunRecord]
     tables: tuple[ResultTable, ...]
     metric: str
@@ -51,14 +51,14 @@ def read_study(study: Study, metric: str = "mrr") -> Read:
     Raises:
         InputError: for what is damaged, another metric, and a study without a single record.
     """
-    plan, about, found = study.plan, study.about, study.records()
-    records = {job.run: found[job.run] for job in plan.jobs if job.run in found}
+    plan, meta, found = study.plan, study.meta, study.records()
+    records = {planned.run: found[planned.run] for planned in plan.jobs if planned.run in found}
     if not records:
         raise InputError(f"study {study.name} has no run that is over yet, so there is nothing to report")
     made = tuple(tables.table(plan, part, records, metric) for part in plan.parts)
-    over_seen = tables.over_seen(records, about.seen) if about.seen else {}
+    over_seen = tables.over_seen(records, meta.seen) if meta.seen else {}
     seen = tuple(tables.table(plan, part, over_seen, metric) for part in plan.parts if over_seen)
-    return Read(study, plan, about, records, made, metric, seen)
+    return Read(study, plan, meta, records, made, metric, seen)
 
 
 def markdown(read: Read, pictures: bool = True) -> str:
@@ -68,8 +68,8 @@ def markdown(read: Read, pictures: bool = True) -> str:
     blocks += [markdown_text(plan.question)] if plan.question else []
     if (made := len(read.records)) < len(plan.jobs):
         blocks.append(f"**Unfinished: {made:,} of {len(plan.jobs):,} runs.** All below may change.")
-    listed = facts(plan, read.about, read.tables)
-    blocks += ["## What was run", _bullets(listed), floor(read.about)]
+    listed = facts(plan, read.meta, read.tables)
+    blocks += ["## What was run", _bullets(listed), floor(read.meta)]
     for number, table in enumerate(read.tables, start=1):
         blocks += _part(read, table, number if pictures else None)
     return "\n\n".join(block for block in blocks if block) + "\n"

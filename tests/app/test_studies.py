@@ -107,7 +107,7 @@ def run_id(plan: Plan, sampler: str, decoder: str, seed: int) -> str:
 
 
 def make_run(root: Path, plan: Plan, run: str, state: str = "finished") -> Run:
-    config = next(job.config for job in plan.jobs if job.run == run)
+    config = next(planned.config for planned in plan.jobs if planned.run == run)
     with RunWriter.create(root, run, config, "nations", "0" * 64, "nations", study=plan.name) as writer:
         writer.write_status(state, epoch=40)
         return writer.run
@@ -196,7 +196,7 @@ def test_a_hostile_address_gets_one_sentence(root, query, said):
 def test_names_of_a_file_mean_nothing_in_markdown(root):
     text = small_plan().text.replace("Small study", HOSTILE).replace("Which negatives", HOSTILE)
     plan = small_plan(text)
-    write_study(root / "studies", plan, missing=[job.run for job in plan.jobs[3:]])
+    write_study(root / "studies", plan, missing=[planned.run for planned in plan.jobs[3:]])
     app = screen()
     for item in [*app.markdown, *app.subheader, *app.caption]:
         assert not re.search(r"(?<!\\)<img|(?<!\\)\[a\]|:material/bolt", item.value)
@@ -346,7 +346,7 @@ def test_each_cell_has_the_metric_on_the_seen_triplets_too(root):
     equal_time(root)
     study = loaded("equal")
     view, seen = (study_data.view(study, 0, "hits_at_10", seen=each) for each in (False, True))
-    floor = study_words.floor_words(study.about, "hits_at_10", view, "test")
+    floor = study_words.floor_words(study.meta, "hits_at_10", view, "test")
     data = study_words.table_data(view, list(view.rows), "hits_at_10", "test", floor, None, seen)
     for row, line in zip(view.rows, data["rows"], strict=True):
         (cell,) = line["cells"]
@@ -474,7 +474,7 @@ def test_an_unfinished_study_says_what_is_there_what_trains_and_what_is_left(roo
     done = study.records[run_id(plan, "dans", "complex", 0)].seconds
     assert study_data.seconds_left(study, 1) == pytest.approx(2 * done)
     assert study_data.seconds_left(study, 2) == pytest.approx(done)
-    config = next(job.config for job in plan.jobs if job.run == missing[0])
+    config = next(planned.config for planned in plan.jobs if planned.run == missing[0])
     with RunWriter.create(root, missing[0], config, "nations", "0" * 64, "nations", study="small") as writer:
         writer.write_status("running", epoch=7)
         assert [run.id for run in study_data.going(study)] == missing[:1]

@@ -121,7 +121,7 @@ def test_the_tables_hold_the_means_and_their_marks(study):
 
 def test_an_unfinished_study_says_so_at_the_top(tmp_path):
     plan = small_plan()
-    runs = [job.run for job in plan.jobs]
+    runs = [planned.run for planned in plan.jobs]
     study = write_study(tmp_path, plan, missing=runs[:4], failed=runs[4:5])
     read = read_study(study)
     lines = markdown(read).splitlines()
@@ -186,7 +186,7 @@ def test_one_seed_is_said_to_speak_of_itself_alone(tmp_path):
 
 def test_a_reference_without_a_run_leaves_nothing_to_compare(tmp_path):
     plan = small_plan()
-    gone = [job.run for job in plan.jobs if job.config.sampler == "dans"]
+    gone = [planned.run for planned in plan.jobs if planned.config.sampler == "dans"]
     found = sentences(read_study(write_study(tmp_path, plan, failed=gone)).tables[0])
     assert found[0] == "DistMult: DANS, the reference, has no finished run, so nothing is compared."
     assert any(sentence.startswith("Not compared, for want of a finished seed") for sentence in found)
@@ -237,7 +237,7 @@ def test_foreign_text_is_no_markdown(text, shown):
 
 def test_runs_csv_holds_every_run_that_was_asked_for(tmp_path):
     plan = small_plan()
-    runs = [job.run for job in plan.jobs]
+    runs = [planned.run for planned in plan.jobs]
     study = write_study(tmp_path, plan, missing=runs[:2], failed=runs[2:3])
     found = parsed(runs_csv(read_study(study)))
     records = study.records()
@@ -276,7 +276,7 @@ def test_the_packed_folder_is_a_study_with_the_same_tables(study, tmp_path):
     assert folder == tmp_path / "results" / "small"
     assert {file.name: file.stat().st_size for file in folder.iterdir()} == files
     again = read_study(open_study(str(folder)))
-    assert again.tables == read.tables and again.about == read.about
+    assert again.tables == read.tables and again.meta == read.meta
     assert markdown(again) == markdown(read)
     once_more, _ = deliver(again, tmp_path / "elsewhere" / "small")
     assert once_more == tmp_path / "elsewhere" / "small"
@@ -287,7 +287,7 @@ def test_the_packed_folder_is_a_study_with_the_same_tables(study, tmp_path):
 def test_the_same_records_give_the_same_bytes(study, tmp_path):
     read = read_study(study)
     turned = {run: read.records[run] for run in reversed(read.records)}
-    other = type(read)(read.study, read.plan, read.about, turned, read.tables, read.metric)
+    other = type(read)(read.study, read.plan, read.meta, turned, read.tables, read.metric)
     assert packed(read) == packed(other)
     with zipfile.ZipFile(io.BytesIO(packed(read)["records.zip"])) as archive:
         assert archive.namelist() == sorted(f"{run}.json" for run in read.records)

@@ -77,14 +77,14 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_record_says_what_training_and_ranking_say(straight: Path) -> None:
     plan = read_plan(straight / "small.toml")
     records = Study(straight / "studies" / "small").records()
-    assert set(records) == {job.run for job in plan.jobs} and len(plan.jobs) == 8
-    job = plan.jobs[-1]
+    assert set(records) == {planned.run for planned in plan.jobs} and len(plan.jobs) == 8
+    planned = plan.jobs[-1]
     kg = KnowledgeGraph.load("nations")
-    trainer = Trainer(kg, job.config)
+    trainer = Trainer(kg, planned.config)
     events = list(trainer)
-    test = evaluate(load_weights(trainer.best_state, kg, job.config).model, kg, "test")
-    record = records[job.run]
-    assert record.state == "finished" and record.seed == job.config.seed
+    test = evaluate(load_weights(trainer.best_state, kg, planned.config).model, kg, "test")
+    record = records[planned.run]
+    assert record.state == "finished" and record.seed == planned.config.seed
     assert record.test["mrr"] == test.mrr and record.test["ndcg_at_5"] == test.ndcg_at_5
     assert record.valid["mrr"] == trainer.best_mrr and record.best_epoch == trainer.best_epoch
     assert (np.array(record.ranks) / 2).tolist() == test.ranks.tolist()
@@ -94,8 +94,8 @@ def test_a_record_says_what_training_and_ranking_say(straight: Path) -> None:
     took = record.curves["seconds"]
     assert took == sorted(took) and took[0] > 0 and took[-1] <= record.seconds
     # And the run itself is one like any other.
-    run = Run(straight / job.run)
-    assert run.status.state == "finished" and run.meta.study == "small" and run.config == job.config
+    run = Run(straight / planned.run)
+    assert run.status.state == "finished" and run.meta.study == "small" and run.config == planned.config
     assert {run.id for run in list_runs(straight)} == set(records)
     assert (run.path / "best.pt").is_file() and not (run.path / "last.pt").exists()
 
@@ -193,7 +193,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     from dans_lab.study.execute import execute
 
     monkeypatch.setattr(drive, "CHECKPOINT_EVERY", 0.0)
-    job = read_plan(straight / "small.toml").jobs[0]
+    planned = read_plan(straight / "small.toml").jobs[0]
     kg = KnowledgeGraph.load("nations")
     looks = 0
 
@@ -205,14 +205,14 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
         return False
 
     with pytest.raises(Killed):
-        execute(job, "small", kg, "nations", tmp_path, lambda: until(40))
-    path, looks = tmp_path / job.run, 0
+        execute(planned, "small", kg, "nations", tmp_path, lambda: until(40))
+    path, looks = tmp_path / planned.run, 0
     assert (path / "last.pt").is_file() and Run(path).status.state == "interrupted"
-    record = execute(job, "small", kg, "nations", tmp_path, lambda: until(10_000))
+    record = execute(planned, "small", kg, "nations", tmp_path, lambda: until(10_000))
     stages = Run(path).stored_status.stage_number
     assert looks == stages - 40, "not one stage was done twice"
     timeless = {"seconds": True, "curves": {"seconds"}}
-    assert record.model_dump(exclude=timeless) == outcome(straight)[job.run]
+    assert record.model_dump(exclude=timeless) == outcome(straight)[planned.run]
     assert (path / "best.pt").is_file() and not (path / "last.pt").exists()
 
 
@@ -220,8 +220,8 @@ def test_a_run_killed_before_it_was_one_is_made_anew(straight: Path, tmp_path: P
     """A folder without config.json is what remains of a run whose making was cut short."""
     text = QUICK.replace('["dans", "nscaching"]', '["nscaching"]').replace('"distmult", ', "")
     file = study_file(tmp_path, text=text)
-    for job in read_plan(file).jobs:
-        (tmp_path / job.run / "snapshots").mkdir(parents=True)
+    for planned in read_plan(file).jobs:
+        (tmp_path / planned.run / "snapshots").mkdir(parents=True)
     assert conduct(tmp_path, file).returncode == 0
     assert outcome(tmp_path).items() <= outcome(straight).items()
 
@@ -306,21 +306,25 @@ def test_a_run_that_diverges_is_a_result(tmp_path: Path) -> None:
     from dans_core.training import Diverged
     from dans_lab.runs.writer import RunWriter
 
-    kg, job = KnowledgeGraph.load("nations"), plan.jobs[0]
-    with RunWriter.create(tmp_path, job.run, job.config, kg.name, kg.hash, "nations", "small") as writer:
+    kg, planned = KnowledgeGraph.load("nations"), plan.jobs[0]
+    with RunWriter.create(
+        tmp_path, planned.run, planned.config, kg.name, kg.hash, "nations", "small"
+    ) as writer:
         writer.write_status("failed", str(Diverged(2, "the loss base")), diverged=True)
     done = conduct(tmp_path, file, "--json")
     assert done.returncode == 0, done.stderr
     records = Study(tmp_path / "studies" / "small").records()
-    assert records[job.run].state == "failed" and records[job.run].reason.startswith("diverged at epoch 2")
-    assert not records[job.run].test and not records[job.run].ranks
+    assert records[planned.run].state == "failed" and records[planned.run].reason.startswith(
+        "diverged at epoch 2"
+    )
+    assert not records[planned.run].test and not records[planned.run].ranks
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[0]["runs"] == 4 and lines[-1]["done"] == 4
 
 
 def test_an_estimate_is_said_before_it_begins_and_kept(straight: Path) -> None:
-    about = open_study_in(straight).about
-    assert about.estimate > 0 and about.took > 0 and about.workers == "2 processes"
+    meta = open_study_in(straight).meta
+    assert meta.estimate > 0 and meta.took > 0 and meta.workers == "2 processes"
 
 
 def open_study_in(runs: Path) -> Study:
