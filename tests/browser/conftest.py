@@ -2,31 +2,68 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.server import ARGUMENTS, CHROMIUM, Server, workers
+from dans_data import own
+from dans_lab.runs.run import list_runs
+from dans_lab.runs.trash import CACHE
+from tests.browser.server import ARGUMENTS, CHROMIUM, Server, processes
 from tests.browser.states import WATCH
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_for
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 playwright_api.expect.set_options(timeout=1000 * PATIENCE)
 
-__all__ = ["ARGUMENTS", "CHROMIUM", "Server", "workers"]
+
+@pytest.fixture(scope="session")
+def long_lived_server(tmp_path_factory: pytest.TempPathFactory, a_cache_of_its_own: None) -> Iterator[Server]:
+    """The server of all tests that do not need a fresh one: to start one takes seconds, and UMAP and torch with it."""
+    folder = tmp_path_factory.mktemp("server") / "runs"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("DANS_DATA_DIR", "DANS_LIMITS"):
+            patch.delenv(variable, raising=False)
+        started = Server(folder)
+    yield started
+    started.stop()
+    _end_processes(folder)
+
+
+@pytest.fixture
+def server(long_lived_server: Server) -> Server:
+    """A server without runs, studies and data sets of one's own; a test puts what it needs into `server.runs`."""
+    runs = long_lived_server.runs
+    under_way = [run for run in list_runs(runs) if run.status.live or run.status.state == "queued"]
+    for run in under_way:
+        run.request(stop=True)
+    for run in under_way:
+        wait_for(lambda run=run: not run.status.live and run.status.state != "queued", f"the end of {run.id}")
+    # Here and not after the test, when its pages may still be open.
+    for left in runs.iterdir():
+        if left.is_dir() and left.name != CACHE:
+            shutil.rmtree(left)
+        elif left.is_file():
+            left.unlink()
+    for name in own.names():
+        own.remove(name)
+    long_lived_server.forget_log()
+    return long_lived_server
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Iterator[Path]:
-    """An empty runs folder; its training processes are ended after the test."""
+    """An empty runs folder for servers of the test's own; all their processes are ended after the test."""
     folder = tmp_path / "runs"
     folder.mkdir()
     yield folder
-    for process in workers(folder):
-        os.kill(process, 9)
+    _end_processes(folder)
 
 
 @pytest.fixture
@@ -41,6 +78,14 @@ def serve(runs: Path) -> Iterator[Callable[[], Server]]:
     yield start
     for server in started:
         server.stop()
+
+
+def _end_processes(runs: Path) -> None:
+    """End what trains below `runs`, and what servers on it had beside them, which may still be importing torch."""
+    for module in ("dans_lab.worker", "dans_app.server.projection", "dans_app.server.inspecting"):
+        for process in processes(module, runs):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, 9)
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,7 @@ class Server:
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self._log = (runs.parent / f"server-{port}.log").open("wb")
+        self._forgotten = 0
         options = ["--server.headless=true", f"--server.port={port}"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", str(script), *options, "--", *arguments],
@@ -75,8 +76,12 @@ class Server:
         raise RuntimeError(f"the server did not answer in {seconds} s:\n{self.log()}")
 
     def log(self) -> str:
-        """What the server said."""
-        return Path(self._log.name).read_text(errors="replace")
+        """What the server said, since `forget_log` if that was called."""
+        return Path(self._log.name).read_bytes()[self._forgotten :].decode(errors="replace")
+
+    def forget_log(self) -> None:
+        """Leave what the server has said so far out of `log`."""
+        self._forgotten = Path(self._log.name).stat().st_size
 
     def stop(self, kill: bool = False) -> None:
         """End the server, by force if `kill`; calling it again does nothing."""

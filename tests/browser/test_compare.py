@@ -27,8 +27,7 @@ def curve(page, title: str):
     )
 
 
-def test_the_recorded_pair_is_compared_by_deep_link(page, serve):
-    server = serve()
+def test_the_recorded_pair_is_compared_by_deep_link(server, page):
     page.goto(f"{server.url}/compare?runs={PAIR}")
     page.get_by_text(VERDICT).first.wait_for()
     expect(page).to_have_title("Compare · DANS Lab")
@@ -62,18 +61,20 @@ def test_the_recorded_pair_is_compared_by_deep_link(page, serve):
     assert page.locator("[data-testid=stException], [data-testid=stAlert]").count() == 0
 
 
-def test_train_leads_to_its_twin_and_a_live_run_grows_on_the_shared_axes(page, serve, runs):
+def test_train_leads_to_its_twin_and_a_live_run_grows_on_the_shared_axes(server, page):
     nations = KnowledgeGraph.load("nations")
-    small_run.drawn(runs, nations, "nations", "twin", gan=False)
-    live = small_run.drawn(runs, nations, "nations", "live", epochs=())
+    small_run.drawn(server.runs, nations, "nations", "twin", gan=False)
+    live = small_run.drawn(server.runs, nations, "nations", "live", epochs=())
     with RunWriter.reopen(live.path) as writer:
         writer.write_status("running", epoch=1)
         writer.append(Losses(epoch=1, base=0.9, warm_up=True, seconds=0.1))
-        page.goto(f"{serve().url}/train?run=live")
+        page.goto(f"{server.url}/train?run=live")
         page.get_by_role("button", name="Compare them").click()
         page.wait_for_url(re.compile("/compare.*runs=live"))
         base = curve(page, "Base model loss")
         base.wait_for()
+        at_rest(page)
+        base.scroll_into_view_if_needed()
         base.evaluate("node => { node.watched = true }")
         box = base.bounding_box()
         page.mouse.move(box["x"] + 60, box["y"] + 60)
@@ -94,9 +95,8 @@ def test_train_leads_to_its_twin_and_a_live_run_grows_on_the_shared_axes(page, s
     is_calm(page)
 
 
-def test_maps_side_by_side_share_epoch_and_selection(page, serve):
+def test_maps_side_by_side_share_epoch_and_selection(server, page):
     """An entity that is selected on one map is marked on the other; the two are of one space."""
-    server = serve()
     page.goto(f"{server.url}/compare?runs={PAIR}&relation=affects")
     page.get_by_text("Maps side by side").click()
     left, right = page.locator("canvas.canvas").nth(0), page.locator("canvas.canvas").nth(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -12,13 +11,6 @@ from dans_data import Dataset, own
 from tests.browser.states import fits, inside
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.delenv("DANS_DATA_DIR", raising=False)
-    return tmp_path / "cache"
 
 
 def is_calm(page) -> None:
@@ -31,8 +23,8 @@ def asks(name: str, value: str) -> re.Pattern[str]:
     return re.compile(rf"[?&]{name}={value}(&|$)")
 
 
-def test_one_walks_from_entity_to_entity_and_on_to_training(serve, page):
-    page.goto(f"{serve().url}/data?data=nations&entity=china")
+def test_one_walks_from_entity_to_entity_and_on_to_training(server, page):
+    page.goto(f"{server.url}/data?data=nations&entity=china")
     page.get_by_text("china is the head of").first.wait_for()
     expect(page).to_have_title("Data · DANS Lab")
     network = page.get_by_role("group", name=re.compile("The network around china"))
@@ -66,10 +58,10 @@ def test_one_walks_from_entity_to_entity_and_on_to_training(serve, page):
     is_calm(page)
 
 
-def test_a_data_set_of_ones_own_goes_for_good_only_after_a_question(serve, page):
+def test_a_data_set_of_ones_own_goes_for_good_only_after_a_question(server, page):
     rows = [("a", "likes", "b"), ("b", "likes", "c"), ("c", "likes", "a")]
     own.add(Dataset("mine", {"train": rows, "valid": rows[:1], "test": rows[1:2]}, split_seed=None), "mine")
-    page.goto(f"{serve().url}/data?data=mine")
+    page.goto(f"{server.url}/data?data=mine")
     page.get_by_text("The splits overlap").first.wait_for()
     page.get_by_role("button", name="Remove").click()
     page.get_by_role("button", name="Keep it").click()

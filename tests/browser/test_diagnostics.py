@@ -39,11 +39,11 @@ def all_drawn(page, epoch: int) -> None:
     page.locator(".js-plotly-plot .scatterlayer .js-line").first.wait_for(state="attached")
 
 
-def test_an_epoch_is_chosen_with_the_keyboard_and_a_phone_shows_it_all(runs: Path, serve, page):
-    writer, trainer = created(runs, "small")
+def test_an_epoch_is_chosen_with_the_keyboard_and_a_phone_shows_it_all(server, page):
+    writer, trainer = created(server.runs, "small")
     with writer:
         assert drive(writer, trainer, stop=lambda: False) == "finished"
-    page.goto(f"{serve().url}/diagnostics?run=small")
+    page.goto(f"{server.url}/diagnostics?run=small")
     page.get_by_text("At epoch 12", exact=True).first.wait_for()
     expect(page).to_have_title("Diagnostics · DANS Lab")
     all_drawn(page, 12)
@@ -65,12 +65,12 @@ def test_an_epoch_is_chosen_with_the_keyboard_and_a_phone_shows_it_all(runs: Pat
     is_calm(page)
 
 
-def test_a_run_that_trains_is_followed(runs: Path, serve, page):
+def test_a_run_that_trains_is_followed(server, page):
     """The slider grows under the eyes of the browser, which must not take that for a choice."""
-    writer, trainer = created(runs, "live")
+    writer, trainer = created(server.runs, "live")
     with writer:
         writer.write_status("running")
-        page.goto(f"{serve().url}/diagnostics?run=live")
+        page.goto(f"{server.url}/diagnostics?run=live")
         page.get_by_text("No diagnosis yet").first.wait_for()
         for event in trainer:
             writer.append(event)

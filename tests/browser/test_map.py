@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +14,7 @@ from dans_app.shared import theme
 from dans_core import KnowledgeGraph
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
-from tests.browser.conftest import Server, workers
-from tests.browser.server import processes
+from tests.browser.server import Server, processes
 from tests.browser.states import at_rest, fits, inside, is_calm
 from tests.waiting import wait_for
 
@@ -28,19 +25,13 @@ LONG = tuple(range(0, 100, 5))
 PCA = "relation=embassy&projection=pca"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server with a run of three snapshots and one of twenty."""
-    folder = tmp_path_factory.mktemp("map") / "runs"
-    folder.mkdir()
+@pytest.fixture
+def server(server: Server) -> Server:
+    """The server with a run of three snapshots and one of twenty."""
     nations = KnowledgeGraph.load("nations")
-    small_run.drawn(folder, nations, "nations", "small", epochs=(0, 5, 10))
-    small_run.drawn(folder, nations, "nations", "long", epochs=LONG)
-    started = Server(folder)
-    yield started
-    started.stop()
-    for process in workers(folder):
-        os.kill(process, 9)
+    small_run.drawn(server.runs, nations, "nations", "small", epochs=(0, 5, 10))
+    small_run.drawn(server.runs, nations, "nations", "long", epochs=LONG)
+    return server
 
 
 def canvas(page):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
+import shutil
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests import large_run
-from tests.browser.conftest import Server, workers
+from tests.browser.server import Server
 from tests.browser.states import at_rest, fits, inside, is_calm
 
 pytestmark = pytest.mark.browser
@@ -19,17 +19,18 @@ ENTITIES = 64_000
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a run on a large graph."""
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on a large graph."""
     folder = tmp_path_factory.mktemp("search")
-    source = folder / "graph"
-    kg = large_run.graph(source, ENTITIES, 5_000, 20)
-    large_run.drawn(folder / "runs", kg, source, "large")
-    started = Server(folder / "runs")
-    yield started
-    started.stop()
-    for process in workers(folder / "runs"):
-        os.kill(process, 9)
+    kg = large_run.graph(folder / "graph", ENTITIES, 5_000, 20)
+    return large_run.drawn(folder / "runs", kg, folder / "graph", "large").path
+
+
+@pytest.fixture
+def server(server: Server, large: Path) -> Server:
+    """The server with a run on a large graph."""
+    shutil.copytree(large, server.runs / large.name)
+    return server
 
 
 def field(page, label: str):

@@ -52,10 +52,9 @@ def marked(page) -> list[str]:
     )
 
 
-def test_a_run_is_named_deleted_and_taken_back(runs, serve, page):
+def test_a_run_is_named_deleted_and_taken_back(server, page):
     for name in ("first", "second", "third"):
-        make(runs, name)
-    server = serve()
+        make(server.runs, name)
     page.goto(f"{server.url}/runs?sampler=uniform")
     cell(page, "second").wait_for(state="attached")
     expect(page).to_have_title("Runs · DANS Lab")
@@ -65,19 +64,19 @@ def test_a_run_is_named_deleted_and_taken_back(runs, serve, page):
     page.get_by_role("textbox", name="Name", exact=True).fill(NAME)
     page.get_by_role("button", name="Save").click()
     cell(page, NAME).wait_for(state="attached")
-    assert read_about(Run(runs / "first")).name == NAME
+    assert read_about(Run(server.runs / "first")).name == NAME
     at_rest(page)
 
     mark(page, 1)
     page.get_by_text("2 runs selected:").first.wait_for()
     page.get_by_role("button", name="Delete").click()
     page.get_by_text(re.compile("Deleted 2 runs, .* just now")).first.wait_for()
-    assert [run.id for run in list_runs(runs)] == ["third"]
+    assert [run.id for run in list_runs(server.runs)] == ["third"]
     page.reload()
     page.get_by_role("button", name="Undo").click()
     cell(page, NAME).wait_for(state="attached")
     expect(page.get_by_text("Deleted 2 runs")).to_have_count(0)
-    assert len(list_runs(runs)) == 3
+    assert len(list_runs(server.runs)) == 3
     at_rest(page)
 
     mark(page, 2)
@@ -93,12 +92,12 @@ def test_a_run_is_named_deleted_and_taken_back(runs, serve, page):
     is_calm(page)
 
 
-def test_a_run_of_a_terminal_appears_and_marks_stay_with_their_runs(runs, serve, page):
-    make(runs, "half", "stopped", epoch=50)
-    page.goto(f"{serve().url}/runs")
+def test_a_run_of_a_terminal_appears_and_marks_stay_with_their_runs(server, page):
+    make(server.runs, "half", "stopped", epoch=50)
+    page.goto(f"{server.url}/runs")
     cell(page, "half").wait_for(state="attached")
     config = Config(epochs=100)
-    with RunWriter.create(runs, "going", config, "nations", "0" * 64, "nations") as writer:
+    with RunWriter.create(server.runs, "going", config, "nations", "0" * 64, "nations") as writer:
         writer.write_status("running", epoch=10)
         cell(page, "going").wait_for(state="attached")
         cell(page, "● Training").wait_for(state="attached")
@@ -123,10 +122,10 @@ def test_a_run_of_a_terminal_appears_and_marks_stay_with_their_runs(runs, serve,
     is_calm(page)
 
 
-def test_a_phone_shows_the_table_and_what_can_be_done(runs, serve, page):
-    make(runs, "only")
+def test_a_phone_shows_the_table_and_what_can_be_done(server, page):
+    make(server.runs, "only")
     page.set_viewport_size({"width": 400, "height": 850})
-    page.goto(f"{serve().url}/runs?state=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
+    page.goto(f"{server.url}/runs?state=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
     page.get_by_text("that filter is left out").first.wait_for()
     cell(page, "only").wait_for(state="attached")
     at_rest(page)

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from dans_app.shared import bookmarks
 from tests import small_run
+from tests.browser.server import Server
 from tests.browser.states import at_rest, fits, is_calm
 
 pytestmark = pytest.mark.browser
@@ -20,10 +21,10 @@ HOSTILE = "<img src=x onerror=alert(1)> **b** [x](javascript:y)"
 
 
 @pytest.fixture
-def server(runs: Path, serve):
-    """A fresh server with one small finished run."""
-    small_run.trained(runs, "small")
-    return serve()
+def server(server: Server) -> Server:
+    """The server with one small finished run."""
+    small_run.trained(server.runs, "small")
+    return server
 
 
 def settle(page) -> None:

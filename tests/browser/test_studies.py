@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -22,13 +21,15 @@ def is_calm(page) -> None:
     assert page.locator("[data-testid=stException], [data-testid=stAlert]").count() == 0
 
 
-def test_a_cell_is_read_and_pressed_and_its_run_opened(runs: Path, serve, page):
+def test_a_cell_is_read_and_pressed_and_its_run_opened(server, page):
     plan = small_plan()
-    write_study(runs / "studies", plan, skill=lambda cell: -0.9 if cell.config.sampler == "uniform" else 0.0)
+    write_study(
+        server.runs / "studies", plan, skill=lambda cell: -0.9 if cell.config.sampler == "uniform" else 0.0
+    )
     for sampler in ("dans", "uniform"):
         cell = plan.parts[0].cell({"sampler": sampler, "decoder": "complex"})
-        small_run.trained(runs, plan.runs_of(cell)[1], sampler)
-    page.goto(f"{serve().url}/studies")
+        small_run.trained(server.runs, plan.runs_of(cell)[1], sampler)
+    page.goto(f"{server.url}/studies")
     cell = page.get_by_role("button", name=re.compile("^Uniform, ComplEx: MRR"))
     cell.wait_for()
     expect(page).to_have_title("Studies · DANS Lab")
@@ -62,14 +63,16 @@ def test_a_cell_is_read_and_pressed_and_its_run_opened(runs: Path, serve, page):
     is_calm(page)
 
 
-def test_a_study_grows_while_one_looks(runs: Path, serve, page):
+def test_a_study_grows_while_one_looks(server, page):
     plan = small_plan()
     *_, job = plan.jobs
-    study = write_study(runs / "studies", plan, missing=[job.run])
-    page.goto(f"{serve().url}/studies?row=popularity&column=complex&seed=2")
+    study = write_study(server.runs / "studies", plan, missing=[job.run])
+    page.goto(f"{server.url}/studies?row=popularity&column=complex&seed=2")
     page.get_by_text("17 of 18 runs").first.wait_for()
     page.get_by_text("python -m dans_core study small").first.wait_for()
-    with RunWriter.create(runs, job.run, job.config, "nations", "0" * 64, "nations", study="small") as writer:
+    with RunWriter.create(
+        server.runs, job.run, job.config, "nations", "0" * 64, "nations", study="small"
+    ) as writer:
         writer.write_status("running", epoch=7)
         page.get_by_text("Popularity · ComplEx · seed 2: epoch 7 of 40").first.wait_for()
         other = next(iter(study.records().values()))
@@ -84,11 +87,11 @@ def test_a_study_grows_while_one_looks(runs: Path, serve, page):
     inside(page.locator(".js-plotly-plot"))
 
 
-def test_the_seen_triplets_and_the_minutes_are_a_press_away(runs: Path, serve, page):
+def test_the_seen_triplets_and_the_minutes_are_a_press_away(server, page):
     plan = small_plan(EQUAL_TIME, "equal")
     seen = "".join("01"[number % 5 > 0] for number in range(60))
-    write_study(runs / "studies", plan, seen=seen, epoch_seconds=lambda cell: 600 / cell.config.epochs)
-    page.goto(f"{serve().url}/studies")
+    write_study(server.runs / "studies", plan, seen=seen, epoch_seconds=lambda cell: 600 / cell.config.epochs)
+    page.goto(f"{server.url}/studies")
     page.get_by_text(re.compile("^seen 0\\.")).first.wait_for()
     page.get_by_text("200 epochs, 10").first.wait_for()
     page.get_by_text("Test, seen", exact=True).click()

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from dans_core.config import Config
 from dans_lab.runs.run import Run, list_runs
-from tests.browser.conftest import workers
+from tests.browser.server import workers
 from tests.browser.states import fits
 from tests.waiting import wait_for
 
@@ -43,8 +43,7 @@ def epoch(page) -> int:
     return int(re.search(r"epoch ([\d,]+) of", text, re.I)[1].replace(",", ""))
 
 
-def test_a_run_is_watched_paused_found_again_goes_on_and_stops(page, serve, runs: Path):
-    server = serve()
+def test_a_run_is_watched_paused_found_again_goes_on_and_stops(server, page):
     run_id = start(page, server)
     base = page.locator("svg.plot").nth(2)
     base.evaluate("node => { node.watched = true }")
@@ -85,7 +84,7 @@ def test_a_run_is_watched_paused_found_again_goes_on_and_stops(page, serve, runs
     wait_for(lambda: epoch(page) > stood)
     page.get_by_role("button", name="Stop").click()
     page.get_by_text(re.compile("^Stopped at epoch")).first.wait_for()
-    assert Run(runs / run_id).status.state == "stopped"
+    assert Run(server.runs / run_id).status.state == "stopped"
     page.get_by_text(re.compile(r"Best valid MRR")).first.wait_for()
 
 
@@ -108,36 +107,34 @@ def test_a_run_outlives_the_server_and_idle_workers_do_not(page, serve, runs: Pa
     assert page.get_by_text("Page not found").count() == 0
 
 
-def test_stop_keeps_what_was_learned_and_the_run_can_go_on(page, serve, runs: Path):
-    server = serve()
+def test_stop_keeps_what_was_learned_and_the_run_can_go_on(server, page):
     run_id = start(page, server)
     page.get_by_role("button", name="Stop").click()
     page.get_by_text(re.compile("^Stopped at epoch")).first.wait_for()
     stood = epoch(page)
     page.get_by_role("button", name="Resume").click()
     wait_for(lambda: epoch(page) > stood)
-    Run(runs / run_id).request(stop=True)
+    Run(server.runs / run_id).request(stop=True)
     page.get_by_text(re.compile("^Stopped at epoch")).first.wait_for()
 
 
-def test_the_twin_trains_beside_its_run(page, serve, runs: Path):
-    server = serve()
+def test_the_twin_trains_beside_its_run(server, page):
     run_id = start(page, server, "dataset=nations&epochs=200&set_warmup_epochs=5", typed="20")
-    assert Run(runs / run_id).config.epochs == 20, "what was typed last is what is trained"
+    assert Run(server.runs / run_id).config.epochs == 20, "what was typed last is what is trained"
     page.get_by_text(re.compile(r"^20 epochs in ")).first.wait_for()
-    run = Run(runs / run_id)
+    run = Run(server.runs / run_id)
     assert run.status.state == "finished" and run.status.epoch == 20
     page.get_by_text(re.compile(r"Best valid MRR")).first.wait_for()
     page.get_by_role("button", name="Train the twin").click()
     page.get_by_text("MRR, uniform").first.wait_for()
-    wait_for(lambda: {run.config.sampler for run in list_runs(runs)} == {"dans", "uniform"})
+    wait_for(lambda: {run.config.sampler for run in list_runs(server.runs)} == {"dans", "uniform"})
     page.get_by_text(re.compile("One run of each proves nothing")).first.wait_for()
 
 
 @pytest.mark.parametrize("run_id", ["..%2F..%2Fetc%2Fpasswd", "%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E"])
-def test_a_hostile_url_gets_one_sentence(page, serve, runs: Path, run_id: str):
+def test_a_hostile_url_gets_one_sentence(server, page, run_id: str):
     page.on("dialog", lambda dialog: pytest.fail("a script of the URL ran"))
-    page.goto(f"{serve().url}/train?run={run_id}&epochs=banana")
+    page.goto(f"{server.url}/train?run={run_id}&epochs=banana")
     page.get_by_role("button", name="Start training").first.wait_for()
     page.get_by_text(re.compile("not the name of a run")).first.wait_for()
     page.get_by_text(re.compile("its default stands")).first.wait_for()
@@ -145,8 +142,7 @@ def test_a_hostile_url_gets_one_sentence(page, serve, runs: Path, run_id: str):
     expect(page.get_by_role("spinbutton", name="Epochs")).to_have_value(str(Config().epochs))
 
 
-def test_a_phone_shows_the_curves_without_scrolling_sideways(open_page, serve, runs: Path):
-    server = serve()
+def test_a_phone_shows_the_curves_without_scrolling_sideways(server, open_page):
     page = open_page(viewport={"width": 400, "height": 800}, color_scheme="dark")
     page.goto(f"{server.url}/?dataset=nations&epochs=20")
     page.get_by_role("button", name=re.compile("sidebar", re.I)).or_(
@@ -157,12 +153,12 @@ def test_a_phone_shows_the_curves_without_scrolling_sideways(open_page, serve, r
     fits(page)
 
 
-def test_charts_are_started_ahead_once(page, serve):
+def test_charts_are_started_ahead_once(server, page):
     """The script that draws it takes a browser a second to start, which a visit of Triplet need not wait for."""
     fetched: list[str] = []
     page.on("request", lambda request: fetched.append(request.url) if "PlotlyChart" in request.url else None)
     with page.expect_request(lambda request: "PlotlyChart" in request.url):
-        page.goto(serve().url)
+        page.goto(server.url)
     page.get_by_role("link", name="Triplet").click()
     page.locator(".js-plotly-plot").first.wait_for()
     assert len(fetched) == 1

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import small_run
+from tests.browser.server import Server
 from tests.browser.states import at_rest, fits, inside, is_calm
 from tests.waiting import wait_for
 
@@ -19,11 +20,11 @@ BRAZIL = "head=brazil&relation=embassy&tail=china"
 
 
 @pytest.fixture
-def server(runs: Path, serve):
-    """A fresh server with a small run and its twin."""
-    small_run.trained(runs, "small")
-    small_run.trained(runs, "twin", sampler="uniform")
-    return serve()
+def server(server: Server) -> Server:
+    """The server with a small run and its twin."""
+    small_run.trained(server.runs, "small")
+    small_run.trained(server.runs, "twin", sampler="uniform")
+    return server
 
 
 def chart(page, number: int = 0):
@@ -37,7 +38,7 @@ def strip(page) -> str:
     return page.locator("[aria-label^='Scores of negative']").first.get_attribute("aria-label")
 
 
-def test_a_deep_link_on_a_fresh_server_shows_the_run_beside_its_twin(server, page):
+def test_a_deep_link_shows_the_run_beside_its_twin(server, page):
     page.goto(f"{server.url}/triplet?run=small&{BRAZIL}&side=head")
     chart(page)
     assert page.get_by_role("heading", name="Triplet").is_visible()

@@ -20,15 +20,6 @@ pytestmark = pytest.mark.browser
 MARKUP = "<img src=x onerror=alert(1)> **b** [a](http://b) $x$ `c` :red[d] :material/bolt: # "
 
 
-@pytest.fixture
-def server(serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A fresh server with an own place for what is kept."""
-    monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.delenv("DANS_LIMITS", raising=False)
-    monkeypatch.delenv("DANS_DATA_DIR", raising=False)
-    return serve()
-
-
 def drop(page, *files: tuple[str, bytes]) -> None:
     page.locator("input[type=file]").set_input_files(
         [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
@@ -48,7 +39,7 @@ def is_calm(page) -> None:
     assert page.locator("[data-testid=stException], img[src=x], .katex").count() == 0
 
 
-def test_a_zip_is_kept_trained_on_and_known_everywhere(server, page, runs: Path):
+def test_a_zip_is_kept_trained_on_and_known_everywhere(server, page):
     page.goto(f"{server.url}/data?data=umls")
     drop(page, ("My facts.zip", nations()))
     page.get_by_text("1,992 triplets").first.wait_for()
@@ -74,7 +65,7 @@ def test_a_zip_is_kept_trained_on_and_known_everywhere(server, page, runs: Path)
     page.get_by_role("spinbutton", name="Epochs").fill("4")
     page.get_by_role("button", name="Start training").click()
     page.get_by_text(re.compile(r"^4 epochs in ")).first.wait_for()
-    (run,) = list_runs(runs)
+    (run,) = list_runs(server.runs)
     assert (run.meta.dataset, run.meta.source, run.status.state) == ("my-facts", "my-facts", "finished")
     page.get_by_role("button", name="Share").click()
     page.get_by_text("python -m dans_core train --dataset my-facts").first.wait_for()

@@ -1,0 +1,36 @@
+"""Deep links to a fresh server, which has to run the entry before the page; tests of Map and Train make their own."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import small_run
+from tests.browser.states import is_calm
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize(
+    ("title", "address", "shown"),
+    [
+        ("Data", "data?data=nations&entity=china", "china is the head of"),
+        (
+            "Triplet",
+            "triplet?run=small&head=brazil&relation=embassy&tail=china",
+            "(brazil, embassy, china) is",
+        ),
+        ("Diagnostics", "diagnostics?run=umls-complex-dans&epoch=100", "At epoch 100"),
+        ("Compare", "compare?runs=small,umls-complex-uniform", "trained on other data"),
+        ("Studies", "studies?metric=hits_at_10", "H@10 on "),
+        ("Runs", "runs?sampler=none-such", "that filter is left out"),
+    ],
+)
+def test_it_shows_menu_title_and_what_the_address_asks_for(runs, serve, page, title, address, shown):
+    small_run.trained(runs, "small")
+    page.goto(f"{serve().url}/{address}")
+    page.get_by_text(shown).first.wait_for()
+    expect(page).to_have_title(f"{title} · DANS Lab")
+    page.get_by_role("heading", name=title, exact=True).first.wait_for()
+    page.get_by_role("link", name="Map").first.wait_for()
+    is_calm(page)
