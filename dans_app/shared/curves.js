@@ -89,6 +89,14 @@ function domain(panel, from, to) {
   return [low >= 0 ? Math.max(0, low - room) : low - room, high + room * 1.6]
 }
 
+// An entry of the legend that begins with a piece of its line.
+function chipOf(box, name, line) {
+  const chip = node(box.legend, "span", name, "chip")
+  const swatch = set(node(chip, "svg", "swatch"), { viewBox: "0 0 22 8", "aria-hidden": "true" })
+  set(node(swatch, "line", "l"), { x1: 0, x2: 22, y1: 4, y2: 4, ...line })
+  return chip
+}
+
 function drawPanel(state, panel, box) {
   const { data, zoom, hover } = state
   put(node(box.head, "h3", "title"), panel.title)
@@ -112,31 +120,15 @@ function drawPanel(state, panel, box) {
   const chips = new Set()
   for (const s of panel.series) {
     chips.add(s.name)
-    const chip = node(box.legend, "span", s.name, "chip")
-    const swatch = set(node(chip, "svg", "swatch"), { viewBox: "0 0 22 8", "aria-hidden": "true" })
-    set(node(swatch, "line", "l"), {
-      x1: 0,
-      x2: 22,
-      y1: 4,
-      y2: 4,
-      stroke: s.color,
-      "stroke-width": s.faint ? 1.6 : 2.2,
-      "stroke-dasharray": s.dash,
-      opacity: s.faint ? 0.65 : 1,
-    })
+    const look = { "stroke-width": s.faint ? 1.6 : 2.2, opacity: s.faint ? 0.65 : 1 }
+    const chip = chipOf(box, s.name, { stroke: s.color, "stroke-dasharray": s.dash, ...look })
     put(node(chip, "span", "name"), s.name)
     const i = hover === null && !zoom ? s.x.length - 1 : nearest(s, reading)
     put(node(chip, "b", "value"), i < 0 ? "–" : number(s.y[i]))
   }
   for (const rule of panel.rules) {
     chips.add(rule.name)
-    const chip = node(box.legend, "span", rule.name, "chip")
-    const swatch = set(node(chip, "svg", "swatch"), { viewBox: "0 0 22 8", "aria-hidden": "true" })
-    set(node(swatch, "line", "l"), {
-      x1: 0,
-      x2: 22,
-      y1: 4,
-      y2: 4,
+    const chip = chipOf(box, rule.name, {
       stroke: rule.color,
       "stroke-width": 1.4,
       "stroke-dasharray": "2 3",

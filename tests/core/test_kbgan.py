@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 from collections import Counter
 
@@ -20,6 +19,7 @@ from dans_core.samplers.baselines.kbgan import Kbgan
 from dans_core.samplers.contract import Sources
 from dans_core.samplers.uniform import draw_uniform
 from tests.conftest import random_graph
+from tests.core.sampling import assert_resumes, everyone, vectors_of
 from tests.examples import examples
 
 
@@ -30,18 +30,6 @@ def sampler_of(graph: KnowledgeGraph, seed: int = 0, **values) -> Kbgan:
     source = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     return Kbgan(config, TrainFacts(graph), DECODERS[config.decoder], Sources(source, source))
-
-
-def everyone(graph: KnowledgeGraph) -> Batch:
-    return Batch.of_triplets(graph.train, graph.num_relations)
-
-
-def vectors_of(graph: KnowledgeGraph, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    source = torch.Generator().manual_seed(5)
-    return (
-        torch.randn(graph.num_entities, 8, generator=source),
-        torch.randn(len(batch.heads), 8, generator=source),
-    )
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
@@ -231,18 +219,7 @@ def test_a_run_resumed_in_the_game_ends_as_one_that_was_not_interrupted():
     config = Config(
         dim=8, epochs=5, warmup_epochs=2, negatives=3, sampler="kbgan", generator_dim=4, batch_size=9
     )
-    whole, half = Trainer(graph, config), Trainer(graph, config)
-    for _ in whole:
-        pass
-    while half.epoch < 4:
-        half.step()
-    state = copy.deepcopy(half.state_dict())
-    resumed = Trainer(graph, config)
-    resumed.load_state_dict(state)
-    for _ in resumed:
-        pass
-    for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
-        assert torch.equal(one, other)
+    assert_resumes(graph, config, epoch=4)
 
 
 @pytest.mark.parametrize("decoder", DECODERS)

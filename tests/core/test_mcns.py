@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import math
 
@@ -21,6 +20,7 @@ from dans_core.samplers.baselines.mcns import Mcns, Proposal
 from dans_core.samplers.baselines.neighbourhood import neighbours
 from dans_core.samplers.contract import Sources
 from tests.conftest import random_graph
+from tests.core.sampling import assert_resumes, everyone, vectors_of
 from tests.examples import examples
 
 
@@ -35,18 +35,6 @@ def sampler_of(graph: KnowledgeGraph, seed: int = 0, **values) -> Mcns:
     config = Config(**{"dim": 8, "sampler": "mcns", "hops": 1, "negatives": 4, **values})
     source = torch.Generator().manual_seed(seed)
     return Mcns(config, TrainFacts(graph), DECODERS[config.decoder], Sources(source, source))
-
-
-def everyone(graph: KnowledgeGraph) -> Batch:
-    return Batch.of_triplets(graph.train, graph.num_relations)
-
-
-def vectors_of(graph: KnowledgeGraph, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    source = torch.Generator().manual_seed(5)
-    return (
-        torch.randn(graph.num_entities, 8, generator=source),
-        torch.randn(len(batch.heads), 8, generator=source),
-    )
 
 
 def targets(sampler: Mcns, entities: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
@@ -235,18 +223,7 @@ def test_what_was_saved_goes_on_with_the_same_numbers():
 def test_a_resumed_run_ends_as_one_that_was_not_interrupted():
     graph = random_graph(0)
     config = Config(dim=8, epochs=4, negatives=3, sampler="mcns", batch_size=9)
-    whole, half = Trainer(graph, config), Trainer(graph, config)
-    for _ in whole:
-        pass
-    while half.epoch < 3:
-        half.step()
-    state = copy.deepcopy(half.state_dict())
-    resumed = Trainer(graph, config)
-    resumed.load_state_dict(state)
-    for _ in resumed:
-        pass
-    for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
-        assert torch.equal(one, other)
+    assert_resumes(graph, config, epoch=3)
 
 
 @pytest.mark.parametrize("decoder", DECODERS)

@@ -22,6 +22,7 @@ from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.nscaching import NSCaching, _distinct
 from dans_core.samplers.contract import Sources
 from tests.conftest import random_graph
+from tests.core.sampling import everyone, vectors_of
 from tests.examples import examples
 
 
@@ -29,17 +30,6 @@ def sampler_of(graph: KnowledgeGraph, seed: int = 0, **values) -> NSCaching:
     config = Config(**{"dim": 8, "sampler": "nscaching", "cache_size": 5, "cache_fresh": 4, **values})
     source = torch.Generator().manual_seed(seed)
     return NSCaching(config, TrainFacts(graph), DECODERS[config.decoder], Sources(source, source))
-
-
-def everyone(graph: KnowledgeGraph) -> Batch:
-    return Batch.of_triplets(graph.train, graph.num_relations)
-
-
-def vectors_of(graph: KnowledgeGraph, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    source = torch.Generator().manual_seed(5)
-    return torch.randn(graph.num_entities, 8, generator=source), torch.randn(
-        len(batch.heads), 8, generator=source
-    )
 
 
 def mean_score(sampler: NSCaching, entities: torch.Tensor, queries: torch.Tensor) -> float:

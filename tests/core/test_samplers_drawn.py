@@ -22,6 +22,7 @@ from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import draw_others, draw_uniform
 from tests.conftest import random_graph
+from tests.core.sampling import answers_in_train, pairs_of, vectors_of
 from tests.examples import examples
 
 DRAWN = ["uniform", "popularity", "bernoulli", "self-adversarial"]
@@ -34,29 +35,8 @@ def sampler_of(graph: KnowledgeGraph, name: str, seed: int = 0, **values) -> Sam
     return class_of(name)(config, TrainFacts(graph), DECODERS[config.decoder], Sources(source, source))
 
 
-def vectors_of(graph: KnowledgeGraph, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    source = torch.Generator().manual_seed(5)
-    return torch.randn(graph.num_entities, 8, generator=source), torch.randn(
-        len(batch.heads), 8, generator=source
-    )
-
-
 def negatives_of(graph: KnowledgeGraph, batch: Batch, name: str, seed: int = 0, **values) -> Negatives:
     return sampler_of(graph, name, seed, **values).negatives(batch, *vectors_of(graph, batch))
-
-
-def pairs_of(batch: Batch) -> list[tuple[int, int, int]]:
-    """(h, r, t) of each pair."""
-    heads, relations = batch.heads[batch.query], batch.relations[batch.query]
-    return list(zip(heads.tolist(), relations.tolist(), batch.answer.tolist(), strict=True))
-
-
-def answers_in_train(graph: KnowledgeGraph) -> dict[tuple[int, int], set[int]]:
-    answers = defaultdict(set)
-    for h, r, t in graph.train.tolist():
-        answers[h, r].add(t)
-        answers[t, r + graph.num_relations].add(h)
-    return answers
 
 
 def slow_law(graph: KnowledgeGraph, power: float, filtered: bool, pair: tuple[int, int, int]) -> list[float]:

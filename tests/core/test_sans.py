@@ -21,6 +21,7 @@ from dans_core.samplers.baselines.sans import walk_ends
 from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sampler, Sources
 from tests.conftest import random_graph
+from tests.core.sampling import answers_in_train, pairs_of
 from tests.examples import examples
 
 # A law is left alone this seldom by what is drawn from it; the seeds are fixed, so it is so each time or never.
@@ -57,19 +58,6 @@ def ids_of(sampler: Sampler, batch: Batch, num_entities: int) -> torch.Tensor:
 def every_pair(graph: KnowledgeGraph) -> Batch:
     """Those of test have answers, and maybe queries, that train does not have."""
     return Batch.of_triplets(torch.cat([graph.train, graph.test]), graph.num_relations)
-
-
-def triplets_of(batch: Batch) -> list[tuple[int, int, int]]:
-    heads, relations = batch.heads[batch.query], batch.relations[batch.query]
-    return list(zip(heads.tolist(), relations.tolist(), batch.answer.tolist(), strict=True))
-
-
-def answers_in_train(graph: KnowledgeGraph) -> dict[tuple[int, int], set[int]]:
-    answers = defaultdict(set)
-    for h, r, t in graph.train.tolist():
-        answers[h, r].add(t)
-        answers[t, r + graph.num_relations].add(h)
-    return answers
 
 
 def others(graph: KnowledgeGraph, answers: set[int], own: int) -> dict[int, float]:
@@ -183,7 +171,7 @@ def test_negatives_follow_their_law(hops, walks, cells, monkeypatch):
         ids = ids_of(sampler, batch, 9)
         assert ids.shape == (len(batch.answer), 1000)
         empty = 0
-        for row, (h, r, t) in zip(ids, triplets_of(batch), strict=True):
+        for row, (h, r, t) in zip(ids, pairs_of(batch), strict=True):
             law = {e: weight for e, weight in near[h].items() if e not in answers[h, r] | {t}}
             alone = not law or set(law) == {h}
             empty += alone
@@ -196,7 +184,7 @@ def test_negatives_follow_their_law(hops, walks, cells, monkeypatch):
 def test_negatives_stay_near_and_are_no_answers_while_another_remains(graph, hops, walks):
     sampler = sampler_of(graph, "sans", hops=hops, walks=walks, negatives=8)
     batch, answers, near = every_pair(graph), answers_in_train(graph), by_search(graph, hops)
-    for row, (h, r, t) in zip(ids_of(sampler, batch, graph.num_entities), triplets_of(batch), strict=True):
+    for row, (h, r, t) in zip(ids_of(sampler, batch, graph.num_entities), pairs_of(batch), strict=True):
         every = set(range(graph.num_entities)) - {t}
         free = every - answers[h, r]
         close = set(near[h]) & free

@@ -16,17 +16,8 @@ from dans_core.events import Losses
 from dans_core.facts import TrainFacts
 from dans_core.samplers.baselines.roles import RARE, Concepts, concepts_in, role_signatures
 from tests.conftest import random_graph
-from tests.core.test_sans import (
-    answers_in_train,
-    assert_drawn_from,
-    every_pair,
-    graph_of,
-    graphs,
-    ids_of,
-    others,
-    sampler_of,
-    triplets_of,
-)
+from tests.core.sampling import answers_in_train, pairs_of
+from tests.core.test_sans import assert_drawn_from, every_pair, graph_of, graphs, ids_of, others, sampler_of
 from tests.examples import examples
 
 BOTH = pytest.mark.parametrize("name", ["cake-style", "smile-style"])
@@ -158,7 +149,7 @@ def test_cake_draws_from_the_sets_of_its_definition(negatives, cells, monkeypatc
             sampler = sampler_of(graph, "cake-style", negatives=negatives)
             rounds = torch.stack([ids_of(sampler, batch, graph.num_entities) for _ in range(150)], dim=1)
             filled = 0
-            for ids, (h, r, t) in zip(rounds, triplets_of(batch), strict=True):
+            for ids, (h, r, t) in zip(rounds, pairs_of(batch), strict=True):
                 chosen = cake_set(graph, concepts, (h, r, t))
                 enough = min(negatives, len(chosen))
                 filled += negatives - enough
@@ -177,7 +168,7 @@ def test_smile_draws_one_half_of_the_answers_concept_and_one_of_others(negatives
         rounds = torch.stack([ids_of(sampler, batch, graph.num_entities) for _ in range(150)], dim=1)
         assert rounds.shape[2] == negatives
         halves = rounds.split([negatives // 2, negatives - negatives // 2], dim=2)
-        for intra, inter, (_, _, t) in zip(*halves, triplets_of(batch), strict=True):
+        for intra, inter, (_, _, t) in zip(*halves, pairs_of(batch), strict=True):
             every = set(range(graph.num_entities)) - {t}
             for ids, alike in ((intra, True), (inter, False)):
                 half = {e for e in every if (concepts[e] == concepts[t]) == alike}
@@ -201,7 +192,7 @@ def test_on_umls_halves_are_exact_wherever_both_sets_have_something(umls):
 def test_cake_draws_no_answer_in_train_while_another_entity_remains(graph):
     batch, answers = every_pair(graph), answers_in_train(graph)
     ids = ids_of(sampler_of(graph, "cake-style", negatives=6), batch, graph.num_entities)
-    for row, (h, r, t) in zip(ids, triplets_of(batch), strict=True):
+    for row, (h, r, t) in zip(ids, pairs_of(batch), strict=True):
         assert set(row.tolist()) <= set(others(graph, answers[h, r], t))
 
 

@@ -21,6 +21,7 @@ from dans_lab.names import SAMPLERS
 from dans_lab.runs.events_file import read_events
 from dans_lab.runs.run import RUNS_DIR_VARIABLE, Run
 from dans_lab.runs.writer import RunWriter
+from tests.lab.refusals import refused
 from tests.waiting import PATIENCE, wait_for
 
 COMMAND = [sys.executable, "-m", "dans_core"]
@@ -51,15 +52,6 @@ def trained(runs_folder) -> Run:
     assert done.stderr == ""
     (runs_folder / "small.jsonl").write_text(done.stdout)
     return Run(runs_folder / "small")
-
-
-def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line that refuses these arguments."""
-    assert main(arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ") and err.count("\n") == 1
-    return err
 
 
 def test_help_answers_without_torch():

@@ -28,6 +28,7 @@ from dans_lab.runs.records import Stored, read
 from dans_lab.runs.run import RECORDED, RUNS_DIR_VARIABLE, Run
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
+from tests.lab.refusals import refused
 from tests.spreadsheets import original_text
 
 RECORDED_RUN = "umls-complex-dans"
@@ -58,15 +59,6 @@ NASTY = [
 
 def rows_of(data: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(data.decode(), newline="")))
-
-
-def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line that refuses these arguments."""
-    assert main(arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ") and err.count("\n") == 1
-    return err
 
 
 @pytest.fixture(autouse=True)
