@@ -183,7 +183,7 @@ class Plan:
         return tuple({cell.config: cell for part in self.parts for cell in part.cells}.values())
 
     @cached_property
-    def jobs(self) -> tuple[PlannedRun, ...]:
+    def runs(self) -> tuple[PlannedRun, ...]:
         """Every distinct run, seed by seed, so that whole tables are there early; parts may share runs."""
         configs = dict.fromkeys(
             cell.config.with_values(seed=seed) for seed in self.seeds for cell in self.kinds
@@ -283,8 +283,8 @@ def _plan(written: _File, text: str, name: str, train: int) -> Plan:
             raise InputError(f"part {title!r}: {error}" if written.part else str(error)) from None
     about = written.title, written.question, written.budget, written.dataset
     plan = Plan(name, *about, seeds, tuple(parts), text, train)
-    if len(plan.jobs) > MOST_RUNS:
-        raise InputError(f"asks for {len(plan.jobs):,} runs, more than {MOST_RUNS:,}")
+    if len(plan.runs) > MOST_RUNS:
+        raise InputError(f"asks for {len(plan.runs):,} runs, more than {MOST_RUNS:,}")
     return plan
 
 
