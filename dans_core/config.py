@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from dans_core.declaration import Declaration
+from dans_core.declaration import Declaration, setting
 from dans_core.declared import DECLARED, import_registered
+from dans_core.samplers.baselines import settings as others
 from dans_data import complaints
 from dans_data.errors import InputError
-
-
-def _setting(
-    default: Any,
-    title: str,
-    why: str,
-    group: str,
-    unit: str = "",
-    **bounds: Any,
-) -> Any:
-    return Field(
-        default, title=title, description=why, json_schema_extra={"group": group, "unit": unit}, **bounds
-    )
 
 
 class Config(BaseModel):
@@ -39,217 +27,226 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    decoder: Literal["distmult", "complex", "rotate"] = _setting(
+    decoder: Literal["distmult", "complex", "rotate"] = setting(
         "complex",
         "Decoder",
         "How a triplet is scored. DistMult cannot tell head from tail; ComplEx and RotatE can.",
         "model",
     )
-    sampler: str = _setting(
+    sampler: str = setting(
         "dans",
         "Negatives",
         "Where negatives come from: a GAN plus random ones (DANS), random entities only (uniform), or one of the "
         "methods that DANS is compared with.",
         "model",
     )
-    epochs: int = _setting(
+    epochs: int = setting(
         300, "Epochs", "Rounds over all training triplets. UMLS levels off near 300.", "training", "epochs",
         ge=1, le=100_000,
     )  # fmt: skip
-    seed: int = _setting(
+    seed: int = setting(
         0, "Seed", "The same seed and settings give the same numbers; other seeds show the luck in them.",
         "training", ge=0, le=2**31 - 1,
     )  # fmt: skip
 
-    dim: int = _setting(
+    dim: int = setting(
         100, "Embedding size", "Numbers per entity. More can hold more, and costs more time.", "model",
         "numbers", ge=2, le=2048, multiple_of=2,
     )  # fmt: skip
-    layers: int = _setting(
+    layers: int = setting(
         2, "R-GCN layers", "How many steps away an entity's neighbours still shape its vector.", "model",
         "layers", ge=1, le=4,
     )  # fmt: skip
-    bases: int = _setting(
+    bases: int = setting(
         4, "R-GCN bases", "Relations share this many weight matrices; fewer generalise, more separate.",
         "model", "matrices", ge=1, le=64,
     )  # fmt: skip
-    dropout: float = _setting(
+    dropout: float = setting(
         0.2, "Dropout", "Share of features hidden between the layers, against learning by heart.", "model",
         "share", ge=0.0, lt=1.0,
     )  # fmt: skip
-    message_split: float = _setting(
+    message_split: float = setting(
         0.5, "Message edges", "Share of training triplets that carry messages in a step, drawn anew each time.",
         "model", "share", gt=0.0, le=1.0,
     )  # fmt: skip
-    score_message_edges: bool = _setting(
+    score_message_edges: bool = setting(
         True, "Score message edges",
         "Whether a triplet may carry messages and be scored in the same step. Off rules out copying the answer, "
         "and scores only the triplets that carry no messages.",
         "model",
     )  # fmt: skip
 
-    negatives: int = _setting(
+    negatives: int = setting(
         20, "Negatives per query (N_s)",
         "With DANS a quarter comes from G_E, a quarter from G_R and the rest is random.", "negatives",
         "negatives", ge=1, le=1000,
     )  # fmt: skip
-    shared: int = _setting(
+    shared: int = setting(
         1, "Share negatives among",
         "This many triplets of a step have the same random negatives, those of KBGAN's warm-up too. On large graphs "
         "hundreds of negatives then cost little; 1 draws them for each triplet apart.",
         "negatives", "triplets", ge=1, le=100_000,
     )  # fmt: skip
-    filter_known: bool = _setting(
+    filter_known: bool = setting(
         False, "Redraw known facts",
         "A random negative that is a fact of train is drawn again, in the random part of DANS and in KBGAN's warm-up, "
         "too.",
         "negatives",
     )  # fmt: skip
-    popularity_power: float = _setting(
-        0.75, "Power of popularity",
-        "The popularity sampler draws an entity in proportion to its number of facts to this power; 0 is uniform.",
-        "negatives", "", ge=0.0, le=4.0,
-    )  # fmt: skip
-    temperature: float = _setting(
+    temperature: float = setting(
         1.0, "Temperature",
         "How sharply self-adversarial negatives are weighted by their scores; near zero all weigh the same.",
         "negatives", "", gt=0.0, le=100.0,
     )  # fmt: skip
-    cache_size: int = _setting(
-        30, "Cache", "Entities that NSCaching keeps for each query, to draw its negatives from.", "negatives",
-        "entities", ge=1, le=1000,
-    )  # fmt: skip
-    cache_fresh: int = _setting(
-        30, "Fresh candidates", "Random entities that compete for a place in NSCaching's cache in each step.",
-        "negatives", "entities", ge=1, le=1000,
-    )  # fmt: skip
-    candidates: int = _setting(
-        20, "Candidates", "Random entities from which KBGAN's generator chooses each negative.", "negatives",
-        "entities", ge=2, le=1000,
-    )  # fmt: skip
-    generator_dim: int = _setting(
-        50, "Generator size", "Numbers per entity in KBGAN's generator, a small DistMult of its own.",
-        "negatives", "numbers", ge=2, le=2048, multiple_of=2,
-    )  # fmt: skip
-    burn_in: int = _setting(
-        10, "Burn-in", "Steps that each chain of MCNS takes before its first negative.", "negatives", "steps",
-        ge=0, le=1000,
-    )  # fmt: skip
-    hops: int = _setting(
-        2, "Hops", "How far from the kept entity SANS looks, and how far a chain of MCNS may step.", "negatives",
-        "edges", ge=1, le=4,
-    )  # fmt: skip
-    walks: int = _setting(
-        1000, "Walks",
-        "Random walks from each entity whose ends are SANS's negatives; 0 takes the whole neighbourhood evenly.",
-        "negatives", "walks", ge=0, le=100_000,
-    )  # fmt: skip
-    loss: Literal["bce", "softmax"] = _setting(
+    popularity_power: float = others.POPULARITY_POWER
+    cache_size: int = others.CACHE_SIZE
+    cache_fresh: int = others.CACHE_FRESH
+    candidates: int = others.CANDIDATES
+    generator_dim: int = others.GENERATOR_DIM
+    burn_in: int = others.BURN_IN
+    hops: int = others.HOPS
+    walks: int = others.WALKS
+    loss: Literal["bce", "softmax"] = setting(
         "bce", "Base loss",
         "bce judges each triplet alone; softmax makes the answer compete with its negatives. Unless set, one-vs-all "
         "uses softmax.",
         "training",
     )  # fmt: skip
-    lr: float = _setting(
+    lr: float = setting(
         1e-2, "Learning rate, base", "Step size of the embedding model. Too high jumps, too low crawls.",
         "training", "", gt=0.0, le=1.0,
     )  # fmt: skip
-    l2: float = _setting(
+    average: float = setting(
+        0.0, "Average the weights",
+        "Share of its past that a running average of the base model's weights keeps in each step. Where it is not 0, "
+        "the average is what is ranked, kept and shown.",
+        "training", "share", ge=0.0, lt=1.0,
+    )  # fmt: skip
+    l2: float = setting(
         1e-3, "L2 weight", "Pulls embeddings towards zero, against learning by heart.", "training", "",
         ge=0.0, le=10.0,
     )  # fmt: skip
-    batch_size: int = _setting(
+    batch_size: int = setting(
         50_000, "Batch size", "Triplets per step. Graphs up to this size take one step an epoch.", "training",
         "triplets", ge=1, le=1_000_000,
     )  # fmt: skip
-    clip_norm: float = _setting(
+    clip_norm: float = setting(
         1.0, "Gradient clip", "Longest gradient allowed in a step, for the base, each pathway and D.",
         "training", "", gt=0.0, le=1000.0,
     )  # fmt: skip
 
-    warmup_epochs: int = _setting(
+    warmup_epochs: int = setting(
         50, "Warm-up",
         "Epochs of random negatives before the GAN starts, so that it has something to imitate (KBGAN waits too). "
         "Unless set, at most half the epochs.",
         "GAN", "epochs", ge=0, le=100_000,
     )  # fmt: skip
-    lr_g: float = _setting(
+    lr_g: float = setting(
         5e-4, "Learning rate, G",
         "Step size of both pathways, or of KBGAN's generator. Pathways much faster than D outrun it and drift off.",
         "GAN", "", gt=0.0, le=1.0,
     )  # fmt: skip
-    lr_d: float = _setting(
+    lr_d: float = setting(
         5e-4, "Learning rate, D", "Step size of the discriminator. Too fast a D leaves G nothing to learn.",
         "GAN", "", gt=0.0, le=1.0,
     )  # fmt: skip
-    k_g: int = _setting(
+    k_g: int = setting(
         1, "G steps (k_G)", "Updates of each pathway per step of the base model.", "GAN", "steps",
         ge=0, le=100,
     )  # fmt: skip
-    k_d: int = _setting(
+    k_d: int = setting(
         1, "D steps (k_D)", "Updates of the discriminator per step of the base model.", "GAN", "steps",
         ge=0, le=100,
     )  # fmt: skip
-    pathways: Literal["both", "G_E", "G_R"] = _setting(
+    pathways: Literal["both", "G_E", "G_R"] = setting(
         "both", "Pathways",
         "One pathway alone makes as many fakes as both would; D_aux then has nothing to tell apart and is off.",
         "GAN",
     )  # fmt: skip
-    film: Literal["trained", "frozen", "none"] = _setting(
+    film: Literal["trained", "frozen", "none"] = setting(
         "trained", "FiLM",
         "Whether each condition's own version of the generator is learned, stays as it began, or does not exist.",
         "GAN",
     )  # fmt: skip
-    conditional_d: bool = _setting(
+    conditional_d: bool = setting(
         False, "D sees the query",
         "Gives D the query beside the entity, so that it can judge whether the two fit. Not in the paper.", "GAN",
     )  # fmt: skip
-    random_negatives: bool = _setting(
+    reading: Literal["vectors", "entities"] = setting(
+        "vectors", "Read fakes as",
+        "Vectors: a fake is a negative itself. Entities: a fake proposes the real entities near it; negatives are "
+        "drawn from these, and weights make up for the draw.",
+        "GAN",
+    )  # fmt: skip
+    tau: float = setting(
+        0.1, "Width of reading (τ)",
+        "How far around a fake its proposal reaches. Near zero it is the nearest entity alone.", "GAN", "",
+        gt=0.0, le=100.0,
+    )  # fmt: skip
+    random_share: float = setting(
+        0.5, "Random share of proposals",
+        "How much of each proposal is spread evenly over all entities, so that every one can be drawn.", "GAN", "share",
+        gt=0.0, le=1.0,
+    )  # fmt: skip
+    play_every: int = setting(
+        1, "Play every", "Steps of the base model from one round of the game to the next.", "GAN", "steps",
+        ge=1, le=10_000,
+    )  # fmt: skip
+    random_negatives: bool = setting(
         True, "Random part", "Off: all negatives of DANS are generated, half of them by each pathway.", "GAN",
     )  # fmt: skip
-    pathway_fakes: int = _setting(
+    pathway_fakes: int = setting(
         0, "Fakes a pathway",
         "How many of a query's negatives each pathway makes; 0 is a quarter of N_s. On large graphs a few fakes beside "
         "many random negatives cost less.",
         "GAN", "fakes", ge=0, le=500,
     )  # fmt: skip
-    sigma: float = _setting(
+    sigma: float = setting(
         0.5, "Noise (σ)",
         "Spread of the noise around each condition. Near zero, all fakes of a condition are copies.", "GAN",
         "", ge=0.0, le=100.0,
     )  # fmt: skip
-    sigma_relative: bool = _setting(
+    sigma_relative: bool = setting(
         False, "Noise relative to spread", "Measure σ in standard deviations of the entity embeddings.", "GAN",
     )  # fmt: skip
-    film_weight: float = _setting(
+    film_weight: float = setting(
         1e-4, "FiLM weight (λ)", "How strongly each condition's generator is held to the global one.", "GAN",
         "", ge=0.0, le=100.0,
     )  # fmt: skip
-    aux_weight: float = _setting(
+    adv_weight: float = setting(
+        1.0, "Adversarial loss, G", "How much G cares to be taken for real; with 0, D has no say.", "GAN", "",
+        ge=0.0, le=100.0,
+    )  # fmt: skip
+    ce_weight: float = setting(
+        1.0, "Cross-entropy, G",
+        "How much a proposal cares to lie where the decoder expects answers; only where fakes are read as entities.",
+        "GAN", "", ge=0.0, le=100.0,
+    )  # fmt: skip
+    aux_weight: float = setting(
         0.5, "Pathway loss, D (w_aux)",
         "How much D cares which pathway made a fake; 0 is a D without D_aux.", "GAN", "",
         ge=0.0, le=100.0,
     )  # fmt: skip
-    aux_weight_g: float = _setting(
+    aux_weight_g: float = setting(
         0.0, "Pathway loss, G", "Rewards each pathway for being told apart, as in AC-GAN. The paper has none.",
         "GAN", "", ge=0.0, le=100.0,
     )  # fmt: skip
-    condition_chunk: int = _setting(
+    condition_chunk: int = setting(
         8192, "Conditions a pass",
         "G makes fakes for this many conditions at a time, and batch norm measures their spread. Small graphs are "
         "one pass; more conditions a pass need more memory.",
         "GAN", "conditions", ge=3, le=1_000_000,
     )  # fmt: skip
 
-    eval_every: int = _setting(
+    eval_every: int = setting(
         2, "Rank every", "Epochs between two rankings of the valid split; the weights of the best are kept.",
         "record", "epochs", ge=1, le=100_000,
     )  # fmt: skip
-    diagnose_every: int = _setting(
+    diagnose_every: int = setting(
         10, "Diagnose every", "Epochs between two measurements of the negatives, from which the warnings follow.",
         "record", "epochs", ge=1, le=100_000,
     )  # fmt: skip
-    snapshot_every: int = _setting(
+    snapshot_every: int = setting(
         25, "Snapshot every", "Epochs between two snapshots for the map; each costs disk space.", "record",
         "epochs", ge=1, le=100_000,
     )  # fmt: skip

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 if TYPE_CHECKING:
     from dans_core.config import Config
 
@@ -113,3 +115,17 @@ class Declaration:
     def no_fakes(self) -> str:
         """Why there are no fakes to be seen, in one sentence; for a sampler that makes none."""
         return self.why_no_fakes or f"The negatives of {self.title} are entities, so there are no fakes."
+
+
+def setting(
+    default: Any,
+    title: str,
+    why: str,
+    group: str,
+    unit: str = "",
+    **bounds: Any,
+) -> Any:
+    """A field of `Config`: its default, what it is called, why it matters, its group, its unit, and its bounds."""
+    return Field(
+        default, title=title, description=why, json_schema_extra={"group": group, "unit": unit}, **bounds
+    )

@@ -63,12 +63,13 @@ class Losses(Event):
     """The losses of one epoch (method, sections 2 to 4).
 
     Beside those of which something is `told`, `film_e` and `film_r` are the FiLM regularisers within L_G (before the
-    factor λ), `d_real`, `d_fake_e` and `d_fake_r` the mean probabilities that D_adv gives to real answers and to the
-    fakes of each pathway, and `aux_accuracy` is how often D_aux names the pathway. `d_adv` = ½ real + ¼ G_E + ¼ G_R; a
-    pathway that is alone has the other half. `seconds` is the time this epoch took, `warm_up` whether the GAN was still
-    waiting.
+    factor λ), `ce_e` and `ce_r` the cross-entropies of proposals within it (before the factor w_ce), `d_real`,
+    `d_fake_e` and `d_fake_r` the mean probabilities that D_adv gives to real answers and to the fakes of each pathway,
+    and `aux_accuracy` is how often D_aux names the pathway. `d_adv` = ½ real + ¼ G_E + ¼ G_R; a pathway that is alone
+    has the other half. `seconds` is the time this epoch took, `warm_up` whether the GAN was still waiting.
 
-    Fields of a part that the settings leave out are None: a pathway, D_aux, a FiLM that is not trained.
+    Fields of a part that the settings leave out are None: a pathway, D_aux, a FiLM that is not trained; those of the
+    game also in an epoch without a round of it.
     """
 
     kind: ClassVar[str] = "losses"
@@ -79,6 +80,8 @@ class Losses(Event):
     g_r: Annotated[float | None, Told("G_R, generator loss", about=_G_R)] = None
     film_e: float | None = None
     film_r: float | None = None
+    ce_e: float | None = None
+    ce_r: float | None = None
     d_adv: Annotated[float | None, Told("D_adv, discriminator loss", about=_D_ADV)] = None
     d_aux: Annotated[float | None, Told("D_aux, discriminator loss", about=_D_AUX)] = None
     d_real: float | None = None

@@ -113,7 +113,8 @@ class Trainer:
 
     Attributes:
         device, device_name: where everything is, and that in words.
-        model: the base model, as of the last step. `networks` adds generator and discriminator.
+        model: the base model, as of the last step or averaged over steps, as the settings say. `networks` adds
+            generator and discriminator.
         epoch: finished epochs. `stage` is the name of the next stage, `stage_number` the stages done.
         best_mrr, best_epoch, best_state: the best valid ranking so far, and the weights that gave it.
         seconds: training time so far, without pauses.
@@ -132,17 +133,18 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             # Of the CPU's alone: the global source of a GPU is not ours to seed.
             torch.default_generator.manual_seed(seed)
-            self.model = Model(kg.num_entities, kg.num_relations, config).to(self.device)
-            given = config, TrainFacts(kg, self.device), self.model.decoder
+            self._moving = Model(kg.num_entities, kg.num_relations, config).to(self.device)
+            given = config, TrainFacts(kg, self.device), self._moving.decoder
             sources = Sources(self._random["negatives"], self._random["noise"])
             self._sampler = class_of(config.sampler)(*given, sources)
             self._stand_in = Uniform(*given, sources)
             self._dans = self._sampler if isinstance(self._sampler, Dans) else None
+        self.model = copy.deepcopy(self._moving) if config.average else self._moving
         dans = self._dans
         generator, discriminator = (dans.generator, dans.discriminator) if dans else (None, None)
         chosen = (lambda: self._sampler) if config.declaration.chooses and not dans else None
         self.networks = Networks(self.model, generator, discriminator, chosen)
-        self._optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
+        self._optimizer = torch.optim.Adam(self._moving.parameters(), lr=config.lr, fused=True)
         self._graph = train_graph(kg, self.device)
         self._whole_batch: Batch | None = None
         self._watch = Watch(kg.num_entities)
@@ -150,6 +152,7 @@ class Trainer:
         self._chunk = 0
         self._next = 0
         self._sums = _Sums()
+        self._played: Losses | None = None
         self._at_encode: dict[str, Tensor] = {}
         self._shared: _Step | None = None
         self._pending: deque[Event] = deque()
@@ -174,7 +177,7 @@ class Trainer:
     @property
     def stages(self) -> tuple[str, ...]:
         """The stages of an iteration of the current epoch, in order."""
-        if self._dans is None or self.warming_up:
+        if self._dans is None or self.warming_up or self._since_warm_up % self.config.play_every:
             return ("encode", "base")
         game = tuple(self._dans.generator.pathways) * self.config.k_g + ("D",) * self.config.k_d
         return ("encode", *game, "base")
@@ -235,6 +238,11 @@ class Trainer:
     def _num_chunks(self) -> int:
         return -(-len(self.kg.train) // self.config.batch_size)
 
+    @property
+    def _since_warm_up(self) -> int:
+        """Steps of the base model since the warm-up."""
+        return (self.epoch - self.config.warmup_epochs) * self._num_chunks + self._chunk
+
     def _encode(self) -> dict[str, float]:
         """Draw the batch and the message edges, and encode all entities."""
         n = len(self.kg.train)
@@ -259,8 +267,8 @@ class Trainer:
             rows = rows[~keep[rows]]
         batch = self._batch(rows)
         plan = self._graph.plan_of_triplets(keep.to(self.device))
-        entities = self.model.encode(plan, self._random["dropout"])
-        queries = self.model.queries(entities, batch.heads, batch.relations)
+        entities = self._moving.encode(plan, self._random["dropout"])
+        queries = self._moving.queries(entities, batch.heads, batch.relations)
         return _Step(batch, entities, queries, (entities.detach(), queries.detach()))
 
     def _batch(self, rows: Tensor | None) -> Batch:
@@ -291,20 +299,30 @@ class Trainer:
             sampler = self._stand_in
         negatives = sampler.negatives(step.batch, *step.constants)
         loss = base_loss(
-            self.model.decoder, self.config.loss, step.batch, step.entities, step.queries, negatives
+            self._moving.decoder, self.config.loss, step.batch, step.entities, step.queries, negatives
         )
-        l2 = step.entities.square().mean() + self.model.relation.square().mean()
+        l2 = step.entities.square().mean() + self._moving.relation.square().mean()
         self._optimizer.zero_grad(set_to_none=True)
         (loss + self.config.l2 * l2).backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm, foreach=True)
+        torch.nn.utils.clip_grad_norm_(self._moving.parameters(), self.config.clip_norm, foreach=True)
         self._optimizer.step()
+        self._take_average()
         return {"base": float(loss.detach())}
+
+    @torch.no_grad()
+    def _take_average(self) -> None:
+        """Let the running average of the weights follow by a step; it forgets its beginning faster."""
+        if not self.config.average:
+            return
+        steps = self.epoch * self._num_chunks + self._chunk
+        kept = min(self.config.average, (1 + steps) / (10 + steps))
+        torch._foreach_lerp_(list(self.model.parameters()), list(self._moving.parameters()), 1 - kept)
 
     def _end_epoch(self) -> list[Event]:
         config = self.config
         means = self._sums.means()
         warm_up = self.warming_up
-        for part, network in (("the base model", self.model), *self._players()):
+        for part, network in (("the base model", self._moving), *self._players()):
             largest = torch.nn.utils.get_total_norm(list(network.parameters()), norm_type=torch.inf)
             if not largest.isfinite():
                 raise Diverged(self.epoch + 1, part)
@@ -316,6 +334,8 @@ class Trainer:
             seconds=self._epoch_seconds,
             **{"base": means.pop("base"), **means},
         )
+        if losses.d_adv is not None or self._played is None:
+            self._played = losses
         events: list[Event] = [losses]
         self._epoch_seconds = 0.0
         started = time.perf_counter()
@@ -327,7 +347,7 @@ class Trainer:
                 raise Diverged(self.epoch, "the measured fakes")
             events.append(measured)
             if not warm_up:
-                events += self._watch.check(losses, measured)
+                events += self._watch.check(self._played, measured)
         if self.epoch % config.snapshot_every == 0 or self.finished:
             events.append(Snapshot(self.epoch, f"{self.epoch:06d}.npz"))
         self.seconds += time.perf_counter() - started
@@ -343,7 +363,7 @@ class Trainer:
         return [("G", self._dans.generator), ("D", self._dans.discriminator)]
 
     def _rank(self) -> Ranking:
-        result = evaluate(self.model, self.kg, "valid")
+        result = evaluate(self.networks.model, self.kg, "valid")
         best = result.mrr > self.best_mrr
         if best:
             self.best_mrr, self.best_epoch = result.mrr, self.epoch
@@ -360,12 +380,14 @@ class Trainer:
         """Everything needed to go on with the same numbers, on any device: plain values and tensors of the CPU."""
         return {
             "networks": on_cpu(self.networks.state_dict()),
+            "moving": on_cpu(self._moving.state_dict()) if self.config.average else None,
             "optimizer": on_cpu(self._optimizer.state_dict()),
             "sampler": on_cpu(self._sampler.state_dict()),
             "random": {name: source.get_state() for name, source in self._random.items()},
             "at_encode": dict(self._at_encode) if self._next else {},
             "order": self._order,
             "sums": [dict(self._sums.total), dict(self._sums.count)],
+            "played": None if self._played is None else to_dict(self._played),
             "watch": self._watch.state_dict(),
             "best": self.best_state,
             "pending": [to_dict(event) for event in self._pending],
@@ -381,6 +403,8 @@ class Trainer:
         if "sampler" not in state or (state["pending"] and isinstance(state["pending"], str)):
             raise InputError(_EARLIER)
         self.networks.load_state_dict(state["networks"])
+        if self.config.average:
+            self._moving.load_state_dict(state["moving"])
         self._optimizer.load_state_dict(state["optimizer"])
         try:
             self._sampler.load_state_dict(state["sampler"])
@@ -392,6 +416,10 @@ class Trainer:
         self._at_encode = dict(state["at_encode"])
         self._order = state["order"]
         self._sums = _Sums(dict(state["sums"][0]), dict(state["sums"][1]))
+        # Of before, every epoch had a round of the game.
+        played = from_dict(state["played"]) if state.get("played") else None
+        assert played is None or isinstance(played, Losses), "a checkpoint keeps losses there"
+        self._played = played
         self._watch.load_state_dict(state["watch"])
         self.best_state = state["best"]
         for name in _PROGRESS:

@@ -40,7 +40,7 @@ class Listed:
     @property
     def total(self) -> int:
         """Runs that were asked for."""
-        return len(self.plan.runs)
+        return len(self.plan.jobs)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def listing() -> StudyListing:
         try:
             stamps = tuple(stamp(study.path / name) for name in ("study.toml", "study.json"))
             plan = _plan(str(study.path), stamps, study)
-            done = len(study.finished() & {planned.run for planned in plan.runs})
+            done = len(study.finished() & {planned.run for planned in plan.jobs})
             found.studies[key] = Listed(key, study, plan, done)
         except InputError as error:
             found.unreadable[key] = str(error)
@@ -140,7 +140,7 @@ class Loaded:
     @cached_property
     def left(self) -> list[str]:
         """Ids of the runs without a record."""
-        return [planned.run for planned in self.plan.runs if planned.run not in self.records]
+        return [planned.run for planned in self.plan.jobs if planned.run not in self.records]
 
     @property
     def seen(self) -> str:

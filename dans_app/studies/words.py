@@ -64,7 +64,7 @@ def lines(studies: dict[str, Listed]) -> dict[str, str]:
 
 def size(plan: Plan) -> str:
     """How many runs a study asks for, on what, and about how long they take: "180 runs on UMLS, about 2 hours …"."""
-    text = f"{len(plan.runs):,} runs on {DATASETS.get(plan.dataset, plan.dataset)}"
+    text = f"{len(plan.jobs):,} runs on {DATASETS.get(plan.dataset, plan.dataset)}"
     if (info := download(plan)) is not None:
         return f"{text}, which is downloaded first ({bytes_in_words(info.bytes)})"
     seconds = cost(plan)

@@ -16,6 +16,7 @@ from dans_core.declaration import Cost, Declaration, Work
 from dans_core.decoders import Decoder
 from dans_core.facts import TrainFacts
 from dans_core.gan import Discriminator, Generator, Modulation, noise_scale, noisy
+from dans_core.proposals import MOST_READ, Proposals, beliefs, log_reading, mixture, of_conditions
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.uniform import random_negatives
 
@@ -26,7 +27,8 @@ DECLARATION = Declaration(
     settings=(
         "negatives", "shared", "filter_known", "warmup_epochs", "lr_g", "lr_d", "k_g", "k_d", "pathways", "film",
         "conditional_d", "random_negatives", "pathway_fakes", "sigma", "sigma_relative", "film_weight", "aux_weight",
-        "aux_weight_g", "condition_chunk",
+        "aux_weight_g", "adv_weight", "ce_weight", "condition_chunk", "reading", "tau", "random_share",
+        "temperature", "play_every",
     ),
     shares=True,
     fakes=lambda config: _shares(config),
@@ -57,7 +59,9 @@ class Dans(Sampler):
         super().__init__(config, facts, decoder, random)
         self.generator = Generator(config).to(facts.device)
         self.discriminator = Discriminator(config).to(facts.device)
-        self._localised: dict[str, tuple[Tensor, list[list[Modulation]]]] = {}
+        self._localised: dict[str, tuple[Batch, Tensor, list[list[Modulation]]]] = {}
+        self._proposals: Proposals | None = None
+        self._steps = 0
         players: list[tuple[str, torch.nn.Module, float]] = [
             (name, player, config.lr_g) for name, player in self.generator.pathways.items()
         ]
@@ -70,8 +74,9 @@ class Dans(Sampler):
     def update_generator(
         self, pathway: str, batch: Batch, entities: Tensor, queries: Tensor
     ) -> dict[str, float]:
-        """One step of G_E or G_R: L_G = BCE(D_adv(G(c)), 1) + λ · FiLM (+ w · L_aux, as in AC-GAN).
+        """One step of G_E or G_R: L_G = w_adv · BCE(D_adv(G(c)), 1) + λ · FiLM (+ w · L_aux, as in AC-GAN).
 
+        Where fakes are proposals, − w_ce · Σ_q n_q / P · Σ_t p(t | q) log q(t | c) joins it, p the decoder's beliefs.
         A FiLM that is not trained has no regulariser, and tells none.
         """
         player = self.generator.pathways[pathway]
@@ -79,7 +84,8 @@ class Dans(Sampler):
         conditions = conditions_of(pathway, batch, entities, queries)
         pairs = batch.counts.sum()
         scale = noise_scale(self.config, entities)
-        total, penalty = 0.0, 0.0
+        total, penalty, entropy = 0.0, 0.0, 0.0
+        believed, read = self._believed(pathway, batch, entities, queries)
         gradients: tuple[Tensor, ...] = ()
         for part in self._parts(len(conditions)):
             local = player.localise(conditions[part])
@@ -89,7 +95,11 @@ class Dans(Sampler):
             with _frozen(self.discriminator):
                 adv, aux = self.discriminator(case.vectors, case.queries)
             weights = case.counts / pairs
-            loss = weights @ F.softplus(-adv)
+            loss = self.config.adv_weight * (weights @ F.softplus(-adv))
+            if believed is not None:
+                cross = -(believed[part] * log_reading(fakes, read, self.config.tau)).sum() / pairs
+                loss = loss + self.config.ce_weight * cross
+                entropy += float(cross.detach())
             if self.config.film == "trained":
                 film = torch.stack([layer.penalty() for layer in local]).sum()
                 film = film * (len(fakes) / len(conditions))
@@ -103,7 +113,12 @@ class Dans(Sampler):
         self._descend(pathway, parameters, gradients)
         self._localised.pop(pathway, None)
         side = pathway[-1].lower()
-        return {f"g_{side}": total} | ({f"film_{side}": penalty} if self.config.film == "trained" else {})
+        told = {f"g_{side}": total}
+        if self.config.film == "trained":
+            told[f"film_{side}"] = penalty
+        if believed is not None:
+            told[f"ce_{side}"] = entropy
+        return told
 
     def update_discriminator(self, batch: Batch, entities: Tensor, queries: Tensor) -> dict[str, float]:
         """One step of D: L_adv = ½ real + ¼ G_E + ¼ G_R, plus w_aux · L_aux over the fakes.
@@ -142,7 +157,13 @@ class Dans(Sampler):
         return {name: float(value) for name, value in told.items()}
 
     def negatives(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
-        """The fakes of each pathway for every query, constants to the base loss, and random entities."""
+        """The fakes of each pathway for every query, constants to the base loss, and random entities.
+
+        Where fakes are proposals, entities drawn from them instead. Proposals are made anew with each round of the
+        game; in the steps between they are kept for the same queries, since a weight knows what its draw came from.
+        """
+        if self.config.reading == "entities":
+            return self._drawn(batch, entities, queries)
         shares = self.config.fakes
         generated = sum(shares.values())
         rest = self.config.negatives - generated
@@ -160,14 +181,63 @@ class Dans(Sampler):
         self._localised.clear()
         return Negatives(ids=given.ids, vectors=vectors, shared=given.shared)
 
+    def _drawn(self, batch: Batch, entities: Tensor, queries: Tensor) -> Negatives:
+        proposals = self._proposals
+        if proposals is None or self._steps % self.config.play_every == 0 or not proposals.fit(batch):
+            proposals = self.propose(batch, entities, queries)
+            # Another chunk asks other queries.
+            whole = len(batch.answer) == len(self.facts.queries)
+            self._proposals = proposals if whole and self.config.play_every > 1 else None
+        self._steps += 1
+        k, temperature = self.config.negatives, self.config.temperature
+        return proposals.draw(self.decoder, batch, entities, queries, k, temperature, self.random.negatives)
+
+    def propose(self, batch: Batch, entities: Tensor, queries: Tensor) -> Proposals:
+        """The proposals of one fake a condition for every query, with their random share."""
+        candidates = self._candidates(len(entities), entities.device)
+        read = entities if candidates is None else F.embedding(candidates, entities)
+        readings = {
+            name: log_reading(
+                self.make_fakes(name, batch, entities, queries, 1).squeeze(1), read, self.config.tau
+            )
+            for name in self.generator.pathways
+        }
+        self._localised.clear()
+        mixed = mixture(readings, batch, self.config.random_share)
+        return Proposals(mixed, candidates, batch.heads, batch.relations)
+
+    def _candidates(self, size: int, device: torch.device) -> Tensor | None:
+        """Ids of the entities that are read, ascending; None for all."""
+        if size <= MOST_READ:
+            return None
+        drawn = torch.randperm(size, generator=self.random.negatives)[:MOST_READ]
+        return drawn.sort().values.to(device)
+
+    def _believed(
+        self, pathway: str, batch: Batch, entities: Tensor, queries: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
+        """What the cross-entropy of G is against, (C, M), or None without it, and the vectors of its M entities."""
+        if self.config.reading == "vectors" or self.config.ce_weight == 0:
+            return None, entities
+        candidates = self._candidates(len(entities), entities.device)
+        read = entities if candidates is None else F.embedding(candidates, entities)
+        return of_conditions(pathway, batch, beliefs(self.decoder, queries, read)), read
+
     def state_dict(self) -> dict[str, Any]:
-        """The optimizers; the weights of the players are kept with those of the model."""
-        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+        """The optimizers and the proposals; the weights of the players are kept with those of the model."""
+        state: dict[str, Any] = {name: each.state_dict() for name, each in self.optimizers.items()}
+        if self.config.reading == "entities":
+            kept = self._proposals
+            state["proposals"] = {"steps": self._steps, "kept": None if kept is None else vars(kept)}
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what `state_dict` gave."""
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state[name])
+        if self.config.reading == "entities":
+            self._steps, kept = state["proposals"]["steps"], state["proposals"]["kept"]
+            self._proposals = None if kept is None else Proposals(**kept).to(self.facts.device)
 
     @torch.no_grad()
     def make_fakes(
@@ -186,10 +256,10 @@ class Dans(Sampler):
         player = self.generator.pathways[pathway]
         conditions = conditions_of(pathway, batch, entities, queries)
         parts = self._parts(len(conditions))
-        of, localised = self._localised.get(pathway, (None, []))
-        if of is not entities:
+        of, at, localised = self._localised.get(pathway, (None, None, []))
+        if of is not batch or at is not entities:
             localised = [player.localise(conditions[part]) for part in parts]
-            self._localised[pathway] = (entities, localised)
+            self._localised[pathway] = (batch, entities, localised)
         scale = noise_scale(self.config, entities)
         if out is None:
             out = conditions.new_empty(len(conditions), draws, conditions.shape[1])
@@ -266,8 +336,10 @@ def _pathway_loss(aux: Tensor, pathway: str) -> Tensor:
 def _shares(config: Config) -> dict[str, int]:
     """Fakes of a query by pathway: N_s // 4 each, unless `pathway_fakes` says how many; half without random ones.
 
-    A pathway that is alone makes the fakes of both.
+    A pathway that is alone makes the fakes of both. As a proposal, one fake a condition is read.
     """
+    if config.reading == "entities":
+        return {name: 1 for name in (("G_E", "G_R") if config.pathways == "both" else (config.pathways,))}
     each = config.pathway_fakes or config.negatives // 4
     generated = 2 * each if config.random_negatives else config.negatives
     if config.pathways == "both":
@@ -276,6 +348,8 @@ def _shares(config: Config) -> dict[str, int]:
 
 
 def _refusal(config: Config) -> str:
+    if config.reading == "entities":
+        return ""
     if config.negatives < 4:
         return (
             f"negatives = {config.negatives} must be at least 4 with sampler = dans, which makes a quarter of them by "

@@ -49,7 +49,7 @@ def report(
 
     read = read_study(found, metric)
     folder, files = deliver(read, None if to is None else Path(to).expanduser())
-    asked = len(read.plan.runs)
+    asked = len(read.plan.jobs)
     if json:
         failed = sum(record.state == "failed" for record in read.records.values())
         record = {"study": found.name, "folder": str(folder), "files": files, "metric": metric, "runs": asked}

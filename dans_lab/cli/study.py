@@ -156,7 +156,7 @@ def _conduct(conduct: Conduct, crew: Crew, stop: Any, teller: _Words | _Json) ->
     if conduct.stopped and not stop.asked:
         listed = ", ".join(conduct.stopped[:3]) + (" and others" if len(conduct.stopped) > 3 else "")
         print(f"error: stopped by someone else: {listed}; the same command goes on with it", file=sys.stderr)
-    if stop.asked and len(conduct.records) < len(conduct.plan.runs):
+    if stop.asked and len(conduct.records) < len(conduct.plan.jobs):
         return 130
     return 1 if conduct.errors or conduct.stopped else 0
 
@@ -182,7 +182,7 @@ class _Words:
         plan, done = conduct.plan, len(conduct.records)
         self.say(f"{plan.title}: {plan.question}" if plan.question else plan.title)
         self.say(
-            f"{conduct.kg.name}: {count(len(plan.runs), 'run')}, {count(len(plan.kinds), 'setting')} × "
+            f"{conduct.kg.name}: {count(len(plan.jobs), 'run')}, {count(len(plan.kinds), 'setting')} × "
             f"{count(len(plan.seeds), 'seed')}" + (f"; {done:,} are done already" if done else "")
         )
         if chosen := by_size(plan):
@@ -205,7 +205,7 @@ class _Words:
         self.say(f"this takes about {duration(seconds)} with {crew.words}, if nothing else is busy here")
         self.bar.start()
         self.bar.update(
-            self.task, description=self.conduct.plan.name, visible=True, total=len(self.conduct.plan.runs),
+            self.task, description=self.conduct.plan.name, visible=True, total=len(self.conduct.plan.jobs),
             completed=len(self.conduct.records),
         )  # fmt: skip
         self.left, self.left_at = seconds, time.monotonic()
@@ -215,7 +215,7 @@ class _Words:
         if news is not None:
             self.left, self.left_at = self.conduct.left(crew.size), now
         left = max(1.0, self.left - (now - self.left_at))
-        done, of = len(self.conduct.records), len(self.conduct.plan.runs)
+        done, of = len(self.conduct.records), len(self.conduct.plan.jobs)
         self.bar.update(self.task, completed=done, left=f"about {duration(left)} left")
         if isinstance(news, str):
             self.say(f"failed: {news}")
@@ -226,7 +226,7 @@ class _Words:
     def end(self, estimate: float | None, took: float | None) -> None:
         self.bar.stop()
         conduct = self.conduct
-        done, of = len(conduct.records), len(conduct.plan.runs)
+        done, of = len(conduct.records), len(conduct.plan.jobs)
         diverged = sum(record.state == "failed" for record in conduct.records.values())
         words = f"{done:,} of {of:,} runs are done" + (f", {diverged:,} of them diverged" if diverged else "")
         if took is not None and estimate is not None:
@@ -258,7 +258,7 @@ class _Json:
         plan = self.conduct.plan
         chosen = {name: list(values) for name, values in plan.by_size.items()}
         done = len(self.conduct.records)
-        print_json({"study": plan.name, "runs": len(plan.runs), "done": done, "chosen_for_size": chosen})
+        print_json({"study": plan.name, "runs": len(plan.jobs), "done": done, "chosen_for_size": chosen})
 
     def timed(self, done: int, of: int) -> None:
         pass

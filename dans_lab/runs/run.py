@@ -35,6 +35,7 @@ from dans_core.events import Event
 from dans_core.kg import KnowledgeGraph
 from dans_data.complaints import first_problem
 from dans_data.errors import InputError
+from dans_lab.runs.earlier import EARLIER
 from dans_lab.runs.events_file import read_events
 from dans_lab.runs.records import (
     LOG_LINE_BYTES,
@@ -159,7 +160,7 @@ class Run:
         """The settings; they never change."""
         stored = self._stored
         try:
-            return config_module.parse(stored.config)
+            return config_module.parse({**EARLIER, **stored.config})
         except InputError as error:
             raise InputError(f"{self.path / 'config.json'}: {error}") from None
 

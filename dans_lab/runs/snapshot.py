@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from dans_core.batch import Batch
-from dans_core.diagnostics import DRAWS, copy_spread, draw_fakes, one_pair, random_of
+from dans_core.diagnostics import DRAWS, draw_fakes, one_pair, random_of
 from dans_core.gan import Discriminator
 from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
+from dans_core.kernels.spread import copy_spread
 from dans_core.samplers.uniform import draw_uniform
 from dans_core.training import Trainer
 from dans_lab.runs.snapshot_sample import studied_entities, studied_triplets

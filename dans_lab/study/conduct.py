@@ -106,7 +106,7 @@ class Conduct:
         seed = self.plan.seeds[0]
         return max(
             predict(planned.config, sizes).memory_bytes
-            for planned in self.plan.runs
+            for planned in self.plan.jobs
             if planned.config.seed == seed
         )
 
@@ -140,7 +140,7 @@ class Conduct:
     def _measured(self) -> dict[str, float]:
         """Mean seconds of the finished runs of each kind."""
         seconds: dict[str, list[float]] = {}
-        for planned in self.plan.runs:
+        for planned in self.plan.jobs:
             record = self.records.get(planned.run)
             if record is not None and record.state == "finished":
                 seconds.setdefault(self._kind(planned.config), []).append(
@@ -206,8 +206,8 @@ def conducting(plan: Plan) -> Iterator[Conduct]:
             leftover.unlink(missing_ok=True)
         study = Study(path)
         records = study.records()
-        todo = [planned for planned in plan.runs if planned.run not in records]
-        done = {planned.run: records[planned.run] for planned in plan.runs if planned.run in records}
+        todo = [planned for planned in plan.jobs if planned.run not in records]
+        done = {planned.run: records[planned.run] for planned in plan.jobs if planned.run in records}
         conduct = Conduct(study, plan, kg, todo, done)
         if study.meta.source != (source := source_that_lasts(plan.dataset)):
             # The same triplets, in another place now.

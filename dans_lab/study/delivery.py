@@ -84,7 +84,7 @@ def runs_csv(read: Read) -> bytes:
 
     Where there are unseen entities, the test metrics stand once more over the seen triplets.
     """
-    runs = read.plan.runs
+    runs = read.plan.jobs
     seen = tables.over_seen(read.records, read.meta.seen) if read.meta.seen else {}
     varying = [
         name

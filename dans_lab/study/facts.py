@@ -30,7 +30,7 @@ def facts(plan: Plan, meta: StudyRecord | None, made: Sequence[ResultTable]) -> 
 
     Names in them are from files and may hold anything. Of a study whose study.json cannot be read, `meta` is None.
     """
-    configs = [planned.config for planned in plan.runs]
+    configs = [planned.config for planned in plan.jobs]
     found = [] if meta is None else [_data(meta), unseen(meta.seen)]
     found += [_runs(plan), _budget(plan, configs, made)]
     axes = {axis.name for part in plan.parts for axis in (part.rows, *part.columns)}
@@ -107,7 +107,7 @@ def unseen(marks: str) -> str:
 def _runs(plan: Plan) -> str:
     seeds = ", ".join(map(str, plan.seeds))
     kinds = count(len(plan.kinds), "setting")
-    return f"Runs: {len(plan.runs):,}, of {kinds} with {count(len(plan.seeds), 'seed')} each ({seeds})."
+    return f"Runs: {len(plan.jobs):,}, of {kinds} with {count(len(plan.seeds), 'seed')} each ({seeds})."
 
 
 def _budget(plan: Plan, configs: Sequence[Config], made: Sequence[ResultTable]) -> str:

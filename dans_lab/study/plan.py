@@ -41,6 +41,7 @@ from dans_core.config import Config
 from dans_data.errors import InputError
 from dans_lab.budget.recipe import chosen_for_size, config_for
 from dans_lab.presets import PRESETS
+from dans_lab.runs.earlier import EARLIER
 from dans_lab.runs.run import LONGEST_ID, STUDIES, run_id_error, runs_dir
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "studies"
@@ -183,7 +184,7 @@ class Plan:
         return tuple({cell.config: cell for part in self.parts for cell in part.cells}.values())
 
     @cached_property
-    def runs(self) -> tuple[PlannedRun, ...]:
+    def jobs(self) -> tuple[PlannedRun, ...]:
         """Every distinct run, seed by seed, so that whole tables are there early; parts may share runs."""
         configs = dict.fromkeys(
             cell.config.with_values(seed=seed) for seed in self.seeds for cell in self.kinds
@@ -283,8 +284,8 @@ def _plan(written: _File, text: str, name: str, train: int) -> Plan:
             raise InputError(f"part {title!r}: {error}" if written.part else str(error)) from None
     about = written.title, written.question, written.budget, written.dataset
     plan = Plan(name, *about, seeds, tuple(parts), text, train)
-    if len(plan.runs) > MOST_RUNS:
-        raise InputError(f"asks for {len(plan.runs):,} runs, more than {MOST_RUNS:,}")
+    if len(plan.jobs) > MOST_RUNS:
+        raise InputError(f"asks for {len(plan.jobs):,} runs, more than {MOST_RUNS:,}")
     return plan
 
 
@@ -366,11 +367,7 @@ def _complaint(error: ValidationError) -> str:
     return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
 
 
-# Settings that came after the first studies: at their defaults they leave the identity of a run as it was.
-_LATER = ("shared", "pathway_fakes")
-
-
 def _identity(config: Config) -> dict[str, Any]:
     """Every setting by name, to tell runs apart by, also those that earlier versions of the program made."""
-    left_out = {name for name in _LATER if getattr(config, name) == Config.model_fields[name].default}
+    left_out = {name for name, value in EARLIER.items() if getattr(config, name) == value}
     return config.model_dump(exclude=left_out)

@@ -52,7 +52,7 @@ def read_study(study: Study, metric: str = "mrr") -> Read:
         InputError: for what is damaged, another metric, and a study without a single record.
     """
     plan, meta, found = study.plan, study.meta, study.records()
-    records = {planned.run: found[planned.run] for planned in plan.runs if planned.run in found}
+    records = {planned.run: found[planned.run] for planned in plan.jobs if planned.run in found}
     if not records:
         raise InputError(f"study {study.name} has no run that is over yet, so there is nothing to report")
     made = tuple(tables.table(plan, part, records, metric) for part in plan.parts)
@@ -66,8 +66,8 @@ def markdown(read: Read, pictures: bool = True) -> str:
     plan = read.plan
     blocks = [f"# {markdown_text(plan.title)}"]
     blocks += [markdown_text(plan.question)] if plan.question else []
-    if (made := len(read.records)) < len(plan.runs):
-        blocks.append(f"**Unfinished: {made:,} of {len(plan.runs):,} runs.** All below may change.")
+    if (made := len(read.records)) < len(plan.jobs):
+        blocks.append(f"**Unfinished: {made:,} of {len(plan.jobs):,} runs.** All below may change.")
     listed = facts(plan, read.meta, read.tables)
     blocks += ["## What was run", _bullets(listed), floor(read.meta)]
     for number, table in enumerate(read.tables, start=1):

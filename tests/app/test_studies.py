@@ -107,7 +107,7 @@ def run_id(plan: Plan, sampler: str, decoder: str, seed: int) -> str:
 
 
 def make_run(root: Path, plan: Plan, run: str, state: str = "finished") -> Run:
-    config = next(planned.config for planned in plan.runs if planned.run == run)
+    config = next(planned.config for planned in plan.jobs if planned.run == run)
     with RunWriter.create(root, run, config, "nations", "0" * 64, "nations", study=plan.name) as writer:
         writer.write_status(state, epoch=40)
         return writer.run
@@ -144,7 +144,7 @@ def test_without_a_study_the_screen_says_how_to_start_one(tmp_path, monkeypatch)
     assert "There is no study yet" in text
     for plan in study_data.shipped_plans():
         assert f"python -m dans_core study {plan.name}" in text
-        assert plan.question in text and f"{len(plan.runs):,} runs on {DATASETS[plan.dataset]}, " in text
+        assert plan.question in text and f"{len(plan.jobs):,} runs on {DATASETS[plan.dataset]}, " in text
     for name in ("umls", "wn18rr"):
         said = [line for line in text.splitlines() if f" runs on {DATASETS[name]}, " in line]
         rest = "on this machine]" if name == "umls" else ", which is downloaded first (3 MB)]"
@@ -160,8 +160,8 @@ def test_the_first_whole_study_is_shown_and_the_address_keeps_the_choice(root):
     assert asked(app, "study") == "b-whole"
     box = app.selectbox[0]
     assert [line.split(" · ")[:3] for line in box.options] == [
-        ["Small study", "Nations", f"{len(plan.runs) - 1} of {len(plan.runs)} runs"],
-        ["Small study", "Nations", f"{len(plan.runs)} runs"],
+        ["Small study", "Nations", f"{len(plan.jobs) - 1} of {len(plan.jobs)} runs"],
+        ["Small study", "Nations", f"{len(plan.jobs)} runs"],
     ]
     box.set_value("a-half").run()
     assert asked(app, "study") == "a-half" and not app.exception
@@ -196,7 +196,7 @@ def test_a_hostile_address_gets_one_sentence(root, query, said):
 def test_names_of_a_file_mean_nothing_in_markdown(root):
     text = small_plan().text.replace("Small study", HOSTILE).replace("Which negatives", HOSTILE)
     plan = small_plan(text)
-    write_study(root / "studies", plan, missing=[planned.run for planned in plan.runs[3:]])
+    write_study(root / "studies", plan, missing=[planned.run for planned in plan.jobs[3:]])
     app = screen()
     for item in [*app.markdown, *app.subheader, *app.caption]:
         assert not re.search(r"(?<!\\)<img|(?<!\\)\[a\]|:material/bolt", item.value)
@@ -474,7 +474,7 @@ def test_an_unfinished_study_says_what_is_there_what_trains_and_what_is_left(roo
     done = study.records[run_id(plan, "dans", "complex", 0)].seconds
     assert study_data.seconds_left(study, 1) == pytest.approx(2 * done)
     assert study_data.seconds_left(study, 2) == pytest.approx(done)
-    config = next(planned.config for planned in plan.runs if planned.run == missing[0])
+    config = next(planned.config for planned in plan.jobs if planned.run == missing[0])
     with RunWriter.create(root, missing[0], config, "nations", "0" * 64, "nations", study="small") as writer:
         writer.write_status("running", epoch=7)
         assert [run.id for run in study_data.going(study)] == missing[:1]
@@ -484,7 +484,7 @@ def test_an_unfinished_study_says_what_is_there_what_trains_and_what_is_left(roo
 
 def test_a_new_record_is_another_state_and_only_it_is_read(root, monkeypatch):
     plan = small_plan()
-    small(root, missing=[plan.runs[-1].run])
+    small(root, missing=[plan.jobs[-1].run])
     before = loaded()
     assert loaded().stamp == before.stamp and study_data.view(before, 0, "mrr") is study_data.view(
         loaded(), 0, "mrr"
@@ -492,10 +492,10 @@ def test_a_new_record_is_another_state_and_only_it_is_read(root, monkeypatch):
     read: list[str] = []
     real = study_data._record
     monkeypatch.setattr(study_data, "_record", lambda file: read.append(file.stem) or real(file))
-    record = before.records[plan.runs[0].run].model_copy(update={"run": plan.runs[-1].run})
-    replace(root / "studies" / "small" / "records" / f"{plan.runs[-1].run}.json", to_json(record))
+    record = before.records[plan.jobs[0].run].model_copy(update={"run": plan.jobs[-1].run})
+    replace(root / "studies" / "small" / "records" / f"{plan.jobs[-1].run}.json", to_json(record))
     after = loaded()
-    assert after.stamp != before.stamp and not after.left and read == [plan.runs[-1].run]
+    assert after.stamp != before.stamp and not after.left and read == [plan.jobs[-1].run]
 
 
 def test_damage_gets_a_sentence_and_the_rest_is_shown(root):
@@ -503,20 +503,20 @@ def test_damage_gets_a_sentence_and_the_rest_is_shown(root):
     bad = root / "studies" / "broken"
     bad.mkdir()
     (bad / "study.toml").write_text("title = 3\n")
-    record = root / "studies" / "small" / "records" / f"{plan.runs[0].run}.json"
+    record = root / "studies" / "small" / "records" / f"{plan.jobs[0].run}.json"
     record.write_text('{"run": 1}')
     (root / "studies" / "small" / "study.json").write_text("[]")
     app = screen()
     text = words(app)
     assert "Study “broken” cannot be read:" in text and "title: input should be a valid string" in text
-    assert f"The record of {plan.runs[0].run} cannot be read and is left out" in text
+    assert f"The record of {plan.jobs[0].run} cannot be read and is left out" in text
     assert "What it ran on is not known" in text and "MRR on test" in text
     assert "Study “broken” cannot be read" in screen(study="broken").warning[0].value.replace("\\", "")
 
 
 def test_ranks_of_different_triplets_are_told(root):
     plan = small(root)
-    file = root / "studies" / "small" / "records" / f"{plan.runs[0].run}.json"
+    file = root / "studies" / "small" / "records" / f"{plan.jobs[0].run}.json"
     record = json.loads(file.read_text())
     record["ranks"] = record["ranks"][:10]
     file.write_text(json.dumps(record))
@@ -590,7 +590,7 @@ def test_downloads_hold_every_number(root):
     frame = study_files.frame(view, view.rows, "mrr", "test")
     assert len(frame) == 6 and frame["p (Holm)"].notna().sum() == 4
     every = study_files.runs_frame(study).set_index("run")
-    assert len(every) == len(plan.runs)
+    assert len(every) == len(plan.jobs)
     for run, record in study.records.items():
         assert (
             every.loc[run, "MRR, test"] == record.test["mrr"] and every.loc[run, "seconds"] == record.seconds

@@ -125,7 +125,7 @@ def test_its_negatives_are_inspected_and_why_there_are_no_fakes_is_said(folder, 
 def test_a_study_of_it_is_planned_trained_elsewhere_and_told(folder, tmp_path) -> None:
     file = tmp_path / "toys.toml"
     file.write_text(STUDY)
-    assert {planned.config.sampler for planned in read_plan(str(file)).runs} == {"toy", "uniform"}
+    assert {planned.config.sampler for planned in read_plan(str(file)).jobs} == {"toy", "uniform"}
     command("study", file, "--workers", 1, folder=folder)
     study = Study(folder / "studies" / "toys")
     assert [record.state for record in study.records().values()] == ["finished"] * 2

@@ -65,7 +65,7 @@ def test_a_cell_is_read_and_pressed_and_its_run_opened(server, page):
 
 def test_a_study_grows_while_one_looks(server, page):
     plan = small_plan()
-    *_, job = plan.runs
+    *_, job = plan.jobs
     study = write_study(server.runs / "studies", plan, missing=[job.run])
     page.goto(f"{server.url}/studies?row=popularity&column=complex&seed=2")
     page.get_by_text("17 of 18 runs").first.wait_for()

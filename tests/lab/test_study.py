@@ -38,7 +38,7 @@ def test_what_was_timed_before_is_not_timed_again(tmp_path: Path, monkeypatch: p
     plan = read_plan(study_file(tmp_path))
     kinds = {
         plan.run_id(planned.config.with_values(seed=0)): 10.0 * place
-        for place, planned in enumerate(plan.runs[:4], 1)
+        for place, planned in enumerate(plan.jobs[:4], 1)
     }
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with conducting(plan) as conduct, Processes(1) as crew:
@@ -79,7 +79,7 @@ def test_without_processes_every_run_says_why(tmp_path: Path, monkeypatch: pytes
 def test_the_shipped_studies_can_be_read(name: str) -> None:
     plan = read_plan(name)
     assert (len(plan.seeds) >= 5 or plan.budget) and plan.question.endswith("?")
-    for planned in plan.runs:
+    for planned in plan.jobs:
         assert run_id_error(planned.run) is None
         assert planned.run == plan.run_id(planned.config)
     for part in plan.parts:
@@ -92,10 +92,10 @@ def test_shipped_studies_are_read_with_what_they_were_run_with(folder: Path) -> 
     """Neither the committed tables nor the files they came from depend on a recipe that came later."""
     study = Study(folder)
     assert study.meta.made_for == 0
-    assert {planned.run for planned in study.plan.runs} == study.finished()
+    assert {planned.run for planned in study.plan.jobs} == study.finished()
     # The tables of UMLS were made before counts were kept.
     again = read_plan(folder.name).made_for(study.meta.counts.get("train", 5_216))
-    assert {planned.run for planned in again.runs} == study.finished()
+    assert {planned.run for planned in again.jobs} == study.finished()
 
 
 # A file as short as can be; what it leaves open is what matters here.
@@ -128,18 +128,18 @@ def test_a_study_that_sets_nothing_trains_what_train_would(
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
     text = f'title = "Nothing set"\ndataset = "{large}"\n[grid]\nsampler = {sorted(SAMPLERS)}\n'
     plan = parse_plan(text, "nothing", "nothing.toml").made_for(86_835)
-    for planned in plan.runs:
+    for planned in plan.jobs:
         assert planned.config == config_for(
             86_835, {"sampler": planned.config.sampler, "seed": planned.config.seed}
         )
-    assert {planned.config.epochs for planned in plan.runs} == {150} and plan.by_size["epochs"] == {150: 12}
+    assert {planned.config.epochs for planned in plan.jobs} == {150} and plan.by_size["epochs"] == {150: 12}
     assert plan.by_size["negatives"] == {200: 3}, "samplers that share their negatives"
     assert plan.made_for(0) == parse_plan(text, "nothing", "nothing.toml")
     # And through the two commands, as far as the settings.
     file = tmp_path / "open.toml"
     file.write_text(OPEN.format(folder=large))
     with conducting(read_plan(file)) as conduct:
-        configs = {planned.config.sampler: planned.config for planned in conduct.plan.runs}
+        configs = {planned.config.sampler: planned.config for planned in conduct.plan.jobs}
         assert conduct.study.meta.made_for == len(conduct.kg.train) > 50_000
         told = facts.by_size(conduct.plan)
     assert main(["train", "--dataset", str(large), "--sampler", "uniform", *TRAIN, "--out", "one"]) == 0
@@ -163,7 +163,7 @@ def test_a_study_goes_on_with_the_rule_it_was_begun_with(
     about.write_text(json.dumps(before))
     with conducting(read_plan(file)) as conduct:
         assert conduct.plan == read_plan(file) == Study(tmp_path / "studies" / "open").plan
-        assert {planned.config.batch_size for planned in conduct.plan.runs} == {Config().batch_size}
+        assert {planned.config.batch_size for planned in conduct.plan.jobs} == {Config().batch_size}
 
 
 def test_a_study_at_odds_with_the_recipe_says_so_before_anything_is_written(
@@ -185,9 +185,9 @@ def test_the_main_table_is_twelve_samplers_by_three_decoders_at_one_budget() -> 
     plan = read_plan("main")
     (part,) = plan.parts
     assert len(part.rows.values) == 12 and [len(axis.values) for axis in part.columns] == [3]
-    assert len(plan.runs) == 12 * 3 * len(plan.seeds)
+    assert len(plan.jobs) == 12 * 3 * len(plan.seeds)
     budgets = {
-        (planned.config.epochs, planned.config.negatives, planned.config.batch_size) for planned in plan.runs
+        (planned.config.epochs, planned.config.negatives, planned.config.batch_size) for planned in plan.jobs
     }
     assert len(budgets) == 1, "all samplers have the same budget"
 
@@ -205,7 +205,7 @@ def test_parts_share_runs_that_are_the_same() -> None:
     """
     plan = parse_plan(text, "sweeps", "sweeps.toml")
     assert [len(part.cells) for part in plan.parts] == [2, 2]
-    assert len(plan.runs) == 3
+    assert len(plan.jobs) == 3
     shared = plan.parts[0].cell({"negatives": 20}), plan.parts[1].cell({"sigma": 0.5})
     assert plan.runs_of(shared[0]) == plan.runs_of(shared[1])
 

@@ -121,7 +121,7 @@ def test_the_tables_hold_the_means_and_their_marks(study):
 
 def test_an_unfinished_study_says_so_at_the_top(tmp_path):
     plan = small_plan()
-    runs = [planned.run for planned in plan.runs]
+    runs = [planned.run for planned in plan.jobs]
     study = write_study(tmp_path, plan, missing=runs[:4], failed=runs[4:5])
     read = read_study(study)
     lines = markdown(read).splitlines()
@@ -186,7 +186,7 @@ def test_one_seed_is_said_to_speak_of_itself_alone(tmp_path):
 
 def test_a_reference_without_a_run_leaves_nothing_to_compare(tmp_path):
     plan = small_plan()
-    gone = [planned.run for planned in plan.runs if planned.config.sampler == "dans"]
+    gone = [planned.run for planned in plan.jobs if planned.config.sampler == "dans"]
     found = sentences(read_study(write_study(tmp_path, plan, failed=gone)).tables[0])
     assert found[0] == "DistMult: DANS, the reference, has no finished run, so nothing is compared."
     assert any(sentence.startswith("Not compared, for want of a finished seed") for sentence in found)
@@ -237,7 +237,7 @@ def test_foreign_text_is_no_markdown(text, shown):
 
 def test_runs_csv_holds_every_run_that_was_asked_for(tmp_path):
     plan = small_plan()
-    runs = [planned.run for planned in plan.runs]
+    runs = [planned.run for planned in plan.jobs]
     study = write_study(tmp_path, plan, missing=runs[:2], failed=runs[2:3])
     found = parsed(runs_csv(read_study(study)))
     records = study.records()
@@ -419,7 +419,7 @@ def test_every_shipped_study_can_be_reported(tmp_path):
 def test_the_shipped_reports_are_those_of_the_shipped_records(folder):
     """Made again from the packed records, they come out as they are; and every run that was asked for is there."""
     read = read_study(Study(folder))
-    assert len(read.records) == len(read.plan.runs)
+    assert len(read.records) == len(read.plan.jobs)
     assert markdown(read) == (folder / "report.md").read_text(encoding="utf-8")
     assert runs_csv(read) == (folder / "runs.csv").read_bytes()
     assert read.plan.text == (SHIPPED / f"{folder.name}.toml").read_text(encoding="utf-8")

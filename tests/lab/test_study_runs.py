@@ -77,8 +77,8 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_record_says_what_training_and_ranking_say(straight: Path) -> None:
     plan = read_plan(straight / "small.toml")
     records = Study(straight / "studies" / "small").records()
-    assert set(records) == {planned.run for planned in plan.runs} and len(plan.runs) == 8
-    planned = plan.runs[-1]
+    assert set(records) == {planned.run for planned in plan.jobs} and len(plan.jobs) == 8
+    planned = plan.jobs[-1]
     kg = KnowledgeGraph.load("nations")
     trainer = Trainer(kg, planned.config)
     events = list(trainer)
@@ -193,7 +193,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     from dans_lab.study.execute import execute
 
     monkeypatch.setattr(drive, "CHECKPOINT_EVERY", 0.0)
-    planned = read_plan(straight / "small.toml").runs[0]
+    planned = read_plan(straight / "small.toml").jobs[0]
     kg = KnowledgeGraph.load("nations")
     looks = 0
 
@@ -220,7 +220,7 @@ def test_a_run_killed_before_it_was_one_is_made_anew(straight: Path, tmp_path: P
     """A folder without config.json is what remains of a run whose making was cut short."""
     text = QUICK.replace('["dans", "nscaching"]', '["nscaching"]').replace('"distmult", ', "")
     file = study_file(tmp_path, text=text)
-    for planned in read_plan(file).runs:
+    for planned in read_plan(file).jobs:
         (tmp_path / planned.run / "snapshots").mkdir(parents=True)
     assert conduct(tmp_path, file).returncode == 0
     assert outcome(tmp_path).items() <= outcome(straight).items()
@@ -306,7 +306,7 @@ def test_a_run_that_diverges_is_a_result(tmp_path: Path) -> None:
     from dans_core.training import Diverged
     from dans_lab.runs.writer import RunWriter
 
-    kg, planned = KnowledgeGraph.load("nations"), plan.runs[0]
+    kg, planned = KnowledgeGraph.load("nations"), plan.jobs[0]
     with RunWriter.create(
         tmp_path, planned.run, planned.config, kg.name, kg.hash, "nations", "small"
     ) as writer:
