@@ -26,7 +26,7 @@ FRESH = 3600.0
 """Seconds for which a measurement is not made again: a machine may be busier or thriftier later."""
 
 SOON = 120.0
-"""The same for a provisional one. It takes some three seconds of a core, which a busy machine is to spare as well."""
+"""The same for a provisional one: soon, but each takes some three seconds of a core that others want as well."""
 
 STEADY = 0.8
 """Share of the processor below which a practice was disturbed."""
