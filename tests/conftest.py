@@ -19,11 +19,28 @@ os.environ["DANS_DEVICE"] = "cpu"
 
 settings.load_profile("everyday")
 
+LONG = ("browser", "study", "kill", "ray", "long")
+"""Marks of tests that take seconds to minutes."""
+
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """A process for each core, but for a single file, and at most four: each takes most of a GB of memory."""
     alone = len(config.args) == 1 and Path(config.args[0].partition("::")[0]).is_file()
     return 0 if alone else min(4, os.cpu_count() or 1)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each process begins with its share of what takes long, so that at the end none waits for another's."""
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = [item for item in items if any(item.get_closest_marker(mark) for mark in LONG)]
+    short = [item for item in items if not any(item.get_closest_marker(mark) for mark in LONG)]
+    share = -(-len(short) // processes)
+    items[:] = [
+        item
+        for process in range(processes)
+        for item in (*long[process::processes], *short[process * share :][:share])
+    ]
 
 
 @pytest.fixture(autouse=True, scope="session")
