@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Turns(NamedTuple):
+    """Pairs of Q queries: `pairs` (Q,) of each; of each pair, (P,): pairs of earlier queries, of its own, its turn."""
+
+    pairs: Tensor
+    before: Tensor
+    of: Tensor
+    turn: Tensor
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,15 @@ class Batch:
             answer_counts=answer_counts,
         )
 
+    @cached_property
+    def turns(self) -> Turns:
+        """Where each pair stands among those of its query."""
+        order = self.query.argsort(stable=True)
+        before = (self.counts.cumsum(0) - self.counts)[self.query]
+        place = torch.empty_like(order)
+        place[order] = torch.arange(len(order), device=order.device)
+        return Turns(self.counts, before, self.counts[self.query], place - before)
+
 
 @dataclass(frozen=True)
 class Negatives:
@@ -74,12 +94,14 @@ class Negatives:
                           of that pair
     vectors   (Q, V, dim) embeddings shared by all pairs of a query, detached, or None
     weights   (P, K)      of the ids, with mean 1 over the batch, detached; None means 1 each
+    chances   (P, K)      log m of the ids, from which their weights follow with the scores; then weights is None
     everyone  every entity but the pair's own answer is a negative of the pair; then the others are None
     """
 
     ids: Tensor | None = None
     vectors: Tensor | None = None
     weights: Tensor | None = None
+    chances: Tensor | None = None
     everyone: bool = False
     shared: int = 1
 

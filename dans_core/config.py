@@ -36,7 +36,7 @@ class Config(BaseModel):
     sampler: str = setting(
         "dans",
         "Negatives",
-        "Where negatives come from: a GAN plus random ones (DANS), random entities only (uniform), or one of the "
+        "Where negatives come from: from a GAN and at random (DANS), at random alone (uniform), or from one of the "
         "methods that DANS is compared with.",
         "model",
     )
@@ -62,7 +62,7 @@ class Config(BaseModel):
         "model", "matrices", ge=1, le=64,
     )  # fmt: skip
     dropout: float = setting(
-        0.2, "Dropout", "Share of features hidden between the layers, against learning by heart.", "model",
+        0.3, "Dropout", "Share of features hidden between the layers, against learning by heart.", "model",
         "share", ge=0.0, lt=1.0,
     )  # fmt: skip
     message_split: float = setting(
@@ -78,24 +78,25 @@ class Config(BaseModel):
 
     negatives: int = setting(
         20, "Negatives per query (N_s)",
-        "With DANS a quarter comes from G_E, a quarter from G_R and the rest is random.", "negatives",
-        "negatives", ge=1, le=1000,
+        "Where DANS takes fakes as negatives, a quarter comes from G_E, a quarter from G_R and the rest is random.",
+        "negatives", "negatives", ge=1, le=1000,
     )  # fmt: skip
     shared: int = setting(
         1, "Share negatives among",
-        "This many triplets of a step have the same random negatives, those of KBGAN's warm-up too. On large graphs "
+        "This many triplets of a step have the same random negatives, those of a warm-up too. On large graphs "
         "hundreds of negatives then cost little; 1 draws them for each triplet apart.",
         "negatives", "triplets", ge=1, le=100_000,
     )  # fmt: skip
     filter_known: bool = setting(
         False, "Redraw known facts",
-        "A random negative that is a fact of train is drawn again, in the random part of DANS and in KBGAN's warm-up, "
+        "A random negative that is a fact of train is drawn again, in a warm-up and beside fakes that are negatives, "
         "too.",
         "negatives",
     )  # fmt: skip
     temperature: float = setting(
         1.0, "Temperature",
-        "How sharply self-adversarial negatives are weighted by their scores; near zero all weigh the same.",
+        "How sharply self-adversarial negatives, and the entities that fakes of DANS propose, are weighted by their "
+        "scores; near zero, these count for nothing.",
         "negatives", "", gt=0.0, le=100.0,
     )  # fmt: skip
     popularity_power: float = others.POPULARITY_POWER
@@ -107,9 +108,8 @@ class Config(BaseModel):
     hops: int = others.HOPS
     walks: int = others.WALKS
     loss: Literal["bce", "softmax"] = setting(
-        "bce", "Base loss",
-        "bce judges each triplet alone; softmax makes the answer compete with its negatives. Unless set, one-vs-all "
-        "uses softmax.",
+        "softmax", "Base loss",
+        "softmax makes the answer compete with its negatives; bce, the paper's, judges each triplet alone.",
         "training",
     )  # fmt: skip
     lr: float = setting(
@@ -117,7 +117,7 @@ class Config(BaseModel):
         "training", "", gt=0.0, le=1.0,
     )  # fmt: skip
     average: float = setting(
-        0.0, "Average the weights",
+        0.97, "Average the weights",
         "Share of its past that a running average of the base model's weights keeps in each step. Where it is not 0, "
         "the average is what is ranked, kept and shown.",
         "training", "share", ge=0.0, lt=1.0,
@@ -173,7 +173,7 @@ class Config(BaseModel):
         "Gives D the query beside the entity, so that it can judge whether the two fit. Not in the paper.", "GAN",
     )  # fmt: skip
     reading: Literal["vectors", "entities"] = setting(
-        "vectors", "Read fakes as",
+        "entities", "Read fakes as",
         "Vectors: a fake is a negative itself. Entities: a fake proposes the real entities near it; negatives are "
         "drawn from these, and weights make up for the draw.",
         "GAN",
@@ -189,16 +189,18 @@ class Config(BaseModel):
         gt=0.0, le=1.0,
     )  # fmt: skip
     play_every: int = setting(
-        1, "Play every", "Steps of the base model from one round of the game to the next.", "GAN", "steps",
+        10, "Play every", "Steps of the base model from one round of the game to the next.", "GAN", "steps",
         ge=1, le=10_000,
     )  # fmt: skip
     random_negatives: bool = setting(
-        True, "Random part", "Off: all negatives of DANS are generated, half of them by each pathway.", "GAN",
+        True, "Random part",
+        "Off: all negatives of DANS are generated, half of them by each pathway; only where fakes are negatives.",
+        "GAN",
     )  # fmt: skip
     pathway_fakes: int = setting(
         0, "Fakes a pathway",
-        "How many of a query's negatives each pathway makes; 0 is a quarter of N_s. On large graphs a few fakes beside "
-        "many random negatives cost less.",
+        "How many of a query's negatives each pathway makes; 0 is a quarter of N_s; only where fakes are negatives. On "
+        "large graphs a few fakes beside many random negatives cost less.",
         "GAN", "fakes", ge=0, le=500,
     )  # fmt: skip
     sigma: float = setting(
@@ -265,7 +267,7 @@ class Config(BaseModel):
         if "warmup_epochs" not in self.model_fields_set:
             object.__setattr__(self, "warmup_epochs", min(self.warmup_epochs, self.epochs // 2))
         for name, value in self.declaration.defaults.items():
-            if name not in self.model_fields_set:
+            if name not in self.model_fields_set and matters(name, self.sampler, self.reading):
                 object.__setattr__(self, name, value)
         if self.waits and self.warmup_epochs >= self.epochs:
             raise ValueError(
@@ -313,6 +315,11 @@ class Config(BaseModel):
         """
         return self.declaration.fakes(self) if self.declaration.fakes else {}
 
+    @property
+    def proposes(self) -> bool:
+        """Whether its fakes are proposals over entities, and its negatives are drawn from them."""
+        return bool(self.fakes) and self.reading == "entities"
+
 
 def group_of(name: str) -> str:
     """The group that a setting is shown in."""
@@ -324,9 +331,12 @@ OF_SAMPLERS = frozenset(name for name in Config.model_fields if group_of(name) i
 """The settings that a sampler declares where it reads them; all others matter to every run."""
 
 
-def matters(name: str, sampler: str) -> bool:
-    """Whether the setting changes anything in a run with this sampler."""
-    return name not in OF_SAMPLERS or name in DECLARED[sampler].settings
+def matters(name: str, sampler: str, reading: str = "") -> bool:
+    """Whether the setting changes anything in a run with this sampler and reading of fakes ("": either)."""
+    if name not in OF_SAMPLERS:
+        return True
+    declared = DECLARED[sampler]
+    return name in declared.settings and (not reading or declared.only_if_read.get(name, reading) == reading)
 
 
 def choices(name: str) -> tuple[str, ...]:

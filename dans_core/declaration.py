@@ -76,11 +76,12 @@ class Declaration:
     Attributes:
         name: in settings, run names and files. title: for people. about: what it is, in one sentence.
         settings: those of the groups "negatives" and "GAN" that change anything in its runs.
+        only_if_read: those of them that do so with one reading of fakes alone (`Config.reading`), and with which.
         chooses: whether it chooses entities of its own, to be shown beside random ones.
         shares: whether triplets of a step may share its negatives (`Config.shared`).
         why_no_fakes: one sentence; unless said, that its negatives are entities.
         fakes: how many of a query's N_s each pathway makes; None for a sampler whose negatives are entities.
-        defaults: settings that are others than usual unless they are set.
+        defaults: settings that are others than usual unless they are set, where they change anything.
         refuses: why it cannot be trained with these settings, in one sentence; "" if it can.
     """
 
@@ -88,6 +89,7 @@ class Declaration:
     title: str
     about: str
     settings: tuple[str, ...] = ("negatives",)
+    only_if_read: Mapping[str, str] = field(default_factory=dict)
     chooses: bool = True
     shares: bool = False
     why_no_fakes: str = ""

@@ -15,15 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dans_core.batch import Batch
+from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
 from dans_core.events import QUANTILES, Diagnostics, PathwayHealth, Quantiles, SampledHealth
 from dans_core.gan import noise_scale, noisy
 from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
+from dans_core.kernels.scores import Scores
 from dans_core.kernels.spread import adaptivity, copy_spread, effective_number, effective_rank, mean_cosine
 from dans_core.kg import KnowledgeGraph
+from dans_core.model import Model
 from dans_core.networks import Networks, borrowed
+from dans_core.proposals import Proposals, log_importance, log_reading, mixture
 from dans_core.samplers.dans import conditions_of
 from dans_core.samplers.uniform import draw_uniform
 
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 # Draws per condition that the figures are taken over, and the most conditions looked at.
 DRAWS = 5
 _MAX_CONDITIONS = 2_000
+# Queries times entities over which proposals are looked at.
+_MOST_PROPOSED = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -104,8 +109,21 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
             "hardness": _quantiles(hardness),
         }
 
+    drawn_fakes = draw_fakes(networks, config, batch, entities, DRAWS, random, neutral=True)
+    proposed: dict[str, dict[str, Any]] = {}
+    given, random_kl = None, None
+    if drawn_fakes and config.reading == "entities":
+        proposals, proposed, random_kl = _proposals(drawn_fakes, kg, config, batch, model, entities, random)
+        given = proposals.draw(batch, config.negatives, random)
+        assert given.ids is not None and given.chances is not None, "proposals are over entities"
+        scores = Scores(model.decoder, entities, queries, batch.query, config.negatives).of(given.ids)
+        own = given.ids == batch.answer.unsqueeze(1)
+        weights = log_importance(scores, given.chances, config.temperature, own).exp()
+        given = Negatives(ids=given.ids, weights=weights)
+    elif networks.sampler is not None:
+        given = borrowed(networks.sampler, random).negatives(batch, entities, queries)
     sides: dict[str, PathwayHealth] = {}
-    for name, fakes in draw_fakes(networks, config, batch, entities, DRAWS, random, neutral=True).items():
+    for name, fakes in drawn_fakes.items():
         made = fakes.made
         scores = model.decoder.score(queries.unsqueeze(1), made[fakes.row])
         close, _ = nearest(made, entities)
@@ -124,10 +142,11 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
             between_relations=relations,
             between_relations_neutral=relations_neutral,
             conditions=len(made),
+            **proposed.get(name, {}),
         )
     sampled = None
-    ids = _drawn_ids(networks, batch, pair, entities, queries, random)
-    if ids is not None:
+    if given is not None and given.ids is not None:
+        ids = _drawn_ids(given, pair, random)
         scores = model.decoder.score(queries.unsqueeze(1), entities[ids])
         sampled = SampledHealth(**against(scores, known(kg, batch, ids)))
     return Diagnostics(
@@ -141,33 +160,65 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
         random_hardness=_quantiles(by_random - positive.unsqueeze(1)),
         num_entities=kg.num_entities,
         sampled=sampled,
+        random_kl=random_kl,
         **sides,
     )
 
 
-def _drawn_ids(
-    networks: Networks,
-    batch: Batch,
-    pair: Tensor,
-    entities: Tensor,
-    queries: Tensor,
-    random: torch.Generator,
-) -> Tensor | None:
-    """Entities (Q, K ≤ `DRAWS`) that the run's sampler gives the chosen pairs (Q,), each as often as it weighs.
-
-    None for a sampler that makes no choice, and for DANS and random negatives.
-    """
-    if networks.sampler is None:
-        return None
-    given = borrowed(networks.sampler, random).negatives(batch, entities, queries)
-    if given.ids is None:
-        return None
+def _drawn_ids(given: Negatives, pair: Tensor, random: torch.Generator) -> Tensor:
+    """Entities (Q, K ≤ `DRAWS`) among the negatives of the chosen pairs (Q,), each as often as it weighs."""
     ids = given.ids_of(pair)
     if given.weights is None:
         return ids[:, :DRAWS]
-    # Counted as often as it weighs, a negative needs no weight in what follows.
-    chosen = given.weights[pair].cpu().multinomial(DRAWS, replacement=True, generator=random)
+    # Counted as often as it weighs, a negative needs no weight in what follows. A row may weigh nothing at all.
+    weights = given.weights[pair].cpu().clamp_min(1e-12)
+    chosen = weights.multinomial(DRAWS, replacement=True, generator=random)
     return ids.gather(1, chosen.to(ids.device))
+
+
+def _proposals(
+    fakes: dict[str, Fakes],
+    kg: KnowledgeGraph,
+    config: Config,
+    batch: Batch,
+    model: Model,
+    entities: Tensor,
+    random: torch.Generator,
+) -> tuple[Proposals, dict[str, dict[str, Any]], float]:
+    """The proposals of the first draws, the figures of each pathway's, and the KL of uniform ones; of some entities.
+
+    KL is that from the decoder's beliefs p: Σ_t p log(p / q), the mean over queries.
+    """
+    queries = model.queries(entities, batch.heads, batch.relations)
+    size = min(len(entities), max(2, _MOST_PROPOSED // len(queries)))
+    ids = torch.randperm(len(entities), generator=random)[:size].sort().values.to(entities.device)
+    read, drawn = entities[ids], {name: made.made[:, 0] for name, made in fakes.items()}
+    readings = {name: log_reading(made, read, config.tau) for name, made in drawn.items()}
+    scores = model.decoder.score_all(queries, read)
+    log_p = scores.log_softmax(1)
+    facts = known(kg, batch, ids.expand(len(queries), -1)).to(entities.device)
+    beaten = scores.argsort(1).argsort(1).to(scores.dtype) / (size - 1)
+
+    def kl(q: Tensor) -> float:
+        # Some chances are too small for a number.
+        return float((log_p.exp() * (log_p - q.clamp_min(1e-30).log())).sum(1).mean())
+
+    mixed = mixture(readings, batch, config.random_share)
+    figures = {}
+    for name, reading in readings.items():
+        q = reading.exp()[fakes[name].row]
+        others = {other: of for other, of in readings.items() if other != name}
+        without = mixture(others, batch, config.random_share) if others else torch.full_like(mixed, 1 / size)
+        figures[name] = {
+            "proposed_entities": _rounded(float(torch.special.entr(q).sum(1).exp().mean())),
+            "proposed_kl": _rounded(kl(q)),
+            "proposed_facts": _rounded(float((q * facts).sum(1).mean())),
+            "proposed_beats": _rounded(float((q * beaten).sum(1).mean())),
+            "proposed_adds": _rounded(kl(without) - kl(mixed)),
+        }
+    order = torch.randperm(size, generator=random).to(entities.device)
+    proposals = Proposals(mixed, ids, order, batch.heads, batch.relations)
+    return proposals, figures, _rounded(kl(torch.full_like(mixed, 1 / size)))
 
 
 def known(kg: KnowledgeGraph, batch: Batch, tails: Tensor) -> Tensor:

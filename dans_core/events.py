@@ -52,8 +52,14 @@ _BASE = (
     "How well the embedding model tells true triplets from the negatives of this epoch. Harder negatives raise it, so "
     "a higher loss need not mean a worse model: look at the ranking."
 )
-_G_E = "L_G of the entity-wise pathway, which makes fakes from the head alone."
-_G_R = "L_G of the relation-wise pathway, which makes fakes from head and relation."
+_G_E = (
+    "L_G of the entity-wise pathway, which makes fakes from the head alone; with the cross-entropy of its proposals "
+    "where fakes are read as entities."
+)
+_G_R = (
+    "L_G of the relation-wise pathway, which makes fakes from head and relation; with the cross-entropy of its "
+    "proposals where fakes are read as entities."
+)
 _D_ADV = "The head of D that tells real entities from fakes."
 _D_AUX = "The head of D that tells which pathway made a fake."
 
@@ -89,6 +95,11 @@ class Losses(Event):
     d_fake_r: float | None = None
     aux_accuracy: float | None = None
 
+    @property
+    def played(self) -> bool:
+        """Whether there was a round of the game in this epoch."""
+        return any(loss is not None for loss in (self.g_e, self.g_r, self.d_adv))
+
 
 LOSSES = tuple(told(Losses))
 """The losses that are drawn over the epochs."""
@@ -116,7 +127,7 @@ Quantiles = tuple[float, float, float, float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class SampledHealth:
-    """How negatives look (method, sections 7 and 8): those of a sampler without a GAN, each as often as it weighs.
+    """How negatives look (method, sections 7 and 8): those that are entities, each as often as it weighs.
 
     outscores_random    share of negatives the decoder scores above a random one of the same query
     outscores_positive  share scored above the query's true answer
@@ -148,6 +159,9 @@ class PathwayHealth(SampledHealth):
     between_heads       how far fakes differ between the heads of a relation; 1 = as far as entities differ
     between_relations   the same between the relations of a head; 0 for G_E, which does not know the relation
     …_neutral           the same two of the same pathway without FiLM, that is with α = 1 and β = 0
+    proposed_…          of q, a fake read as a proposal (None where fakes are negatives themselves), means over queries:
+                        entities in even use, KL from the decoder's beliefs, share on known facts, share of entities
+                        that one drawn from it outscores, and by how much the KL of all together would grow without it
     conditions          number of different conditions looked at
     """
 
@@ -161,6 +175,11 @@ class PathwayHealth(SampledHealth):
     between_heads_neutral: Annotated[float | None, Told("between heads, without FiLM")] = None
     between_relations: Annotated[float | None, Told("between relations")] = None
     between_relations_neutral: Annotated[float | None, Told("between relations, without FiLM")] = None
+    proposed_entities: Annotated[float | None, Told("proposed entities, in even use", ".1f")] = None
+    proposed_kl: Annotated[float | None, Told("proposal, KL from the decoder", ".2f", "random_kl")] = None
+    proposed_facts: Annotated[float | None, Told("proposed, known facts", "%")] = None
+    proposed_beats: Annotated[float | None, Told("proposed, outscores other entities", "%")] = None
+    proposed_adds: Annotated[float | None, Told("proposal, what it adds (KL)", "+.3f")] = None
     conditions: Annotated[int, Told("conditions looked at", ",.0f")]
 
 
@@ -168,7 +187,9 @@ class PathwayHealth(SampledHealth):
 class Diagnostics(Event):
     """The measured state of the negatives; pathways that a run does not have are `None`.
 
-    `sampled` are the negatives of a run whose sampler is neither DANS nor uniform, and None where everyone is one.
+    `sampled` are the negatives of a run that are entities of its own choice, each as often as it weighs: None with
+    uniform ones, where everyone is one, and where fakes are negatives themselves. `random_kl` is the KL divergence of
+    uniform proposals from the decoder's beliefs, where there are proposals.
     `positive_scores`, `random_scores` and `random_hardness` are as in `SampledHealth`, of true answers and of random
     negatives; `num_entities` is that of the graph. All four are None in files of earlier versions.
     """
@@ -185,6 +206,7 @@ class Diagnostics(Event):
     random_hardness: Quantiles | None = None
     num_entities: int | None = None
     sampled: SampledHealth | None = None
+    random_kl: float | None = None
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,16 @@ def _pathway_troubles(
             f"{100 * health.copy_spread:.1f} % as far as all its fakes.",
             "Raise the noise (σ), also relative to the spread of the entities.",
         )  # fmt: skip
+    if health.proposed_beats is not None:
+        # A proposal leans to likely entities on purpose, facts among them, and weights make up for that.
+        if health.proposed_beats < 0.5:
+            yield HealthWarning(
+                epoch, "easier-than-random", pathway,
+                f"The proposals of {pathway} are easier than random negatives: an entity drawn from them outscores "
+                f"only {100 * health.proposed_beats:.0f} % of the others.",
+                "Play more often, or give the cross-entropy of G more weight.",
+            )  # fmt: skip
+        return
     if health.outscores_random < EASY:
         yield HealthWarning(
             epoch, "easier-than-random", pathway,

@@ -10,10 +10,17 @@ from dans_core.batch import Batch, Negatives
 from dans_core.decoders import Decoder
 from dans_core.kernels.rows import sum_over_rows
 from dans_core.kernels.scores import Scores, shared_scores
+from dans_core.proposals import log_importance
 
 
 def base_loss(
-    decoder: Decoder, kind: str, batch: Batch, entities: Tensor, queries: Tensor, negatives: Negatives
+    decoder: Decoder,
+    kind: str,
+    batch: Batch,
+    entities: Tensor,
+    queries: Tensor,
+    negatives: Negatives,
+    temperature: float = 1.0,
 ) -> Tensor:
     """The base loss, without the L2 term: the mean over all pairs × (1 + N_s) terms (method, section 2).
 
@@ -23,6 +30,7 @@ def base_loss(
     Args:
         kind: "bce" judges every candidate alone, "softmax" an answer against its own negatives.
         entities, queries: (N, dim) and (Q, dim), with their history.
+        temperature: T of the weights that follow from `negatives.chances`.
     """
     if negatives.everyone:
         return _against_all(decoder, kind, batch, entities, queries)
@@ -36,13 +44,18 @@ def base_loss(
         by_id = shared_scores(decoder, entities, queries, batch.query, ids, negatives.shared)
         # A score of −∞ is as good as no negative, in either loss.
         by_id = by_id.masked_fill(negatives.own(batch), -torch.inf)
-    elif ids is not None and kind == "softmax":
+    elif ids is not None and (kind == "softmax" or negatives.chances is not None):
         by_id = scores.of(ids)
+    log_weights = None if weights is None else weights.log()
+    if by_id is not None and ids is not None and negatives.chances is not None:
+        own = ids == batch.answer.unsqueeze(1)
+        log_weights = log_importance(by_id, negatives.chances, temperature, own)
+        weights = log_weights.exp() if kind == "bce" else None
     by_vector = None
     if negatives.vectors is not None:
         by_vector = decoder.score_own(queries, negatives.vectors)
     if kind == "softmax":
-        return _softmax_loss(batch, positive, by_id, by_vector, weights)
+        return _softmax_loss(batch, positive, by_id, by_vector, log_weights)
     total = F.softplus(-positive).sum()
     terms = len(positive) * (1 + width)
     if by_id is not None:
@@ -57,12 +70,12 @@ def base_loss(
 
 
 def _softmax_loss(
-    batch: Batch, positive: Tensor, by_id: Tensor | None, by_vector: Tensor | None, weights: Tensor | None
+    batch: Batch, positive: Tensor, by_id: Tensor | None, by_vector: Tensor | None, log_weights: Tensor | None
 ) -> Tensor:
     """Cross-entropy of each answer against its own negatives."""
     parts = [positive.unsqueeze(1)]
     if by_id is not None:
-        parts.append(by_id if weights is None else by_id + weights.log())
+        parts.append(by_id if log_weights is None else by_id + log_weights)
     if by_vector is not None:
         parts.append(by_vector[batch.query])
     return (torch.logsumexp(torch.cat(parts, dim=1), dim=1) - positive).mean()

@@ -6,7 +6,9 @@ same thing; the closer a proposal lies to the decoder's own beliefs, the less th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,10 +16,9 @@ from torch.nn import functional as F
 
 from dans_core.batch import Batch, Negatives
 from dans_core.decoders import Decoder
-from dans_core.kernels.scores import Scores
 from dans_core.kernels.systematic import systematic
 
-MOST_READ = 4096
+MOST_READ = 1024
 """Entities that a proposal is over; a graph with more has this many drawn for each step."""
 
 
@@ -55,18 +56,19 @@ def mixture(readings: dict[str, Tensor], batch: Batch, random_share: float) -> T
     return mixed
 
 
-def importance(logits: Tensor, own: Tensor) -> Tensor:
-    """w_k = K · softmax_k(T · s_k − log(K · m_k)) over the K draws of each pair, and 0 for its own answer.
+def log_importance(scores: Tensor, chances: Tensor, temperature: float, own: Tensor) -> Tensor:
+    """log w_k of w_k = K · softmax_k(T · s_k − log m_k) over the K draws of each pair, w = 0 for its own answer.
 
     Args:
-        logits: T · s − log(K · m) of the draws, shape (P, K).
+        scores, chances: s and log m of the draws, shape (P, K). temperature: T.
         own: whether a draw is the pair's own answer, shape (P, K).
 
     Returns:
-        shape (P, K); a row sums to K, or to 0 where all its draws are the own answer.
+        shape (P, K), detached; w sums to K, or to 0 where all draws of a pair are its own answer.
     """
-    k = logits.shape[1]
-    return k * logits.masked_fill(own, -torch.inf).softmax(1).masked_fill(own, 0.0)
+    logits = (temperature * scores.detach()).sub_(chances).masked_fill_(own, -torch.inf)
+    found = logits.log_softmax(1).add_(math.log(scores.shape[1]))
+    return found.nan_to_num_(nan=-torch.inf, neginf=-torch.inf)
 
 
 @dataclass(frozen=True)
@@ -74,48 +76,40 @@ class Proposals:
     """What the queries of a batch are given negatives from.
 
     mixed       (Q, M)  m of each query over the candidates
-    candidates  (M,)    entity ids, or None for all entities
-    heads, relations    the queries, by which a proposal that was kept is known again
+    candidates  (M,)    entity ids, ascending
+    order       (M,)    a random order of the candidates, in which they are drawn from
+    heads, relations    the queries, by which proposals that were kept are known again
     """
 
     mixed: Tensor
-    candidates: Tensor | None
+    candidates: Tensor
+    order: Tensor
     heads: Tensor
     relations: Tensor
 
-    def to(self, device: torch.device) -> Proposals:
-        """The same on a device."""
-        candidates = None if self.candidates is None else self.candidates.to(device)
-        return Proposals(self.mixed.to(device), candidates, self.heads.to(device), self.relations.to(device))
+    def tensors(self) -> dict[str, Tensor]:
+        """Its parts by name."""
+        return {part.name: getattr(self, part.name) for part in fields(self)}
 
     def fit(self, batch: Batch) -> bool:
         """Whether they are of the queries of this batch."""
         return torch.equal(self.heads, batch.heads) and torch.equal(self.relations, batch.relations)
 
-    def draw(
-        self,
-        decoder: Decoder,
-        batch: Batch,
-        entities: Tensor,
-        queries: Tensor,
-        draws: int,
-        temperature: float,
-        random: torch.Generator,
-    ) -> Negatives:
-        """K weighed entities for every pair, drawn for its query, the candidates in a new random order.
+    @cached_property
+    def _reached(self) -> Tensor:
+        reached = self.mixed[:, self.order].double().cumsum(1)
+        return reached / reached[:, -1:]
 
-        The pairs of a query have the same draws, as they have the same fakes; the weights are of each pair's own, since
-        an answer is no negative of itself.
-        """
-        count, size = self.mixed.shape
-        order = torch.randperm(size, generator=random).to(queries.device)
-        start = torch.rand(count, generator=random).to(queries.device)
-        each = torch.arange(count, device=queries.device)
-        place = order[systematic(self.mixed[:, order], each, start, draws)]
-        chances = self.mixed.gather(1, place)
-        ids = place if self.candidates is None else self.candidates[place]
-        scores = Scores(decoder, entities, queries, each, draws).of(ids)
-        logits = temperature * scores - (draws * chances).log()
-        of_pairs = F.embedding(batch.query, ids)
-        own = of_pairs == batch.answer.unsqueeze(1)
-        return Negatives(ids=of_pairs, weights=importance(F.embedding(batch.query, logits), own))
+    @cached_property
+    def _chances(self) -> Tensor:
+        return self.mixed.log().flatten()
+
+    def draw(self, batch: Batch, draws: int, random: torch.Generator) -> Negatives:
+        """K entities for every pair, drawn systematically, and the chances they had."""
+        start = torch.rand(len(self.mixed), generator=random).to(self.mixed.device)
+        place = systematic(self._reached, start, batch.turns, self.order, draws)
+        cells = torch.add((batch.query * len(self.order)).unsqueeze(1), place)
+        chances = self._chances.gather(0, cells.flatten()).view_as(cells)
+        # Where all entities are candidates, a place is an id.
+        all_are = int(self.candidates[-1]) == len(self.candidates) - 1
+        return Negatives(ids=place if all_are else self.candidates[place], chances=chances)

@@ -6,7 +6,7 @@ import copy
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -299,7 +299,13 @@ class Trainer:
             sampler = self._stand_in
         negatives = sampler.negatives(step.batch, *step.constants)
         loss = base_loss(
-            self._moving.decoder, self.config.loss, step.batch, step.entities, step.queries, negatives
+            self._moving.decoder,
+            self.config.loss,
+            step.batch,
+            step.entities,
+            step.queries,
+            negatives,
+            self.config.temperature,
         )
         l2 = step.entities.square().mean() + self._moving.relation.square().mean()
         self._optimizer.zero_grad(set_to_none=True)
@@ -322,7 +328,9 @@ class Trainer:
         config = self.config
         means = self._sums.means()
         warm_up = self.warming_up
-        for part, network in (("the base model", self._moving), *self._players()):
+        # Players move in a round of the game only.
+        moved = self._players() if len(means) > 1 else []
+        for part, network in (("the base model", self._moving), *moved):
             largest = torch.nn.utils.get_total_norm(list(network.parameters()), norm_type=torch.inf)
             if not largest.isfinite():
                 raise Diverged(self.epoch + 1, part)
@@ -334,8 +342,9 @@ class Trainer:
             seconds=self._epoch_seconds,
             **{"base": means.pop("base"), **means},
         )
-        if losses.d_adv is not None or self._played is None:
-            self._played = losses
+        if losses.played or self._played is None:
+            # How long an epoch took is nothing that a checkpoint should differ by.
+            self._played = replace(losses, seconds=0.0)
         events: list[Event] = [losses]
         self._epoch_seconds = 0.0
         started = time.perf_counter()

@@ -25,6 +25,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return shown.replace("-", "−") if shown.strip("-0.") else shown.removeprefix("-")
 
 
+def rough(value: float) -> str:
+    """ "5.0", "81.3", "4,210": for what is no more exact than three digits."""
+    return f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
+
+
 def signed(value: float, digits: int = 3) -> str:
     """ "+0.012", "−0.004", "0.000"; never a zero with a sign."""
     shown = number(value, digits)

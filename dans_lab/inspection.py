@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,15 +14,17 @@ from torch.nn import functional as F
 
 from dans_core.batch import Batch
 from dans_core.config import Config
-from dans_core.diagnostics import draw_fakes
+from dans_core.diagnostics import Fakes, draw_fakes, known
 from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
 from dans_core.kg import KnowledgeGraph
 from dans_core.networks import Networks, borrowed
+from dans_core.proposals import Proposals, log_importance, log_reading, mixture
 from dans_core.samplers.uniform import draw_uniform
 from dans_data.errors import InputError
 
 Numbers = npt.NDArray[np.generic]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class Question:
 class Row:
     """One candidate tail of the inspected query.
 
-    source   "positive", "G_E", "G_R", "sampler" (neither DANS nor uniform) or "random"; `draw` counts from 0 within one
+    source   "positive", "G_E", "G_R", "sampler" (entities of its own choice, of DANS those drawn from what the first
+             draws of its pathways propose) or "random"; `draw` counts from 0 within one
     nearest  name of the nearest entity by cosine, or the entity itself; `cosine` to it
     scale    its length ÷ the median length of an entity: cosine hides it
     score    the decoder's score; the positive's is the one to compare with
@@ -84,7 +88,7 @@ class Row:
 class Inspection:
     """The positive and its negatives, source by source: those of the run's sampler, then random ones.
 
-    Of DANS they are G_E's draws, then G_R's, of the pathways that it has.
+    Of DANS they are G_E's draws, then G_R's, of the pathways that it has, then what these propose if they do.
     """
 
     positive: Row
@@ -106,6 +110,49 @@ class Arithmetic:
     negative: Numbers
     positive_terms: npt.NDArray[np.float64]
     negative_terms: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ProposalFigures:
+    """What one distribution over the entities is like as a proposal.
+
+    source    "G_E", "G_R", "mixture" (m, which negatives are drawn from) or "random" (uniform)
+    entities  in even use: exp of its entropy
+    kl        Σ_t p log(p / q) from the decoder's beliefs p, in nats
+    facts     share on known facts of any split, the answer included
+    adds      of a pathway: the KL of the mixture without it minus that with it; None of the others
+    """
+
+    source: str
+    entities: float
+    kl: float
+    facts: float
+    adds: float | None = None
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """What the first draw of each pathway proposes for one query, and what it is measured by, over all N entities.
+
+    readings  q of each pathway by its name, (N,), each of sum 1
+    mixed     m, which negatives are drawn from, (N,)
+    beliefs   p, the softmax of the decoder's scores, (N,)
+    weights   the share of the negatives' weight that an entity has on average over many draws: the softmax of T times
+              the scores of all but the answer, which has none, (N,)
+    figures   of each pathway, of the mixture and of uniform chances
+    """
+
+    readings: dict[str, Floats]
+    mixed: Floats
+    beliefs: Floats
+    weights: Floats
+    figures: tuple[ProposalFigures, ...]
+
+    def foremost(self, most: int, answer: int) -> npt.NDArray[np.int64]:
+        """Ids of the entities with the largest m or share of the weight, and of the answer; the largest m first."""
+        largest = np.argsort(-np.maximum(self.mixed, self.weights), kind="stable")[:most]
+        ids = np.union1d(largest, [answer])
+        return ids[np.argsort(-self.mixed[ids], kind="stable")]
 
 
 @dataclass(frozen=True)
@@ -193,12 +240,73 @@ def explain_score(run: Trained, asked: Question, source: str, draw: int) -> Arit
     return Arithmetic(decoder.offset, *(array.numpy() for array in (*parts, *terms)))
 
 
+@torch.no_grad()
+def propose(run: Trained, asked: Question) -> Proposed:
+    """What the fakes of draw 1 of `inspect_triplet` propose; with the generator in evaluation mode.
+
+    Raises InputError where the run's fakes are no proposals, or where it has none.
+    """
+    kg, config, entities, model = run.kg, run.config, run.entities, run.networks.model
+    if not config.proposes:
+        raise InputError("this run reads no fakes as proposals over entities")
+    batch = _single(kg, asked)
+    scores = model.decoder.score_all(model.queries(entities, batch.heads, batch.relations), entities).double()
+    readings = _readings(_fakes(run, asked, batch), run)
+    mixed = mixture(readings, batch, config.random_share)
+    log_p, even = scores.log_softmax(1), torch.full_like(scores, 1 / len(entities))
+    facts = known(kg, batch, torch.arange(len(entities)).unsqueeze(0)).double()
+
+    def kl(q: Tensor) -> float:
+        # Some chances are too small for a number.
+        return float((log_p.exp() * (log_p - q.double().clamp_min(1e-300).log())).sum())
+
+    def figures(source: str, q: Tensor, adds: float | None = None) -> ProposalFigures:
+        entropy = float(torch.special.entr(q.double()).sum())
+        return ProposalFigures(source, math.exp(entropy), kl(q), float((q * facts).sum()), adds)
+
+    def adds(name: str) -> float:
+        others = {other: of for other, of in readings.items() if other != name}
+        return kl(mixture(others, batch, config.random_share) if others else even) - kl(mixed)
+
+    own = F.one_hot(batch.answer, len(entities)).bool()
+    weights = (config.temperature * scores).masked_fill(own, -torch.inf).softmax(1)
+    q = {name: reading.exp() for name, reading in readings.items()}
+    return Proposed(
+        {name: _flat(of) for name, of in q.items()},
+        _flat(mixed),
+        _flat(log_p.exp()),
+        _flat(weights),
+        (
+            *(figures(name, of, adds(name)) for name, of in q.items()),
+            figures("mixture", mixed),
+            figures("random", even),
+        ),
+    )
+
+
+def _flat(of_query: Tensor) -> Floats:
+    return of_query[0].double().numpy()
+
+
+def _fakes(run: Trained, asked: Question, batch: Batch) -> dict[str, Fakes]:
+    """The fakes of each pathway."""
+    return draw_fakes(run.networks, run.config, batch, run.entities, asked.draws, _random(asked.seed, 2))
+
+
+def _readings(fakes: dict[str, Fakes], run: Trained) -> dict[str, Tensor]:
+    """log q of the first draw of each pathway, (1, N)."""
+    return {name: log_reading(of.made[:, 0], run.entities, run.config.tau) for name, of in fakes.items()}
+
+
 def _sources(run: Trained, asked: Question) -> Iterator[_Drawn]:
     """The negatives of each source."""
     networks, entities, draws, seed = run.networks, run.entities, asked.draws, asked.seed
     batch = _single(run.kg, asked)
-    for name, fakes in draw_fakes(networks, run.config, batch, entities, draws, _random(seed, 2)).items():
+    made = _fakes(run, asked, batch)
+    for name, fakes in made.items():
         yield _Drawn(name, fakes.made[0])
+    if run.config.proposes:
+        yield _proposed(_readings(made, run), run, batch, asked)
     if networks.sampler is not None:
         queries = networks.model.queries(entities, batch.heads, batch.relations)
         given = borrowed(networks.sampler, _random(seed, 4)).negatives(batch, entities, queries)
@@ -208,6 +316,21 @@ def _sources(run: Trained, asked: Question) -> Iterator[_Drawn]:
             yield _Drawn("sampler", F.embedding(chosen, entities), chosen, weights)
     ids = draw_uniform(batch.answer, draws, len(entities), _random(seed, 3))[0]
     yield _Drawn("random", F.embedding(ids, entities), ids)
+
+
+def _proposed(readings: dict[str, Tensor], run: Trained, batch: Batch, asked: Question) -> _Drawn:
+    """Entities drawn from what one fake of each pathway proposes together, all entities being read."""
+    config, entities, decoder = run.config, run.entities, run.networks.model.decoder
+    random, every = _random(asked.seed, 4), torch.arange(len(entities))
+    order = torch.randperm(len(entities), generator=random)
+    mixed = mixture(readings, batch, config.random_share)
+    given = Proposals(mixed, every, order, batch.heads, batch.relations).draw(batch, asked.draws, random)
+    assert given.ids is not None and given.chances is not None, "proposals are over entities"
+    vectors = F.embedding(given.ids[0], entities)
+    scores = decoder.score(run.networks.model.queries(entities, batch.heads, batch.relations), vectors)
+    own = given.ids == batch.answer.unsqueeze(1)
+    weights = log_importance(scores.unsqueeze(0), given.chances, config.temperature, own).exp()
+    return _Drawn("sampler", vectors, given.ids[0], weights[0])
 
 
 def _random(seed: int, purpose: int) -> torch.Generator:

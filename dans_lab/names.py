@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from dans_core.config import Config
 from dans_core.declared import DECLARED
 from dans_data.catalogue import DATASETS as DATASETS
-from dans_data.words import plural
+from dans_data.words import count, listed, plural, share
 
 DECODERS = {"distmult": "DistMult", "complex": "ComplEx", "rotate": "RotatE"}
 
@@ -31,6 +32,35 @@ SAMPLERS = _Said("title")
 
 SAMPLERS_ABOUT = _Said("about")
 """Each sampler in one sentence."""
+
+PROPOSES = (
+    "Its fakes are no negatives themselves: each proposes the entities near it, and the negatives are entities drawn "
+    "from such proposals, with weights that make up for the draw."
+)
+"""What fakes are to a run that reads them as entities."""
+
+
+def about_fakes(config: Config) -> str:
+    """What fakes are to a run where they are not its negatives, in a sentence; else ""."""
+    return PROPOSES if config.proposes else ""
+
+
+def about_negatives(config: Config) -> str:
+    """How many negatives a query has of what, in a sentence, in a run with a GAN; else ""."""
+    if not config.fakes:
+        return ""
+    if config.reading == "entities":
+        part = "half" if config.random_share == 0.5 else share(config.random_share)
+        return (
+            f"Every answer has {count(config.negatives, 'negative')}: entities, weighed, that "
+            f"{' and '.join(config.fakes)} {plural(len(config.fakes), 'proposes', 'propose')}; {part} of each "
+            "proposal is random."
+        )
+    rest = config.negatives - sum(config.fakes.values())
+    parts = [count(made, f"fake of {name}", f"fakes of {name}") for name, made in config.fakes.items()]
+    parts += [count(rest, "random entity", "random entities")] if rest else []
+    return f"Every query has {count(config.negatives, 'negative')}: {listed(parts)}."
+
 
 METRICS = {"mrr": "MRR", "hits_at_1": "H@1", "hits_at_3": "H@3", "hits_at_10": "H@10", "ndcg_at_5": "NDCG@5"}
 """The metrics of a ranking, in the order of every table."""

@@ -1,19 +1,28 @@
-"""Settings that belong together, by name: the numbers of the paper, and the faults of its released code."""
+"""Settings that belong together, by name: how the paper uses fakes, its numbers, and the faults of the code."""
 
 from __future__ import annotations
 
 from typing import Any
 
+_FAKES_AS_NEGATIVES: dict[str, Any] = {
+    "loss": "bce",
+    "dropout": 0.2,
+    "average": 0.0,
+    "reading": "vectors",
+    "play_every": 1,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "paper": {
+    "fakes-as-negatives": _FAKES_AS_NEGATIVES,
+    "paper": _FAKES_AS_NEGATIVES
+    | {
         "decoder": "distmult",
         "epochs": 5000,
         "batch_size": 1000,
         "negatives": 20,
         "shared": 1,
         "pathway_fakes": 0,
-        "loss": "bce",
         "lr": 1e-3,
         "l2": 1e-2,
         "lr_g": 1e-3,
@@ -24,5 +33,5 @@ PRESETS: dict[str, dict[str, Any]] = {
         "diagnose_every": 50,
         "snapshot_every": 500,
     },
-    "released-faults": {"pathways": "G_R", "film": "frozen", "aux_weight": 0.0},
+    "released-faults": _FAKES_AS_NEGATIVES | {"pathways": "G_R", "film": "frozen", "aux_weight": 0.0},
 }

@@ -175,15 +175,16 @@ def verdict(run: Run, found: Diagnostics) -> None:
 
 
 def health(view: DiagnosisView, history: RunHistory) -> None:
+    watched = words.watched(view.run.config)
     st.subheader(
         "When something was wrong",
         anchor=False,
-        help="At each diagnosis after warm-up six troubles are looked for. A bar begins where one was found, and ends "
-        "where three diagnoses in a row did not find it.",
+        help="At each diagnosis after warm-up these troubles are looked for. A bar begins where one was found, and "
+        "ends where three diagnoses in a row did not find it.",
     )
     spans = words.spans(history.warnings)
     exports.chart(
-        figures.timeline(spans, history.diagnoses[-1].epoch, view.axis),
+        figures.timeline(spans, history.diagnoses[-1].epoch, view.axis, watched),
         key="diagnostics_timeline",
         alt=figures.timeline_alt(spans),
         name=f"Troubles of {view.run.id}",
@@ -255,6 +256,11 @@ def hardness(view: DiagnosisView, place: Address, chosen: Chosen) -> None:
 def measured(view: DiagnosisView) -> None:
     found = panels.panels(view.drawn, view.run.config.sampler)
     row(view, found, "random", "positive", "known")
+    if "kl" in found:
+        st.subheader("What does the generator propose?", anchor=False)
+        st.markdown(words.PROPOSALS)
+        row(view, found, "proposed", "kl")
+        row(view, found, "beats", "facts", "adds")
     if "rank" not in found:
         return
     st.subheader("Are they diverse?", anchor=False)

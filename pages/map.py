@@ -18,7 +18,7 @@ from dans_app.server.relation_view import RelationView
 from dans_app.shared import exports, name_search, run_state, shell, url_values
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
-from dans_data.words import count
+from dans_data.words import count, share
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run
 
@@ -245,7 +245,18 @@ def nearest(asked: Asked, view: RelationView, frame: Frame) -> None:
     among = f" of the {len(frame.entity_ids):,} entities here" if frame.is_sample else ""
     st.markdown(f"**Nearest in all dimensions** to {what}{among}, by cosine:")
     near = map_data.neighbours(point, frame, asked.kg)
-    st.markdown("\n".join(f"1. {markdown_text(entity, 34)} · {cosine:.2f}" for entity, cosine in near))
+    lines = [f"1. {markdown_text(entity, 34)} · {cosine:.2f}" for entity, cosine in near]
+    config = asked.run.config
+    if not (config.proposes and source in config.fakes) or frame.is_sample:
+        st.markdown("\n".join(lines))
+        return
+    proposed = map_data.chances(point, frame, config.tau)
+    shares = (share(q, 1).replace(" ", "\N{NO-BREAK SPACE}") for q in proposed)
+    st.markdown("\n".join(f"{line} · {q}" for line, q in zip(lines, shares, strict=True)))
+    st.caption(
+        "Behind the cosine stands the chance of the entity to be drawn as a negative, where this fake is read as a "
+        f"proposal. A random draw gives each {share(1 / asked.kg.num_entities, 1)}."
+    )
 
 
 def trust(asked: Asked, picture: Picture) -> None:

@@ -14,11 +14,13 @@ from dans_app.shared.url_values import Triplet
 from dans_app.shared.words import markdown_text
 from dans_app.triplet import asked as triplet_asked
 from dans_app.triplet import details as triplet_details
+from dans_app.triplet import proposals as triplet_proposals
 from dans_app.triplet import strip as triplet_strip
 from dans_app.triplet import table as triplet_table
 from dans_app.triplet.asked import Asked
 from dans_app.triplet.table import Lane, Shown
 from dans_data.words import count
+from dans_lab.names import about_fakes
 from dans_lab.runs.run import Run
 
 FAKE_SIDES = {"tail": "Fake tails", "head": "Fake heads", "both": "Both"}
@@ -214,12 +216,15 @@ def show_negatives(asked: Asked) -> None:
     for column, side in zip(st.columns(len(asked.sides), gap="large"), asked.sides, strict=True):
         with column:
             show_side(asked, side, triplet_table.lanes(part for part in shown if part.side == side))
+    fault = "" if asked.run.config.proposes else ": a false negative"
     st.caption(
         "Numbers are scores minus the positive’s, by the same run: compare signs and order between runs, not "
         "distances. ≈ is the entity nearest to a fake. :violet-badge[✓ train] marks a negative that is a known "
-        "fact of that split: a false negative."
+        f"fact of that split{fault}."
     )
     show_table(asked, shown)
+    if asked.run.config.proposes:
+        show_proposals(asked)
     triplet_details.show_arithmetic(asked, triplet_table.lanes(shown))
     triplet_details.show_paths(asked)
 
@@ -230,6 +235,8 @@ def show_facts(asked: Asked, own: Shown) -> None:
     lines = [triplet_table.known_line(asked.names, split)]
     if not config.fakes:
         lines.append(triplet_table.no_fakes(config.declaration))
+    elif what := about_fakes(config):
+        lines.append(what)
     if config.waits and own.epoch <= config.warmup_epochs:
         who = (
             "the GAN has learned nothing yet, and its fakes are chance"
@@ -317,6 +324,41 @@ def show_table(asked: Asked, shown: list[Shown]) -> None:
             f"Weights of epoch {shown[0].epoch:,}, draw {asked.draw:,}. A fake is a vector, read by its nearest "
             "entity; a small cosine means it is like none. Choose a row to open the arithmetic of its score."
         )
+
+
+def show_proposals(asked: Asked) -> None:
+    """What the chosen run proposes for each query on the screen."""
+    st.subheader("What the generator proposes", anchor=False, help=triplet_proposals.HELP)
+    for column, side in zip(st.columns(len(asked.sides), gap="large"), asked.sides, strict=True):
+        with column:
+            if asked.side == "both":
+                st.markdown(f"**{triplet_details.OTHERS[side]}**")
+            show_proposal(asked, side)
+    st.caption(
+        f"Shown are the {inspecting.FOREMOST} entities that are drawn most or weigh most, and the answer, in bold; ✓ "
+        f"marks known facts. The scale is logarithmic. {triplet_proposals.formula(asked.run.config)}"
+    )
+
+
+def show_proposal(asked: Asked, side: str) -> None:
+    run, kg, query = asked.run, asked.kg, asked.query(side)
+    found = inspecting.propose(run, kg, asked.weights_of(run), query, asked.draws, asked.draw - 1)
+    st.markdown("  \n".join(triplet_proposals.lines(found.figures, kg.num_entities)))
+    exports.chart(
+        triplet_proposals.figure(found, kg, query),
+        key=f"triplet_proposal_{side}",
+        alt=triplet_proposals.alt(found, kg),
+        name=f"proposed {side}s {run.id}",
+    )
+    rows = triplet_proposals.table(found, kg, query)
+    st.dataframe(
+        rows,
+        hide_index=True,
+        height="content",
+        column_config=triplet_proposals.columns(),
+        alt=f"The {side}s that are drawn most or weigh most, one a row, with their chances and weights in per cent.",
+    )
+    exports.table(rows, f"proposed {side}s {run.id}")
 
 
 def show_nothing_yet(run: Run) -> None:

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.events import Snapshot
+from dans_lab.presets import PRESETS
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from tests.waiting import PATIENCE
@@ -19,11 +20,17 @@ WARM_UP = 2
 
 
 def trained(root: Path, run_id: str, sampler: str = "dans", dataset: str = "nations", **more: object) -> Run:
-    """A finished run of six epochs, two of them warm-up, with snapshots at 0, 3 and 6; `more` are settings."""
+    """A finished run of six epochs, two of them warm-up, with snapshots at 0, 3 and 6; `more` are settings.
+
+    Its fakes are negatives themselves unless `more` says otherwise.
+    """
     from dans_lab.runs.drive import drive
 
     small = {"epochs": 6, "dim": 16, "negatives": 8, "eval_every": 3, "snapshot_every": 3}
-    config = Config(sampler=sampler, warmup_epochs=WARM_UP, **small, **more)
+    values = {**PRESETS["fakes-as-negatives"], "sampler": sampler, "warmup_epochs": WARM_UP, **small, **more}
+    if sampler == "one-vs-all" and "loss" not in more:
+        del values["loss"]
+    config = Config(**values)
     kg = KnowledgeGraph.load(dataset)
     with RunWriter.create(root, run_id, config, kg.name, kg.hash, dataset) as writer:
         assert drive(writer, Trainer(kg, config), stop=lambda: False) == "finished"

@@ -70,7 +70,7 @@ def test_every_path_that_a_guide_names_is_there(guide):
     assert named and {path for path in named if not (ROOT / path).exists()} == set()
 
 
-MOST_LINES = 3_400
+MOST_LINES = 3_550
 """An hour's reading."""
 
 

@@ -97,9 +97,10 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, list[str], str, str]]:
 def _values(name: str, runs: Sequence[Run]) -> list[str]:
     """What each run has of a setting; one whose sampler does not use it does not differ in it."""
     values = {run.id: _in_words(name, getattr(run.config, name)) for run in runs}
-    used = {values[run.id] for run in runs if matters(name, run.config.sampler)}
+    using = {run.id for run in runs if matters(name, run.config.sampler, run.config.reading)}
+    used = {values[name] for name in using}
     if len(used) > 1:
-        return [values[run.id] if matters(name, run.config.sampler) else "–" for run in runs]
+        return [values[run.id] if run.id in using else "–" for run in runs]
     return [used.pop() if used else values[runs[0].id]] * len(runs)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,9 +180,11 @@ def hardness_alt(found: Sequence[Band], diagnosed: Sequence[int], epoch: int, ag
 # --- when something was wrong ----------------------------------------------------------------------------------
 
 
-def timeline(spans: Sequence[Span], now: int, axis: EpochAxis) -> go.Figure:
+def timeline(
+    spans: Sequence[Span], now: int, axis: EpochAxis, watched: Iterable[str] = TROUBLES
+) -> go.Figure:
     """A lane for each trouble, in it a bar for each time it lasted; what goes on reaches to epoch `now`."""
-    lanes = [*TROUBLES, *dict.fromkeys(s.warning.code for s in spans if s.warning.code not in TROUBLES)]
+    lanes = list(dict.fromkeys([*watched, *(span.warning.code for span in spans)]))
     traces = []
     for pathway, look, shift in (
         ("G_E", theme.G_E, 0.22),

@@ -19,6 +19,10 @@ MOST = 400
 
 _DASHES = "4px,4px"
 _WITHOUT_FILM = " Dashed: the same pathway without FiLM."
+_TRAINED_ON = (
+    "Proposed is what is trained on: entities drawn from the proposals, each as often as it weighs. G_E and G_R are "
+    "the fakes, which only propose."
+)
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,14 @@ class Dashed:
 class Figure:
     """What a small chart shows, and how it is read from a diagnosis.
 
-    `of_fakes` reads it from a pathway, `of_own` from the negatives that a sampler without a GAN chooses, `of_random` of
-    random negatives; the rest is as in `Panel`.
+    `of_fakes` reads it from a pathway, `of_own` from the entities that a sampler chooses, `of_random` of random
+    negatives; `proposing` is said in place of `about` where fakes are proposals; the rest is as in `Panel`.
     """
 
     title: str
     about: str
     of_fakes: Callable[[PathwayHealth], float | None]
+    proposing: str = ""
     dashed: Dashed | None = None
     of_own: Callable[[SampledHealth], float | None] | None = None
     of_random: Callable[[Diagnostics], float | None] | None = None
@@ -87,6 +92,8 @@ FIGURES = {
         "Share of the run’s own negatives that the decoder scores above a random one of the same query. At 50 % they "
         "are as hard as random ones; below 10 % they teach the base model less.",
         lambda side: side.outscores_random,
+        "Share of the negatives that the decoder scores above a random one of the same query. At 50 % they are as hard "
+        "as random ones. " + _TRAINED_ON,
         of_own=lambda own: own.outscores_random,
         percent=True,
         rule=(0.5, "as hard as random"),
@@ -96,6 +103,8 @@ FIGURES = {
         "Share of negatives that the decoder believes more than the true answer of the query: the hardest ones, or "
         "true facts taken for false.",
         lambda side: side.outscores_positive,
+        "Share of the negatives that the decoder believes more than the true answer of the query. "
+        + _TRAINED_ON,
         of_own=lambda own: own.outscores_positive,
         of_random=lambda found: found.random_outscores_positive,
         percent=True,
@@ -105,9 +114,50 @@ FIGURES = {
         "Share of negatives that make a fact of train, valid or test, and so are false negatives; a fake counts as "
         "its nearest entity.",
         lambda side: side.false_negatives,
+        "Share that makes a fact of train, valid or test; a fake counts as its nearest entity. More than random ones "
+        "is no fault where fakes are proposals: the more the decoder believes an entity, the more it weighs, and a "
+        "good decoder believes facts. Leaving them out made rankings worse when it was measured. "
+        + _TRAINED_ON,
         of_own=lambda own: own.false_negatives,
         of_random=lambda found: found.random_false_negatives,
         percent=True,
+    ),
+    "proposed": Figure(
+        "Proposed entities, in even use",
+        "Over how many entities a proposal spreads: as many as would have its entropy if all had the same chance. 1 is "
+        "a single entity; where it is all of them, the proposal is no better than random. Good is few entities with a "
+        "low KL: the right ones. On a large graph some of its entities stand for all.",
+        lambda side: side.proposed_entities,
+    ),
+    "kl": Figure(
+        "KL from the decoder’s beliefs",
+        "How far a proposal is from what the decoder believes of all entities. The lower the better: at 0 it draws the "
+        "entities just as the decoder believes them; above random it draws worse than by chance.",
+        lambda side: side.proposed_kl,
+        of_random=lambda found: found.random_kl,
+    ),
+    "beats": Figure(
+        "Outscores the other entities",
+        "Share of the other entities that the decoder scores below one drawn from a proposal. At 50 % a proposal is as "
+        "hard as random; the higher, the harder.",
+        lambda side: side.proposed_beats,
+        percent=True,
+        rule=(0.5, "as hard as random"),
+    ),
+    "facts": Figure(
+        "Known facts among the proposals",
+        "Share of a proposal that falls on facts of train, valid or test, the query’s own answer among them. High is "
+        "expected, not a fault: a good decoder believes facts, and a proposal follows it. The own answer weighs "
+        "nothing when drawn.",
+        lambda side: side.proposed_facts,
+        percent=True,
+    ),
+    "adds": Figure(
+        "What each pathway adds",
+        "By how much the KL of the mixture, from which negatives are drawn, would grow without this pathway. Above 0 "
+        "it helps; at 0 the rest covers what it proposes; below 0 the mixture would be better without it.",
+        lambda side: side.proposed_adds,
+        rule=(0.0, "adds nothing"),
     ),
     "rank": Figure(
         "Directions in use",
@@ -166,7 +216,11 @@ def _panel(figure: Figure, diagnoses: Sequence[Diagnostics], own: Look) -> Panel
         lines += _line(own.name, own, values)
     if figure.of_random:
         lines += _line("Random", theme.RANDOM, [figure.of_random(found) for found in diagnoses])
-    about = figure.about + (second.about if second and dashed else "")
+    proposing = any(
+        side and side.proposed_kl is not None for found in diagnoses for side in (found.g_e, found.g_r)
+    )
+    about = figure.proposing if proposing and figure.proposing else figure.about
+    about += second.about if second and dashed else ""
     return Panel(figure.title, about, lines + dashed, figure.percent, figure.rule)
 
 

@@ -12,7 +12,7 @@ from dans_app.shared import theme
 from dans_core.config import Config
 from dans_core.events import QUANTILES, Diagnostics, HealthWarning, PathwayHealth, SampledHealth, Told, told
 from dans_core.health import COLLAPSED_COSINE, COPIES, EASY, collapsed_nearest, most_false_negatives
-from dans_data.words import count, share
+from dans_data.words import count, rough, share
 
 TROUBLES = {
     "collapse": "Collapse",
@@ -26,6 +26,22 @@ TROUBLES = {
 
 _HARDER, _LIKE_RANDOM = 0.6, 0.4
 _FEW, _SOME = 0.1, 0.3
+_NOTHING = 0.005
+
+PROPOSALS = (
+    "A fake is read as a proposal: it gives each real entity a chance of being drawn as a negative. Negatives are "
+    "drawn from a mixture of the pathways’ proposals and uniform chances. Weights make up for unequal chances, so "
+    "proposals change how well the loss is estimated, not the loss itself: the closer to what the decoder believes, "
+    "the better."
+)
+"""What proposals are, in Markdown."""
+
+
+def watched(config: Config) -> dict[str, str]:
+    """The troubles that are watched for in a run: known facts are none where fakes are proposals."""
+    if not config.proposes:
+        return TROUBLES
+    return {code: name for code, name in TROUBLES.items() if code != "false-negatives"}
 
 
 def percent(part: float) -> str:
@@ -42,8 +58,11 @@ def pathways(found: Diagnostics) -> dict[str, PathwayHealth]:
 
 
 def verdicts(found: Diagnostics, sampler: str = "") -> list[str]:
-    """A sentence or two in Markdown for each pathway; without a GAN on the sampler's own negatives, or random ones."""
+    """A sentence or two in Markdown for each pathway, and on entities of the sampler's choice; else on random ones."""
     known = percent(found.random_false_negatives)
+    if proposals := _proposals(found):
+        trained_on = [] if found.sampled is None else [_trained_on(found.sampled, found, sampler)]
+        return trained_on + proposals
     if found.sampled is not None:
         own = found.sampled
         return [
@@ -65,6 +84,50 @@ def verdicts(found: Diagnostics, sampler: str = "") -> list[str]:
         f"{percent(health.false_negatives)} would be known facts, {_false_negatives(health, found)} ({known})."
         for name, health in by_name.items()
     ]
+
+
+def _proposals(found: Diagnostics) -> list[str]:
+    """What each pathway proposes; empty where fakes are negatives themselves, and without a GAN."""
+    return [
+        f"{theme.mark(theme.BY_SOURCE[name])} **{name}** {words} "
+        f"{_diversity(health, found.num_entities, 'Its fakes')}; {_copies(health)}."
+        for name, health in pathways(found).items()
+        if (words := _proposal(health, found))
+    ]
+
+
+def _proposal(health: PathwayHealth, found: Diagnostics) -> str:
+    """Its figures in two sentences; "" where they were not measured."""
+    entities, beats = health.proposed_entities, health.proposed_beats
+    kl, adds, by_random = health.proposed_kl, health.proposed_adds, found.random_kl
+    if entities is None or beats is None or kl is None or adds is None or by_random is None:
+        return ""
+    near = "closer to" if kl < by_random else "**further from**"
+    return (
+        f"proposes {rough(entities)} entities in even use; one drawn from it outscores {percent(beats)} of the others. "
+        f"It is {near} the decoder’s beliefs than random ones (KL {kl:.2f}; random: {by_random:.2f}), and "
+        f"{_adds(adds)}."
+    )
+
+
+def _adds(adds: float) -> str:
+    if abs(adds) < _NOTHING:
+        return "adds nothing to what the others propose"
+    if adds < 0:
+        return f"**makes the mixture worse** (without it, its KL would be {-adds:.2g} lower)"
+    return f"makes the mixture better (without it, its KL would be {adds:.2g} higher)"
+
+
+def _trained_on(own: SampledHealth, found: Diagnostics, sampler: str) -> str:
+    """The negatives that proposals come to, once they are weighed."""
+    return (
+        f"{theme.mark(theme.SAMPLER)} **{theme.own_negatives(sampler).name}** entities are what is trained on: a "
+        f"mixture of the pathways’ proposals and uniform chances. Each as often as it weighs, they are "
+        f"{_hardness(own)} and outscore the positive in {percent(own.outscores_positive)} of cases (random: "
+        f"{percent(found.random_outscores_positive)}). "
+        f"{percent(own.false_negatives)} are known facts (random: {percent(found.random_false_negatives)}), which "
+        "is no fault: an entity weighs the more, the more the decoder believes it."
+    )
 
 
 def before(found: Diagnostics, config: Config) -> list[str]:
@@ -104,20 +167,20 @@ def _hardness(health: SampledHealth) -> str:
     return f"{words} ({percent(rate)} outscore one)"
 
 
-def _diversity(health: PathwayHealth, num_entities: int | None) -> str:
+def _diversity(health: PathwayHealth, num_entities: int | None, who: str = "They") -> str:
     nearest = count(health.distinct_nearest, "entity", "entities")
     if num_entities is None:
-        return f"They fall nearest to {nearest}"
+        return f"{who} fall nearest to {nearest}"
     places = min(num_entities, health.conditions)
     of_all = f"{health.distinct_nearest:,} of {num_entities:,} are nearest to any"
     if health.distinct_nearest <= collapsed_nearest(num_entities, health.conditions):
-        return f"They have **collapsed** onto few entities ({of_all})"
+        return f"{who} have **collapsed** onto few entities ({of_all})"
     if health.mean_cosine > COLLAPSED_COSINE:
-        return f"They have **collapsed** into one direction (mean cosine {health.mean_cosine:.2f})"
+        return f"{who} have **collapsed** into one direction (mean cosine {health.mean_cosine:.2f})"
     evenly = (health.effective_nearest or health.distinct_nearest) / places
     if evenly < _FEW:
-        return f"They **crowd around few entities** ({of_all})"
-    return f"They {'spread over some entities' if evenly < _SOME else 'are diverse'} ({of_all})"
+        return f"{who} **crowd around few entities** ({of_all})"
+    return f"{who} {'spread over some entities' if evenly < _SOME else 'are diverse'} ({of_all})"
 
 
 def _copies(health: PathwayHealth) -> str:

@@ -286,7 +286,18 @@ def neighbours(
     point: npt.NDArray[np.float32], frame: Frame, kg: KnowledgeGraph, count: int = 8
 ) -> list[tuple[str, float]]:
     """The entities nearest to a point in all dimensions, of those that the snapshot keeps, with their cosines."""
-    lengths = np.maximum(np.linalg.norm(frame.entities, axis=1), 1e-12)
-    cosines = frame.entities @ point / (lengths * max(float(np.linalg.norm(point)), 1e-12))
+    cosines = _cosines(point, frame)
     order = np.argsort(-cosines, kind="stable")[:count]
     return [(kg.entities[frame.entity_ids[i]], float(cosines[i])) for i in order]
+
+
+def chances(point: npt.NDArray[np.float32], frame: Frame, tau: float, count: int = 8) -> list[float]:
+    """q of the entities of `neighbours`, in their order: what the fake at this point proposes, if all are kept."""
+    cosines = _cosines(point, frame).astype(float)
+    likely = np.exp((cosines - cosines.max()) / tau)
+    return (np.sort(likely / likely.sum())[::-1][:count]).tolist()
+
+
+def _cosines(point: npt.NDArray[np.float32], frame: Frame) -> npt.NDArray[np.float32]:
+    lengths = np.maximum(np.linalg.norm(frame.entities, axis=1), 1e-12)
+    return frame.entities @ point / (lengths * max(float(np.linalg.norm(point)), 1e-12))

@@ -14,6 +14,7 @@ from dans_app.shared import theme
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data.words import count, share
+from dans_lab.names import about_fakes
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run
 
@@ -52,6 +53,8 @@ def sentences(view: RelationView, frame: Frame, now: int, run: Run) -> list[str]
             f"Warm-up lasts to epoch {run.config.warmup_epochs:,}: the GAN has learned nothing yet, and these fakes "
             "are what it makes by chance."
         )
+    if frame.has_fakes and (what := about_fakes(run.config)):
+        lines.append(what)
     if len(view.heads):
         lines += [
             f"{theme.mark(theme.BY_SOURCE[source])} {summary(part, view, now)}"

@@ -27,9 +27,12 @@ from dans_data.stamps import Stamp, stamp
 from dans_lab.runs.run import Run
 
 if TYPE_CHECKING:
-    from dans_lab.inspection import Arithmetic, Inspection, Question, Row, Trained
+    from dans_lab.inspection import Arithmetic, Inspection, ProposalFigures, Question, Row, Trained
 
 Which = Literal["best", "last"]
+
+FOREMOST = 15
+"""Entities that are shown of what is proposed, the answer aside."""
 
 _PROCESS = helper.HelperProcess("dans_app.server.inspecting")
 
@@ -66,6 +69,28 @@ def explain(
         run, kg, which, ask="explain", query=query, draws=draws, seed=seed, source=row.source, draw=row.draw
     )
     return cast("Arithmetic", SimpleNamespace(**answer))
+
+
+@dataclass(frozen=True)
+class Foremost:
+    """What a run proposes for a query: the arrays of `Proposed` at the entities `ids`, and its figures of all."""
+
+    ids: npt.NDArray[np.int64]
+    readings: dict[str, npt.NDArray[np.float64]]
+    mixed: npt.NDArray[np.float64]
+    beliefs: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+    figures: list[ProposalFigures]
+
+
+def propose(
+    run: Run, kg: KnowledgeGraph, which: Which, query: tuple[int, int, int], draws: int, seed: int
+) -> Foremost:
+    """What the fakes of draw 1 of `inspect` propose; raises as it does, and where they are no proposals."""
+    answer = dict(_ask(run, kg, which, ask="propose", query=query, draws=draws, seed=seed))
+    figures = json.loads(str(answer.pop("figures")), object_hook=lambda fields: SimpleNamespace(**fields))
+    parts = {name: answer.pop(name) for name in ("ids", "mixed", "beliefs", "weights")}
+    return Foremost(readings=answer, figures=figures, **parts)
 
 
 def ranks(run: Run, kg: KnowledgeGraph, which: Which, split: str) -> npt.NDArray[np.float64]:
@@ -128,6 +153,17 @@ def _explain(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     return {name: np.asarray(value) for name, value in vars(found).items()}
 
 
+def _propose(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
+    from dans_lab.inspection import propose
+
+    asked = _question(request)
+    found = propose(loaded.trained, asked)
+    ids = found.foremost(FOREMOST, asked.tail)
+    named = {"mixed": found.mixed, "beliefs": found.beliefs, "weights": found.weights, **found.readings}
+    figures = json.dumps([dataclasses.asdict(each) for each in found.figures])
+    return {"ids": ids, "figures": np.array(figures), **{name: of[ids] for name, of in named.items()}}
+
+
 def _question(request: helper.Arrays) -> Question:
     from dans_lab.inspection import Question
 
@@ -151,6 +187,7 @@ def _floor(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
 _ANSWERS: dict[str, Callable[[_Loaded, helper.Arrays], helper.Arrays]] = {
     "inspect": _inspect,
     "explain": _explain,
+    "propose": _propose,
     "ranks": _rank,
     "floor": _floor,
 }

@@ -68,9 +68,13 @@ class _Panel:
 
 def _about_generator(config: Config) -> str:
     pathways = "each pathway" if config.pathways == "both" else f"{config.pathways}, the only pathway"
+    proposes = (
+        ", and propose entities that the decoder expects as answers" if _proposals_count(config) else ""
+    )
     return (
-        f"L_G of {pathways}. Low: its fakes pass for real entities with the discriminator. G_E makes a fake from the "
-        "head alone, G_R from head and relation. At 0.693 (ln 2) the discriminator is guessing."
+        f"L_G of {pathways}. Low: its fakes pass for real entities with the discriminator{proposes}. G_E makes a fake "
+        "from the head alone, G_R from head and relation."
+        + (" At 0.693 (ln 2) the discriminator is guessing." if _guessing("generator", [config]) else "")
     )
 
 
@@ -143,7 +147,7 @@ def panels(
             "title": panel.title,
             "about": panel.about(config),
             "series": drawn,
-            "rules": [_GUESSING] if panel.gan else _floor(floor) if ranked else [],
+            "rules": _guessing(name, [config]) if panel.gan else _floor(floor) if ranked else [],
             "marks": _best(history, "best", theme.BASE) if ranked else [],
             "empty": "" if drawn else panel.waiting(history, config),
         }
@@ -194,12 +198,13 @@ def shared_panels(
                 series.append(line | {"live": growing})
             if line and name == "mrr":
                 marks += _best(history, f"best of {look.name}", look, short=look.name)
+        rules = _guessing(name, with_gan) if gan else []
         panel = {
             "id": name,
             "title": title,
-            "about": f"{about} At 0.693 (ln 2) D is guessing." if gan else about,
+            "about": f"{about} At 0.693 (ln 2) D is guessing." if rules else about,
             "series": series,
-            "rules": [_GUESSING] if gan else _floor(floor) if name == "mrr" else [],
+            "rules": rules or (_floor(floor) if name == "mrr" else []),
             "marks": marks,
             "empty": "" if series else _NOTHING.get(name, "The GAN starts after the warm-up."),
         }
@@ -251,6 +256,18 @@ def _floor(floor: float | None) -> list[dict[str, Any]]:
     if floor is None:
         return []
     return [{"name": "popularity floor", "short": "floor", "y": floor, "color": theme.FLOOR.color}]
+
+
+def _proposals_count(config: Config) -> bool:
+    """Whether L_G has the cross-entropy of proposals in it."""
+    return config.reading == "entities" and config.ce_weight > 0
+
+
+def _guessing(panel: str, configs: Sequence[Config]) -> list[dict[str, Any]]:
+    """The rule where a discriminator guesses, in a panel of the GAN in which it means that for all runs."""
+    of_generator = panel in ("generator", "g_e", "g_r")
+    more = any(_proposals_count(config) or config.adv_weight != 1 for config in configs)
+    return [] if of_generator and more else [_GUESSING]
 
 
 def _note(data: Sequence[dict[str, Any]]) -> str:

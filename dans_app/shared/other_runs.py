@@ -74,13 +74,17 @@ def labels(run: Run, beside: Sequence[Run]) -> dict[str, str]:
         differs = [
             _setting(name, value)
             for name, value in values.items()
-            if name != "sampler" and value != own[name] and matters(name, other.config.sampler)
+            if name != "sampler" and value != own[name] and _matters(name, other)
         ]
         more = ["…"] if len(differs) > _MOST_DIFFERENCES else []
         parts = [_sampler(other), *differs[:_MOST_DIFFERENCES], *more]
         label = about_or_nothing(other).name or " · ".join(parts)
         found[other.id] = other.id if label in found.values() else label
     return found
+
+
+def _matters(name: str, run: Run) -> bool:
+    return matters(name, run.config.sampler, run.config.reading)
 
 
 def _sampler(run: Run) -> str:

@@ -37,6 +37,8 @@ _USUAL = "umls"
 _WITHOUT_GAN = {GROUPS["GAN"]: "Warm-up and generator"}
 _PRESETS = {
     "default": "All settings as they train well on small graphs.",
+    "fakes-as-negatives": "DANS as in the paper in this: a fake is a negative itself, beside random entities, and the "
+    "game has a round in every step. With the settings that train it well.",
     "paper": "The numbers of the DANS paper and its released code: 5,000 epochs, and noise so small that all fakes "
     "of a condition are copies.",
     "released-faults": "What the released code of DANS trains by mistake: fakes of G_R only, a FiLM that never learns, "
@@ -48,6 +50,7 @@ _WORDS = {
     "loss": {"bce": "Binary", "softmax": "Softmax"},
     "pathways": {"both": "Both", "G_E": "G_E alone", "G_R": "G_R alone"},
     "film": {"trained": "Trained", "frozen": "Frozen", "none": "None"},
+    "reading": {"vectors": "Vectors", "entities": "Entities"},
 }
 
 
@@ -82,6 +85,11 @@ def _sampler() -> str:
     return found if found in DECLARED else str(Config.model_fields["sampler"].default)
 
 
+def _reading() -> str:
+    found: Any = st.session_state.get(key("reading"))
+    return found if found in choices("reading") else str(default("reading"))
+
+
 def bounds(name: str) -> tuple[float | None, float | None]:
     """Lowest and highest value of a number, from the field's own limits; excluded ends count as included."""
     low = high = None
@@ -110,7 +118,13 @@ def step(name: str) -> float:
 def chosen() -> dict[str, Any]:
     """The settings that differ from their defaults now."""
     values = {name: st.session_state.get(key(name), default(name)) for name in Config.model_fields}
-    return {name: value for name, value in values.items() if value is not None and value != default(name)}
+    return {name: value for name, value in values.items() if value is not None and value not in _usual(name)}
+
+
+def _usual(name: str) -> tuple[Any, ...]:
+    """What needs no mention; a default that is the sampler's own counts where the setting is used alone."""
+    own = default(name)
+    return (own,) if used(name) else (own, Config.model_fields[name].default)
 
 
 def config() -> Config:
@@ -310,8 +324,8 @@ def sampler_title() -> str:
 
 
 def used(name: str) -> bool:
-    """Whether the chosen sampler uses this setting."""
-    return matters(name, _sampler())
+    """Whether the chosen sampler uses this setting, with the chosen reading of fakes."""
+    return matters(name, _sampler(), _reading())
 
 
 def more_settings() -> None:
@@ -329,7 +343,9 @@ def more_settings() -> None:
             widget(name)
     # On the page although no one needs them: a widget that goes and comes again takes what the address once said.
     with st.expander(f"Not used by {sampler_title()}"):
-        st.caption("These change nothing now, and are kept for a sampler that uses them.")
+        st.caption(
+            "These change nothing now, and are kept for a sampler, or a reading of fakes, that uses them."
+        )
         for name in idle:
             widget(name)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dans_app.server.inspecting import Which
+from dans_core.declared import DECLARED
 from dans_lab.names import DATASETS as DATASETS
 from dans_lab.names import DECODERS as DECODERS
 from dans_lab.names import SAMPLERS as SAMPLERS
@@ -86,7 +87,9 @@ STATES = {
 
 
 def own_negatives(sampler: str) -> Look:
-    """How the negatives of a sampler other than DANS are drawn, by its title."""
+    """How the entities that a sampler chooses are drawn: by its title, or as proposed where it makes fakes."""
+    if sampler in DECLARED and DECLARED[sampler].fakes:
+        return replace(SAMPLER, name="Proposed", about="Entities drawn from what the fakes propose.")
     return replace(SAMPLER, name=SAMPLERS.get(sampler, SAMPLER.name))
 
 

@@ -36,8 +36,8 @@ CURVES: dict[str, tuple[str, tuple[tuple[str, Look], ...]]] = {
 
 CURVES_HELP = (
     "Valid MRR: filtered ranking while it trains. L_G: the loss of each pathway of the generator; low means that its "
-    "fakes pass for real. L_D: the losses of D's two heads; at 0.693 (ln 2) a head is guessing. Base loss: of the "
-    "embedding model. Thin lines are runs, thick ones their median."
+    "fakes pass for real and, read as entities, propose likely ones. L_D: the losses of D's two heads; at 0.693 (ln 2) "
+    "a head is guessing. Base loss: of the embedding model. Thin lines are runs, thick ones their median."
 )
 
 Trace = dict[str, Any]

@@ -23,19 +23,28 @@ from dans_core.samplers.uniform import random_negatives
 DECLARATION = Declaration(
     name="dans",
     title="DANS",
-    about="A GAN makes negatives by two pathways, one from the head and one from head and relation; half are random.",
+    about="A GAN proposes entities as negatives, or makes negatives itself, by two pathways, one from the head and one "
+    "from head and relation; half is random.",
     settings=(
         "negatives", "shared", "filter_known", "warmup_epochs", "lr_g", "lr_d", "k_g", "k_d", "pathways", "film",
         "conditional_d", "random_negatives", "pathway_fakes", "sigma", "sigma_relative", "film_weight", "aux_weight",
         "aux_weight_g", "adv_weight", "ce_weight", "condition_chunk", "reading", "tau", "random_share",
         "temperature", "play_every",
     ),
+    only_if_read={
+        "pathway_fakes": "vectors", "random_negatives": "vectors", "tau": "entities", "random_share": "entities",
+        "ce_weight": "entities", "temperature": "entities",
+    },
     shares=True,
+    defaults={"temperature": 0.5},
     fakes=lambda config: _shares(config),
     refuses=lambda config: _refusal(config),
     cost=Cost(
+        draw=(5e-9, 5e-9),
+        draws=lambda config, work: _draws(config, work),
         step=lambda config, work: _game_seconds(config, work),
         step_bytes=lambda config, work: _game_bytes(config, work),
+        saved=lambda config, work: _kept_numbers(config, work),
         # A pathway: two layers and an output of d × d, and per layer two small networks of d × 100 × d.
         weights=lambda config, work: 2 * (3 * config.dim**2 + 2 * 2 * 200 * config.dim) + 50 * config.dim,
     ),
@@ -189,13 +198,12 @@ class Dans(Sampler):
             whole = len(batch.answer) == len(self.facts.queries)
             self._proposals = proposals if whole and self.config.play_every > 1 else None
         self._steps += 1
-        k, temperature = self.config.negatives, self.config.temperature
-        return proposals.draw(self.decoder, batch, entities, queries, k, temperature, self.random.negatives)
+        return proposals.draw(batch, self.config.negatives, self.random.negatives)
 
     def propose(self, batch: Batch, entities: Tensor, queries: Tensor) -> Proposals:
         """The proposals of one fake a condition for every query, with their random share."""
-        candidates = self._candidates(len(entities), entities.device)
-        read = entities if candidates is None else F.embedding(candidates, entities)
+        candidates = self._candidates(entities)
+        read = F.embedding(candidates, entities)
         readings = {
             name: log_reading(
                 self.make_fakes(name, batch, entities, queries, 1).squeeze(1), read, self.config.tau
@@ -204,14 +212,15 @@ class Dans(Sampler):
         }
         self._localised.clear()
         mixed = mixture(readings, batch, self.config.random_share)
-        return Proposals(mixed, candidates, batch.heads, batch.relations)
+        order = torch.randperm(len(candidates), generator=self.random.negatives).to(entities.device)
+        return Proposals(mixed, candidates, order, batch.heads, batch.relations)
 
-    def _candidates(self, size: int, device: torch.device) -> Tensor | None:
-        """Ids of the entities that are read, ascending; None for all."""
-        if size <= MOST_READ:
-            return None
-        drawn = torch.randperm(size, generator=self.random.negatives)[:MOST_READ]
-        return drawn.sort().values.to(device)
+    def _candidates(self, entities: Tensor) -> Tensor:
+        """Ids of the entities that are read, ascending."""
+        if len(entities) <= MOST_READ:
+            return torch.arange(len(entities), device=entities.device)
+        drawn = torch.randperm(len(entities), generator=self.random.negatives)[:MOST_READ]
+        return drawn.sort().values.to(entities.device)
 
     def _believed(
         self, pathway: str, batch: Batch, entities: Tensor, queries: Tensor
@@ -219,8 +228,7 @@ class Dans(Sampler):
         """What the cross-entropy of G is against, (C, M), or None without it, and the vectors of its M entities."""
         if self.config.reading == "vectors" or self.config.ce_weight == 0:
             return None, entities
-        candidates = self._candidates(len(entities), entities.device)
-        read = entities if candidates is None else F.embedding(candidates, entities)
+        read = F.embedding(self._candidates(entities), entities)
         return of_conditions(pathway, batch, beliefs(self.decoder, queries, read)), read
 
     def state_dict(self) -> dict[str, Any]:
@@ -228,7 +236,7 @@ class Dans(Sampler):
         state: dict[str, Any] = {name: each.state_dict() for name, each in self.optimizers.items()}
         if self.config.reading == "entities":
             kept = self._proposals
-            state["proposals"] = {"steps": self._steps, "kept": None if kept is None else vars(kept)}
+            state["proposals"] = {"steps": self._steps, "kept": kept and kept.tensors()}
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -237,7 +245,11 @@ class Dans(Sampler):
             optimizer.load_state_dict(state[name])
         if self.config.reading == "entities":
             self._steps, kept = state["proposals"]["steps"], state["proposals"]["kept"]
-            self._proposals = None if kept is None else Proposals(**kept).to(self.facts.device)
+            self._proposals = (
+                None
+                if kept is None
+                else Proposals(**{name: part.to(self.facts.device) for name, part in kept.items()})
+            )
 
     @torch.no_grad()
     def make_fakes(
@@ -363,28 +375,52 @@ def _refusal(config: Config) -> str:
     return ""
 
 
+def _draws(config: Config, work: Work) -> float:
+    """Draws from proposals in a step."""
+    return work.pairs * config.negatives if config.reading == "entities" else 0.0
+
+
 def _game_seconds(config: Config, work: Work) -> float:
-    """The updates of both pathways and of D, and the fakes of a step."""
+    """The updates of both pathways and of D, over the steps that share them; the fakes, and what they propose."""
     width = max(0.5, config.dim / 100)
     conditions = {"G_E": work.heads, "G_R": work.asked}
     played = [conditions[name] for name in config.fakes]
     local = 1.0 if config.film == "trained" else 0.6
     pathways = sum(0.003 + 7e-6 * width * local * each for each in played)
     judge = 0.0025 + 3e-6 * width * sum(played)
-    fakes = sum(conditions[name] * share for name, share in config.fakes.items())
-    scored = sum(config.fakes.values()) * work.asked
-    scoring = scored * config.dim * (7e-9 if config.decoder == "rotate" else 0.5e-9)
-    return config.k_g * pathways + config.k_d * judge + 1e-6 * width * fakes + scoring
+    fakes = 1e-6 * width * sum(conditions[name] * share for name, share in config.fakes.items())
+    if config.reading == "vectors":
+        scored = sum(config.fakes.values()) * work.asked
+        scoring = scored * config.dim * (7e-9 if config.decoder == "rotate" else 0.5e-9)
+        return (config.k_g * pathways + config.k_d * judge) / config.play_every + fakes + scoring
+    cells = work.asked * min(work.entities, 1024)
+    if config.ce_weight > 0:
+        pathways += len(played) * cells * width * (50e-9 if config.decoder == "rotate" else 8e-9)
+    # Where a step is a part of the graph, the next one asks other queries, and all is proposed anew.
+    kept_for = config.play_every if work.pairs >= 2 * work.train else 1
+    proposing = fakes + 6e-9 * cells
+    return (config.k_g * pathways + config.k_d * judge) / config.play_every + proposing / kept_for
 
 
 def _game_bytes(config: Config, work: Work) -> float:
-    """What is held of conditions, fakes and their scores within a step."""
+    """What is held of conditions, fakes, and their scores or proposals within a step."""
     made, per_side = sum(config.fakes.values()), max(config.fakes.values())
     conditions = work.heads + work.asked
-    vectors = config.dim * work.asked * made
     local = 4 * config.dim * conditions * (config.film != "none")
     sides = config.dim * per_side * conditions
     a_pass = 8 * config.dim * per_side * min(config.condition_chunk, work.asked)
-    scoring = 3.5 * vectors if config.decoder == "rotate" else 0
     judged = 3 * config.dim * work.pairs if config.conditional_d else 0
-    return 4 * (vectors + local + sides + a_pass + scoring + judged)
+    if config.reading == "entities":
+        # Of a table of proposals four copies, and their sums in double precision.
+        of_negatives = 6 * work.asked * min(work.entities, 1024)
+    else:
+        vectors = config.dim * work.asked * made
+        of_negatives = vectors + (3.5 * vectors if config.decoder == "rotate" else 0)
+    return 4 * (of_negatives + local + sides + a_pass + judged)
+
+
+def _kept_numbers(config: Config, work: Work) -> float:
+    """Proposals that are kept from step to step, in numbers of four bytes."""
+    kept = config.reading == "entities" and config.play_every > 1 and work.pairs >= 2 * work.train
+    read = min(work.entities, 1024)
+    return work.asked * (read + 4) + 4 * read if kept else 0.0

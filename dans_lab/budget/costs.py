@@ -67,8 +67,8 @@ def memory(config: Config, sizes: Sizes, steps: Steps) -> float:
     """
     n, dim = sizes.entities, config.dim
     data = 630 * sizes.train + 700 * sizes.valid + 500 * n
-    # The parameter, its gradient, two moments and the best copy; then of each layer what the way back needs.
-    model = (5 + 4 * config.layers) * 4 * n * dim
+    # The parameter, its gradient, two moments, the best copy, an average; then of each layer what the way back needs.
+    model = (5 + (config.average > 0) + 4 * config.layers) * 4 * n * dim
     # Shares of the messages' gradients, slot by slot; the matrix of each edge type, and its gradient.
     messages = 4 * dim * steps.slots
     if are_sparse(config, n):
@@ -198,8 +198,10 @@ def disk(config: Config, sizes: Sizes, steps: Steps) -> float:
     snapshots = config.epochs // config.snapshot_every + 2
     layer = (config.bases + 1) * dim * dim + relations * config.bases + dim
     model = dim * (sizes.entities + relations) + config.layers * layer
-    # last.pt: weights, two Adam moments, best weights; best.pt: weights. Both hold what a sampler keeps.
+    # last.pt: weights, two Adam moments, best weights, and those that an average is of; best.pt: weights. Both may hold
+    # what a sampler keeps.
     checkpoints = 5 * 4 * (model + cost.weights(config, work)) + 4 * cost.saved(config, work)
+    checkpoints += 4 * model * (config.average > 0)
     events = config.epochs * (420 if config.fakes else 330) + config.epochs // config.eval_every * 220
     events += config.epochs // config.diagnose_every * 850
     return snapshots * snapshot + checkpoints + events

@@ -25,7 +25,9 @@ from dans_lab.runs import machine
 from dans_lab.runs.writer import versions
 
 _NEVER = 100_000
-_TRAINING_ALONE = dict.fromkeys(("epochs", "eval_every", "diagnose_every", "snapshot_every"), _NEVER)
+_TRAINING_ALONE = dict.fromkeys(("epochs", "eval_every", "diagnose_every", "snapshot_every"), _NEVER) | {
+    "play_every": 1
+}
 
 
 class Interrupted(Exception):
@@ -75,7 +77,14 @@ LARGE = Exercise(
     triplets=5_000,
     base_steps=4,
     game_steps=3,
-    settings={"batch_size": 5_000, "loss": "softmax", "negatives": 200, "shared": 100, "pathway_fakes": 5},
+    settings={
+        "batch_size": 5_000,
+        "loss": "softmax",
+        "negatives": 200,
+        "shared": 100,
+        "reading": "vectors",
+        "pathway_fakes": 5,
+    },
 )
 
 

@@ -14,7 +14,10 @@ RECIPES: tuple[tuple[int, dict[str, Any]], ...] = (
         50_000,
         {
             "batch_size": 15_000,
-            "loss": "softmax",
+            "dropout": 0.2,
+            "average": 0.0,
+            "reading": "vectors",
+            "play_every": 1,
             "pathway_fakes": 5,
             "epochs": 150,
             "warmup_epochs": 20,

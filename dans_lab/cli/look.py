@@ -10,7 +10,7 @@ import typer
 from dans_data.errors import InputError
 from dans_data.words import number
 from dans_lab.cli.output import print_json, print_table
-from dans_lab.names import METRICS, UNSEEN, unseen_of
+from dans_lab.names import METRICS, UNSEEN, about_fakes, unseen_of
 from dans_lab.runs.run import Run, Which, open_run
 
 if TYPE_CHECKING:
@@ -119,14 +119,20 @@ def inspect(
         )
     if not fakes:
         print(sampler.no_fakes)
+    elif what := about_fakes(found.config):
+        print(what)
     title = f"{' — '.join(triplet)}: negatives for the {side}, {which} weights, epoch {epoch}"
-    _print_negatives(title, [seen.positive, *seen.negatives], side, tail, sampler.name)
+    own = "proposed" if fakes else sampler.name
+    _print_negatives(title, [seen.positive, *seen.negatives], side, tail, own)
 
 
-def _print_negatives(title: str, rows: list[Row], side: str, answer: int, sampler: str) -> None:
-    """The table for people, and what its columns mean; those that no row has anything for are left out."""
+def _print_negatives(title: str, rows: list[Row], side: str, answer: int, own: str) -> None:
+    """The table for people, and what its columns mean; those that no row has anything for are left out.
+
+    `own` is what the negatives are called that the run's own sampler chose.
+    """
     columns: list[tuple[str, list[str]]] = [
-        ("from", [sampler if row.source == "sampler" else row.source for row in rows]),
+        ("from", [own if row.source == "sampler" else row.source for row in rows]),
         (f"nearest {side}", [row.nearest for row in rows]),
         ("cosine", [number(row.cosine) for row in rows]),
         ("length", [number(row.scale) for row in rows]),

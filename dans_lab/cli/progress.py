@@ -54,12 +54,14 @@ class _Words:
     def __init__(self, writer: RunWriter, trainer: Trainer, stop: StopFlag) -> None:
         self.writer, self.trainer, self.stop = writer, trainer, stop
         self.losses: Losses | None = None
+        self.played: Losses | None = None
         self.ranking: Ranking | None = None
         self.paused = False
 
     def learn(self, event: Event) -> None:
         if isinstance(event, Losses):
             self.losses = event
+            self.played = event if event.played else self.played
         elif isinstance(event, Ranking):
             self.ranking = event
 
@@ -82,10 +84,12 @@ class _Words:
             parts.append(f"base {number(losses.base)}")
             if losses.warm_up:
                 parts.append("warm-up")
-            else:
+            elif played := self.played:
                 # Those of parts that the settings leave out are missing.
-                parts += _together("L_G", E=losses.g_e, R=losses.g_r)
-                parts += _together("L_D", adv=losses.d_adv, aux=losses.d_aux)
+                parts += _together("L_G", E=played.g_e, R=played.g_r)
+                parts += _together("L_D", adv=played.d_adv, aux=played.d_aux)
+                if played.epoch < losses.epoch:
+                    parts[-1] += f" (epoch {played.epoch})"
         if self.ranking is not None:
             parts.append(f"valid MRR {number(self.ranking.mrr)} (best {number(self.trainer.best_mrr)})")
         return "  ".join(parts)

@@ -35,7 +35,7 @@ PAUSE_LIMIT = 15 * 60.0
 """Seconds of pause after which the process ends; the run stays paused and can be resumed from its checkpoint."""
 
 GAN_COST = 4.0
-"""Cost of an epoch with the GAN in warm-up epochs (*measured* on UMLS: 36 to 45 and 9.4 ms), until one was seen."""
+"""Cost of an epoch with a round of the game in warm-up epochs (*measured* on UMLS: 36 to 45 and 9.4 ms), until seen."""
 
 
 class _TimeLeft:
@@ -43,8 +43,9 @@ class _TimeLeft:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        # Whole periods of ranking and diagnosing, or the estimate would swing with them.
-        period = max(config.eval_every, config.diagnose_every)
+        # Whole periods of ranking, diagnosing and playing, or the estimate would swing with them.
+        self._play_every = config.play_every if config.fakes else 1
+        period = max(config.eval_every, config.diagnose_every, self._play_every)
         self._recent: deque[float] = deque(maxlen=min(200, period * -(-10 // period)))
         self._warm_up: bool | None = None
 
@@ -61,7 +62,7 @@ class _TimeLeft:
         epochs = float(self._config.epochs - epoch)
         if self._warm_up:
             plain = max(0, self._config.warmup_epochs - epoch)
-            epochs = plain + GAN_COST * (epochs - plain)
+            epochs = plain + (1 + (GAN_COST - 1) / self._play_every) * (epochs - plain)
         return epochs * sum(self._recent) / len(self._recent)
 
 

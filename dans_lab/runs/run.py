@@ -31,6 +31,7 @@ from pydantic import ValidationError
 import dans_data as datasets
 from dans_core import config as config_module
 from dans_core.config import Config
+from dans_core.declared import DECLARED
 from dans_core.events import Event
 from dans_core.kg import KnowledgeGraph
 from dans_data.complaints import first_problem
@@ -386,12 +387,20 @@ def open_run(run: str | os.PathLike[str], paths: bool = False) -> Run:
 def twin_config(config: Config) -> Config:
     """The same settings with uniform negatives; those of uniform negatives with DANS.
 
-    What follows from the sampler where it is not set stays as it is, such as the softmax of one-vs-all.
+    What follows from the sampler or the epochs where it is not set stays as it is, such as a loss. Where one of the two
+    samplers does not read a setting, what is usual with the one becomes what is usual with the other.
 
     Raises InputError where DANS cannot be trained with these settings.
     """
     other = "dans" if config.sampler == "uniform" else "uniform"
-    return config.with_values(sampler=other, loss=config.loss, warmup_epochs=config.warmup_epochs)
+    values = config.model_dump(exclude_unset=True)
+    for name in {*config.declaration.defaults, *DECLARED[other].defaults}:
+        both = all(config_module.matters(name, each) for each in (config.sampler, other))
+        usual = config.declaration.defaults.get(name, Config.model_fields[name].default)
+        if not both and values.get(name) == usual:
+            del values[name]
+    values |= {"sampler": other, "loss": config.loss, "warmup_epochs": config.warmup_epochs}
+    return config_module.parse(values)
 
 
 def find_twin(run: Run, runs: list[Run]) -> Run | None:
@@ -403,7 +412,9 @@ def find_twin(run: Run, runs: list[Run]) -> Run | None:
         wanted = twin_config(run.config)
     except InputError:
         return None
-    names = {name for name in Config.model_fields if config_module.matters(name, wanted.sampler)}
+    names = {
+        name for name in Config.model_fields if config_module.matters(name, wanted.sampler, wanted.reading)
+    }
     settings = wanted.model_dump(include=names)
     twins = [
         other

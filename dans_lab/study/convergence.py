@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Sequence
 
@@ -39,7 +40,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "hardness": (
         "Hardness",
         "Share of a sampler's own negatives that outscore a random negative of the same query, in the last check; of "
-        "DANS the fakes, mean of the pathways. Random ones would have about a half.",
+        "DANS the fakes, mean of the pathways, where these are negatives. Random ones would have about a half.",
     ),
     "false_negatives": (
         "False negatives",
@@ -84,7 +85,7 @@ def convergence(events: Sequence[Event]) -> dict[str, float]:
         pathways = _pathways(last)
         if pathways:
             found["collapse"] = float(np.mean([_collapsed(check) for check in checks]))
-        own: list[SampledHealth] = [*pathways] or ([last.sampled] if last.sampled else [])
+        own: list[SampledHealth] = [last.sampled] if last.sampled else [*pathways]
         if own:
             found["hardness"] = float(np.mean([health.outscores_random for health in own]))
             found["false_negatives"] = float(np.mean([health.false_negatives for health in own]))
@@ -106,7 +107,8 @@ def swing(values: np.ndarray) -> float:
 def curves(events: Sequence[Event]) -> dict[str, list[float | None]]:
     """Valid MRR, losses and seconds of training over the epochs, at most 100 of them, the last one among them.
 
-    Names are as in the events; the seconds are those of all epochs up to that one, without rankings and checks.
+    Names are as in the events; the seconds are those of all epochs up to that one, without rankings and checks. Of an
+    epoch without a round of the game its losses are those of the round before.
     """
     losses = {event.epoch: event for event in events if isinstance(event, Losses)}
     ranked = {event.epoch: event.mrr for event in events if isinstance(event, Ranking)}
@@ -122,10 +124,19 @@ def curves(events: Sequence[Event]) -> dict[str, list[float | None]]:
         found["seconds"] = [_short(until.get(epoch), 6) for epoch in epochs]
     found["valid_mrr"] = [_short(ranked.get(epoch)) for epoch in epochs]
     for name in LOSSES:
-        column = [_short(getattr(losses.get(epoch), name, None)) for epoch in epochs]
+        known = {
+            event.epoch: value for event in losses.values() if (value := getattr(event, name)) is not None
+        }
+        column = [_short(_newest(known, epoch)) for epoch in epochs]
         if any(value is not None for value in column):
             found[name] = column
     return found
+
+
+def _newest(known: dict[int, float], epoch: int) -> float | None:
+    """The value of the last of these epochs, which ascend, up to this one."""
+    place = bisect.bisect_right(list(known), epoch)
+    return list(known.values())[place - 1] if place else None
 
 
 def _collapsed(check: Diagnostics) -> bool:

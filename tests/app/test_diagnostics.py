@@ -69,6 +69,30 @@ def diagnosis(epoch: int, gan: bool = True, old: bool = False, **of_g_r: float) 
     )
 
 
+PROPOSED = {
+    "proposed_entities": 40.0,
+    "proposed_kl": 2.0,
+    "proposed_facts": 0.2,
+    "proposed_beats": 0.75,
+    "proposed_adds": 0.1,
+}
+TRAINED_ON = SampledHealth(
+    outscores_random=0.8,
+    outscores_positive=0.2,
+    mean_score=-1.0,
+    false_negatives=0.51,
+    scores=(-4, -2, -1, 0, 1),
+    hardness=(-5, -3, -2, -1, 0),
+)
+
+
+def proposing(epoch: int, **of_g_r: float) -> Diagnostics:
+    """A diagnosis of fakes that are proposals."""
+    found = diagnosis(epoch, **{**PROPOSED, **of_g_r})
+    of_g_e = dataclasses.replace(found.g_e, **{**PROPOSED, "proposed_kl": 2.5, "proposed_adds": -0.02})
+    return dataclasses.replace(found, g_e=of_g_e, sampled=TRAINED_ON, random_kl=3.0)
+
+
 def warning(epoch: int, code: str = "collapse", pathway: str | None = "G_R", active: bool = True):
     return HealthWarning(epoch, code, pathway, f"Message of {code}.", f"Advice on {code}.", active)
 
@@ -213,6 +237,30 @@ def test_the_verdict_of_a_healthy_pathway_in_full():
     )
 
 
+def test_the_verdict_of_proposals_in_full():
+    of_both, of_e, of_r = (
+        line.replace("\N{NO-BREAK SPACE}", " ") for line in words.verdicts(proposing(1), "dans")
+    )
+    assert of_r == (
+        ":blue[■] **G_R** proposes 40.0 entities in even use; one drawn from it outscores 75 % of the others. It is "
+        "closer to the decoder’s beliefs than random ones (KL 2.00; random: 3.00), and makes the mixture better "
+        "(without it, its KL would be 0.1 higher). Its fakes are diverse (60 of 135 are nearest to any); the draws for "
+        "one condition differ."
+    )
+    assert "**makes the mixture worse** (without it, its KL would be 0.02 lower)" in of_e
+    assert of_both == (
+        ":yellow[★] **Proposed** entities are what is trained on: a mixture of the pathways’ proposals and uniform "
+        "chances. Each as often as it weighs, they are **harder than random negatives** (80 % outscore one) and "
+        "outscore the positive in 20 % of cases (random: 5 %). 51 % are known facts (random: 10 %), which is no fault: "
+        "an entity weighs the more, the more the decoder believes it."
+    )
+    bad = words.verdicts(proposing(1, proposed_kl=3.5, proposed_adds=0.001), "dans")[2]
+    assert (
+        "**further from** the decoder’s beliefs" in bad and "adds nothing to what the others propose" in bad
+    )
+    assert "collapsed" in words.verdicts(proposing(1, mean_cosine=0.99, effective_nearest=1.0), "dans")[2]
+
+
 def test_adaptivity_in_words_compares_the_pathway_with_itself_without_film():
     of_e, of_r = words.adaptivity(diagnosis(1))
     assert "differ between heads 0.8 times as much as entities do" in of_e
@@ -228,7 +276,7 @@ def test_adaptivity_in_words_compares_the_pathway_with_itself_without_film():
 
 
 def test_the_table_holds_every_figure_of_the_event():
-    found = diagnosis(1)
+    found = proposing(1)
     rows = words.table(found).set_index("figure")
     for side, column in ((found.g_e, "G_E"), (found.g_r, "G_R")):
         values = dataclasses.astuple(side)
@@ -236,7 +284,8 @@ def test_the_table_holds_every_figure_of_the_event():
         assert sorted(rows[column].dropna()) == pytest.approx(sorted(numbers))
     assert rows.loc["outscores the positive", "random"] == 0.05
     text = words.shown(words.table(found)).set_index("figure")
-    assert text.loc["outscores a random negative"].tolist() == ["50\N{NO-BREAK SPACE}%"] * 2 + ["", ""]
+    shares = [f"{share}\N{NO-BREAK SPACE}%" for share in (50, 50, 80)]
+    assert text.loc["outscores a random negative"].tolist() == [*shares, "", ""]
     assert text.loc["conditions looked at", "G_R"] == "1,560"
 
 
@@ -267,6 +316,45 @@ def test_curves_are_the_figures_of_the_events():
     # The marked epoch is a vertical line, the warm-up a box.
     places = [(shape.type, shape.x0, shape.x1) for shape in chart.layout.shapes]
     assert ("line", 20, 20) in places and ("rect", 0, 20) in places
+
+
+def test_proposals_have_curves_of_their_own_and_other_words_for_known_facts():
+    made, plain = (
+        panels.panels([proposing(10), proposing(20)], "dans"),
+        panels.panels([diagnosis(10)], "dans"),
+    )
+    assert set(made) - set(plain) == {"proposed", "kl", "beats", "facts", "adds"} and set(plain) < set(made)
+    curves = {
+        (name, line.name): line.values.tolist()
+        for name in ("proposed", "kl", "beats", "facts", "adds")
+        for line in made[name].lines
+    }
+    assert curves == {
+        ("proposed", "G_E"): [40, 40],
+        ("proposed", "G_R"): [40, 40],
+        ("kl", "G_E"): [2.5, 2.5],
+        ("kl", "G_R"): [2, 2],
+        ("kl", "Random"): [3, 3],
+        ("beats", "G_E"): [0.75, 0.75],
+        ("beats", "G_R"): [0.75, 0.75],
+        ("facts", "G_E"): [0.2, 0.2],
+        ("facts", "G_R"): [0.2, 0.2],
+        ("adds", "G_E"): [-0.02, -0.02],
+        ("adds", "G_R"): [0.1, 0.1],
+    }
+    assert "no fault" in made["known"].about and "false negatives" in plain["known"].about
+    assert [line.name for line in made["known"].lines] == ["G_E", "G_R", "Proposed", "Random"]
+
+
+def test_false_negatives_have_no_lane_where_nobody_looks_for_them():
+    def lanes(**settings) -> set[str]:
+        watched = words.watched(Config(**settings))
+        return set(figures.timeline([], 90, EpochAxis(100), watched).layout.yaxis.ticktext)
+
+    assert lanes(reading="vectors") - lanes(reading="entities") == {"False negatives"}
+    early = words.spans([warning(30, "false-negatives")])
+    chart = figures.timeline(early, 90, EpochAxis(100), words.watched(Config(reading="entities")))
+    assert "False negatives" in chart.layout.yaxis.ticktext, "what was told is shown whatever is looked for"
 
 
 def test_bands_are_the_quantiles_and_an_earlier_version_has_means():
@@ -317,6 +405,25 @@ def test_a_finished_run_is_told_in_words_charts_and_a_table(folder):
     assert any(alt.startswith("Scores minus the positive’s") for alt in charts(app))
     app.select_slider[0].set_value(0).run()
     assert asked(app, "epoch") is None and "At epoch 30" in said(app)
+
+
+def test_a_run_whose_fakes_are_proposals_shows_what_they_propose(folder):
+    finished(folder, "a-run", proposing(10), proposing(20, proposed_kl=1.75))
+    app = screen(run="a-run")
+    assert len(charts(app)) == 16 and words.PROPOSALS in said(app)
+    assert "What does the generator propose?" in [header.value for header in app.subheader]
+    kl = next(alt for alt in charts(app) if alt.startswith("KL from the decoder"))
+    assert kl.endswith("At epoch 20: G_E 2.5, G_R 1.75, Random 3.")
+    assert "which is no fault" in said(app) and "is taught" not in said(app)
+    rows = app.dataframe[0].value.set_index("figure")
+    assert list(rows.columns) == ["G_E", "G_R", "Proposed", "random", "positive"]
+    assert rows.loc["proposal, KL from the decoder"].tolist() == ["2.50", "1.75", "", "3.00", ""]
+
+
+def test_fakes_that_are_negatives_have_no_charts_of_proposals(folder):
+    finished(folder, "a-run", diagnosis(10), diagnosis(20))
+    app = screen(run="a-run")
+    assert "What does the generator propose?" not in [header.value for header in app.subheader]
 
 
 def test_a_link_opens_the_view_it_was_made_of(folder):
@@ -455,6 +562,8 @@ def test_the_own_negatives_of_a_sampler_stand_beside_random_ones(folder):
         ({"pathways": "G_R", "film": "frozen", "aux_weight": 0.0}, 11, "G_E"),
         ({"pathways": "G_E"}, 11, "G_R"),
         ({"film": "none"}, 11, "without FiLM"),
+        ({"reading": "entities"}, 16, "no such source"),
+        ({"reading": "entities", "pathways": "G_R"}, 16, "G_E"),
     ],
 )
 def test_a_trained_run_charts_what_it_has_and_nothing_else(folder, settings, charted, missing):

@@ -20,6 +20,7 @@ from dans_app.server.projection import Axes, Projection
 from dans_app.server.projector import Projector
 from dans_app.shared import url_values
 from dans_core.kg import KnowledgeGraph
+from dans_data.words import share
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
@@ -269,6 +270,22 @@ def test_a_selected_point_has_its_row_its_neighbours_and_a_way_to_its_triplet(ru
     assert table["source"].tolist() == ["G_R"] and table["head"].tolist() == [nations.entities[2]]
     (link,) = app.get("page_link")
     assert f"head={nations.entities[2]}&relation=embassy" in link.proto.query_string
+
+
+def test_a_selected_fake_that_is_a_proposal_says_what_it_proposes(tmp_path, nations, monkeypatch):
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "proposing"))
+    proposing = small_run.trained(tmp_path / "proposing", "proposing", reading="entities")
+    app = told(screen(run=proposing.id, projection="pca", relation="embassy"), selection=["G_R:2"])
+    frame, view = (
+        loading.frame(proposing, 6, nations),
+        loading.view(proposing, [0, 3, 6], nations, nations.relation_id("embassy")),
+    )
+    point = map_data.vector(("G_R", 2), view, frame)
+    (name, cosine), q = map_data.neighbours(point, frame, nations)[0], map_data.chances(point, frame, 0.1)[0]
+    assert proposing.config.tau == 0.1
+    said = words(app).replace("\N{NO-BREAK SPACE}", " ")
+    assert f"1. {name} · {cosine:.2f} · {share(q, 1)}" in said and "is read as a proposal" in words(app)
+    assert "is read as a proposal" not in words(told(app, selection=["e:2"]))
 
 
 def test_the_picture_of_an_entity_is_ringed_by_a_part_of_its_name_or_a_regular_expression(run):

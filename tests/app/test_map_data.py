@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import json
+import math
 from html.parser import HTMLParser
 
 import numpy as np
@@ -363,6 +364,21 @@ def test_neighbours_are_the_nearest_by_cosine_in_all_dimensions(nations, frames)
     assert [value for _, value in found] == pytest.approx([value for _, value in expected], abs=1e-6)
     nothing = map_data.neighbours(np.zeros_like(point), frames[0], nations)
     assert len(nothing) == 8 and {value for _, value in nothing} == {0.0}
+
+
+def test_the_chances_of_neighbours_are_those_of_the_proposal_over_all_entities(nations, frames):
+    point = frames[0].fakes_r[3]
+    near = map_data.neighbours(point, frames[0], nations, count=nations.num_entities)
+    for tau in (0.05, 1.0):
+        powers = [math.exp(cosine / tau) for _, cosine in near]
+        expected = [power / sum(powers) for power in powers]
+        assert map_data.chances(point, frames[0], tau, count=nations.num_entities) == pytest.approx(
+            expected, rel=1e-4
+        )
+    assert map_data.chances(point, frames[0], 0.001, count=3)[0] > 0.5
+    assert map_data.chances(np.zeros_like(point), frames[0], 0.1) == pytest.approx(
+        [1 / nations.num_entities] * 8
+    )
 
 
 # --- to and from the component

@@ -93,7 +93,7 @@ def test_it_trains(nations: KnowledgeGraph) -> None:
     config = Config(sampler="toy", epochs=5, dim=8, hops=3)
     losses = [event.base for event in Trainer(nations, config) if isinstance(event, Losses)]
     assert losses[-1] < losses[0]
-    assert not config.waits and not config.fakes and config.loss == "bce"
+    assert not config.waits and not config.fakes and config.loss == "softmax"
 
 
 def test_it_says_which_settings_count() -> None:

@@ -219,6 +219,7 @@ def test_settings_come_from_the_url(decoder):
     with_url = {name: app.session_state[settings.key(name)] for name in Config.model_fields}
     wanted = Config.model_construct().model_dump() | {
         "epochs": 120, "seed": 7, "decoder": "rotate", "lr": 0.02, "score_message_edges": False,
+        **DECLARED["dans"].defaults,
     }  # fmt: skip
     assert with_url == {name: wanted[name] for name in with_url}
 
@@ -291,22 +292,24 @@ def unused(app: AppTest) -> dict:
 def test_each_sampler_shows_the_settings_that_it_uses_with_title_reason_and_bounds():
     app, seen = screen(), set()
     assert app.selectbox(key="sampler").options == list(theme.SAMPLERS.values())
-    for sampler in (
-        "one-vs-all",
-        "popularity",
-        "self-adversarial",
-        "sans",
-        "mcns",
-        "nscaching",
-        "kbgan",
-        "dans",
+    for sampler, reading in (
+        ("one-vs-all", "entities"),
+        ("popularity", "entities"),
+        ("self-adversarial", "entities"),
+        ("sans", "entities"),
+        ("mcns", "entities"),
+        ("nscaching", "entities"),
+        ("kbgan", "entities"),
+        ("dans", "entities"),
+        ("dans", "vectors"),
     ):
         app.selectbox(key="sampler").set_value(sampler).run()
+        widgets(app)["reading"].set_value(reading).run()
         assert not app.exception
         assert theme.SAMPLERS_ABOUT[sampler] in [caption.value for caption in app.caption]
         every, hidden = widgets(app), unused(app)
         assert every.keys() == Config.model_fields.keys()
-        assert hidden.keys() == {name for name in Config.model_fields if not matters(name, sampler)}
+        assert hidden.keys() == {name for name in Config.model_fields if not matters(name, sampler, reading)}
         seen |= every.keys() - hidden.keys()
         for name, widget in every.items():
             field = Config.model_fields[name]
@@ -334,17 +337,23 @@ def test_a_setting_that_the_sampler_does_not_use_is_kept_and_told():
     assert widgets(app)["temperature"].value == 1, "not what the address once said"
 
 
-def test_the_loss_of_one_vs_all_is_softmax_unless_it_is_chosen():
-    app = screen(sampler="one-vs-all")
-    assert widgets(app)["loss"].value == "softmax" and "Base loss" not in texts(app)
-    app.selectbox(key="sampler").set_value("uniform").run()
-    assert widgets(app)["loss"].value == "bce"
-    app.selectbox(key="sampler").set_value("one-vs-all").run()
-    assert widgets(app)["loss"].value == "softmax"
-    widgets(app)["loss"].set_value("bce").run()
-    assert "Base loss Binary" in texts(app)
-    app.selectbox(key="sampler").set_value("uniform").run()
-    assert widgets(app)["loss"].value == "bce"
+def test_a_default_of_a_sampler_stands_unless_another_value_is_chosen():
+    app = screen()
+    assert widgets(app)["temperature"].value == 0.5 and "Temperature" not in texts(app)
+    app.selectbox(key="sampler").set_value("self-adversarial").run()
+    assert widgets(app)["temperature"].value == 1 and "Temperature" not in texts(app)
+    app.selectbox(key="sampler").set_value("dans").run()
+    assert widgets(app)["temperature"].value == 0.5
+    widgets(app)["temperature"].set_value(2.0).run()
+    assert "Temperature 2" in texts(app)
+    app.selectbox(key="sampler").set_value("self-adversarial").run()
+    assert widgets(app)["temperature"].value == 2
+    app.selectbox(key="sampler").set_value("dans").run()
+    widgets(app)["reading"].set_value("vectors").run()
+    assert "Set, but not used by DANS: Temperature 2" in shell_unescaped(texts(app))
+
+
+def test_a_loss_comes_from_the_url_by_either_name():
     assert screen(sampler="One-vs-all", set_loss="Binary").session_state["set_loss"] == "bce"
     assert screen(sampler="Uniform", set_loss="Softmax").session_state["set_loss"] == "softmax"
 
@@ -532,12 +541,30 @@ def test_the_panels_tell_a_screen_reader_what_they_show():
     history = RunHistory("r")
     for event in (losses(1, warm_up=True), losses(2), ranking(2, 0.75)):
         history.take(event)
-    shown = panels(history, Config(epochs=10, warmup_epochs=1))
+    config = Config(epochs=10, warmup_epochs=1, reading="vectors")
+    shown = panels(history, config)
     assert shown["generator"]["alt"] == (
         "Generator loss by epoch, of 10: G_E 0.700 at epoch 2, G_R 0.600 at epoch 2; guessing 0.693."
     )
+    assert "guessing" in shown["generator"]["about"]
+    # A cross-entropy in L_G leaves no height at which D is guessing.
+    read = panels(history, config.with_values(reading="entities"))
+    assert "guessing" not in read["generator"]["alt"] + read["generator"]["about"]
+    assert "propose entities" in read["generator"]["about"] and "guessing" in read["discriminator"]["alt"]
     assert "popularity floor 0.678; best 0.750 at epoch 2" in shown["ranking"]["alt"]
     assert {line["dash"] for line in shown["generator"]["series"]} == {"", theme.G_R.dash}
+
+
+def test_lines_go_on_through_epochs_without_a_round_of_the_game():
+    history = RunHistory("r")
+    for epoch in range(1, 31):
+        history.take(
+            losses(epoch) if epoch % 10 == 1 else Losses(epoch, base=0.5, warm_up=False, seconds=0.1)
+        )
+    shown = panels(history, Config(epochs=40, warmup_epochs=0))
+    assert [line["x"] for line in shown["generator"]["series"]] == [[1, 11, 21]] * 2
+    assert {line["reach"] for line in shown["generator"]["series"]} == {10}
+    assert "G_E 0.700 at epoch 21" in shown["generator"]["alt"] and len(shown["base"]["series"][0]["x"]) == 30
 
 
 def test_empty_axes_are_replaced_by_the_reason():
@@ -620,7 +647,7 @@ def test_a_twin_is_compared_without_a_winner(tmp_path):
 
 
 def test_a_twin_that_cannot_be_trained_is_a_sentence(tmp_path):
-    make_run(tmp_path / "runs", "a", Config(epochs=4, sampler="uniform", negatives=2))
+    make_run(tmp_path / "runs", "a", Config(epochs=4, sampler="uniform", negatives=2, reading="vectors"))
     app = screen(run="a")
     assert "A twin with DANS cannot be trained" in texts(app) and "at least 4" in texts(app)
     assert "Train the twin" not in [button.label for button in app.button]
@@ -687,7 +714,8 @@ def test_the_estimate_knows_what_each_sampler_costs():
     assert seconds("kbgan", warmup_epochs=50) < seconds("kbgan", warmup_epochs=0)
     assert seconds("sans", warmup_epochs=50) == seconds("sans", warmup_epochs=0)
     costly = {name for name, declared in DECLARED.items() if declared.cost.draw != (0, 0)}
-    assert costly == set(DECLARED) - {"dans", "uniform", "one-vs-all"}
+    assert costly == set(DECLARED) - {"uniform", "one-vs-all"}
+    assert seconds("dans", reading="entities") < seconds("dans", reading="vectors", play_every=10)
 
 
 def test_measured_seeds_replace_the_general_remark(tmp_path):

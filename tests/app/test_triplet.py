@@ -17,6 +17,7 @@ from dans_app.server import inspecting
 from dans_app.shared import other_runs, theme, url_values
 from dans_app.triplet import asked as triplet_asked
 from dans_core import Config, KnowledgeGraph
+from dans_lab.names import PROPOSES
 from dans_lab.runs.folder import write_about
 from dans_lab.runs.run import Run, list_runs
 from dans_lab.runs.writer import RunWriter
@@ -318,8 +319,8 @@ def test_a_run_without_a_gan_has_random_negatives_only():
 @pytest.mark.parametrize("sampler", ["nscaching", "self-adversarial", "kbgan", "one-vs-all"])
 def test_the_own_negatives_of_a_sampler_are_shown_by_its_name(tmp_path, monkeypatch, sampler):
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
-    small_run.trained(tmp_path / "runs", "own", sampler)
-    small_run.trained(tmp_path / "runs", "twin", "uniform", loss=Config(sampler=sampler).loss)
+    run = small_run.trained(tmp_path / "runs", "own", sampler)
+    small_run.trained(tmp_path / "runs", "twin", "uniform", loss=run.config.loss)
     app, title = screen(run="own", **BRAZIL), theme.SAMPLERS[sampler]
     own = [] if sampler == "one-vs-all" else [title] * 5
     table = app.dataframe[0].value
@@ -337,6 +338,27 @@ def test_the_own_negatives_of_a_sampler_are_shown_by_its_name(tmp_path, monkeypa
         app = screen(run="own", negative="sampler.2", **BRAZIL)
         assert app.selectbox(key="triplet_negative").value == "sampler.2" and not app.warning
         assert len(app.dataframe) == 2
+
+
+def test_what_the_fakes_of_a_run_propose_is_shown_with_its_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
+    small_run.trained(tmp_path / "runs", "own", reading="entities")
+    app = screen(run="own", **BRAZIL)
+    table = app.dataframe[0].value
+    assert table["source"].tolist() == [
+        name
+        for name in ("Positive", "G_E", "G_R", "Proposed", "Random")
+        for _ in range(1 if name == "Positive" else 5)
+    ]
+    proposed = table[table["source"] == "Proposed"]
+    assert proposed["weight"].mean() == pytest.approx(1) and (proposed["cosine"] == 1).all()
+    assert table["weight"].notna().sum() == 5
+    text = re.sub(r"\\(.)", r"\1", words(app))
+    assert PROPOSES in text and ":yellow[★] **Proposed**" in text and ":small[weight" in text
+    app = screen(run="own", negative="sampler.2", **BRAZIL)
+    assert app.selectbox(key="triplet_negative").value == "sampler.2" and not app.warning
+    small_run.trained(tmp_path / "runs", "itself", reading="vectors")
+    assert PROPOSES not in re.sub(r"\\(.)", r"\1", words(screen(run="itself", **BRAZIL)))
 
 
 def test_an_ablation_shows_the_pathway_that_it_has(tmp_path, monkeypatch):
@@ -482,7 +504,7 @@ def test_runs_on_the_same_data_share_it_in_the_process(trained, nations):
         inspecting._load(str(runs[name].path), "best", (1, 2), nations.hash)
         for name in ("with-gan", "without-gan")
     )
-    assert one.kg is other.kg and one.networks is not other.networks
+    assert one.trained.kg is other.trained.kg and one.trained.networks is not other.trained.networks
 
 
 def test_the_number_of_a_draw_has_bounds():

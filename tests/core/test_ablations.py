@@ -45,7 +45,7 @@ each_alone = pytest.mark.parametrize(("alone", "missing"), [("G_E", "G_R"), ("G_
 
 def small(**values) -> Config:
     chosen = {"dim": 8, "epochs": 5, "warmup_epochs": 1, "negatives": 9, "eval_every": 2, "diagnose_every": 2}
-    return Config(**{**chosen, **values})
+    return Config(**{**PRESETS["fakes-as-negatives"], **chosen, **values})
 
 
 def finished(graph, **values) -> tuple[Trainer, list]:
@@ -339,7 +339,7 @@ def test_without_a_warm_up_the_game_begins_at_once(nations):
 
 
 def test_released_faults_are_three_settings():
-    faulty, sound = Config(**PRESETS["released-faults"]), Config()
+    faulty, sound = (Config(**PRESETS[name]) for name in ("released-faults", "fakes-as-negatives"))
     differ = {name for name in Config.model_fields if getattr(faulty, name) != getattr(sound, name)}
     assert differ == {"pathways", "film", "aux_weight"}
     assert faulty.fakes == {"G_R": 10}

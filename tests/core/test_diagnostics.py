@@ -31,15 +31,18 @@ from dans_core.kernels.spread import (
 )
 from dans_core.kg import KnowledgeGraph
 from dans_lab.inspection import Question, Trained, inspect_triplet
+from dans_lab.presets import PRESETS
 from dans_lab.runs.events_file import read_events
 from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.weights import load_weights
 from tests.examples import examples
 from tests.sound_pathway import SOUND
 
+VECTORS = PRESETS["fakes-as-negatives"]
+
 
 def trained(graph, **values) -> Trainer:
-    trainer = Trainer(graph, Config(**{"dim": 8, "epochs": 4, "warmup_epochs": 1, **values}))
+    trainer = Trainer(graph, Config(**(VECTORS | {"dim": 8, "epochs": 4, "warmup_epochs": 1, **values})))
     for _ in trainer:
         pass
     return trainer
@@ -460,7 +463,7 @@ def test_the_watch_is_taken_up_where_it_was_left():
 
 
 def test_events_survive_their_line(nations):
-    for event in Trainer(nations, Config(dim=8, epochs=12, warmup_epochs=2)):
+    for event in Trainer(nations, Config(**VECTORS, dim=8, epochs=12, warmup_epochs=2)):
         line = json.dumps(to_dict(event), allow_nan=False).encode() + b"\n"
         assert read_events(Path("events.jsonl"), line, 0) == [event]
     assert read_events(Path("events.jsonl"), b'{"event": "of a later version", "epoch": 3}\n', 0) == []

@@ -115,7 +115,12 @@ def test_very_high_scores_stay_finite():
 def test_training_on_nations(decoder, nations):
     for loss in (None, "bce"):
         config = Config(
-            sampler="one-vs-all", decoder=decoder, epochs=3, dim=16, **({"loss": loss} if loss else {})
+            sampler="one-vs-all",
+            decoder=decoder,
+            epochs=3,
+            dim=16,
+            dropout=0.0,
+            **({"loss": loss} if loss else {}),
         )
         assert config.loss == (loss or "softmax")
         losses = [event.base for event in Trainer(nations, config) if isinstance(event, Losses)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 import pytest
 import torch
@@ -11,13 +12,16 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from dans_core import Config, Trainer
-from dans_core.batch import Batch, Negatives
+from dans_core.batch import Batch, Negatives, Turns
 from dans_core.decoders import DECODERS
+from dans_core.diagnostics import DRAWS, draw_fakes, measure, one_pair, random_of
 from dans_core.events import Losses, Ranking
+from dans_core.kernels.edges import train_graph
 from dans_core.kernels.systematic import systematic, systematic_plain
 from dans_core.loss import base_loss
-from dans_core.proposals import Proposals, beliefs, importance, log_reading, mixture, of_conditions
+from dans_core.proposals import Proposals, beliefs, log_importance, log_reading, mixture, of_conditions
 from dans_core.samplers import dans
+from dans_core.samplers.uniform import draw_uniform
 from tests.conftest import random_graph
 from tests.core.test_training import assert_same_state
 from tests.examples import examples
@@ -44,6 +48,14 @@ def at_base(**values: object) -> Trainer:
     return trainer
 
 
+def turns_of(row: torch.Tensor, rows: int) -> Turns:
+    """As a batch has it, pair by pair."""
+    pairs = row.bincount(minlength=rows)
+    before = [int(pairs[: int(each)].sum()) for each in row]
+    turn = [int((row[:place] == each).sum()) for place, each in enumerate(row)]
+    return Turns(pairs, torch.tensor(before), pairs[row], torch.tensor(turn))
+
+
 # --- the draw ---------------------------------------------------------------------------------------------------
 
 
@@ -53,20 +65,34 @@ def test_systematic_draws(seed, rows, size, draws, pairs):
     source = torch.Generator().manual_seed(seed)
     proposal = distributions(seed, rows, size)
     row = torch.randint(rows, (pairs,), generator=source)
-    start = torch.rand(pairs, generator=source)
-    found = systematic(proposal, row, start, draws)
-    assert torch.equal(found, systematic_plain(proposal, row, start, draws))
+    start = torch.rand(rows, generator=source)
+    reached = proposal.double().cumsum(1)
+    reached = reached / reached[:, -1:]
+    order = torch.randperm(size, generator=source)
+    placed = systematic(reached, start, turns_of(row, rows), order, draws)
+    assert torch.equal(placed, systematic_plain(reached, start, row, order, draws))
+    found = order.argsort()[placed]
+
+    exact = proposal.double() / proposal.double().sum(1, keepdim=True)
     for place, of_pair in zip(row, found, strict=True):
-        expected = draws * proposal[place].double()
+        expected = draws * exact[place]
         times = of_pair.bincount(minlength=size)
-        assert (times >= expected.floor() - 1e-6).all() and (times <= expected.ceil() + 1e-6).all()
+        assert (times >= (expected - 1e-6).floor()).all() and (times <= (expected + 1e-6).ceil()).all()
+    for place in set(row.tolist()):
+        of_row = found[row == place]
+        expected = of_row.numel() * exact[place]
+        times = of_row.flatten().bincount(minlength=size)
+        assert (times >= (expected - 1e-6).floor()).all() and (times <= (expected + 1e-6).ceil()).all()
 
 
 def test_an_entity_is_drawn_as_often_as_its_probability_says():
     """On average over U, on a grid as fine as the tolerance."""
     proposal = distributions(1, 1, 7)
     grid = (torch.arange(20_000) + 0.5) / 20_000
-    drawn = systematic(proposal, torch.zeros(len(grid), dtype=torch.long), grid, 3)
+    reached = proposal.double().cumsum(1).expand(len(grid), -1)
+    drawn = systematic(
+        reached / reached[0, -1], grid, turns_of(torch.arange(len(grid)), len(grid)), torch.arange(7), 3
+    )
     share = drawn.flatten().bincount(minlength=7) / drawn.numel()
     torch.testing.assert_close(share.to(proposal.dtype), proposal[0], atol=1e-4, rtol=0)
 
@@ -77,74 +103,94 @@ def test_an_entity_is_drawn_as_often_as_its_probability_says():
 def test_weights_equal_the_formula_and_sum_to_the_number_of_draws():
     source = torch.Generator().manual_seed(0)
     scores, chances = torch.randn(6, 5, generator=source), torch.rand(6, 5, generator=source)
-    logits = 0.7 * scores - (5 * chances).log()
     own = torch.rand(6, 5, generator=source) < 0.3
     own[0], own[1] = True, False
-    found = importance(logits, own)
-    for row, (s, m, mine) in enumerate(zip(scores, chances, own, strict=True)):
-        free = [k for k in range(5) if not mine[k]]
-        raw = {k: torch.exp(0.7 * s[k]) / (5 * m[k]) for k in free}
+    found = log_importance(scores.requires_grad_(), chances.log(), 0.7, own)
+    assert not found.requires_grad
+    for row, (s, m, mine) in enumerate(zip(scores.detach(), chances, own, strict=True)):
+        raw = {k: torch.exp(0.7 * s[k]) / m[k] for k in range(5) if not mine[k]}
         for k in range(5):
             expected = 5 * raw[k] / sum(raw.values()) if k in raw else 0.0
-            assert found[row, k] == pytest.approx(float(expected), rel=1e-5)
-    assert found[0].tolist() == [0.0] * 5, "nothing is left where every draw is the own answer"
-    torch.testing.assert_close(found[1:].sum(1), torch.full((5,), 5.0))
+            assert found[row, k].exp() == pytest.approx(float(expected), rel=1e-5)
+    assert found[0].tolist() == [-math.inf] * 5, "nothing is left where every draw is the own answer"
+    torch.testing.assert_close(found[1:].exp().sum(1), torch.full((5,), 5.0))
 
 
-def drawn_from(
-    trainer: Trainer, mixed: torch.Tensor, draws: int, temperature: float
-) -> tuple[Batch, Negatives]:
+def drawn(trainer: Trainer, mixed: torch.Tensor, draws: int) -> Negatives:
+    batch, source = trainer._step_state().batch, torch.Generator().manual_seed(5)
+    every = torch.arange(mixed.shape[1])
+    order = torch.randperm(len(every), generator=source)
+    return Proposals(mixed, every, order, batch.heads, batch.relations).draw(batch, draws, source)
+
+
+def weighed(trainer: Trainer, given: Negatives, temperature: float) -> torch.Tensor:
+    """Weights as the loss has them, from scores of each pair."""
     step = trainer._step_state()
-    batch, source = step.batch, torch.Generator().manual_seed(5)
-    proposals = Proposals(mixed, None, batch.heads, batch.relations)
-    return batch, proposals.draw(trainer.model.decoder, batch, *step.constants, draws, temperature, source)
+    entities, queries = step.constants
+    scores = trainer.model.decoder.score(queries[step.batch.query].unsqueeze(1), entities[given.ids])
+    return log_importance(
+        scores, given.chances, temperature, given.ids == step.batch.answer.unsqueeze(1)
+    ).exp()
 
 
-def loss_and_gradients(trainer: Trainer, batch: Batch, negatives: Negatives) -> tuple[torch.Tensor, ...]:
+def uneven(trainer: Trainer) -> torch.Tensor:
+    size = trainer.kg.num_entities
+    return 0.5 * distributions(3, len(trainer._step_state().batch.heads), size) + 0.5 / size
+
+
+def loss_and_gradients(trainer: Trainer, negatives: Negatives, **more: object) -> tuple[torch.Tensor, ...]:
     entities, queries = (part.clone().requires_grad_() for part in trainer._step_state().constants)
-    loss = base_loss(trainer.model.decoder, "softmax", batch, entities, queries, negatives)
+    batch, decoder = trainer._step_state().batch, trainer.model.decoder
+    kind = more.pop("kind", "softmax")
+    loss = base_loss(decoder, kind, batch, entities, queries, negatives, **more)
     return loss.detach(), *torch.autograd.grad(loss, (entities, queries))
+
+
+@pytest.mark.parametrize("kind", ["softmax", "bce"])
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_the_loss_with_chances_is_that_with_the_weights_that_follow_from_them(decoder, kind):
+    trainer = at_base(decoder=decoder)
+    given = drawn(trainer, uneven(trainer), 6)
+    plain = Negatives(ids=given.ids, weights=weighed(trainer, given, 0.7))
+    found = loss_and_gradients(trainer, given, kind=kind, temperature=0.7)
+    for one, other in zip(found, loss_and_gradients(trainer, plain, kind=kind), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_without_temperature_the_loss_is_that_of_the_full_softmax(decoder):
     """Whatever the proposal is, with as many draws as it takes; the draws weigh as much as all others together do."""
     trainer = at_base(decoder=decoder)
-    step = trainer._step_state()
     others, draws = trainer.kg.num_entities - 1, 4_000
-    mixed = 0.5 * distributions(3, len(step.batch.heads), others + 1) + 0.5 / (others + 1)
-    batch, given = drawn_from(trainer, mixed, draws, temperature=0.0)
-    scaled = Negatives(ids=given.ids, weights=given.weights * (others / draws))
-    found = loss_and_gradients(trainer, batch, scaled)
-    expected = loss_and_gradients(trainer, batch, Negatives(everyone=True))
+    given = drawn(trainer, uneven(trainer), draws)
+    scaled = Negatives(ids=given.ids, weights=weighed(trainer, given, 0.0) * (others / draws))
+    found = loss_and_gradients(trainer, scaled)
+    expected = loss_and_gradients(trainer, Negatives(everyone=True))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=2e-3 * float(other.abs().max()), rtol=0)
 
 
 def test_a_uniform_proposal_without_temperature_is_uniform_sampling():
     trainer = at_base()
-    batch = trainer._step_state().batch
-    size = trainer.kg.num_entities
-    even = torch.full((len(batch.heads), size), 1 / size)
-    _, given = drawn_from(trainer, even, 4, temperature=0.0)
+    batch, size = trainer._step_state().batch, trainer.kg.num_entities
+    given = drawn(trainer, torch.full((len(batch.heads), size), 1 / size), 4)
     own = given.ids == batch.answer.unsqueeze(1)
-    free = (~own).sum(1, keepdim=True)
-    torch.testing.assert_close(given.weights, torch.where(own, 0.0, 4 / free))
+    weights = weighed(trainer, given, 0.0)
+    torch.testing.assert_close(weights, torch.where(own, 0.0, 4 / (~own).sum(1, keepdim=True)))
     clean = ~own.any(1)
-    assert clean.any() and (given.weights[clean] == 1).all()
+    assert clean.any() and (weights[clean] == 1).all()
 
 
 def test_the_temperature_turns_the_estimate_to_hard_negatives():
     """Σ w e^s / K tends to the mean of e^s under the tempered softmax of the other entities."""
     trainer = at_base()
     batch, (entities, queries) = trainer._step_state().batch, trainer._step_state().constants
-    mixed = distributions(3, len(batch.heads), len(entities)) * 0.5 + 0.5 / len(entities)
-    _, given = drawn_from(trainer, mixed, 4_000, temperature=1.3)
+    given = drawn(trainer, uneven(trainer), 4_000)
     scores = trainer.model.decoder.score_all(queries, entities)[batch.query]
     others = ~F.one_hot(batch.answer, len(entities)).bool()
     tempered = (1.3 * scores).masked_fill(~others, -torch.inf).softmax(1)
     expected = (tempered * scores.exp()).sum(1)
-    found = (given.weights * scores.gather(1, given.ids).exp()).mean(1)
+    found = (weighed(trainer, given, 1.3) * scores.gather(1, given.ids).exp()).mean(1)
     torch.testing.assert_close(found, expected, rtol=2e-2, atol=0)
 
 
@@ -216,15 +262,14 @@ def test_beliefs_are_summed_over_the_queries_of_a_head():
 # --- within a run -----------------------------------------------------------------------------------------------
 
 
-def test_negatives_are_weighed_entities_and_the_own_answer_weighs_nothing():
+def test_negatives_are_entities_with_the_chances_they_had():
     trainer = at_base(negatives=6)
     step = trainer._step_state()
     given = trainer._dans.negatives(step.batch, *step.constants)
-    assert given.vectors is None and given.ids.shape == given.weights.shape == (len(step.batch.answer), 6)
+    assert given.vectors is None and given.ids.shape == given.chances.shape == (len(step.batch.answer), 6)
     own = given.ids == step.batch.answer.unsqueeze(1)
-    assert own.any() and (given.weights[own] == 0).all()
-    rows = given.weights.sum(1)
-    torch.testing.assert_close(rows[~own.all(1)], torch.full_like(rows[~own.all(1)], 6.0))
+    weights = weighed(trainer, given, 1.0)
+    assert own.any() and (weights[own] == 0).all()
 
 
 def test_on_a_large_graph_proposals_are_over_drawn_candidates(monkeypatch):
@@ -266,7 +311,7 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
-@pytest.mark.parametrize("read", [5, 4096])
+@pytest.mark.parametrize("read", [5, 1024])
 def test_resuming_after_any_stage_gives_the_same_numbers(values, read, monkeypatch):
     monkeypatch.setattr(dans, "MOST_READ", read)
     graph, config = random_graph(4), small(**values)
@@ -320,3 +365,65 @@ def test_a_round_needs_no_four_negatives_where_fakes_are_proposals():
     assert small(negatives=1, pathways="G_R").fakes == {"G_R": 1}
     with pytest.raises(ValueError, match="at least 4"):
         small(negatives=1, reading="vectors")
+
+
+# --- as they are measured ---------------------------------------------------------------------------------------
+
+
+def test_figures_of_proposals_equal_their_definitions_query_by_query(nations):
+    trainer = Trainer(nations, small(epochs=3, dim=16))
+    list(trainer)
+    found = measure(trainer.networks, nations, trainer.config, 3)
+    random = random_of(trainer.config, 3)
+    batch = Batch.of_triplets(nations.train, nations.num_relations)
+    model = trainer.model
+    with torch.no_grad():
+        entities = model.encode(train_graph(nations).plan())
+        queries = model.queries(entities, batch.heads, batch.relations)
+        draw_uniform(batch.answer[one_pair(batch, random)], DRAWS, nations.num_entities, random)
+        fakes = draw_fakes(trainer.networks, trainer.config, batch, entities, DRAWS, random)
+        p = beliefs(model.decoder, queries, entities)
+        q = {
+            name: log_reading(made.made[:, 0], entities, trainer.config.tau).exp()[made.row]
+            for name, made in fakes.items()
+        }
+        scores = model.decoder.score_all(queries, entities)
+    size = nations.num_entities
+    even = torch.full_like(p, 1 / size)
+
+    def kl(other: torch.Tensor) -> float:
+        each = [
+            sum(float(p[i, t] * (p[i, t] / other[i, t]).log()) for t in range(size)) for i in range(len(p))
+        ]
+        return sum(each) / len(each)
+
+    both = 0.25 * q["G_E"] + 0.25 * q["G_R"] + 0.5 * even
+    assert found.random_kl == pytest.approx(kl(even), rel=2e-3)
+    for name, side, other in (("G_E", found.g_e, "G_R"), ("G_R", found.g_r, "G_E")):
+        mine = q[name]
+        entropy = -(mine * mine.log()).sum(1)
+        assert side.proposed_entities == pytest.approx(float(entropy.exp().mean()), rel=2e-3)
+        assert side.proposed_kl == pytest.approx(kl(mine), rel=2e-3)
+        without = kl(0.5 * q[other] + 0.5 * even)
+        assert side.proposed_adds == pytest.approx(without - kl(both), rel=2e-2, abs=1e-4)
+        facts, beats = 0.0, 0.0
+        for i, (h, r) in enumerate(zip(batch.heads.tolist(), batch.relations.tolist(), strict=True)):
+            for t in range(size):
+                facts += float(mine[i, t]) * bool(nations.known_answers.contains(h, r, t))
+                beats += float(mine[i, t]) * float((scores[i] < scores[i, t]).sum()) / (size - 1)
+        assert side.proposed_facts == pytest.approx(facts / len(p), rel=2e-3)
+        assert side.proposed_beats == pytest.approx(beats / len(p), rel=2e-3)
+    assert found.sampled is not None and 0 <= found.sampled.false_negatives <= 1
+
+
+def test_fakes_that_are_negatives_have_no_figures_of_proposals(nations):
+    trainer = Trainer(nations, small(epochs=3, reading="vectors"))
+    list(trainer)
+    found = measure(trainer.networks, nations, trainer.config, 3)
+    assert found.random_kl is found.sampled is found.g_e.proposed_kl is None
+
+
+def test_a_batch_knows_the_turn_of_each_pair():
+    batch = Batch.of_triplets(random_graph(4).train, random_graph(4).num_relations)
+    for found, expected in zip(batch.turns, turns_of(batch.query, len(batch.heads)), strict=True):
+        assert torch.equal(found, expected)

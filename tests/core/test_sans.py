@@ -217,7 +217,9 @@ def test_a_resumed_run_makes_the_same_walks_and_goes_on_with_the_same_numbers(na
 @pytest.mark.parametrize("walks", [0, 100])
 @pytest.mark.parametrize("decoder", sorted(DECODERS))
 def test_it_trains(nations, decoder, walks):
-    config = Config(sampler="sans", decoder=decoder, walks=walks, epochs=3, dim=8, negatives=4)
+    config = Config(
+        sampler="sans", decoder=decoder, walks=walks, epochs=3, dim=8, negatives=4, average=0.0, dropout=0.0
+    )
     losses = [event.base for event in Trainer(nations, config) if isinstance(event, Losses)]
     assert len(losses) == 3 and losses[2] < losses[0]
 

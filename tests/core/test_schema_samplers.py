@@ -217,6 +217,6 @@ def test_only_train_decides(nations, name):
 @BOTH
 @pytest.mark.parametrize("decoder", sorted(DECODERS))
 def test_it_trains(nations, decoder, name):
-    config = Config(sampler=name, decoder=decoder, epochs=3, dim=8, negatives=4)
+    config = Config(sampler=name, decoder=decoder, epochs=3, dim=8, negatives=4, average=0.0, dropout=0.0)
     losses = [event.base for event in Trainer(nations, config) if isinstance(event, Losses)]
     assert len(losses) == 3 and losses[2] < losses[0]

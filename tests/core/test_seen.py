@@ -134,7 +134,7 @@ def test_a_study_keeps_a_mark_for_each_test_triplet(graph, folder):
     text = f'title = "t"\ndataset = "{folder}"\n[grid]\nsampler = ["uniform", "popularity"]'
     plan = parse_plan(text, "s", "s.toml")
     with conducting(plan) as conduct:
-        about = conduct.study.about
+        about = conduct.study.meta
     assert about.seen == "".join(str(int(each)) for each in graph.seen_in_train("test"))
     floor = popularity_floor(graph, "test")
     assert about.floor["mrr"] == floor.mrr and about.floor_seen["mrr"] == floor.seen.mrr
@@ -146,7 +146,7 @@ def test_a_study_keeps_a_mark_for_each_test_triplet(graph, folder):
     }
     file.write_text(json.dumps(before | {"took": 12.5}))
     with conducting(plan) as conduct:
-        assert conduct.study.about.seen == about.seen and conduct.study.about.took == 12.5
+        assert conduct.study.meta.seen == about.seen and conduct.study.meta.took == 12.5
 
 
 def test_records_over_the_seen_triplets_have_their_metrics_alone(study):

@@ -68,6 +68,7 @@ def test_the_loss_and_its_gradient_are_those_of_the_slow_loop(seed, decoder, kin
         shared=shared,
         negatives=9,
         pathway_fakes=2,
+        reading="vectors",
         seed=seed,
     )
     source = torch.Generator().manual_seed(seed)
@@ -116,7 +117,7 @@ def test_training_with_shared_negatives_repeats(name):
     def losses() -> list[float]:
         config = Config(
             dim=8, sampler=name, epochs=4, shared=16, loss="softmax", batch_size=40, negatives=8, pathway_fakes=1,
-            eval_every=4, diagnose_every=2, snapshot_every=4,
+            reading="vectors", eval_every=4, diagnose_every=2, snapshot_every=4,
         )  # fmt: skip
         trainer = Trainer(random_graph(2), config)
         return [event.base for event in trainer if isinstance(event, Losses)]
@@ -129,5 +130,8 @@ def test_settings_that_do_not_go_together_are_refused_in_words():
     with pytest.raises(InputError, match="shared must be 1 with filter_known"):
         parse({"shared": 5, "filter_known": True})
     with pytest.raises(InputError, match="pathway_fakes = 10 leaves nothing of negatives = 20"):
-        parse({"sampler": "dans", "pathway_fakes": 10})
-    assert parse({"sampler": "dans", "negatives": 100, "pathway_fakes": 5}).fakes == {"G_E": 5, "G_R": 5}
+        parse({"sampler": "dans", "reading": "vectors", "pathway_fakes": 10})
+    assert parse({"sampler": "dans", "reading": "vectors", "negatives": 100, "pathway_fakes": 5}).fakes == {
+        "G_E": 5,
+        "G_R": 5,
+    }

@@ -20,6 +20,7 @@ from dans_core.config import parse
 from dans_core.events import Finished, Losses, Ranking, Snapshot
 from dans_core.loss import base_loss
 from dans_core.samplers.uniform import draw_uniform
+from dans_lab.presets import PRESETS
 from tests.conftest import random_graph
 from tests.examples import examples
 
@@ -27,6 +28,7 @@ from tests.examples import examples
 def small(**values) -> Config:
     return Config(
         **{
+            **PRESETS["fakes-as-negatives"],
             "dim": 8,
             "epochs": 8,
             "warmup_epochs": 2,
@@ -427,7 +429,7 @@ def test_config_explains_itself():
         ({"warmup_epochs": 5, "epochs": 5}, "warmup_epochs = 5 must be below epochs = 5"),
         ({"lr": math.nan}, "lr = nan: must be a number, above 0"),
         ({"dim": 7}, "at least 2, at most 2,048, a multiple of 2"),
-        ({"negatives": 3}, "negatives = 3 must be at least 4 with sampler = dans"),
+        ({"negatives": 3, "reading": "vectors"}, "negatives = 3 must be at least 4 with sampler = dans"),
         ({"message_split": 1, "score_message_edges": False}, "message_split must be below 1"),
     ):
         with pytest.raises(InputError) as caught:
@@ -490,7 +492,7 @@ def test_every_stage_sees_the_pathway_as_it_is_now():
         if trainer.stage != "encode":
             step, players = trainer._step_state(), trainer._dans
             players.make_fakes("G_R", step.batch, *step.constants, draws=1)
-            (kept,) = players._localised["G_R"][1]
+            (kept,) = players._localised["G_R"][2]
             with torch.no_grad():
                 fresh = players.generator.relation.localise(step.constants[1])
             for ours, theirs in zip(kept, fresh, strict=True):

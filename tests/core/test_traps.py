@@ -17,11 +17,13 @@ from dans_core.gan import Discriminator, Pathway
 from dans_core.loss import base_loss
 from dans_core.samplers.contract import Sources
 from dans_core.samplers.dans import Dans
+from dans_lab.presets import PRESETS
 from tests.conftest import random_graph
 
 
 def small(**values) -> Config:
-    return Config(**{"dim": 8, "epochs": 4, "warmup_epochs": 0, "negatives": 8, **values})
+    chosen = {"dim": 8, "epochs": 4, "warmup_epochs": 0, "negatives": 8, **values}
+    return Config(**(PRESETS["fakes-as-negatives"] | chosen))
 
 
 def game(graph: KnowledgeGraph, config: Config) -> Dans:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dans_data.words import count, listed, number, p_value, share, signed, visible_text
+from dans_data.words import count, listed, number, p_value, rough, share, signed, visible_text
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,10 @@ from dans_data.words import count, listed, number, p_value, share, signed, visib
         (number(-0.004), "−0.004"),
         (number(10.0, 1), "10.0"),
         (number(0.5, 0), "0"),
+        (rough(5.0), "5.0"),
+        (rough(81.26), "81.3"),
+        (rough(99.96), "100"),
+        (rough(4210.4), "4,210"),
         (signed(0.0124), "+0.012"),
         (signed(-0.0124, 2), "−0.01"),
         (signed(-0.0001), "0.000"),

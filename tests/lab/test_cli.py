@@ -113,9 +113,11 @@ def test_inspect(trained, capsys):
     out, err = capsys.readouterr()
     seen = json.loads(out)
     assert err == "" and seen["fact"] == "train"
-    assert [row["source"] for row in seen["rows"]] == ["positive"] + ["G_E"] * 3 + ["G_R"] * 3 + [
-        "random"
-    ] * 3
+    sources = ["G_E", "G_R", "sampler", "random"]
+    assert [row["source"] for row in seen["rows"]] == [
+        "positive",
+        *(each for each in sources for _ in range(3)),
+    ]
     assert seen["rows"][0]["nearest"] == "netherlands"
 
     assert main(["inspect", "small", *triplet, "--side", "head", "--json"]) == 0
@@ -127,6 +129,10 @@ def test_inspect(trained, capsys):
     assert main(["inspect", "small", *triplet, "--draws", "40"]) == 0
     table = capsys.readouterr().out
     assert "false negative (train)" in table and "positive" in table
+    assert (
+        "Its fakes are no negatives themselves" in table
+        and len(re.findall(r"^ proposed ", table, re.M)) == 40
+    )
     assert main(["inspect", "small", "--triplet", "usa", "commonbloc0", "usa"]) == 0
     assert "is no known fact of nations" in capsys.readouterr().out.splitlines()[0]
 
@@ -150,12 +156,26 @@ def test_inspect_shows_the_own_negatives_of_a_sampler(runs_folder, sampler, caps
     assert "D real" not in table
 
 
+def test_lines_tell_the_newest_round_of_the_game_and_when_it_was(runs_folder, capsys):
+    more = ["--epochs", "12", "--set", "warmup_epochs=1", "--set", "play_every=4", "--out", "seldom"]
+    assert main(["train", *SMALL, *more]) == 0
+    lines = {
+        int(found[1]): line
+        for line in capsys.readouterr().out.splitlines()
+        if (found := re.match(r"epoch (\d+)/12", line))
+    }
+    told = {epoch: re.findall(r"\(epoch (\d+)\)", line) for epoch, line in lines.items()}
+    assert [told[epoch] for epoch in (6, 9, 10, 12)] == [[], ["6"], [], ["10"]]
+    assert all("L_G E" in line and "L_D adv" in line for epoch, line in lines.items() if epoch > 1)
+
+
 def test_lines_of_an_ablation_leave_out_what_it_has_not(runs_folder, capsys):
     assert main(["train", *SMALL, "--preset", "released-faults", "--epochs", "4", "--out", "faults"]) == 0
     assert re.search(r"L_G R \d\.\d+  L_D adv \d\.\d+  valid", capsys.readouterr().out)
     assert main(["inspect", "faults", "--triplet", "brazil", "commonbloc2", "netherlands"]) == 0
     table = capsys.readouterr().out
     assert "D real" in table and "D G_R" not in table and " G_E " not in table
+    assert "proposed" not in table and "no negatives themselves" not in table
 
 
 def test_datasets(capsys):
@@ -189,7 +209,7 @@ def test_datasets(capsys):
         (["train", "--set", "lr=inf"], "lr = 'inf'"),
         (["train", "--set", "epochs=3", "--epochs", "4"], "given twice"),
         (["train", "--set", "warmup_epochs=9", "--epochs", "4"], "the GAN never starts"),
-        (["train", "--preset", "best"], "default, paper"),
+        (["train", "--preset", "best"], "default, fakes-as-negatives, paper"),
         (["train", "--threads", "0"], "threads"),
         (["train", "--out", "small"], "exists already"),
         (["train", "--out", "Big Run"], "not a run id"),

@@ -12,18 +12,18 @@ from dans_core import Config, Trainer
 from dans_core.batch import Batch
 from dans_core.declared import DECLARED
 from dans_core.decoders import DECODERS
+from dans_core.diagnostics import draw_fakes
 from dans_core.networks import borrowed
 from dans_data.errors import InputError
-from dans_lab.inspection import Question, Trained, encode, explain_score, inspect_triplet
+from dans_lab.inspection import Question, Trained, encode, explain_score, inspect_triplet, propose
 from dans_lab.runs.weights import load_weights
 
 DRAWS = 3
 
 
-def train(kg, decoder="complex", sampler="dans") -> Trained:
-    config = Config(
-        decoder=decoder, sampler=sampler, epochs=2, dim=8, negatives=4, warmup_epochs=1, eval_every=1
-    )
+def train(kg, decoder="complex", sampler="dans", **more) -> Trained:
+    small = {"epochs": 2, "dim": 8, "negatives": 4, "warmup_epochs": 1, "eval_every": 1}
+    config = Config(decoder=decoder, sampler=sampler, **small, **more)
     trainer = Trainer(kg, config)
     for _ in trainer:
         pass
@@ -167,3 +167,112 @@ def test_what_a_sampler_learned_on_other_data_is_a_mistake_in_words(nations):
     loaded = Trained.of(load_weights(wrong, nations, run.config), nations, run.config)
     with pytest.raises(InputError, match="does not fit data set"):
         inspect_triplet(loaded, Question(*queries(nations)[0]))
+
+
+# --- what is proposed ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("decoder", "settings"),
+    [
+        *((decoder, {}) for decoder in sorted(DECODERS)),
+        ("distmult", {"pathways": "G_R"}),
+        ("distmult", {"pathways": "G_E", "tau": 0.3, "random_share": 0.2, "temperature": 2.0}),
+    ],
+)
+def test_what_is_proposed_equals_its_definition_entity_by_entity(nations, decoder, settings):
+    run = train(nations, decoder, **settings)
+    config, entities, decode = run.config, run.entities, run.networks.model.decoder
+    size = nations.num_entities
+    for query in queries(nations):
+        asked = Question(*query, draws=DRAWS, seed=3)
+        found = propose(run, asked)
+        h, r, answer = query
+        state = np.random.SeedSequence([3, 2]).generate_state(1)
+        batch = Batch.of_pairs(*torch.tensor([[h], [r], [answer]]), nations.num_relations)
+        made = draw_fakes(
+            run.networks, config, batch, entities, DRAWS, torch.Generator().manual_seed(int(state[0]))
+        )
+        assert list(found.readings) == list(made) == list(config.fakes)
+        q = {}
+        for name, fakes in made.items():
+            cosines = [float(torch.cosine_similarity(fakes.made[0, 0], e, dim=0)) for e in entities]
+            q[name] = normal(np.exp(np.array(cosines) / config.tau))
+            np.testing.assert_allclose(found.readings[name], q[name], rtol=1e-3)
+        with torch.no_grad():
+            asks = run.networks.model.queries(entities, batch.heads, batch.relations)[0]
+            scores = np.array([float(decode.score(asks, e)) for e in entities])
+        p = normal(np.exp(scores))
+        np.testing.assert_allclose(found.beliefs, p, rtol=1e-4)
+        others = np.exp(config.temperature * scores)
+        others[answer] = 0
+        np.testing.assert_allclose(found.weights, normal(others), rtol=1e-4)
+
+        share, even = config.random_share, np.full(size, 1 / size)
+        mixed = (1 - share) * np.mean(list(q.values()), axis=0) + share * even
+        np.testing.assert_allclose(found.mixed, mixed, rtol=1e-3)
+        facts = [nations.split_of(h, r, entity) is not None for entity in range(size)]
+        named = {**q, "mixture": mixed, "random": even}
+        assert [figures.source for figures in found.figures] == list(named)
+        for figures, of in zip(found.figures, named.values(), strict=True):
+            assert figures.entities == pytest.approx(np.exp(-np.sum(of * np.log(of))), rel=1e-3)
+            assert figures.kl == pytest.approx(divergence(p, of), rel=1e-3)
+            assert figures.facts == pytest.approx(sum(of[facts]), rel=1e-3)
+            if figures.source not in q:
+                assert figures.adds is None
+                continue
+            rest = [of for name, of in q.items() if name != figures.source]
+            without = (1 - share) * np.mean(rest, axis=0) + share * even if rest else even
+            expected = divergence(p, without) - divergence(p, mixed)
+            assert figures.adds == pytest.approx(expected, rel=1e-2, abs=1e-5)
+
+
+def normal(values: np.ndarray) -> np.ndarray:
+    return values / values.sum()
+
+
+def divergence(p: np.ndarray, q: np.ndarray) -> float:
+    return float(np.sum(p * np.log(p / q)))
+
+
+def test_the_foremost_entities_are_drawn_most_or_weigh_most_and_the_answer_is_among_them(nations):
+    run = train(nations)
+    query = queries(nations)[0]
+    found = propose(run, Question(*query))
+    again, other = propose(run, Question(*query)), propose(run, Question(*query, seed=1))
+    assert found.figures == again.figures != other.figures
+    ids = found.foremost(4, query[2])
+    assert query[2] in ids and len(set(ids.tolist())) == len(ids) in (4, 5)
+    assert (np.diff(found.mixed[ids]) <= 0).all()
+    best = np.maximum(found.mixed, found.weights)
+    left = np.setdiff1d(np.arange(nations.num_entities), ids)
+    assert best[np.setdiff1d(ids, [query[2]])].min() >= best[left].max()
+    assert len(found.foremost(1_000, query[2])) == nations.num_entities
+
+
+def test_the_entities_shown_as_negatives_are_drawn_from_the_mixture_and_weigh_by_it(nations):
+    run = train(nations)
+    asked = Question(*queries(nations)[0], draws=50, seed=1)
+    proposed, seen = propose(run, asked), inspect_triplet(run, asked)
+    rows = [row for row in seen.negatives if row.source == "sampler"]
+    assert len(rows) == 50 and all(row.cosine == 1 for row in rows)
+    times = np.bincount([row.nearest_id for row in rows], minlength=nations.num_entities)
+    # Systematic draws: within one of what its chance makes.
+    assert (np.abs(times - 50 * proposed.mixed) < 1).all()
+    logits = np.array(
+        [
+            -np.inf
+            if row.nearest_id == asked.tail
+            else run.config.temperature * row.score - np.log(proposed.mixed[row.nearest_id])
+            for row in rows
+        ]
+    )
+    expected = 50 * normal(np.exp(logits - logits.max()))
+    np.testing.assert_allclose([row.weight for row in rows], expected, rtol=1e-2, atol=1e-6)
+
+
+@pytest.mark.parametrize(("sampler", "reading"), [("dans", "vectors"), ("uniform", "entities")])
+def test_a_run_without_proposals_says_so(nations, sampler, reading):
+    run = train(nations, sampler=sampler, reading=reading)
+    with pytest.raises(InputError, match="reads no fakes as proposals"):
+        propose(run, Question(*queries(nations)[0]))

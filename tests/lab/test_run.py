@@ -19,6 +19,7 @@ from dans_core.events import Diagnostics, Finished, HealthWarning, Losses, Ranki
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
 from dans_lab.names import SAMPLERS
+from dans_lab.presets import PRESETS
 from dans_lab.runs import run as runs
 from dans_lab.runs.run import Run, find_twin, list_runs, open_run, run_id_error, scan_runs, twin_config
 from dans_lab.runs.writer import RunWriter
@@ -278,7 +279,7 @@ def test_a_twin_differs_in_its_sampler_alone(runs_folder):
 
 def test_the_twin_of_any_sampler_is_uniform_and_what_uniform_does_not_read_does_not_matter(runs_folder):
     create(runs_folder, "uniform", CONFIG.with_values(sampler="uniform")).close()
-    create(runs_folder, "other-loss", CONFIG.with_values(sampler="uniform", loss="softmax")).close()
+    create(runs_folder, "other-loss", CONFIG.with_values(sampler="uniform", loss="bce")).close()
     create(runs_folder, "filtered", CONFIG.with_values(sampler="uniform", filter_known=True)).close()
     odd = {
         "temperature": 3.0,
@@ -291,8 +292,7 @@ def test_the_twin_of_any_sampler_is_uniform_and_what_uniform_does_not_read_does_
     for sampler in sorted(set(SAMPLERS) - {"uniform"}):
         create(runs_folder, f"{sampler}-run", CONFIG.with_values(sampler=sampler, **odd)).close()
         twin = find_twin(open_run(f"{sampler}-run"), list_runs())
-        # One against all others trains by softmax unless told otherwise, and so does its twin.
-        assert twin is not None and twin.id == ("other-loss" if sampler == "one-vs-all" else "uniform")
+        assert twin is not None and twin.id == "uniform"
     # DANS reads what is odd about this one.
     assert find_twin(open_run("uniform"), list_runs()) is None
 
@@ -304,7 +304,29 @@ def test_the_settings_of_a_twin_keep_what_follows_from_the_sampler():
     stored = parse(Config(sampler="one-vs-all", epochs=40).model_dump())
     assert twin_config(stored).model_dump() == alone.model_dump()
     with pytest.raises(InputError, match="at least 4"):
-        twin_config(Config(sampler="uniform", negatives=2))
+        twin_config(Config(sampler="uniform", negatives=2, reading="vectors"))
+
+
+@pytest.mark.parametrize("preset", ["default", "fakes-as-negatives"])
+@pytest.mark.parametrize("given", [{}, {"temperature": 0.7, "sigma": 0.3}])
+def test_the_twin_of_a_twin_is_the_run_itself(preset, given):
+    """Also where the sampler has defaults of its own, which the other sampler does not read."""
+    run, other = (parse(Config(sampler=name, **PRESETS[preset]).model_dump()) for name in ("dans", "uniform"))
+    assert twin_config(run) == other and twin_config(other) == run
+    assert run.temperature == (0.5 if preset == "default" else 1.0) and other.temperature == 1.0
+    odd = parse(run.with_values(**given).model_dump())
+    assert twin_config(parse(twin_config(odd).model_dump())) == odd
+
+
+def test_a_twin_need_not_agree_in_what_its_reading_of_fakes_leaves_idle(runs_folder):
+    config = CONFIG.with_values(**PRESETS["fakes-as-negatives"])
+    create(runs_folder, "uniform", config.with_values(sampler="uniform")).close()
+    create(runs_folder, "dans", config.with_values(temperature=0.5, tau=0.3)).close()
+    twin = find_twin(open_run("uniform"), list_runs())
+    assert twin is not None and twin.id == "dans"
+    create(runs_folder, "read", CONFIG.with_values(tau=0.3)).close()
+    create(runs_folder, "uniform-read", CONFIG.with_values(sampler="uniform")).close()
+    assert find_twin(open_run("uniform-read"), list_runs()) is None
 
 
 def test_a_follower_reads_whole_lines_only(runs_folder):

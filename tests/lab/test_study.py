@@ -403,6 +403,19 @@ def test_curves_keep_at_most_a_hundred_epochs_and_the_last() -> None:
     assert curves([]) == {}
 
 
+def test_curves_of_the_game_keep_the_round_before_where_an_epoch_has_none() -> None:
+    """Rankings at even epochs would else miss rounds that fall on odd ones."""
+    events: list[Any] = [ranking(epoch, 0.5) for epoch in range(2, 32, 2)]
+    events += [
+        losses(epoch, epoch < 7, g_e=float(epoch) if epoch % 10 == 7 else None) for epoch in range(1, 31)
+    ]
+    kept = curves(events)
+    expected = [None] * 3 + [7.0] * 5 + [17.0] * 5 + [27.0] * 2
+    assert dict(zip(kept["epoch"], kept["g_e"], strict=True)) == dict(
+        zip(range(2, 32, 2), expected, strict=True)
+    )
+
+
 def test_settings_of_a_config_differ_from_those_of_another_in_their_run_id() -> None:
     plan = read_plan("ablation")
     ids = {plan.run_id(Config(**values)) for values in ({}, {"seed": 1}, {"sigma": 0.4}, {"film": "none"})}

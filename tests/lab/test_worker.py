@@ -24,13 +24,15 @@ from dans_core.kg import KnowledgeGraph
 from dans_core.training import Trainer
 from dans_lab import worker
 from dans_lab.budget import practice, speed
+from dans_lab.presets import PRESETS
 from dans_lab.runs import drive, machine, process
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from tests.waiting import PATIENCE, wait_for
 
 # With these the best valid epoch is the tenth of twelve, well after the second.
-CONFIG = Config(epochs=12, warmup_epochs=4, dim=8, lr=0.05, eval_every=2, snapshot_every=5)
+SMALL = {"epochs": 12, "warmup_epochs": 4, "dim": 8, "lr": 0.05, "eval_every": 2, "snapshot_every": 5}
+CONFIG = Config(**PRESETS["fakes-as-negatives"], **SMALL)
 
 
 def create(root: Path, kg: KnowledgeGraph, config: Config = CONFIG, run_id: str = "a-run") -> RunWriter:
@@ -118,6 +120,22 @@ def test_stopped_anywhere_and_resumed_gives_the_same_run(stages, tmp_path, natio
     assert run.status.stage_number == stages
     assert train(RunWriter.reopen(run.path), nations) == "finished"
     assert_same_run(run, unbroken)
+
+
+@pytest.mark.parametrize("stages", [8, 10, 13, 15, 22])
+def test_a_run_whose_fakes_are_proposals_is_resumed_as_it_was(stages, tmp_path, nations):
+    """In the warm-up, in a round of the game, and between two rounds, when proposals and an average are kept."""
+    config = Config(**SMALL, play_every=3)
+    assert (config.reading, config.average) == ("entities", 0.97)
+    whole = create(tmp_path, nations, config, "whole")
+    assert train(whole, nations) == "finished"
+    # 4 epochs of encode and base, 8 more, in three of which there is a round.
+    assert whole.run.status.stage_number == 12 * 2 + 3 * 3
+    done = []
+    writer = create(tmp_path, nations, config)
+    assert train(writer, nations, stop=lambda: len(done) >= stages, on_stage=done.append) == "stopped"
+    assert train(RunWriter.reopen(writer.path), nations) == "finished"
+    assert_same_run(writer.run, whole.run)
 
 
 def test_work_after_the_last_checkpoint_is_done_again(tmp_path, nations, unbroken, monkeypatch):
@@ -216,12 +234,15 @@ def test_any_other_failure_is_told_in_a_line_and_traced_in_the_log(tmp_path, nat
 
 
 def test_the_time_left_knows_that_the_gan_is_dearer():
-    left = drive._TimeLeft(Config(epochs=100, warmup_epochs=40))
+    left = drive._TimeLeft(Config(epochs=100, warmup_epochs=40, play_every=1))
     assert left.after(0) is None
     left.epoch_done(1.0, warm_up=True)
     assert left.after(10) == 30 + drive.GAN_COST * 60
     left.epoch_done(5.0, warm_up=False)
     assert left.after(41) == 59 * 5
+    seldom = drive._TimeLeft(Config(epochs=100, warmup_epochs=40, play_every=10))
+    seldom.epoch_done(1.0, warm_up=True)
+    assert seldom.after(10) == pytest.approx(30 + (1 + (drive.GAN_COST - 1) / 10) * 60)
     uniform = drive._TimeLeft(Config(epochs=100, sampler="uniform"))
     uniform.epoch_done(2.0, warm_up=False)
     assert uniform.after(50) == 100
