@@ -34,7 +34,7 @@ SAMPLERS_ABOUT = _Said("about")
 """Each sampler in one sentence."""
 
 PROPOSES = (
-    "Its fakes are no negatives themselves: each proposes the entities near it, and the negatives are entities drawn "
+    "Its fakes are not negatives themselves: each proposes the entities near it, and the negatives are entities drawn "
     "from such proposals, with weights that make up for the draw."
 )
 """What fakes are to a run that reads them as entities."""

@@ -130,7 +130,7 @@ def test_inspect(trained, capsys):
     table = capsys.readouterr().out
     assert "false negative (train)" in table and "positive" in table
     assert (
-        "Its fakes are no negatives themselves" in table
+        "Its fakes are not negatives themselves" in table
         and len(re.findall(r"^ proposed ", table, re.M)) == 40
     )
     assert main(["inspect", "small", "--triplet", "usa", "commonbloc0", "usa"]) == 0
@@ -175,7 +175,7 @@ def test_lines_of_an_ablation_leave_out_what_it_has_not(runs_folder, capsys):
     assert main(["inspect", "faults", "--triplet", "brazil", "commonbloc2", "netherlands"]) == 0
     table = capsys.readouterr().out
     assert "D real" in table and "D G_R" not in table and " G_E " not in table
-    assert "proposed" not in table and "no negatives themselves" not in table
+    assert "proposed" not in table and "not negatives themselves" not in table
 
 
 def test_datasets(capsys):
