@@ -249,9 +249,9 @@ def test_estimates(tmp_path, monkeypatch):
     monkeypatch.setattr(graphs, "_SMALL", 100)
     before = {name: os.environ.get(name) for name in ("DANS_RUNS_DIR", "DANS_CACHE_DIR")}
     body, records = run(tmp_path, "estimates", "--dataset", "nations", "--epochs", "2")
-    assert [(record["sampler"], record["basis"]) for record in records] == [
-        ("dans", "practice"), ("uniform", "practice")
-    ]  # fmt: skip
+    assert [record["sampler"] for record in records] == ["dans", "uniform"]
+    # Measured a moment before, and said so where the machine was busy.
+    assert {record["basis"] for record in records} <= {"practice", "busy"}
     for record in records:
         assert 0 < record["training"] < record["took"] and (record["epochs"], record["slowed"]) == (2, 1)
         # The recipe of nations is that of a small graph: many more epochs.
