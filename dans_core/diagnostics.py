@@ -21,12 +21,11 @@ from dans_core.events import QUANTILES, Diagnostics, PathwayHealth, Quantiles, S
 from dans_core.gan import noise_scale, noisy
 from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
-from dans_core.kernels.scores import Scores
 from dans_core.kernels.spread import adaptivity, copy_spread, effective_number, effective_rank, mean_cosine
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import Model
 from dans_core.networks import Networks, borrowed
-from dans_core.proposals import Proposals, log_importance, log_reading, mixture
+from dans_core.proposals import Proposals, divergence, log_reading, mixture, weighed, without
 from dans_core.samplers.dans import conditions_of
 from dans_core.samplers.uniform import draw_uniform
 
@@ -115,11 +114,7 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
     if drawn_fakes and config.reading == "entities":
         proposals, proposed, random_kl = _proposals(drawn_fakes, kg, config, batch, model, entities, random)
         given = proposals.draw(batch, config.negatives, random)
-        assert given.ids is not None and given.chances is not None, "proposals are over entities"
-        scores = Scores(model.decoder, entities, queries, batch.query, config.negatives).of(given.ids)
-        own = given.ids == batch.answer.unsqueeze(1)
-        weights = log_importance(scores, given.chances, config.temperature, own).exp()
-        given = Negatives(ids=given.ids, weights=weights)
+        given = weighed(given, model.decoder, batch, entities, queries, config.temperature)
     elif networks.sampler is not None:
         given = borrowed(networks.sampler, random).negatives(batch, entities, queries)
     sides: dict[str, PathwayHealth] = {}
@@ -200,21 +195,18 @@ def _proposals(
     beaten = scores.argsort(1).argsort(1).to(scores.dtype) / (size - 1)
 
     def kl(q: Tensor) -> float:
-        # Some chances are too small for a number.
-        return float((log_p.exp() * (log_p - q.clamp_min(1e-30).log())).sum(1).mean())
+        return float(divergence(log_p, q).mean())
 
     mixed = mixture(readings, batch, config.random_share)
     figures = {}
     for name, reading in readings.items():
         q = reading.exp()[fakes[name].row]
-        others = {other: of for other, of in readings.items() if other != name}
-        without = mixture(others, batch, config.random_share) if others else torch.full_like(mixed, 1 / size)
         figures[name] = {
             "proposed_entities": _rounded(float(torch.special.entr(q).sum(1).exp().mean())),
             "proposed_kl": _rounded(kl(q)),
             "proposed_facts": _rounded(float((q * facts).sum(1).mean())),
             "proposed_beats": _rounded(float((q * beaten).sum(1).mean())),
-            "proposed_adds": _rounded(kl(without) - kl(mixed)),
+            "proposed_adds": _rounded(kl(without(name, readings, batch, config.random_share)) - kl(mixed)),
         }
     order = torch.randperm(size, generator=random).to(entities.device)
     proposals = Proposals(mixed, ids, order, batch.heads, batch.relations)
@@ -235,9 +227,9 @@ def _between(
     """`adaptivity` between heads and between relations."""
     if fakes is None:
         return None, None
-    heads = adaptivity(fakes, index, batch.relations, entities)
+    heads = _short(adaptivity(fakes, index, batch.relations, entities))
     # All relations of a head get the same fakes from G_E, draw by draw.
-    return heads, 0.0 if pathway == "G_E" else adaptivity(fakes, index, batch.condition, entities)
+    return heads, 0.0 if pathway == "G_E" else _short(adaptivity(fakes, index, batch.condition, entities))
 
 
 def _quantiles(values: Tensor) -> Quantiles | None:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from dans_core.batch import Batch, Negatives
 from dans_core.decoders import Decoder
+from dans_core.kernels.scores import Scores
 from dans_core.kernels.systematic import systematic
 
 MOST_READ = 1024
@@ -48,12 +49,23 @@ def mixture(readings: dict[str, Tensor], batch: Batch, random_share: float) -> T
     `readings` are log q of each pathway, (C, M).
     """
     size = next(iter(readings.values())).shape[1]
-    mixed = batch.counts.new_full((len(batch.counts), size), 0).to(torch.get_default_dtype())
-    mixed.fill_(random_share / size)
+    mixed = torch.full((len(batch.counts), size), random_share / size, device=batch.counts.device)
     for pathway, log_q in readings.items():
         q = log_q.exp()
         mixed.add_(q[batch.condition] if pathway == "G_E" else q, alpha=(1 - random_share) / len(readings))
     return mixed
+
+
+def divergence(log_p: Tensor, q: Tensor) -> Tensor:
+    """KL from beliefs p to chances q, Σ_t p log(p / q), for every query: (Q, M) each → (Q,)."""
+    # Some chances are too small for a number.
+    return (log_p.exp() * (log_p - q.clamp_min(torch.finfo(q.dtype).tiny).log())).sum(1)
+
+
+def without(pathway: str, readings: dict[str, Tensor], batch: Batch, random_share: float) -> Tensor:
+    """The mixture as it would be without one of its pathways; uniform where that is the only one."""
+    others = {name: log_q for name, log_q in readings.items() if name != pathway}
+    return mixture(others or readings, batch, random_share if others else 1.0)
 
 
 def log_importance(scores: Tensor, chances: Tensor, temperature: float, own: Tensor) -> Tensor:
@@ -113,3 +125,13 @@ class Proposals:
         # Where all entities are candidates, a place is an id.
         all_are = int(self.candidates[-1]) == len(self.candidates) - 1
         return Negatives(ids=place if all_are else self.candidates[place], chances=chances)
+
+
+def weighed(
+    given: Negatives, decoder: Decoder, batch: Batch, entities: Tensor, queries: Tensor, temperature: float
+) -> Negatives:
+    """Draws from proposals with the weights that the loss gives them, for those who look at them."""
+    assert given.ids is not None and given.chances is not None, "proposals are over entities"
+    scores = Scores(decoder, entities, queries, batch.query, given.ids.shape[1]).of(given.ids)
+    own = given.ids == batch.answer.unsqueeze(1)
+    return Negatives(ids=given.ids, weights=log_importance(scores, given.chances, temperature, own).exp())

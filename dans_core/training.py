@@ -372,7 +372,7 @@ class Trainer:
         return [("G", self._dans.generator), ("D", self._dans.discriminator)]
 
     def _rank(self) -> Ranking:
-        result = evaluate(self.networks.model, self.kg, "valid")
+        result = evaluate(self.model, self.kg, "valid")
         best = result.mrr > self.best_mrr
         if best:
             self.best_mrr, self.best_epoch = result.mrr, self.epoch
@@ -425,7 +425,6 @@ class Trainer:
         self._at_encode = dict(state["at_encode"])
         self._order = state["order"]
         self._sums = _Sums(dict(state["sums"][0]), dict(state["sums"][1]))
-        # Of before, every epoch had a round of the game.
         played = from_dict(state["played"]) if state.get("played") else None
         assert played is None or isinstance(played, Losses), "a checkpoint keeps losses there"
         self._played = played

@@ -19,7 +19,7 @@ from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
 from dans_core.kg import KnowledgeGraph
 from dans_core.networks import Networks, borrowed
-from dans_core.proposals import Proposals, log_importance, log_reading, mixture
+from dans_core.proposals import Proposals, divergence, log_reading, mixture, weighed, without
 from dans_core.samplers.uniform import draw_uniform
 from dans_data.errors import InputError
 
@@ -257,16 +257,14 @@ def propose(run: Trained, asked: Question) -> Proposed:
     facts = known(kg, batch, torch.arange(len(entities)).unsqueeze(0)).double()
 
     def kl(q: Tensor) -> float:
-        # Some chances are too small for a number.
-        return float((log_p.exp() * (log_p - q.double().clamp_min(1e-300).log())).sum())
+        return float(divergence(log_p, q.double()).sum())
 
     def figures(source: str, q: Tensor, adds: float | None = None) -> ProposalFigures:
         entropy = float(torch.special.entr(q.double()).sum())
         return ProposalFigures(source, math.exp(entropy), kl(q), float((q * facts).sum()), adds)
 
     def adds(name: str) -> float:
-        others = {other: of for other, of in readings.items() if other != name}
-        return kl(mixture(others, batch, config.random_share) if others else even) - kl(mixed)
+        return kl(without(name, readings, batch, config.random_share)) - kl(mixed)
 
     own = F.one_hot(batch.answer, len(entities)).bool()
     weights = (config.temperature * scores).masked_fill(own, -torch.inf).softmax(1)
@@ -325,12 +323,10 @@ def _proposed(readings: dict[str, Tensor], run: Trained, batch: Batch, asked: Qu
     order = torch.randperm(len(entities), generator=random)
     mixed = mixture(readings, batch, config.random_share)
     given = Proposals(mixed, every, order, batch.heads, batch.relations).draw(batch, asked.draws, random)
-    assert given.ids is not None and given.chances is not None, "proposals are over entities"
-    vectors = F.embedding(given.ids[0], entities)
-    scores = decoder.score(run.networks.model.queries(entities, batch.heads, batch.relations), vectors)
-    own = given.ids == batch.answer.unsqueeze(1)
-    weights = log_importance(scores.unsqueeze(0), given.chances, config.temperature, own).exp()
-    return _Drawn("sampler", vectors, given.ids[0], weights[0])
+    queries = run.networks.model.queries(entities, batch.heads, batch.relations)
+    given = weighed(given, decoder, batch, entities, queries, config.temperature)
+    assert given.ids is not None and given.weights is not None, "proposals are over entities"
+    return _Drawn("sampler", F.embedding(given.ids[0], entities), given.ids[0], given.weights[0])
 
 
 def _random(seed: int, purpose: int) -> torch.Generator:

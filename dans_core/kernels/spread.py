@@ -57,7 +57,7 @@ def effective_number(ids: Tensor) -> float:
     return float(torch.special.entr(counts / counts.sum()).sum().exp())
 
 
-def adaptivity(fakes: Tensor, index: Tensor, group: Tensor, entities: Tensor) -> float | None:
+def adaptivity(fakes: Tensor, index: Tensor, group: Tensor, entities: Tensor) -> float:
     """How far the fakes for the queries of one group differ, in units of how far the entities differ.
 
     With f_q the mean fake for query q over all noise and f̄_g that of the n_g queries of group g,
@@ -76,7 +76,7 @@ def adaptivity(fakes: Tensor, index: Tensor, group: Tensor, entities: Tensor) ->
         entities: shape (N, dim).
 
     Returns:
-        None where no group has two queries, where all entities are one point, and where a number is not finite.
+        Not a finite number where no group has two queries, where all entities are one point, or where one comes in.
     """
     draws = fakes.shape[1]
     means = fakes.mean(1)
@@ -87,7 +87,7 @@ def adaptivity(fakes: Tensor, index: Tensor, group: Tensor, entities: Tensor) ->
     centres /= sizes.clamp_min(1).unsqueeze(1)
     apart = (means - centres[group]).square().sum() - noise @ (1 - 1 / sizes[group])
     freedom = (sizes - 1).clamp_min(0).sum()
-    return _short((apart.clamp_min(0) / freedom / entities.var(0).sum()).sqrt())
+    return float((apart.clamp_min(0) / freedom / entities.var(0).sum()).sqrt())
 
 
 def adaptivity_plain(
@@ -105,8 +105,3 @@ def adaptivity_plain(
         freedom += len(members) - 1
     of_entities = float(entities.double().var(0).sum())
     return math.sqrt(max(0.0, apart) / freedom / of_entities) if freedom and of_entities else None
-
-
-def _short(number: Tensor) -> float | None:
-    """To four significant decimals; None for what is not finite."""
-    return float(f"{float(number):.4g}") if number.isfinite() else None

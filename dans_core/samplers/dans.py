@@ -52,7 +52,7 @@ DECLARATION = Declaration(
 
 
 class Dans(Sampler):
-    """Half of N_s from the generator (a quarter each pathway, N_s // 4), the rest uniform, unless set otherwise.
+    """The entities that fakes propose; or the fakes, half of N_s (N_s // 4 each pathway), and uniform ones.
 
     Fakes are made once per distinct condition: G_E once per head entity, G_R once per query. Losses
     weigh every condition by the number of pairs it stands for; batch norm counts each once. All

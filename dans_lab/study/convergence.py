@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import itertools
 from collections.abc import Sequence
 
@@ -124,19 +123,16 @@ def curves(events: Sequence[Event]) -> dict[str, list[float | None]]:
         found["seconds"] = [_short(until.get(epoch), 6) for epoch in epochs]
     found["valid_mrr"] = [_short(ranked.get(epoch)) for epoch in epochs]
     for name in LOSSES:
-        known = {
-            event.epoch: value for event in losses.values() if (value := getattr(event, name)) is not None
-        }
-        column = [_short(_newest(known, epoch)) for epoch in epochs]
+        latest: dict[int, float] = {}
+        value = None
+        for epoch, event in losses.items():
+            value = getattr(event, name) if getattr(event, name) is not None else value
+            if value is not None:
+                latest[epoch] = value
+        column = [_short(latest.get(epoch)) for epoch in epochs]
         if any(value is not None for value in column):
             found[name] = column
     return found
-
-
-def _newest(known: dict[int, float], epoch: int) -> float | None:
-    """The value of the last of these epochs, which ascend, up to this one."""
-    place = bisect.bisect_right(list(known), epoch)
-    return list(known.values())[place - 1] if place else None
 
 
 def _collapsed(check: Diagnostics) -> bool:
