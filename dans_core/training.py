@@ -70,10 +70,11 @@ class Stage:
 
 
 @dataclass
-class _Step:
+class Shared:
     """What the stages of one iteration share; rebuilt on resume, never saved.
 
-    `constants` are the encoded entities (N, dim) and queries (Q, dim) without their history: what G and D see.
+    `entities` (N, dim) and `queries` (Q, dim) have their history; `constants` are the same two without it: what G and
+    D see.
     """
 
     batch: Batch
@@ -154,7 +155,7 @@ class Trainer:
         self._sums = _Sums()
         self._played: Losses | None = None
         self._at_encode: dict[str, Tensor] = {}
-        self._shared: _Step | None = None
+        self._shared: Shared | None = None
         self._pending: deque[Event] = deque()
         self.epoch = 0
         self.stage_number = 0
@@ -186,6 +187,27 @@ class Trainer:
     def stage(self) -> str:
         """The name of the stage that `step()` will do next."""
         return self.stages[self._next]
+
+    @property
+    def shared(self) -> Shared | None:
+        """What the stages of the current iteration share, from its encode to its base; else None."""
+        return self._shared
+
+    @torch.no_grad()
+    def encoded_again(self) -> Shared:
+        """What the last iteration shares, encoded by the weights of now with the same edges and the same dropout.
+
+        For those who look on, and where every step takes all triplets. Nothing that trains is changed.
+        """
+        assert self._num_chunks == 1 and self._at_encode, "only where a step is the whole graph"
+        now = {name: self._random[name].get_state() for name in self._at_encode}
+        try:
+            for name, state in self._at_encode.items():
+                self._random[name].set_state(state)
+            return self._make_step()
+        finally:
+            for name, state in now.items():
+                self._random[name].set_state(state)
 
     def __iter__(self) -> Iterator[Event]:
         return self
@@ -252,7 +274,7 @@ class Trainer:
         self._shared = self._make_step()
         return {}
 
-    def _make_step(self) -> _Step:
+    def _make_step(self) -> Shared:
         config, kg = self.config, self.kg
         n = len(kg.train)
         keep = torch.rand(n, generator=self._random["split"]) < config.message_split
@@ -269,7 +291,7 @@ class Trainer:
         plan = self._graph.plan_of_triplets(keep.to(self.device))
         entities = self._moving.encode(plan, self._random["dropout"])
         queries = self._moving.queries(entities, batch.heads, batch.relations)
-        return _Step(batch, entities, queries, (entities.detach(), queries.detach()))
+        return Shared(batch, entities, queries, (entities.detach(), queries.detach()))
 
     def _batch(self, rows: Tensor | None) -> Batch:
         if rows is not None:
@@ -278,7 +300,7 @@ class Trainer:
             self._whole_batch = Batch.of_triplets(self.kg.train.to(self.device), self.kg.num_relations)
         return self._whole_batch
 
-    def _step_state(self) -> _Step:
+    def _step_state(self) -> Shared:
         assert self._shared is not None, "every iteration begins with encode"
         return self._shared
 

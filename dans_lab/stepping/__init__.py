@@ -1,0 +1,1 @@
+"""One round of the game at a time: a run is lived through again, and each stage measured for one chosen triplet."""
