@@ -109,7 +109,8 @@ class Config(BaseModel):
     walks: int = others.WALKS
     loss: Literal["bce", "softmax"] = setting(
         "softmax", "Base loss",
-        "softmax makes the answer compete with its negatives; bce, the paper's, judges each triplet alone.",
+        "Softmax makes the answer compete with its negatives; the binary one (bce), the paper's, judges each triplet "
+        "alone.",
         "training",
     )  # fmt: skip
     lr: float = setting(

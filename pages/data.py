@@ -11,7 +11,7 @@ from dans_app.data import upload_panel
 from dans_app.data import walk as data_walk
 from dans_app.data.known import Survey
 from dans_app.server import graph
-from dans_app.shared import settings, shell, theme
+from dans_app.shared import shell
 from dans_app.shared.address import Address
 from dans_app.shared.words import capital, markdown_text, sentence
 from dans_data import SPLITS, DatasetInfo, fetch, own
@@ -89,9 +89,7 @@ def about(info: DatasetInfo) -> None:
             and not info.problem
             and st.button("Train on this", icon=":material/play_arrow:", type="primary")
         ):
-            st.session_state[settings.DATASET] = info.name
-            shown = theme.DATASETS.get(info.name, info.name)
-            shell.leave("Train", **{settings.DATASET: shown})
+            shell.train_on(info.name)
         if info.own and st.button("Remove", icon=":material/delete:", help="Delete this data set of yours."):
             remove(info)
 

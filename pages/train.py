@@ -387,14 +387,15 @@ st.caption(
 shell.narrow_hint("Settings and pages are behind the arrows at the top left.")
 if problem := st.session_state.pop("train_problem", None):
     st.error(sentence(problem), icon=":material/error:")
-chosen = shell.pick_run()
+chosen = shell.pick_run(dataset=st.session_state[settings.DATASET])
 shell.toolbar(bar, chosen)
 if chosen is None:
     with st.container(border=True):
-        st.subheader("Nothing has been trained here yet", anchor=False)
+        data = markdown_text(shell.dataset_name(st.session_state[settings.DATASET]))
+        st.subheader(f"Nothing has been trained on {data} here yet", anchor=False)
         st.markdown(
-            "Choose settings in the side bar and press **Start training**: UMLS takes less than a minute, and its "
-            "losses appear here as it learns."
+            "Press **Start training** in the side bar, which says what it will take: the losses appear here as the "
+            "run learns."
         )
 else:
     with shell.told(UNSHOWN):

@@ -13,7 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from dans_app.data import upload_reading, upload_words
 from dans_app.data.upload_reading import Reading
 from dans_app.server import graph
-from dans_app.shared import settings, shell
+from dans_app.shared import shell
 from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text, sentence
 from dans_data import own
@@ -191,4 +191,4 @@ def _kept() -> None:
             icon=":material/check:",
         )
         if st.button("Train on it", type="primary", icon=":material/play_arrow:", key="upload_train"):
-            shell.leave("Train", **{settings.DATASET: name})
+            shell.train_on(name)

@@ -89,6 +89,14 @@ function domain(panel, from, to) {
   return [low >= 0 ? Math.max(0, low - room) : low - room, high + room * 1.6]
 }
 
+// Where the text of a mark at this height stands so that none of the rules crosses it: above the mark if it can.
+function clearOf(rules, height) {
+  const places = [height - 7, height + 16, height - 22].filter((at) => at >= 11 && at <= HEIGHT - EDGE.bottom)
+  return (
+    places.find((at) => rules.every((rule) => rule < at - 12 || rule > at + 4)) ?? Math.max(11, height - 7)
+  )
+}
+
 // An entry of the legend that begins with a piece of its line.
 function chipOf(box, name, line) {
   const chip = node(box.legend, "span", name, "chip")
@@ -240,7 +248,10 @@ function drawPanel(state, panel, box) {
     put(
       set(node(front, "text", `markt-${mark.name}`, "halo"), {
         x: x(mark.x) + (late ? -8 : 8),
-        y: Math.max(11, y(mark.y) - 7),
+        y: clearOf(
+          panel.rules.map((rule) => y(rule.y)),
+          y(mark.y),
+        ),
         "text-anchor": late ? "end" : "start",
       }),
       mark.short ?? mark.name,

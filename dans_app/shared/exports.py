@@ -14,9 +14,10 @@ from urllib.parse import urlencode, urlsplit
 import streamlit as st
 
 from dans_app.shared.bookmarks import pairs
-from dans_app.shared.words import capital
+from dans_app.shared.words import capital, markdown_text
 from dans_data.errors import InputError
-from dans_lab.export import run_export
+from dans_data.words import bytes_in_words
+from dans_lab.export import run_archive, run_export
 from dans_lab.export.spreadsheet import spreadsheet_text
 from dans_lab.runs.run import Run
 
@@ -156,8 +157,11 @@ def share(run: Run | None) -> None:
         "It opens the same view in another browser that reaches this server"
         + (", which answers on this machine alone." if here else ".")
     )
+    st.markdown(f"**On another machine with DANS Lab**  \n{_elsewhere(run)}")
     if run is None:
         return
+    if not run.recorded:
+        _whole(run)
     st.markdown("**The same run in a terminal**")
     st.code(run_export.command(run), language="bash", wrap_lines=True)
     st.caption("The same data, seed and settings give the same numbers.")
@@ -165,6 +169,35 @@ def share(run: Run | None) -> None:
     _files(run)
     st.caption("All of these and the arrays of the embeddings, into a folder:")
     st.code(f"python -m dans_core export {run.id} --to FOLDER", language="bash", wrap_lines=True)
+
+
+def _elsewhere(run: Run | None) -> str:
+    """What opens where the program is, but not the runs folder of this machine; in Markdown."""
+    there = (
+        "Put what stands behind the host after the address of the app there. Settings and recorded runs open"
+    )
+    if run is None:
+        return f"{there}; runs and data sets of your own do not."
+    if run.recorded:
+        return f"{there}, so this view opens as it is: its run came with the program."
+    return (
+        f"{there}. This run does not, since it lies on this machine alone: send its file along. Unpacked into the runs "
+        "folder there (`runs` in the folder of the program, or `DANS_RUNS_DIR`) it opens, too, if the data set "
+        f"“{markdown_text(run.meta.dataset)}” is there."
+    )
+
+
+def _whole(run: Run) -> None:
+    """The file that carries the run."""
+    size = run_archive.size(run)
+    fits = size <= run_archive.LARGEST
+    _file(
+        "run.zip",
+        partial(run_archive.archive, run),
+        run,
+        f"The whole run as it is now, {bytes_in_words(size)} before it is packed.",
+        "" if fits else f"This run has {bytes_in_words(size)}; copy its folder {run.path} instead.",
+    )
 
 
 def address() -> str:
@@ -176,6 +209,7 @@ def address() -> str:
 def _files(run: Run) -> None:
     snapshots = run.snapshots()
     kept = f"the snapshot of epoch {snapshots[-1][0]:,}" if snapshots else ""
+    missing = "" if snapshots else "This run has kept no snapshot yet."
 
     def of_snapshot(make: Callable[[run_export.Kept], bytes]) -> bytes:
         newest = run_export.newest_snapshot(run)
@@ -201,18 +235,19 @@ def _files(run: Run) -> None:
             partial(of_snapshot, run_export.negatives_csv),
             run,
             f"Every negative kept with {kept}: nearest entity, cosine, scores, D’s opinion, known fact or not.",
-            bool(kept),
+            missing,
         )
         _file(
             "embeddings.zip",
             partial(of_snapshot, run_export.projector_zip),
             run,
             f"The entities of {kept} as vectors.tsv and metadata.tsv, for projector.tensorflow.org.",
-            bool(kept),
+            missing,
         )
 
 
-def _file(name: str, make: Callable[[], bytes], run: Run, about: str, there: bool = True) -> None:
+def _file(name: str, make: Callable[[], bytes], run: Run, about: str, missing: str = "") -> None:
+    """A button for a file of a run; `missing` says why there is none."""
     kind = name.rpartition(".")[2]
     st.download_button(
         name,
@@ -222,8 +257,8 @@ def _file(name: str, make: Callable[[], bytes], run: Run, about: str, there: boo
         key=f"share_{kind}_{name}",
         icon=":material/download:",
         on_click="ignore",
-        disabled=not there,
-        help=about if there else "This run has kept no snapshot yet.",
+        disabled=bool(missing),
+        help=missing or about,
     )
 
 

@@ -6,14 +6,17 @@ Each widget is bound to the URL, so a link carries the settings; what comes in i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import streamlit as st
 from pydantic import ValidationError
 
 from dans_app.server import graph
-from dans_app.shared import theme
+from dans_app.shared import spelling, theme
+from dans_app.shared.spelling import DATASET as DATASET
+from dans_app.shared.spelling import MAIN, WORDS
+from dans_app.shared.spelling import key as key
 from dans_app.shared.words import markdown_text
 from dans_core.config import Config, choices, explain, group_of, matters
 from dans_core.declared import DECLARED
@@ -21,7 +24,6 @@ from dans_lab.budget import recipe as by_size
 from dans_lab.budget.recipe import RECIPE_SETTINGS
 from dans_lab.presets import PRESETS
 
-MAIN = ("decoder", "sampler", "epochs", "seed")
 GROUPS = {
     "negatives": "Negatives",
     "GAN": "Generator and discriminator",
@@ -29,11 +31,11 @@ GROUPS = {
     "model": "Embedding model",
     "record": "What is kept",
 }
-DATASET = "dataset"
 _PROBLEM = "address_problem"
 _SAMPLER_BEFORE = "dans_sampler_before"
 _DATASET_BEFORE = "dans_dataset_before"
 _USUAL = "umls"
+_SINGULAR = {"entities": "entity", "matrices": "matrix"}
 _WITHOUT_GAN = {GROUPS["GAN"]: "Warm-up and generator"}
 _PRESETS = {
     "default": "All settings as they train well on small graphs.",
@@ -44,19 +46,6 @@ _PRESETS = {
     "released-faults": "What the released code of DANS trains by mistake: fakes of G_R only, a FiLM that never learns, "
     "and no D_aux.",
 }
-_WORDS = {
-    "decoder": theme.DECODERS,
-    "sampler": theme.SAMPLERS,
-    "loss": {"bce": "Binary", "softmax": "Softmax"},
-    "pathways": {"both": "Both", "G_E": "G_E alone", "G_R": "G_R alone"},
-    "film": {"trained": "Trained", "frozen": "Frozen", "none": "None"},
-    "reading": {"vectors": "Vectors", "entities": "Entities"},
-}
-
-
-def key(name: str) -> str:
-    """The widget's key, which is its name in the URL; `set_` as in the terminal's `--set name=value`."""
-    return name if name in MAIN else f"set_{name}"
 
 
 def default(name: str, sampler: str | None = None, dataset: str | None = None) -> Any:
@@ -106,6 +95,14 @@ def unit_of(name: str) -> str:
     return str(extra["unit"])
 
 
+def unit_behind(name: str, value: Any) -> str:
+    """What a value is counted in, to stand behind it, such as " epochs"; "" for none, and for a share."""
+    unit = unit_of(name)
+    if unit in ("", "share"):
+        return ""
+    return f" {_SINGULAR.get(unit, unit.removesuffix('s')) if value == 1 else unit}"
+
+
 def step(name: str) -> float:
     """A step for the plus and minus of a number: one unit of its default's first digit."""
     value = default(name)
@@ -137,30 +134,15 @@ def config() -> Config:
 
 def check_address(datasets: list[str]) -> None:
     """Say once, before the widgets fall back to their defaults, which values of the URL make no sense."""
-    problems = []
-    for name in Config.model_fields:
-        raw = st.query_params.get(key(name))
-        if raw is None:
-            continue
-        # Streamlit writes a choice as it reads on screen; links may also carry its plain name.
-        labels = _WORDS.get(name, {})
-        if raw in labels:
-            st.session_state[key(name)] = raw
-        raw = {label: value for value, label in labels.items()}.get(raw, raw)
-        try:
-            Config.model_validate({name: raw})
-        except ValidationError as error:
-            # What a widget can show, it shows, and the form says what is wrong with it.
-            if error.errors()[0]["loc"] and not _can_show(name, raw):
-                problems.append(explain(error))
-    asked = st.query_params.get(DATASET)
-    if asked in datasets and asked in theme.DATASETS:
-        st.session_state[DATASET] = asked
-    if asked is not None:
-        asked = {label: name for name, label in theme.DATASETS.items()}.get(asked, asked)
-    if asked is not None and asked not in datasets:
-        problems.append(f"dataset = {asked[:40]!r}: must be one of {', '.join(datasets)}")
-    if problems:
+    respelled, twice = spelling.keep_one(datasets)
+    if twice:
+        st.session_state[_PROBLEM] = (
+            f"The address holds a setting with two values, of which the first counts: {markdown_text(twice, 200)}."
+        )
+    if respelled:
+        # Widgets are filled from the address with which a run of the script begins.
+        st.rerun()
+    if problems := [*_impossible(datasets)]:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         problem = f"{markdown_text(problems[0], 200)}{more}"
         st.session_state[_PROBLEM] = (
@@ -168,6 +150,23 @@ def check_address(datasets: list[str]) -> None:
         )
     if _PROBLEM in st.session_state:
         st.warning(st.session_state[_PROBLEM], icon=":material/link_off:")
+
+
+def _impossible(datasets: list[str]) -> Iterator[str]:
+    """What the address asks for and no widget can show."""
+    for name in Config.model_fields:
+        if key(name) not in st.query_params:
+            continue
+        raw = spelling.parameter(name).plain(st.query_params[key(name)])
+        try:
+            Config.model_validate({name: raw})
+        except ValidationError as error:
+            # What a widget can show, it shows, and the form says what is wrong with it.
+            if error.errors()[0]["loc"] and not _can_show(name, raw):
+                yield explain(error)
+    asked = spelling.dataset(datasets).plain(st.query_params.get(DATASET, _USUAL))
+    if asked not in datasets and DATASET in st.query_params:
+        yield f"dataset = {asked[:40]!r}: must be one of {', '.join(datasets)}"
 
 
 def use_preset(name: str) -> None:
@@ -184,17 +183,15 @@ def use_run(config: Config, dataset: str) -> dict[str, str]:
     for name, value in config:
         if value != default(name, config.sampler, dataset):
             written = str(value).lower() if isinstance(value, bool) else str(value)
-            found[key(name)] = _WORDS.get(name, {}).get(written, written)
+            found[key(name)] = WORDS.get(name, {}).get(written, written)
     return found
 
 
 def use_address(datasets: list[str]) -> None:
     """Set what the address does not name to its default, before the page is shown; it may ask for these data sets."""
-    asked = st.query_params.get(key("sampler"), "")
-    asked = {label: name for name, label in theme.SAMPLERS.items()}.get(asked, asked)
+    asked = spelling.parameter("sampler").plain(st.query_params.get(key("sampler"), ""))
     sampler = asked if asked in DECLARED else default("sampler")
-    asked = st.query_params.get(DATASET, "")
-    asked = {label: name for name, label in theme.DATASETS.items()}.get(asked, asked)
+    asked = spelling.dataset(datasets).plain(st.query_params.get(DATASET, ""))
     # Anything else that `KnowledgeGraph.load` takes, such as a path, is not for an address to name.
     dataset = asked if asked in datasets else _USUAL
     for name in (DATASET, *map(key, Config.model_fields)):
@@ -260,19 +257,18 @@ def widget(name: str) -> None:
     """The widget of one setting."""
     field = Config.model_fields[name]
     kind, options = field.annotation, choices(name)
-    unit = unit_of(name)
     usual = default(name)
     changed = st.session_state.get(key(name), usual) not in (usual, None)
     sized = name in recipe() and usual != field.default
     label = f"{field.title}{' :primary[●]' if changed else ' :material/straighten:' if sized else ''}"
-    words = _WORDS.get(name, {})
+    words = WORDS.get(name, {})
     shown = words.get(usual, f"{usual:g}" if isinstance(usual, float) else usual)
     common: dict[str, Any] = {
         "key": key(name),
         "bind": "query-params",
         "on_change": _forget_problem,
         "help": f"{field.description}\n\nDefault{' for a graph of this size' if sized else ''}: "
-        f"{shown}{f' {unit}' if unit else ''}.",
+        f"{shown}{unit_behind(name, usual)}.",
     }
     if name == "sampler":
         _sampler_widget(label, options, common)
@@ -364,7 +360,7 @@ def _in_words(name: str, value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, float):
         return f"{value:g}"
-    return _WORDS.get(name, {}).get(value, str(value))
+    return WORDS.get(name, {}).get(value, str(value))
 
 
 def _can_show(name: str, raw: str) -> bool:

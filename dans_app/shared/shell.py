@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import loading
 from dans_app.shared import bookmarks, exports, theme
+from dans_app.shared.spelling import DATASET
 from dans_app.shared.words import markdown_text as markdown_text
 from dans_core.declared import import_registered
 from dans_data.errors import InputError
@@ -123,6 +124,13 @@ def leave(title: str, **query: str) -> None:
     st.switch_page(page(title), query_params=query)
 
 
+def train_on(dataset: str) -> None:
+    """Go to Train with this data set, and with the newest run on it if there is one, whatever was looked at before."""
+    st.session_state[DATASET] = dataset
+    st.session_state.pop(PICKED, None)
+    leave("Train", **{DATASET: dataset_name(dataset)})
+
+
 def configure() -> None:
     """Title, icon and layout of the app."""
     st.set_page_config(
@@ -186,12 +194,13 @@ def select(run_id: str) -> None:
     st.query_params["run"] = run_id
 
 
-def pick_run(label: str = "Run") -> Run | None:
+def pick_run(label: str = "Run", dataset: str | None = None) -> Run | None:
     """The run to show, with a list to choose another; None (and a friendly word) where there is no run.
 
     It is the run looked at before; at the beginning of a session that of `?run=` in the URL, else the recorded run,
-    else the newest. Later the URL is written and not read, since what a browser sends with a tick may be an older
-    address. An id that is unknown or not an id at all gets one sentence, and the recorded run is shown instead.
+    else the newest, of those on this `dataset` if it is given: None where there are none. Later the URL is written and
+    not read, since what a browser sends with a tick may be an older address. An id that is unknown or not an id at all
+    gets one sentence, and the recorded run is shown instead.
     """
     recorded = recorded_runs()
     listing = scan_runs(runs_dir())
@@ -204,10 +213,12 @@ def pick_run(label: str = "Run") -> Run | None:
         wanted = None
     if not runs:
         return None
-    first = next((run for run in recorded if run.config.fakes), None)
-    chosen = wanted or (first.id if first else next(iter(without_studies(runs) or runs)))
-    select(chosen)
-    listed = without_studies(runs, (chosen,))
+    fitting = {run_id: run for run_id, run in runs.items() if dataset in (None, run.meta.dataset)}
+    first = next((run.id for run in recorded if run.config.fakes and run.id in fitting), None)
+    chosen = wanted or first or next(iter(without_studies(fitting) or fitting), None)
+    if chosen:
+        select(chosen)
+    listed = without_studies(runs, (chosen,) if chosen else ())
     lines = labels(listed)
     # A browser sends the value of each widget again with every tick, as it last knew it, also of one that has just
     # gone. So a list with other words or another choice is another widget, and only the newest one is listened to.
@@ -216,15 +227,16 @@ def pick_run(label: str = "Run") -> Run | None:
     st.selectbox(
         label,
         list(lines),
-        index=list(lines).index(chosen),
+        index=list(lines).index(chosen) if chosen else None,
         format_func=lines.__getitem__,
+        placeholder="Choose a run to look at",
         key=key,
         on_change=_picked,
         args=(key,),
         help="Recorded runs come with the app; your own are kept in the runs folder, newest first.",
     )
     tell_unlisted(len(runs) - len(listed))
-    return runs[chosen]
+    return runs[chosen] if chosen else None
 
 
 def without_studies(runs: Mapping[str, Run], shown: Collection[str] = ()) -> dict[str, Run]:
@@ -240,7 +252,7 @@ def tell_unlisted(hidden: int) -> None:
 
 
 def _picked(key: str) -> None:
-    if st.session_state[_NEWEST] == key:
+    if st.session_state[_NEWEST] == key and st.session_state[key]:
         select(st.session_state[key])
 
 

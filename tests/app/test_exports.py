@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import re
+import zipfile
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,8 +20,8 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
 from dans_app.shared import exports
-from dans_lab.export import run_export
-from dans_lab.runs.run import Run
+from dans_lab.export import run_archive, run_export
+from dans_lab.runs.run import Run, list_runs
 from tests import small_run
 from tests.small_run import ROOT
 from tests.spreadsheets import original_text
@@ -141,6 +143,20 @@ def test_share_gives_address_command_and_files(alone, tmp_path, nations):
     }
     assert not any(file.disabled or file.url for file in files.values())
     assert all(file.deferred_file_id for file in files.values())
+    words = " ".join(each.value for each in app.markdown)
+    assert "This run does not" in words and "“nations” is there" in words
+    assert not buttons["run.zip"].disabled
+
+
+def test_the_file_of_a_run_opens_as_a_run_elsewhere(tmp_path, nations):
+    run = small_run.drawn(tmp_path / "here", nations, "nations", "one")
+    with zipfile.ZipFile(io.BytesIO(run_archive.archive(run))) as packed:
+        assert not {"run.lock", "control.json", "log.txt"} & {Path(name).name for name in packed.namelist()}
+        packed.extractall(tmp_path / "there")
+    (found,) = list_runs(tmp_path / "there")
+    assert (found.id, found.config, found.events()) == (run.id, run.config, run.events())
+    assert [epoch for epoch, _ in found.snapshots()] == [epoch for epoch, _ in run.snapshots()]
+    found.load_snapshot(found.snapshots()[-1][0])
 
 
 def test_without_a_snapshot_there_are_no_negatives_to_download(alone, tmp_path, nations):

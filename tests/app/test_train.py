@@ -144,7 +144,7 @@ def test_no_screen_brings_torch_or_umap_into_the_server(tmp_path):
 
 def test_with_no_run_at_all_it_says_what_to_do():
     app = screen()
-    assert "Nothing has been trained here yet" in texts(app)
+    assert "Nothing has been trained on UMLS here yet" in texts(app)
     assert "Start training" in [button.label for button in app.button]
 
 
@@ -822,9 +822,54 @@ def test_a_run_with_damaged_events_gets_one_sentence(tmp_path):
     assert any("This run cannot be shown" in error.value for error in app.error)
 
 
-def test_a_data_set_may_be_written_in_the_address_as_on_screen():
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"dataset": "kinships", "decoder": "rotate", "sampler": "nscaching", "epochs": "50", "lr_d": "0.05"},
+        {"set_dataset": "Kinships", "set_decoder": "ROTATE", "set_sampler": "NSCaching", "set_epochs": "50"}
+        | {"set_lr_d": "0.05"},
+    ],
+)
+def test_a_link_may_spell_settings_as_the_terminal_does_or_as_the_screen_and_keeps_them(query):
+    app = screen(**query)
+    kept = {
+        "dataset": "Kinships",
+        "decoder": "RotatE",
+        "sampler": "NSCaching",
+        "epochs": "50",
+        "set_lr_d": "0.05",
+    }
+    for _ in range(2):
+        assert not [warning for warning in app.warning if "The address" in warning.value]
+        asked = {name: app.session_state[name] for name in kept}
+        assert asked == {
+            "dataset": "kinships", "decoder": "rotate", "sampler": "nscaching", "epochs": 50, "set_lr_d": 0.05
+        }  # fmt: skip
+        assert {name: value for name, value in app.query_params.items() if name != "run"} == kept
+        app.run()
+
+
+def test_a_setting_with_two_values_in_the_address_gets_one_sentence():
+    app = screen(epochs="50", set_epochs="60")
+    (said,) = [warning.value for warning in app.warning]
+    assert "epochs stands in it twice, as '50' and as '60'" in said.replace("\\", "")
+    assert app.session_state["epochs"] == 50
+
+
+def test_a_data_set_without_a_run_shows_no_run_of_another(tmp_path):
+    make_run(tmp_path / "runs", "one", Config(epochs=4))
     app = screen(dataset="Nations")
     assert not [warning for warning in app.warning if "The address" in warning.value]
+    assert "Nothing has been trained on Nations here yet" in texts(app) and "run" not in app.query_params
+    (runs,) = [box for box in app.selectbox if box.label == "Run"]
+    runs.select_index(0).run()
+    assert app.query_params["run"] and "Nothing has been trained" not in texts(app)
+
+
+def test_defaults_are_told_as_people_count():
+    told = {name: settings.unit_behind(name, settings.default(name)) for name in Config.model_fields}
+    assert told["dropout"] == "" and told["epochs"] == " epochs"
+    assert settings.unit_behind("shared", 1) == " " + settings.unit_of("shared").removesuffix("s")
 
 
 def test_runs_that_read_alike_can_each_be_chosen(tmp_path):

@@ -120,3 +120,14 @@ def test_address_and_files_of_a_view(server, page):
     assert downloaded("embeddings.zip").startswith(b"PK")
     assert page.url == code.first.inner_text().strip(), "a download moved the screen"
     assert "Traceback" not in server.log()
+
+
+def test_a_link_with_the_names_of_the_terminal_is_kept_shared_and_reloaded(server, page):
+    page.goto(f"{server.url}/?dataset=kinships&decoder=rotate&sampler=nscaching&epochs=50")
+    kept = "dataset=Kinships&decoder=RotatE&sampler=NSCaching&epochs=50"
+    for _ in range(2):
+        page.get_by_text("Nothing has been trained on Kinships here yet").first.wait_for()
+        settle(page)
+        assert kept in page.url
+        expect(page.get_by_role("spinbutton", name="Epochs")).to_have_value("50")
+        page.reload()
