@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parent / "pictures"
 RUN = "umls-complex-dans"
 SCREENS = {
     "train": f"train?run={RUN}",
+    "how": f"how?run={RUN}&part=g_r",
     "data": "data?data=umls&entity=enzyme",
     "map": f"map?run={RUN}&relation=affects",
     "diagnostics": f"diagnostics?run={RUN}",
@@ -47,7 +48,8 @@ def take(browser: Browser, url: str, look: dict[str, object], file: Path) -> Non
 def settle(page: Page) -> None:
     """Wait until the charts are drawn, the app has run and no element waits for new content."""
     page.locator(
-        "svg.plot path.line, canvas.canvas[aria-label], .js-plotly-plot .points path, [data-testid=stDataFrame]"
+        "svg.plot path.line, svg [role=button], canvas.canvas[aria-label], .js-plotly-plot .points path, "
+        "[data-testid=stDataFrame]"
     ).first.wait_for(timeout=60_000)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
     page.wait_for_selector("[data-testid=stSkeleton]", state="detached", timeout=60_000)

@@ -33,6 +33,7 @@ class Curve:
 class RunHistory:
     """Curves, best ranking, diagnoses and warnings of a run, as its events have told them so far.
 
+    `losses` are those of the newest epoch, `played` those of the newest one with a round of the game.
     `follow` reads the events that are new since the last call and costs nothing where there are none.
     """
 
@@ -41,6 +42,8 @@ class RunHistory:
     curves: dict[str, Curve] = field(default_factory=dict)
     epoch: int = 0
     warm_up: int = 0
+    losses: Losses | None = None
+    played: Losses | None = None
     best: Ranking | None = None
     diagnoses: list[Diagnostics] = field(default_factory=list)
     finished: Finished | None = None
@@ -66,7 +69,8 @@ class RunHistory:
         """Add one event to the curves and to what is known."""
         match event:
             case Losses():
-                self.epoch = event.epoch
+                self.epoch, self.losses = event.epoch, event
+                self.played = event if event.played else self.played
                 self.warm_up = event.epoch if event.warm_up else self.warm_up
                 for name in LOSSES:
                     self.curve(name).add(event.epoch, getattr(event, name))

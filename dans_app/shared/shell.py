@@ -61,6 +61,13 @@ def pages() -> list[st.Page]:
         # A default page has no path of its own, but a person may type it.
         st.Page(to_train, title="Train", url_path="train", visibility="hidden"),
         st.Page(
+            ROOT / "pages" / "how.py",
+            title="How it works",
+            icon=":material/schema:",
+            url_path="how",
+            help="DANS as one drawing: each part opens its formula with the numbers of a run, its settings, its code.",
+        ),
+        st.Page(
             ROOT / "pages" / "data.py",
             title="Data",
             icon=":material/hub:",

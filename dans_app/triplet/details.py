@@ -12,7 +12,7 @@ import streamlit as st
 
 from dans_app.server import inspecting, loading
 from dans_app.server.relation_view import asked_in_train
-from dans_app.shared import exports, shell
+from dans_app.shared import exports, formulas, shell
 from dans_app.shared.url_values import Triplet
 from dans_app.shared.words import markdown_text
 from dans_app.triplet import arithmetic, paths, table
@@ -77,11 +77,11 @@ def _one_score(asked: Asked, lane: Lane, row: Row) -> None:
     relation = markdown_text(kg.relation_name(query[1]), 60)
     name = f"{lane.title} {row.draw + 1}"
     turned = " (a fake head is a fake tail of the reciprocal)" if lane.shown.side == "head" else ""
-    st.latex(arithmetic.FORMULAS[decoder])
+    st.latex(formulas.SCORES[decoder])
     by = f"In run {markdown_text(lane.shown.label, 60)}, " if lane.shown.run else ""
     st.markdown(
         f"{by}**h** is {head}, **r** is {relation}{turned}, and **t** is {tail} for the positive and "
-        f"{table.name(lane, row)} for the negative. {arithmetic.READINGS[decoder]}"
+        f"{table.name(lane, row)} for the negative. {formulas.READINGS[decoder]}"
     )
     made = (
         f"the negative’s t is the vector that {lane.source} made" if lane.fakes else "so is the negative’s t"

@@ -1,0 +1,66 @@
+"""How it works in a real browser: the drawing by mouse, by words and by keyboard, a phone, a link."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.states import at_rest, fits, inside, is_calm
+
+pytestmark = pytest.mark.browser
+
+
+def part(page, name: str):
+    """The button of a part in the drawing."""
+    return page.locator("svg").get_by_role("button", name=re.compile(rf"^{name}\. "))
+
+
+def test_parts_and_words_light_each_other_and_open(server, page):
+    page.goto(f"{server.url}/how?part=d_adv")
+    page.get_by_role("heading", name="D_adv").wait_for()
+    expect(page).to_have_title("How it works · DANS Lab")
+    expect(part(page, "D_adv")).to_have_attribute("aria-pressed", "true")
+    word = page.get_by_role("button", name="G_E", exact=True)
+    part(page, "G_E").hover()
+    expect(word).to_have_class(re.compile(r"\blit\b"))
+    word.hover()
+    expect(part(page, "G_E")).to_have_class(re.compile(r"\blit\b"))
+    word.click()
+    page.get_by_role("heading", name="G_E").wait_for()
+    page.wait_for_url(re.compile("part=g_e"))
+    page.get_by_text("The lines that do it").click()
+    page.get_by_text("dans_core/gan.py").first.wait_for()
+    is_calm(page)
+
+
+def test_the_keyboard_alone_suffices(server, page):
+    page.goto(f"{server.url}/how")
+    part(page, "Triplet").focus()
+    for key, name in (
+        ("ArrowRight", "R-GCN encoder"),
+        ("ArrowDown", "Where gradients stop"),
+        ("ArrowDown", "G_E"),
+        ("Tab", "G_R"),
+    ):
+        page.keyboard.press(key)
+        expect(part(page, name)).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="G_R").wait_for()
+    page.wait_for_url(re.compile("part=g_r"))
+    at_rest(page)
+    expect(part(page, "G_R")).to_be_focused()
+
+
+def test_a_phone_shows_the_whole_drawing(server, open_page):
+    page = open_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{server.url}/how?part=l_g")
+    part(page, "L_G").wait_for()
+    at_rest(page)
+    inside(page.locator("svg .box"), 390)
+    fits(page)
+    part(page, "D_aux").click()
+    heading = page.get_by_role("heading", name="D_aux")
+    heading.wait_for()
+    expect(heading).to_be_in_viewport()
