@@ -22,6 +22,7 @@ SCREENS = {
     "how": f"how?run={RUN}&part=g_r",
     "data": "data?data=umls&entity=enzyme",
     "map": f"map?run={RUN}&relation=affects",
+    "quiz": f"quiz?run={RUN}&game=pathway&answers=e&round=1",
     "diagnostics": f"diagnostics?run={RUN}",
     "compare": f"compare?runs={RUN},umls-complex-uniform",
     "studies": "studies?study=umls/main",

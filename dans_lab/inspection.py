@@ -156,6 +156,18 @@ class Proposed:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What a run says of n triplets; shape (n,) each.
+
+    scores   of the decoder
+    d_adv    D's probability that the tail is a real entity, of a conditional D for this query; NaN without a GAN
+    """
+
+    scores: Floats
+    d_adv: Floats
+
+
+@dataclass(frozen=True)
 class _Drawn:
     """The draws of one source: vectors (K, dim) and, where they are entities, ids (K,) and maybe weights (K,)."""
 
@@ -238,6 +250,19 @@ def explain_score(run: Trained, asked: Question, source: str, draw: int) -> Arit
     parts = (*decoder.coordinates(h, r, t), decoder.coordinates(h, r, fake)[2])
     terms = decoder.terms(h, r, t), decoder.terms(h, r, fake)
     return Arithmetic(decoder.offset, *(array.numpy() for array in (*parts, *terms)))
+
+
+@torch.no_grad()
+def judge(run: Trained, triplets: npt.NDArray[np.int64]) -> Judged:
+    """Opinions of the tails of triplets (n, 3), whose relation may be a reciprocal."""
+    networks = run.networks
+    heads, relations, tails = torch.from_numpy(triplets).unbind(1)
+    queries = networks.model.queries(run.entities, heads, relations)
+    vectors = run.entities[tails]
+    scores = networks.model.decoder.score(queries, vectors).double().numpy()
+    if networks.discriminator is None:
+        return Judged(scores, np.full(len(triplets), np.nan))
+    return Judged(scores, networks.discriminator(vectors, queries)[0].sigmoid().double().numpy())
 
 
 @torch.no_grad()

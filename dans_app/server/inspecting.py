@@ -93,6 +93,24 @@ def propose(
     return Foremost(readings=answer, figures=figures, **parts)
 
 
+@dataclass(frozen=True)
+class Opinions:
+    """What the weights of a run say of n triplets, shape (n,) each; `d_adv` is NaN without a GAN."""
+
+    scores: npt.NDArray[np.float64]
+    d_adv: npt.NDArray[np.float64]
+
+
+def judge(run: Run, kg: KnowledgeGraph, which: Which, triplets: npt.NDArray[np.int64]) -> Opinions:
+    """The decoder's scores of triplets (n, 3), and what D_adv says of their tails; raises as `inspect` does."""
+    return Opinions(**_ask(run, kg, which, ask="judge", triplets=triplets))
+
+
+def entities(run: Run, kg: KnowledgeGraph, which: Which) -> npt.NDArray[np.float32]:
+    """The encoder's vectors of all entities, (N, dim); raises as `inspect` does."""
+    return _ask(run, kg, which, ask="entities")["entities"]
+
+
 def ranks(run: Run, kg: KnowledgeGraph, which: Which, split: str) -> npt.NDArray[np.float64]:
     """The filtered ranks of a split, shape (n, 2): of triplet i, the rank of its tail and its head; raises as above."""
     return _ask(run, kg, which, ask="ranks", split=split)["ranks"]
@@ -171,6 +189,17 @@ def _question(request: helper.Arrays) -> Question:
     return Question(head, relation, tail, draws=int(request["draws"]), seed=int(request["seed"]))
 
 
+def _judge(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
+    from dans_lab.inspection import judge
+
+    found = judge(loaded.trained, request["triplets"])
+    return {"scores": found.scores, "d_adv": found.d_adv}
+
+
+def _entities(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
+    return {"entities": loaded.trained.entities.numpy()}
+
+
 def _rank(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     from dans_core.ranking import evaluate
 
@@ -188,6 +217,8 @@ _ANSWERS: dict[str, Callable[[_Loaded, helper.Arrays], helper.Arrays]] = {
     "inspect": _inspect,
     "explain": _explain,
     "propose": _propose,
+    "judge": _judge,
+    "entities": _entities,
     "ranks": _rank,
     "floor": _floor,
 }

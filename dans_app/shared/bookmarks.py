@@ -28,6 +28,9 @@ _LARGEST_FILE = 2_000_000
 TICKET = "view"
 """Query key of a bookmark's link: it tells the session that all it remembers of other views gives way, once."""
 
+OWN = ("answers", "round")
+"""Query keys of what a person has answered: they survive a reload, and whoever gets the link answers for themselves."""
+
 _ARRIVALS = "bookmarks_arrivals"
 _SAID = "bookmarks_said"
 _PATIENCE = 2.0
@@ -158,9 +161,9 @@ def name_error(name: str) -> str | None:
 
 
 def pairs() -> Pairs:
-    """The keys and values of the address of what is on the screen."""
+    """The keys and values of the address of what is on the screen, without what is a person's own."""
     query = st.query_params
-    return [(key, value) for key in query for value in query.get_all(key) if key != TICKET]
+    return [(key, value) for key in query for value in query.get_all(key) if key not in (TICKET, *OWN)]
 
 
 def encoded(query: Pairs) -> str:

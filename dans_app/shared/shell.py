@@ -68,6 +68,13 @@ def pages() -> list[st.Page]:
             help="DANS as one drawing: each part opens its formula with the numbers of a run, its settings, its code.",
         ),
         st.Page(
+            ROOT / "pages" / "quiz.py",
+            title="Real or generated",
+            icon=":material/quiz:",
+            url_path="quiz",
+            help="You be the discriminator: tell fakes from entities in ten rounds, and be scored beside D.",
+        ),
+        st.Page(
             ROOT / "pages" / "data.py",
             title="Data",
             icon=":material/hub:",

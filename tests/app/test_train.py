@@ -131,7 +131,8 @@ def test_the_first_screen_paints_without_what_is_slow_to_import(tmp_path):
 def test_no_screen_brings_torch_or_umap_into_the_server(tmp_path):
     found = imported_by(
         "screens = {'map': 'bidi_component', 'triplet': 'plotly_chart', 'diagnostics': 'plotly_chart',\n"
-        "           'compare': 'bidi_component', 'runs': 'dataframe', 'train': 'bidi_component'}\n"
+        "           'compare': 'bidi_component', 'runs': 'dataframe', 'quiz': 'plotly_chart',\n"
+        "           'train': 'bidi_component'}\n"
         "for page, done in screens.items():\n"
         "    app = AppTest.from_file(f'pages/{page}.py', default_timeout=300)\n"
         "    app.session_state['dans_ready'] = True\n"

@@ -1,0 +1,64 @@
+"""The screen Real or generated in a real browser: a game by keyboard alone, a reload, and a phone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import small_run
+from tests.browser.server import Server
+from tests.browser.states import at_rest, fits, inside, is_calm
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def server(server: Server) -> Server:
+    """The server with a small run."""
+    small_run.trained(server.runs, "small")
+    return server
+
+
+def test_a_game_is_played_by_keyboard_alone_and_outlives_a_reload(server, page):
+    page.goto(f"{server.url}/quiz?run=small&seed=5")
+    for number in range(1, 11):
+        page.get_by_text(f"Round {number} of 10").wait_for()
+        at_rest(page)
+        page.keyboard.press("2" if number % 3 else "1")
+        page.get_by_text(re.compile("^(Right: it is|Wrong: it is)")).wait_for()
+        if number == 4:
+            at_rest(page)
+            page.reload()
+            page.get_by_text("Round 4 of 10").wait_for()
+            page.get_by_text(re.compile("of 4 right")).wait_for()
+            at_rest(page)
+        at_rest(page)
+        page.keyboard.press("ArrowRight")
+    page.get_by_text(re.compile("of 10 right")).first.wait_for()
+    assert "answers=ggrggrggrg" in page.url
+    page.get_by_text("Ten rounds are few").first.wait_for()
+    at_rest(page)
+    page.get_by_role("link", name="Map").click()
+    page.get_by_role("heading", name="Map").wait_for()
+    page.get_by_role("link", name="Real or generated").click()
+    page.get_by_text(re.compile("of 10 right")).first.wait_for()
+    at_rest(page)
+    page.get_by_role("button", name="Share").click()
+    shared = page.get_by_role("dialog").get_by_test_id("stCode").first
+    expect(shared).to_contain_text("seed=5")
+    expect(shared).not_to_contain_text("answers")
+    is_calm(page)
+
+
+def test_on_a_phone_the_answers_stand_above_the_picture(server, open_page):
+    page = open_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{server.url}/quiz?run=small&game=pathway")
+    buttons = page.get_by_role("button", name=re.compile("^G_[ER]"))
+    expect(buttons).to_have_count(2)
+    page.locator(".js-plotly-plot .points path").first.wait_for()
+    fits(page)
+    inside(buttons, 390)
+    chart = page.locator(".js-plotly-plot").bounding_box()
+    assert all(button.bounding_box()["y"] < chart["y"] for button in buttons.all())
