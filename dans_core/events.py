@@ -219,18 +219,20 @@ class Snapshot(Event):
 
 @dataclass(frozen=True)
 class HealthWarning(Event):
-    """Something is wrong with the adversarial game, in words; `active` is False when it ended.
+    """Something is wrong with the negatives, the game or the ranking; `active` is False when it ended.
 
-    `code` is one of collapse, copies, easier-than-random, d-too-strong, d-too-weak, false-negatives;
-    `pathway` is "G_E", "G_R" or None.
+    `code` is one of collapse, copies, easier-than-random, false-negatives, unstable, d-too-strong, d-too-weak,
+    below-floor; `pathway` is "G_E", "G_R" or None. `figures` are what was found; in files of earlier versions there
+    are none. `message` and `advice` are that in words, and empty until `dans_lab.health_words` puts it so.
     """
 
     kind: ClassVar[str] = "warning"
     code: str
     pathway: str | None
-    message: str
-    advice: str
+    message: str = ""
+    advice: str = ""
     active: bool = True
+    figures: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)

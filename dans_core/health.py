@@ -1,18 +1,36 @@
-"""Health of the adversarial game in words: what is wrong, since when, and what to try."""
+"""Health of a run: what is wrong with its negatives, the adversarial game or the ranking, and since when.
+
+`dans_lab.health_words` says it in words, and what to try.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
+from typing import Any
 
 from dans_core.events import Diagnostics, HealthWarning, Losses, PathwayHealth
 
-# A trouble counts as over when this many checks in a row did not find it, so that a figure that hovers about
-# its bound does not begin and end again and again.
-_CALM = 3
-# Every D starts out guessing; it is called weak when this many checks in a row find it so.
-_WEAK = 3
+WINDOW = 10
+"""Rounds of the game over which D and the losses are judged; half will do, a single one tells little."""
+
+TOO_STRONG, TOO_WEAK = (0.7, 0.6), (0.02, 0.05)
+"""Gap between the mean probabilities that D gives to real entities and to fakes: beyond which it gets out of balance,
+and beyond which it stays so."""
+
+LEARNED = 20
+"""Rounds within which no D is called weak, as each starts out guessing."""
+
+UNSTABLE = (0.5, 0.25)
+"""Mean change of a loss from one round of the game to the next, above which it begins to swing, and swings on."""
+
+RANKINGS, RISING, SETTLED = 5, 1.1, 50
+"""Rankings in a row that have to be below the floor, by what factor the last may exceed the first while they rise, and
+the epochs (at most half of them) before that counts."""
 
 COLLAPSED_COSINE = 0.95
 """Mean cosine of the fakes of different conditions above which they point one way."""
@@ -23,7 +41,14 @@ COPIES = 0.02
 EASY = 0.1
 """Share of fakes that outscore a random negative below which they are easier than random."""
 
-_Key = tuple[str, str | None]
+# So that a figure that hovers about its bound does not begin and end again and again: how many checks in a row have to
+# find a trouble until it is told (1 for what is judged over a window), and not to find it until it is over.
+_LASTS = {"collapse": 2, "copies": 2, "false-negatives": 2, "easier-than-random": 3}
+_CALM = 3
+
+_OF_GAME = ("g_e", "g_r", "d_adv", "d_real", "d_fake_e", "d_fake_r")
+
+_Found = tuple[str, str | None, dict[str, float]]
 
 
 def collapsed_nearest(num_entities: int, conditions: int) -> int:
@@ -36,137 +61,123 @@ def most_false_negatives(by_chance: float) -> float:
     return max(0.2, 2 * by_chance)
 
 
-@dataclass
-class _Trouble:
-    """A warning, whether it was told, and how many checks in a row found it (> 0) or did not (< 0)."""
-
-    warning: HealthWarning
-    told: bool = False
-    streak: int = 0
-
-
 class Watch:
-    """Turns figures into warnings, one when a trouble begins and one when it is over."""
+    """Turns news of a run of so many epochs into warnings, one when a trouble begins and one when it is over."""
 
-    def __init__(self, num_entities: int) -> None:
-        self.num_entities = num_entities
-        self._troubles: dict[_Key, _Trouble] = {}
+    def __init__(self, num_entities: int, epochs: int) -> None:
+        self.num_entities, self._settled = num_entities, min(SETTLED, epochs // 2)
+        # What was told and is not over; and how many checks in a row found a trouble (> 0) or not (< 0).
+        self._told: dict[tuple[str, str | None], HealthWarning] = {}
+        self._streaks: dict[tuple[str, str | None], int] = {}
+        self._rounds: deque[dict[str, float | None]] = deque(maxlen=WINDOW)
+        self._played = 0
+        self._ranked: deque[float] = deque(maxlen=RANKINGS)
+        self._floor = 0.0
 
-    def check(self, losses: Losses, measured: Diagnostics) -> list[HealthWarning]:
-        """The warnings that begin or end with these figures of one epoch."""
+    def played(self, losses: Losses) -> None:
+        """Take up the losses of an epoch with a round of the game."""
+        self._rounds.append({name: getattr(losses, name) for name in _OF_GAME})
+        self._played += 1
+
+    def ranked(self, mrr: float, floor: float) -> None:
+        """Take up the MRR of a ranking, and that of ranking by popularity alone."""
+        self._ranked.append(mrr)
+        self._floor = floor
+
+    def check(self, measured: Diagnostics) -> list[HealthWarning]:
+        """The warnings that begin or end with these figures."""
         news = []
-        now = {(w.code, w.pathway): w for w in _troubles(losses, measured, self.num_entities)}
+        found = [*self._of_negatives(measured), *self._of_game(measured), *self._of_ranking(measured.epoch)]
+        now = {
+            (code, who): HealthWarning(measured.epoch, code, who, figures=seen) for code, who, seen in found
+        }
         for key, warning in now.items():
-            trouble = self._troubles.setdefault(key, _Trouble(warning))
-            trouble.streak = max(trouble.streak, 0) + 1
-            if not trouble.told and trouble.streak >= (_WEAK if warning.code == "d-too-weak" else 1):
-                trouble.told, trouble.warning = True, warning
+            self._streaks[key] = max(self._streaks.get(key, 0), 0) + 1
+            if key not in self._told and self._streaks[key] >= _LASTS.get(warning.code, 1):
+                self._told[key] = warning
                 news.append(warning)
-        for key, trouble in list(self._troubles.items()):
-            if key in now:
-                continue
-            trouble.streak = min(trouble.streak, 0) - 1
-            if not trouble.told:
-                del self._troubles[key]
-            elif trouble.streak == -_CALM:
-                del self._troubles[key]
-                news.append(dataclasses.replace(trouble.warning, epoch=measured.epoch, active=False))
+        for key in [key for key in self._streaks if key not in now]:
+            self._streaks[key] = min(self._streaks[key], 0) - 1
+            if key not in self._told or self._streaks[key] == -_CALM:
+                del self._streaks[key]
+                if key in self._told:
+                    news.append(dataclasses.replace(self._told.pop(key), epoch=measured.epoch, active=False))
         return news
 
-    def state_dict(self) -> list[list[str | int | bool | None]]:
+    def state_dict(self) -> dict[str, Any]:
         """What is being watched, as plain values."""
-        return [
-            [*dataclasses.astuple(trouble.warning), trouble.told, trouble.streak]
-            for trouble in self._troubles.values()
-        ]
+        windows = {"rounds": [*self._rounds], "played": self._played, "ranked": [*self._ranked]}
+        told = [[*dataclasses.astuple(warning)] for warning in self._told.values()]
+        streaks = [[*key, streak] for key, streak in self._streaks.items()]
+        return {**windows, "floor": self._floor, "told": told, "streaks": streaks}
 
-    def load_state_dict(self, state: list[list[str | int | bool | None]]) -> None:
-        """Take up what `state_dict` gave."""
-        self._troubles = {}
-        for *fields, told, streak in state:
-            # The fields lose their types in a plain list.
-            warning = HealthWarning(*fields)  # type: ignore[arg-type]
-            self._troubles[warning.code, warning.pathway] = _Trouble(warning, bool(told), int(streak or 0))
+    def load_state_dict(self, state: Any) -> None:
+        """Take up what `state_dict` gave; in earlier versions, a list of troubles."""
+        if isinstance(state, list):
+            told = [fields for *fields, was_told, _ in state if was_told]
+            streaks = [[fields[1], fields[2], fields[-1]] for fields in state]
+            state = {"told": told, "streaks": streaks}
+        warnings = [HealthWarning(*fields) for fields in state["told"]]
+        self._told = {(warning.code, warning.pathway): warning for warning in warnings}
+        self._streaks = {(code, pathway): streak for code, pathway, streak in state["streaks"]}
+        self._rounds = deque(state.get("rounds", ()), WINDOW)
+        self._ranked = deque(state.get("ranked", ()), RANKINGS)
+        self._played, self._floor = state.get("played", 0), state.get("floor", 0.0)
 
+    def _of_negatives(self, measured: Diagnostics) -> Iterator[_Found]:
+        by_chance = measured.random_false_negatives
+        for pathway, side in (("G_E", measured.g_e), ("G_R", measured.g_r)):
+            if side is not None:
+                yield from self._of_pathway(pathway, side, by_chance)
+        own = measured.sampled
+        # Proposals lean to likely entities on purpose, facts among them, and weights make up for that.
+        if own and measured.random_kl is None and own.false_negatives > most_false_negatives(by_chance):
+            yield "false-negatives", None, {"share": own.false_negatives, "by_chance": by_chance}
 
-def _troubles(losses: Losses, measured: Diagnostics, num_entities: int) -> Iterator[HealthWarning]:
-    epoch = measured.epoch
-    for pathway, health, film in (
-        ("G_E", measured.g_e, losses.film_e),
-        ("G_R", measured.g_r, losses.film_r),
-    ):
-        if health is not None:
-            yield from _pathway_troubles(pathway, health, measured, num_entities, film is not None)
-    fakes = [share for share in (losses.d_fake_e, losses.d_fake_r) if share is not None]
-    if losses.d_real is None or not fakes:
-        return
-    gap = losses.d_real - sum(fakes) / len(fakes)
-    if gap > 0.9:
-        yield HealthWarning(
-            epoch, "d-too-strong", None,
-            f"D tells real from fake almost always (mean probability {losses.d_real:.2f} for real, "
-            f"{losses.d_real - gap:.2f} for fakes), so G gets little to learn from.",
-            "Lower the learning rate of D, or give G more steps (k_G).",
-        )  # fmt: skip
-    elif gap < 0.02:
-        rates = f"({losses.d_real:.2f} for real, {losses.d_real - gap:.2f} for fakes)"
-        yield HealthWarning(
-            epoch, "d-too-weak", None,
-            f"D takes fakes for real more than real entities {rates}: G has outrun it."
-            if gap < -0.02
-            else f"D rates real entities and fakes alike {rates}: the fakes are perfect, or D has not learned.",
-            "Raise the learning rate of D or k_D, unless the map shows the fakes among the entities.",
-        )  # fmt: skip
+    def _of_pathway(self, pathway: str, side: PathwayHealth, by_chance: float) -> Iterator[_Found]:
+        few = collapsed_nearest(self.num_entities, side.conditions)
+        if side.mean_cosine > COLLAPSED_COSINE or side.distinct_nearest <= few:
+            counts = {"nearest": side.distinct_nearest, "few": few, "conditions": side.conditions}
+            yield "collapse", pathway, {"cosine": side.mean_cosine, **counts, "entities": self.num_entities}
+        if side.copy_spread < COPIES:
+            yield "copies", pathway, {"spread": side.copy_spread}
+        if side.proposed_beats is not None:
+            if side.proposed_beats < 0.5:
+                yield "easier-than-random", pathway, {"proposed_beats": side.proposed_beats}
+            return
+        if side.outscores_random < EASY:
+            yield "easier-than-random", pathway, {"outscores_random": side.outscores_random}
+        if side.false_negatives > most_false_negatives(by_chance):
+            yield "false-negatives", pathway, {"share": side.false_negatives, "by_chance": by_chance}
 
+    def _of_game(self, measured: Diagnostics) -> Iterator[_Found]:
+        """Whether its losses swing, and the balance of D."""
+        if len(self._rounds) < WINDOW // 2:
+            return
+        for player, loss in (("G_E", "g_e"), ("G_R", "g_r"), (None, "d_adv")):
+            values = self._values(loss)
+            swing = fmean([abs(after - before) for before, after in pairwise(values)])
+            if swing > UNSTABLE[("unstable", player) in self._told]:
+                yield "unstable", player, {"swing": swing, "least": min(values), "most": max(values)}
+        real, fake = fmean(self._values("d_real")), fmean(self._values("d_fake_e", "d_fake_r"))
+        rates = {"real": real, "fake": fake, "rounds": len(self._rounds)}
+        if real - fake > TOO_STRONG[("d-too-strong", None) in self._told]:
+            yield "d-too-strong", None, rates
+        if not fake or self._played < LEARNED or real - fake > TOO_WEAK[("d-too-weak", None) in self._told]:
+            return
+        # Where fakes are about as long as entities, being taken for them may be what they deserve.
+        scales = [side.scale for side in (measured.g_e, measured.g_r) if side is not None]
+        odd = max(scales, key=lambda scale: abs(math.log(max(scale, 1e-9))))
+        if real - fake < -TOO_WEAK[0] or not 2 / 3 < odd < 1.5:
+            yield "d-too-weak", None, rates | {"scale": odd}
 
-def _pathway_troubles(
-    pathway: str, health: PathwayHealth, measured: Diagnostics, num_entities: int, trains_film: bool
-) -> Iterator[HealthWarning]:
-    epoch = measured.epoch
-    signs = []
-    if health.mean_cosine > COLLAPSED_COSINE:
-        signs.append(
-            f"its fakes for different conditions point one way (mean cosine {health.mean_cosine:.2f})"
-        )
-    if health.distinct_nearest <= collapsed_nearest(num_entities, health.conditions):
-        signs.append(
-            f"{health.conditions:,} conditions share {health.distinct_nearest} of {num_entities:,} entities as "
-            "the nearest to their fakes"
-        )
-    if signs:
-        yield HealthWarning(
-            epoch, "collapse", pathway, f"{pathway} has collapsed: {', and '.join(signs)}.",
-            f"Try a longer warm-up, more noise (σ), {'a smaller FiLM weight (λ), ' if trains_film else ''}or a lower "
-            "learning rate of G.",
-        )  # fmt: skip
-    if health.copy_spread < COPIES:
-        yield HealthWarning(
-            epoch, "copies", pathway,
-            f"The draws of {pathway} for one condition are copies: they spread only "
-            f"{100 * health.copy_spread:.1f} % as far as all its fakes.",
-            "Raise the noise (σ), also relative to the spread of the entities.",
-        )  # fmt: skip
-    if health.proposed_beats is not None:
-        # A proposal leans to likely entities on purpose, facts among them, and weights make up for that.
-        if health.proposed_beats < 0.5:
-            yield HealthWarning(
-                epoch, "easier-than-random", pathway,
-                f"The proposals of {pathway} are easier than random negatives: an entity drawn from them outscores "
-                f"only {100 * health.proposed_beats:.0f} % of the others.",
-                "Play more often, or give the cross-entropy of G more weight.",
-            )  # fmt: skip
-        return
-    if health.outscores_random < EASY:
-        yield HealthWarning(
-            epoch, "easier-than-random", pathway,
-            f"The fakes of {pathway} are easier than random negatives: only {100 * health.outscores_random:.0f} % "
-            "outscore a random entity, so they teach the base model less than one would.",
-            "Give G more steps (k_G) or a higher learning rate; check the scale of the fakes.",
-        )  # fmt: skip
-    if health.false_negatives > most_false_negatives(measured.random_false_negatives):
-        yield HealthWarning(
-            epoch, "false-negatives", pathway,
-            f"{100 * health.false_negatives:.0f} % of the fakes of {pathway} lie nearest to a known true answer "
-            f"(random negatives: {100 * measured.random_false_negatives:.0f} %), so true facts are trained as false.",
-            "Use fewer generated negatives (N_s), or more noise (σ).",
-        )  # fmt: skip
+    def _values(self, *losses: str) -> list[float]:
+        found = [value for each in self._rounds for name in losses if (value := each[name]) is not None]
+        return found or [0.0, 0.0]
+
+    def _of_ranking(self, epoch: int) -> Iterator[_Found]:
+        below = [mrr for mrr in self._ranked if mrr < self._floor]
+        if len(below) < RANKINGS or epoch <= self._settled:
+            return
+        if below[-1] <= RISING * below[0] or ("below-floor", None) in self._told:
+            yield "below-floor", None, {"mrr": max(below), "floor": self._floor}

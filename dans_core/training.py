@@ -6,7 +6,7 @@ import copy
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from dans_core.kg import KnowledgeGraph
 from dans_core.loss import base_loss
 from dans_core.model import Model
 from dans_core.networks import Networks, random_sources
-from dans_core.ranking import evaluate
+from dans_core.ranking import evaluate, popularity_floor
 from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sources
 from dans_core.samplers.dans import Dans
@@ -148,12 +148,12 @@ class Trainer:
         self._optimizer = torch.optim.Adam(self._moving.parameters(), lr=config.lr, fused=True)
         self._graph = train_graph(kg, self.device)
         self._whole_batch: Batch | None = None
-        self._watch = Watch(kg.num_entities)
+        self._watch = Watch(kg.num_entities, config.epochs)
+        self._floor: float | None = None
         self._order: Tensor | None = None
         self._chunk = 0
         self._next = 0
         self._sums = _Sums()
-        self._played: Losses | None = None
         self._at_encode: dict[str, Tensor] = {}
         self._shared: Shared | None = None
         self._pending: deque[Event] = deque()
@@ -351,7 +351,8 @@ class Trainer:
         means = self._sums.means()
         warm_up = self.warming_up
         # Players move in a round of the game only.
-        moved = self._players() if len(means) > 1 else []
+        dans = self._dans if len(means) > 1 else None
+        moved = [("G", dans.generator), ("D", dans.discriminator)] if dans else []
         for part, network in (("the base model", self._moving), *moved):
             largest = torch.nn.utils.get_total_norm(list(network.parameters()), norm_type=torch.inf)
             if not largest.isfinite():
@@ -364,9 +365,8 @@ class Trainer:
             seconds=self._epoch_seconds,
             **{"base": means.pop("base"), **means},
         )
-        if losses.played or self._played is None:
-            # How long an epoch took is nothing that a checkpoint should differ by.
-            self._played = replace(losses, seconds=0.0)
+        if losses.played:
+            self._watch.played(losses)
         events: list[Event] = [losses]
         self._epoch_seconds = 0.0
         started = time.perf_counter()
@@ -378,7 +378,7 @@ class Trainer:
                 raise Diverged(self.epoch, "the measured fakes")
             events.append(measured)
             if not warm_up:
-                events += self._watch.check(self._played, measured)
+                events += self._watch.check(measured)
         if self.epoch % config.snapshot_every == 0 or self.finished:
             events.append(Snapshot(self.epoch, f"{self.epoch:06d}.npz"))
         self.seconds += time.perf_counter() - started
@@ -387,11 +387,6 @@ class Trainer:
             best_epoch, best_mrr = (self.best_epoch, self.best_mrr) if ranked else (None, None)
             events.append(Finished(self.epoch, best_epoch, best_mrr, self.seconds))
         return events
-
-    def _players(self) -> list[tuple[str, torch.nn.Module]]:
-        if self._dans is None:
-            return []
-        return [("G", self._dans.generator), ("D", self._dans.discriminator)]
 
     def _rank(self) -> Ranking:
         result = evaluate(self.model, self.kg, "valid")
@@ -405,6 +400,9 @@ class Trainer:
                 "mrr": result.mrr,
             }
         figures = {name: getattr(result, name) for name in TERMS}
+        if self._floor is None:
+            self._floor = popularity_floor(self.kg, "valid").mrr
+        self._watch.ranked(result.mrr, self._floor)
         return Ranking(epoch=self.epoch, split="valid", best=best, **figures)
 
     def state_dict(self) -> dict[str, Any]:
@@ -418,7 +416,6 @@ class Trainer:
             "at_encode": dict(self._at_encode) if self._next else {},
             "order": self._order,
             "sums": [dict(self._sums.total), dict(self._sums.count)],
-            "played": None if self._played is None else to_dict(self._played),
             "watch": self._watch.state_dict(),
             "best": self.best_state,
             "pending": [to_dict(event) for event in self._pending],
@@ -447,9 +444,6 @@ class Trainer:
         self._at_encode = dict(state["at_encode"])
         self._order = state["order"]
         self._sums = _Sums(dict(state["sums"][0]), dict(state["sums"][1]))
-        played = from_dict(state["played"]) if state.get("played") else None
-        assert played is None or isinstance(played, Losses), "a checkpoint keeps losses there"
-        self._played = played
         self._watch.load_state_dict(state["watch"])
         self.best_state = state["best"]
         for name in _PROGRESS:

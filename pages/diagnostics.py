@@ -109,7 +109,7 @@ def diagnosed(run: Run, place: Address, chosen: Chosen, going: bool) -> None:
     view = DiagnosisView(run, panels.thinned(history.diagnoses, marked), found, axis)
     epoch_choice(place, chosen, view.epochs, going)
     verdict(run, found)
-    if run.config.fakes:
+    if run.config.fakes or history.warnings:
         health(view, history)
     hardness(view, place, chosen)
     measured(view)
@@ -179,8 +179,9 @@ def health(view: DiagnosisView, history: RunHistory) -> None:
     st.subheader(
         "When something was wrong",
         anchor=False,
-        help="At each diagnosis after warm-up these troubles are looked for. A bar begins where one was found, and "
-        "ends where three diagnoses in a row did not find it.",
+        help="At each diagnosis after warm-up these troubles are looked for; those of D and of the losses over the "
+        "last ten rounds of the game. A bar begins once a trouble lasted for up to three diagnoses, and ends where "
+        "three in a row did not find it.",
     )
     spans = words.spans(history.warnings)
     exports.chart(

@@ -267,8 +267,10 @@ def trust(asked: Asked, picture: Picture) -> None:
     st.metric(
         "Trustworthiness",
         "–" if math.isnan(share) else f"{share:.2f}",
-        help=f"How many of a point’s {TRUST_NEIGHBOURS} neighbours in the picture are neighbours in all dimensions: "
-        "1 is all, 0.5 what chance gives. Below 0.9, do not trust who stands beside whom.",
+        help="Whether points that stand close together in the picture are close in all dimensions, too: 1 if each "
+        f"point’s {TRUST_NEIGHBOURS} nearest are among its {TRUST_NEIGHBOURS} nearest there. Each that is not takes "
+        "off the more, the further down that ranking it stands; chance gives 0.5. Below 0.9, do not trust who stands "
+        "beside whom.",
     )
     explained = made.explained[made.epochs.index(asked.shown)]
     held = "" if math.isnan(explained) else f" Here they hold {explained:.0%} of this epoch’s variance."

@@ -201,7 +201,7 @@ def heading(run: Run, status: Status, wish: str, troubles: int) -> None:
                 count(troubles, "warning"),
                 icon=":material/monitor_heart:",
                 color="orange",
-                help="See the health of the negatives, below.",
+                help="See the health of the run, below.",
             )
 
 
@@ -236,13 +236,13 @@ def buttons(run: Run, status: Status, wish: str) -> None:
 
 def health(run: Run, history: RunHistory) -> None:
     """What is wrong with the adversarial game now, and what was."""
-    if not run.config.fakes or (history.diagnostics is None and not history.warnings):
+    if not history.warnings and (not run.config.fakes or history.diagnostics is None):
         return
     st.subheader(
-        "Health of the negatives",
+        "Health of the run",
         anchor=False,
         help="Measured as the run goes on: do the fakes differ, are they harder than random negatives, do they hit "
-        "true facts?",
+        "true facts, do the players keep each other in balance, and does the model rank better than none?",
     )
     if not history.active:
         st.caption("Nothing is wrong now.")

@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dans_app.diagnostics.panels import Floats, Panel
-from dans_app.diagnostics.words import TROUBLES, Span, percent, title
+from dans_app.diagnostics.words import OF_D, TROUBLES, Span, percent, title
 from dans_app.shared import theme
 from dans_app.shared.theme import Look
 from dans_app.shared.words import plotly_text
@@ -203,7 +203,10 @@ def timeline(
                 "y": [len(lanes) - 1 - lanes.index(span.warning.code) + shift for span in own],
                 "width": _BAR,
                 "marker": {"color": look.color, "line": {"width": 0}},
-                "text": [(pathway or "D") if length > 0.1 * axis.last else "" for length in lengths],
+                "text": [
+                    _whose(span) if length > 0.1 * axis.last else ""
+                    for span, length in zip(own, lengths, strict=True)
+                ],
                 "textposition": "inside",
                 "insidetextanchor": "start",
                 "textfont": {"color": "#FFFFFF", "size": 11},
@@ -225,6 +228,10 @@ def timeline(
         for height in range(-1, len(lanes))
     ]
     return go.Figure({"data": traces, "layout": layout})
+
+
+def _whose(span: Span) -> str:
+    return span.warning.pathway or ("D" if span.warning.code in OF_D else "")
 
 
 def timeline_alt(spans: Sequence[Span]) -> str:

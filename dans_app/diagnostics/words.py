@@ -20,9 +20,14 @@ TROUBLES = {
     "easier-than-random": "Easier than random",
     "d-too-strong": "D too strong",
     "d-too-weak": "D too weak",
+    "unstable": "Losses swing",
     "false-negatives": "False negatives",
+    "below-floor": "Below the floor",
 }
 """The troubles that are watched for, in the order of the lanes."""
+
+OF_D = ("d-too-strong", "d-too-weak", "unstable")
+"""Those that are D's where they are of no pathway."""
 
 _HARDER, _LIKE_RANDOM = 0.6, 0.4
 _FEW, _SOME = 0.1, 0.3
@@ -38,10 +43,14 @@ PROPOSALS = (
 
 
 def watched(config: Config) -> dict[str, str]:
-    """The troubles that are watched for in a run: known facts are none where fakes are proposals."""
-    if not config.proposes:
-        return TROUBLES
-    return {code: name for code, name in TROUBLES.items() if code != "false-negatives"}
+    """The troubles that are watched for in a run.
+
+    Known facts are none where fakes are proposals, nor where every entity is a negative, or any at random.
+    """
+    codes = set(TROUBLES) if config.fakes else {"false-negatives", "below-floor"}
+    if config.proposes or not (config.fakes or config.declaration.chooses):
+        codes.discard("false-negatives")
+    return {code: name for code, name in TROUBLES.items() if code in codes}
 
 
 def percent(part: float) -> str:
@@ -178,6 +187,9 @@ def _diversity(health: PathwayHealth, num_entities: int | None, who: str = "They
     if health.mean_cosine > COLLAPSED_COSINE:
         return f"{who} have **collapsed** into one direction (mean cosine {health.mean_cosine:.2f})"
     evenly = (health.effective_nearest or health.distinct_nearest) / places
+    if health.effective_nearest is not None:
+        # What the words go by, and what a person can compare between pathways.
+        of_all = f"nearest to {rough(health.effective_nearest)} of {num_entities:,}, in even use"
     if evenly < _FEW:
         return f"{who} **crowd around few entities** ({of_all})"
     return f"{who} {'spread over some entities' if evenly < _SOME else 'are diverse'} ({of_all})"
@@ -222,18 +234,12 @@ def _adaptivity(name: str, health: PathwayHealth) -> Iterator[str]:
         now = " and ".join(f"{words} {with_film:.2g} times" for words, (with_film, _) in known.items())
         yield f"its fakes differ {now} as much as entities do."
         parts = [
-            _without(words, film, neutral) for words, (film, neutral) in known.items() if neutral is not None
+            f"{words} {neutral:.2g} times" for words, (_, neutral) in known.items() if neutral is not None
         ]
         if parts:
-            yield f"Without FiLM, they would differ {' and '.join(parts)}."
+            yield f"Without FiLM, they would differ {' and '.join(parts)} as much as entities do."
         if name == "G_E":
             yield "It does not know the relation, so all relations of a head get the same fakes."
-
-
-def _without(words: str, with_film: float, neutral: float) -> str:
-    if with_film == 0:
-        return f"{words} {neutral:.2g} times as much as entities do"
-    return f"{words} {neutral / with_film:.2g} times as much"
 
 
 # --- troubles --------------------------------------------------------------------------------------------------

@@ -71,8 +71,8 @@ class Projection:
         epochs: the snapshots, E of them.
         rows: shape (n,), which points: entities first, then fakes of G_E, then of G_R; the same in every snapshot.
         points: shape (E, n, 2).
-        trust: shape (E,), trustworthiness, 0 … 1: how many of a point's neighbours here are neighbours in all
-            dimensions (Venna & Kaski 2001); NaN where not measured, or for fewer than four points.
+        trust: shape (E,), trustworthiness, 0 … 1 (Venna & Kaski 2001): 1 less what a point's neighbours here that are
+            none in all dimensions take off, by their ranks; NaN where not measured, or for fewer than four points.
         explained: shape (E,), share of a snapshot's variance that a PCA's two directions hold; NaN for other methods.
     """
 

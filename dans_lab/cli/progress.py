@@ -12,10 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from dans_core.config import Config
 from dans_core.events import Event, HealthWarning, Losses, Ranking, to_dict
 from dans_core.training import Stage, Trainer
 from dans_data.words import count, duration, number
 from dans_lab.cli.output import print_json
+from dans_lab.health_words import in_words, worded
 from dans_lab.runs import process
 from dans_lab.runs.process import StopFlag
 from dans_lab.runs.records import State
@@ -112,7 +114,8 @@ def _together(title: str, **losses: float | None) -> list[str]:
     return [" ".join([title, *found])] if found else []
 
 
-def _warning(event: HealthWarning) -> str:
+def _warning(told: HealthWarning, config: Config) -> str:
+    event = worded(told, config)
     where = f" ({event.pathway})" if event.pathway else ""
     if not event.active:
         return f"over at epoch {event.epoch}: {event.code}{where}"
@@ -126,7 +129,7 @@ class _Lines(_Words):
         for event in stage.events:
             self.learn(event)
             if isinstance(event, HealthWarning):
-                self.say(_warning(event))
+                self.say(_warning(event, self.writer.config))
         if any(isinstance(event, Losses) for event in stage.events):
             epochs = self.writer.config.epochs
             if stage.epoch == epochs or stage.epoch * 10 // epochs > (stage.epoch - 1) * 10 // epochs:
@@ -179,7 +182,9 @@ class _Bar(_Words):
         for event in stage.events:
             self.learn(event)
             if isinstance(event, HealthWarning):
-                self.live.console.print(Text(_warning(event), style="yellow" if event.active else "green"))
+                self.live.console.print(
+                    Text(_warning(event, self.writer.config), style="yellow" if event.active else "green")
+                )
 
     def state(self, state: State) -> None:
         self.paused = state == "paused"
@@ -207,7 +212,7 @@ class _Json:
 
     def stage(self, stage: Stage) -> None:
         for event in stage.events:
-            self.say(to_dict(event))
+            self.say(to_dict(in_words(event, self.writer.config)))
 
     def state(self, state: State) -> None:
         pass

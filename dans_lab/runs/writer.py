@@ -24,6 +24,7 @@ from dans_core.config import Config
 from dans_core.events import Event, Snapshot, to_dict
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
+from dans_lab.health_words import in_words
 from dans_lab.runs import machine
 from dans_lab.runs import run as runs
 from dans_lab.runs.events_file import read_events
@@ -196,14 +197,14 @@ class RunWriter:
             replace(self.path / "config.json", to_json(stored))
 
     def append(self, *events: Event) -> None:
-        """Write events, one a line, and hand them to the operating system.
+        """Write events, one a line, warnings in words, and hand them to the operating system.
 
         Raises:
             ValueError: a number in an event is not finite.
         """
         file = self._opened()
         for event in events:
-            file.write(json.dumps(to_dict(event), allow_nan=False).encode() + b"\n")
+            file.write(json.dumps(to_dict(in_words(event, self.config)), allow_nan=False).encode() + b"\n")
         file.flush()
 
     def write_status(

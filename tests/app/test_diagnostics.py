@@ -16,7 +16,7 @@ from dans_app.diagnostics import figures, panels, words
 from dans_app.diagnostics.figures import EpochAxis
 from dans_app.shared.run_history import RunHistory
 from dans_core import Config, KnowledgeGraph
-from dans_core.events import Diagnostics, HealthWarning, Losses, PathwayHealth, SampledHealth
+from dans_core.events import Diagnostics, HealthWarning, PathwayHealth, SampledHealth
 from dans_core.health import Watch
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
@@ -200,8 +200,8 @@ def test_bars_reach_from_the_begin_of_a_trouble_to_its_end_and_foreign_text_is_o
         for trace in chart.data
         for base, length, lane in zip(trace.base, trace.x, np.round(trace.y), strict=True)
     }
-    assert bars == {(30, 50, 6), (60, 90, 2), (70, 90, 0)}
-    assert [chart.layout.yaxis.ticktext[lane] for lane in (6, 2)] == ["Collapse", "D too weak"]
+    assert bars == {(30, 50, 8), (60, 90, 4), (70, 90, 0)}
+    assert [chart.layout.yaxis.ticktext[lane] for lane in (8, 4)] == ["Collapse", "D too weak"]
     assert "<img" not in chart.to_json().replace("\\u003c", "<").replace("&lt;img", "")
     assert "Collapse, G_R, epochs 30 to 50" in figures.timeline_alt(spans)
 
@@ -219,8 +219,8 @@ def test_bars_reach_from_the_begin_of_a_trouble_to_its_end_and_foreign_text_is_o
 )
 def test_the_verdict_names_what_the_warnings_name(**values):
     found = diagnosis(1, **values, effective_nearest=1.0)
-    losses = Losses(epoch=1, base=0.1, warm_up=False, seconds=0.0)
-    codes = {event.code for event in Watch(135).check(losses, found)}
+    watch = Watch(135, 100)
+    codes = {event.code for _ in range(3) for event in watch.check(found)}
     g_r = words.verdicts(found)[1]
     assert ("much easier" in g_r) == ("easier-than-random" in codes)
     assert ("collapsed" in g_r) == ("collapse" in codes)
@@ -232,8 +232,8 @@ def test_the_verdict_of_a_healthy_pathway_in_full():
     verdict = words.verdicts(diagnosis(1, outscores_random=0.7))[1].replace("\N{NO-BREAK SPACE}", " ")
     assert verdict == (
         ":blue[■] **G_R** makes fakes that are **harder than random negatives** (70 % outscore one) and outscore the "
-        "positive in 10 % of cases (random: 5 %). They are diverse (60 of 135 are nearest to any); the draws for one "
-        "condition differ. 10 % would be known facts, about as many as random negatives (10 %)."
+        "positive in 10 % of cases (random: 5 %). They are diverse (nearest to 45.0 of 135, in even use); the draws "
+        "for one condition differ. 10 % would be known facts, about as many as random negatives (10 %)."
     )
 
 
@@ -244,8 +244,8 @@ def test_the_verdict_of_proposals_in_full():
     assert of_r == (
         ":blue[■] **G_R** proposes 40.0 entities in even use; one drawn from it outscores 75 % of the others. It is "
         "closer to the decoder’s beliefs than random ones (KL 2.00; random: 3.00), and makes the mixture better "
-        "(without it, its KL would be 0.1 higher). Its fakes are diverse (60 of 135 are nearest to any); the draws for "
-        "one condition differ."
+        "(without it, its KL would be 0.1 higher). Its fakes are diverse (nearest to 45.0 of 135, in even use); the "
+        "draws for one condition differ."
     )
     assert "**makes the mixture worse** (without it, its KL would be 0.02 lower)" in of_e
     assert of_both == (
@@ -258,17 +258,23 @@ def test_the_verdict_of_proposals_in_full():
     assert (
         "**further from** the decoder’s beliefs" in bad and "adds nothing to what the others propose" in bad
     )
+    crowded, spread = (
+        words.verdicts(proposing(1, distinct_nearest=72, effective_nearest=even), "dans")[2]
+        for even in (9.0, 34.0)
+    )
+    assert "**crowd around few entities** (nearest to 9.0 of 135, in even use)" in crowded
+    assert "spread over some entities (nearest to 34.0 of 135, in even use)" in spread
     assert "collapsed" in words.verdicts(proposing(1, mean_cosine=0.99, effective_nearest=1.0), "dans")[2]
 
 
 def test_adaptivity_in_words_compares_the_pathway_with_itself_without_film():
     of_e, of_r = words.adaptivity(diagnosis(1))
     assert "differ between heads 0.8 times as much as entities do" in of_e
-    assert "Without FiLM, they would differ between heads 0.75 times as much." in of_e
+    assert "Without FiLM, they would differ between heads 0.6 times as much as entities do." in of_e
     assert "does not know the relation" in of_e and "relations 0" not in of_e
-    assert "between heads 0.75 times as much and between relations 0.4 times as much" in of_r
+    assert "between heads 0.6 times and between relations 0.2 times as much as entities do" in of_r
     constant = words.adaptivity(diagnosis(1, between_heads=0.0))[1]
-    assert "they would differ between heads 0.6 times as much as entities do" in constant
+    assert "differ between heads 0 times" in constant and "would differ between heads 0.6 times" in constant
     assert words.adaptivity(diagnosis(1, old=True)) == words.adaptivity(diagnosis(1, gan=False)) == []
 
 

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from dans_core import Config, Trainer
 from dans_core.diagnostics import measure
-from dans_core.events import QUANTILES, Diagnostics, Losses, to_dict
-from dans_core.health import Watch
+from dans_core.events import QUANTILES, to_dict
 from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
 from dans_core.kernels.spread import (
@@ -36,7 +35,6 @@ from dans_lab.runs.events_file import read_events
 from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.weights import load_weights
 from tests.examples import examples
-from tests.sound_pathway import SOUND
 
 VECTORS = PRESETS["fakes-as-negatives"]
 
@@ -391,75 +389,6 @@ def sampler_of(trainer: Trainer, config: Config):
 def test_where_the_sampler_chooses_no_entities_there_is_nothing_to_measure(nations, sampler):
     trainer = trained(nations, sampler=sampler)
     assert measure(trainer.networks, nations, trainer.config, 4).sampled is None
-
-
-CALM = Losses(epoch=1, base=0.1, warm_up=False, seconds=0.0, d_real=0.7, d_fake_e=0.4, d_fake_r=0.4)
-
-
-def figures(epoch: int, **trouble) -> Diagnostics:
-    return Diagnostics(epoch, 1.0, -3.0, 0.05, 0.1, g_e=SOUND, g_r=dataclasses.replace(SOUND, **trouble))
-
-
-@pytest.mark.parametrize(
-    ("trouble", "code"),
-    [
-        ({"mean_cosine": 0.97}, "collapse"),
-        ({"distinct_nearest": 6}, "collapse"),
-        ({"distinct_nearest": 1, "conditions": 20}, "collapse"),
-        ({"copy_spread": 0.001}, "copies"),
-        ({"outscores_random": 0.02}, "easier-than-random"),
-        ({"false_negatives": 0.5}, "false-negatives"),
-    ],
-)
-def test_each_trouble_of_a_pathway_is_named_once_and_ends_when_it_stays_away(trouble, code):
-    watch = Watch(num_entities=135)
-    assert watch.check(CALM, figures(1)) == []
-    (begun,) = watch.check(CALM, figures(2, **trouble))
-    assert (begun.code, begun.pathway, begun.active, begun.epoch) == (code, "G_R", True, 2)
-    assert begun.message and begun.advice
-    assert watch.check(CALM, figures(3, **trouble)) == []
-    assert watch.check(CALM, figures(4)) == []
-    assert watch.check(CALM, figures(5, **trouble)) == []
-    assert watch.check(CALM, figures(6)) == watch.check(CALM, figures(7)) == []
-    (ended,) = watch.check(CALM, figures(8))
-    assert (ended.code, ended.pathway, ended.active, ended.epoch) == (code, "G_R", False, 8)
-
-
-def test_a_watch_of_one_pathway_sees_d_by_its_fakes():
-    alone = dataclasses.replace(CALM, d_real=0.99, d_fake_e=None, d_fake_r=0.01)
-    measured = dataclasses.replace(figures(1), g_e=None)
-    (warning,) = Watch(135).check(alone, measured)
-    assert warning.code == "d-too-strong" and "0.01 for fakes" in warning.message
-
-
-def test_the_weight_of_film_is_advised_where_it_acts():
-    trouble = figures(1, mean_cosine=0.97)
-    advice = [
-        Watch(135).check(dataclasses.replace(CALM, film_r=film), trouble)[0].advice for film in (None, 0.1)
-    ]
-    assert ["FiLM" in words for words in advice] == [False, True]
-
-
-@pytest.mark.parametrize(
-    ("real", "fake", "code", "checks"),
-    [(0.99, 0.01, "d-too-strong", 1), (0.5, 0.5, "d-too-weak", 3), (0.4, 0.6, "d-too-weak", 3)],
-)
-def test_a_discriminator_out_of_balance_is_named(real, fake, code, checks):
-    """Every D starts out guessing, so weakness has to last for some checks."""
-    losses = dataclasses.replace(CALM, d_real=real, d_fake_e=fake, d_fake_r=fake)
-    watch = Watch(135)
-    news = [[w.code for w in watch.check(losses, figures(epoch))] for epoch in range(1, 5)]
-    assert news == [[code] if epoch == checks else [] for epoch in range(1, 5)]
-
-
-def test_the_watch_is_taken_up_where_it_was_left():
-    first, second = Watch(135), Watch(135)
-    first.check(CALM, figures(1, copy_spread=0.0))
-    first.check(CALM, figures(2))
-    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
-    for epoch in (3, 4):
-        assert first.check(CALM, figures(epoch)) == second.check(CALM, figures(epoch))
-    assert first.state_dict() == second.state_dict() == []
 
 
 def test_events_survive_their_line(nations):
