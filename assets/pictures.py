@@ -20,6 +20,7 @@ RUN = "umls-complex-dans"
 SCREENS = {
     "train": f"train?run={RUN}",
     "how": f"how?run={RUN}&part=g_r",
+    "lessons": "lessons",
     "data": "data?data=umls&entity=enzyme",
     "map": f"map?run={RUN}&relation=affects",
     "quiz": f"quiz?run={RUN}&game=pathway&answers=e&round=1",
@@ -50,7 +51,7 @@ def settle(page: Page) -> None:
     """Wait until the charts are drawn, the app has run and no element waits for new content."""
     page.locator(
         "svg.plot path.line, svg [role=button], canvas.canvas[aria-label], .js-plotly-plot .points path, "
-        "[data-testid=stDataFrame]"
+        "[data-testid=stDataFrame], .st-key-lesson_list"
     ).first.wait_for(timeout=60_000)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
     page.wait_for_selector("[data-testid=stSkeleton]", state="detached", timeout=60_000)

@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import loading
-from dans_app.shared import bookmarks, exports, theme
+from dans_app.shared import bookmarks, exports, lesson_bar, lesson_place, theme
 from dans_app.shared.spelling import DATASET
 from dans_app.shared.words import markdown_text as markdown_text
 from dans_core.declared import import_registered
@@ -66,6 +66,13 @@ def pages() -> list[st.Page]:
             icon=":material/schema:",
             url_path="how",
             help="DANS as one drawing: each part opens its formula with the numbers of a run, its settings, its code.",
+        ),
+        st.Page(
+            ROOT / "pages" / "lessons.py",
+            title="Lessons",
+            icon=":material/school:",
+            url_path="lessons",
+            help="Eight short lessons: predict, run, see the gap, and answer a question from the screen.",
         ),
         st.Page(
             ROOT / "pages" / "quiz.py",
@@ -131,6 +138,11 @@ def page(title: str) -> st.Page:
     return next(each for each in pages() if each.title == title)
 
 
+def title_of(path: str) -> str:
+    """The title of the screen of this path."""
+    return next(each.title for each in pages() if path == (each.url_path or "train"))
+
+
 def leave(title: str, **query: str) -> None:
     """Go to another screen with this query; a run that it names is the one to look at from now on."""
     if "run" in query:
@@ -182,9 +194,24 @@ def navigate() -> None:
     if st.session_state[ARRIVED]:
         _forget_views()
     st.set_page_config(page_title=f"{page.title} · DANS Lab")
+    with told("The lesson cannot be followed"):
+        _accompany(page.url_path or "train")
     page.run()
     # After the first screen is on its way: the others then find what they need.
     loading.prepare()
+
+
+def _accompany(path: str) -> None:
+    """Above every screen but their own, the bar of the lesson that is followed."""
+    place = lesson_place.follow()
+    if path == "lessons":
+        return
+    if problem := lesson_place.problem():
+        st.warning(problem, icon=":material/link_off:")
+    if place is not None and (wish := lesson_bar.show(place, path)):
+        if wish == "back":
+            leave("Lessons")
+        st.rerun()
 
 
 def when_left(do: Callable[[], None]) -> None:

@@ -1,0 +1,143 @@
+"""The Lessons screen without a browser: the list, the steps, what an address may ask, and the bar on other screens."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dans_app.lessons import steps
+from dans_core.events import Diagnostics, Losses
+from dans_lab.lessons.files import lessons
+from dans_lab.runs.writer import RunWriter
+from tests import small_run
+
+screen = partial(small_run.screen, "lessons.py")
+LESSONS = {lesson.name: lesson for lesson in lessons()}
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
+    return tmp_path
+
+
+def trained(root: Path, umls: Any, late: float) -> None:
+    """The run of lesson 1, with chosen figures, as its worker would have written it."""
+    config = LESSONS["negatives"].runs["random"].config
+    with RunWriter.create(root, "one", config, "umls", umls.hash, "umls") as writer:
+        for epoch, share in ((1, 0.4), (60, late)):
+            writer.append(Losses(epoch, 1.0, False, 0.1))
+            writer.append(Diagnostics(epoch, 1.0, -1.0, share, 0.05))
+        writer.write_status("finished", epoch=60)
+
+
+def texts(app: Any) -> str:
+    kinds = (app.markdown, app.info, app.warning, app.success, app.subheader, app.caption, app.error)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def test_the_list_tells_of_every_lesson():
+    app = screen()
+    for lesson in LESSONS.values():
+        assert lesson.head.title in texts(app) and lesson.head.before in texts(app)
+    assert "lesson" not in app.query_params
+
+
+def test_a_prediction_is_committed_once_and_stands_in_the_address():
+    app = screen(lesson="does-it-help")
+    app.button(key="lesson_next").click().run()
+    assert app.button(key="lesson_next").disabled, "a look is done on the other screen"
+    app = screen(lesson="does-it-help", step="3")
+    assert app.button(key="lesson_next").disabled
+    app.slider[0].set_value(0.03).run()
+    app.button(key="lesson_commit").click().run()
+    assert app.query_params["said"] == "0.03" and app.query_params["step"] == "4"
+    assert [(m.label, m.value) for m in app.metric] == [
+        ("You said", "+0.0300"), ("Measured", "+0.0077"), ("Apart", "0.0223"),
+    ]  # fmt: skip
+    app.button(key="lesson_previous").click().run()
+    assert "That stands" in texts(app) and not app.slider
+    assert not [each for each in app.button if each.key == "lesson_commit"]
+
+
+def test_answers_are_told_why_and_the_first_one_counts():
+    app = screen(lesson="does-it-help", step="6", said="0.01")
+    lesson = LESSONS["does-it-help"]
+    step = lesson.steps[5]
+    (right,) = step.right(lesson.head.measured)
+    assert app.button(key="lesson_next").disabled
+    for place in range(len(step.options)):
+        app.radio[0].set_value(place).run()
+        assert ("**Right.**" if place == right else "**Not quite.**") in texts(app)
+        assert app.button(key="lesson_next").disabled == (place != right)
+    app.radio[0].set_value(right).run()
+    app.button(key="lesson_next").click().run()
+    assert "Right at the first attempt: 0 of 1" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("query", "words", "heading"),
+    [
+        ({"lesson": "<b>x</b>"}, "there is no lesson", None),
+        ({"lesson": "does-it-help", "step": "99"}, "no step “99”", "One run proves nothing"),
+        ({"lesson": "does-it-help", "step": "²"}, "no step “²”", "One run proves nothing"),
+        ({"lesson": "does-it-help", "said": "9"}, "is not between", "One run proves nothing"),
+        ({"lesson": "does-it-help", "said": "nan", "step": "5"}, "is not between", "One run proves nothing"),
+        ({"lesson": "does-it-help", "step": "6"}, "", "By how much does DANS raise the test MRR?"),
+        ({"lesson": "negatives", "step": "7", "said": "10"}, "", "Train it"),
+    ],
+)
+def test_an_address_opens_no_step_too_early_and_gets_one_sentence(
+    query: dict[str, str], words: str, heading: str | None
+):
+    app = screen(**query)
+    found = [each.value for each in app.warning if "cannot be followed" in each.value]
+    assert len(found) == bool(words)
+    assert not words or words in found[0]
+    assert not app.subheader or (heading and heading in app.subheader[0].value)
+    assert "<b>" not in texts(app)
+
+
+def test_figures_that_break_the_promise_are_admitted(runs: Path, umls: Any):
+    trained(runs, umls, late=0.3)
+    app = screen(lesson="negatives", step="5", said="10")
+    assert "came out otherwise" in texts(app)
+    assert [m.value for m in app.metric] == ["10 %", "30 %", "20 points"]
+
+
+def test_a_run_of_the_same_settings_serves_and_the_right_answer_follows_its_figures(runs: Path, umls: Any):
+    trained(runs, umls, late=0.3)
+    app = screen(lesson="negatives", step="7", said="10")
+    options = LESSONS["negatives"].steps[6].options
+    much = next(place for place, option in enumerate(options) if option.text.startswith("Much"))
+    app.radio[0].set_value(much).run()
+    assert "**Right.**" in texts(app)
+
+
+def test_the_bar_follows_to_other_screens_and_can_be_left(
+    runs: Path, umls: Any, monkeypatch: pytest.MonkeyPatch
+):
+    from streamlit.testing.v1 import AppTest
+
+    from tests.waiting import PATIENCE
+
+    app = AppTest.from_file(str(small_run.ROOT / "app.py"), default_timeout=PATIENCE)
+    for name, value in {"lesson": "does-it-help", "step": "2"}.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    assert any("Lesson, step 2 of 6" in each.value for each in app.markdown)
+    app.button(key="lesson_leave").click().run()
+    assert not any("Lesson, step" in each.value for each in app.markdown)
+    assert "lesson" not in app.query_params
+
+
+def test_a_slider_counts_as_its_figure_reads():
+    asked = {name: lesson.prediction for name, lesson in LESSONS.items()}
+    assert steps.scale(asked["negatives"], ".0%") == (0, 100, 1, "%d")
+    assert steps.scale(asked["film"], ".1f") == (0.0, 5.0, 0.1, "%.1f")
+    assert steps.in_figure(asked["negatives"], 40) == 0.4
+    assert steps.in_figure(asked["collapse"], 40) == 40

@@ -1,0 +1,105 @@
+"""Lessons in a real browser, from the first click to the end, with the runs that they train and measure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from dans_lab.lessons.cards import card, filled
+from dans_lab.lessons.files import lessons
+from dans_lab.lessons.form import Lesson, Step
+from dans_lab.lessons.measuring import find, measure
+from dans_lab.runs.run import list_runs
+from tests.browser.server import Server
+from tests.browser.states import at_rest, is_calm
+from tests.waiting import PATIENCE
+
+pytestmark = pytest.mark.browser
+LESSONS = {lesson.name: lesson for lesson in lessons()}
+
+
+def press(page: Any, name: str) -> None:
+    button = page.get_by_role("button", name=name, exact=False).first
+    button.scroll_into_view_if_needed()
+    button.click()
+
+
+def is_at(page: Any, lesson: Lesson, step: int) -> None:
+    """Wait until the address is that of the step, and its heading is shown."""
+    page.wait_for_url(re.compile(rf"/lessons\?.*lesson={lesson.name}&step={step + 1}\b"))
+    page.get_by_role("heading", name=lesson.steps[step].title).wait_for()
+    at_rest(page)
+
+
+def look(page: Any, step: Step, lesson: Lesson) -> None:
+    """Go to the other screen, do what the bar says, and come back by it."""
+    page.get_by_role("button", name="Open ").click()
+    bar = page.locator(".st-key-lesson_bar")
+    bar.get_by_text(step.task.split(".")[0][:40]).wait_for()
+    at_rest(page)
+    if step.until.get("colour") == "d_aux":
+        press(page, "Done, go on")
+        page.get_by_text("Not yet: ").wait_for()
+        page.get_by_role("radio", name="D_aux").click()
+        page.wait_for_url(re.compile("colour=d_aux"))
+        at_rest(page)
+    press(page, "Done, go on")
+
+
+def figures(lesson: Lesson, server: Server) -> dict[str, float]:
+    """What the runs of the lesson measured, read from their folders."""
+    runs = {name: find(wanted, list_runs(server.runs)) for name, wanted in lesson.runs.items()}
+    return measure(lesson, {name: run.events() for name, run in runs.items() if run})
+
+
+def answer(page: Any, step: Step, lesson: Lesson, measured: dict[str, float]) -> None:
+    """A wrong answer is told why, then the right one is right."""
+    (right,) = step.right(measured)
+    wrong = next(place for place in range(len(step.options)) if place != right)
+    for place, verdict in ((wrong, "Not quite."), (right, "Right.")):
+        option = step.options[place]
+        assert page.get_by_role("button", name="Next").is_disabled()
+        words = filled(lesson, option.text, measured)
+        page.get_by_role("radiogroup").get_by_text(words).click()
+        told = page.get_by_test_id("stAlert").filter(has_text=verdict)
+        told.wait_for()
+        assert filled(lesson, option.feedback, measured).replace("*", "")[:60] in told.inner_text()
+        at_rest(page)
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_is_done_from_start_to_end(name: str, server: Server, page: Any):
+    lesson = LESSONS[name]
+    page.goto(f"{server.url}/{card(lesson).link}")
+    measured: dict[str, float] = {}
+    for number, step in enumerate(lesson.steps):
+        is_at(page, lesson, number)
+        next_one = page.get_by_role("button", name="Next")
+        match step.kind:
+            case "look":
+                assert next_one.is_disabled()
+                look(page, step, lesson)
+                continue
+            case "predict":
+                assert next_one.is_disabled()
+                press(page, "Commit to this")
+                continue
+            case "run":
+                press(page, "Run it")
+                page.get_by_text(re.compile("(The|All) runs? (is|are) there")).wait_for(
+                    timeout=4000 * PATIENCE
+                )
+                at_rest(page)
+            case "gap":
+                measured = figures(lesson, server)
+                found = lesson.form(lesson.prediction.figure, measured[lesson.prediction.figure])
+                page.get_by_test_id("stMetric").filter(has_text="Measured").get_by_text(found).wait_for()
+                assert page.get_by_text("came out otherwise").count() == 0
+            case "ask":
+                answer(page, step, lesson, measured)
+        press(page, "Next")
+    page.get_by_role("heading", name="Lesson complete").wait_for()
+    page.get_by_text("Right at the first attempt: 0 of 1").wait_for()
+    is_calm(page)
