@@ -15,7 +15,7 @@ from dans_app.server import loading, relation_view
 from dans_app.server.loading import Picture
 from dans_app.server.projection import TRUST_NEIGHBOURS
 from dans_app.server.relation_view import RelationView
-from dans_app.shared import exports, name_search, run_state, shell, url_values
+from dans_app.shared import classroom, exports, name_search, run_state, shell, url_values
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data.words import count, share
@@ -285,6 +285,8 @@ def tables(asked: Asked, view: RelationView, data: dict[str, Any]) -> None:
         if opened.open:
             show_table(map_data.table(view, asked.now, asked.kg), "map_table", f"map-{name}")
     title = f"{asked.relation_name}: {shell.describe(asked.run)}"
+    if classroom.hides("downloads"):
+        return
     st.download_button(
         "This map as a page",
         lambda: map_view.page(data, title, map_words.MISREAD_PLAIN),

@@ -11,7 +11,7 @@ from dans_app.quiz.judges import Judge
 from dans_app.quiz.pools import Pool
 from dans_app.quiz.words import Round
 from dans_app.server import loading
-from dans_app.shared import exports, shell
+from dans_app.shared import classroom, exports, shell
 from dans_core.kg import KnowledgeGraph
 from dans_lab.runs.run import Run
 
@@ -38,7 +38,8 @@ def play(run: Run, kg: KnowledgeGraph) -> None:
     asked = quiz_asked.checked(run, offered)
     if asked.place.message:
         st.warning(asked.place.message, icon=":material/link_off:")
-    choices(asked, offered)
+    if not classroom.hides("game"):
+        choices(asked, offered)
     candidates = pools.pool(run, kg, asked.game.name, asked.epoch)
     ten = pools.draw(candidates, asked.game, asked.seed)
     players = judges.judges(candidates, asked.game, ten)

@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from dans_app.shared import exports, shell
+from dans_app.shared import classroom, exports, shell
 from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text
 from dans_app.studies import choice as study_choice
@@ -304,6 +304,8 @@ def runs(place: Address, loaded: Loaded, view: StudyView, spot: Spot) -> None:
 
 
 def downloads(loaded: Loaded, view: StudyView, options: TableOptions, drawn: Drawn) -> None:
+    if classroom.hides("downloads"):
+        return
     st.subheader("Take it with you", anchor=False)
     name = f"{loaded.plan.name} {view.part.title}" if len(loaded.plan.parts) > 1 else loaded.plan.name
     rows = study_files.frame(view, list(view.rows), options.metric, options.split)

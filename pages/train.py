@@ -8,7 +8,7 @@ import streamlit as st
 
 import dans_data
 from dans_app.server import graph, jobs
-from dans_app.shared import curves, run_state, settings, shell, theme
+from dans_app.shared import classroom, curves, run_state, settings, shell, theme
 from dans_app.shared.run_history import RunHistory
 from dans_app.shared.words import markdown_text, sentence
 from dans_app.train import words
@@ -88,6 +88,8 @@ def act(
 
 def controls() -> None:
     """The side bar: settings of a new run, what it will take, and the button that starts it."""
+    if classroom.hides("settings"):
+        return
     known = [info for info in dans_data.available() if info.here and not info.problem]
     names = [info.name for info in known]
     if st.session_state.get(shell.ARRIVED):
@@ -196,7 +198,7 @@ def heading(run: Run, status: Status, wish: str, troubles: int) -> None:
                 color="gray",
                 help="Where it was trained, and how exact its products are where that is not float32.",
             )
-        if troubles:
+        if troubles and not classroom.hides("health"):
             st.badge(
                 count(troubles, "warning"),
                 icon=":material/monitor_heart:",
@@ -207,7 +209,7 @@ def heading(run: Run, status: Status, wish: str, troubles: int) -> None:
 
 def buttons(run: Run, status: Status, wish: str) -> None:
     """Pause, resume, stop: those that mean something now."""
-    if run.recorded or status.state in ("finished", "failed"):
+    if run.recorded or status.state in ("finished", "failed") or classroom.hides("controls"):
         return
     with st.container(horizontal=True, gap="small"):
         # By callbacks, so that what was asked is done before the run is looked at and shown.
@@ -236,6 +238,8 @@ def buttons(run: Run, status: Status, wish: str) -> None:
 
 def health(run: Run, history: RunHistory) -> None:
     """What is wrong with the adversarial game now, and what was."""
+    if classroom.hides("health"):
+        return
     if not history.warnings and (not run.config.fakes or history.diagnostics is None):
         return
     st.subheader(
@@ -346,7 +350,8 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
             )
         )
     with st.container():
-        twin_box(run, twin, runs)
+        if not classroom.hides("settings"):
+            twin_box(run, twin, runs)
     with st.container():
         health(run, history)
     pace.may_slow_down = pace.fast and not wish and not run_state.begins(run, status, history)
@@ -387,17 +392,21 @@ st.caption(
 shell.narrow_hint("Settings and pages are behind the arrows at the top left.")
 if problem := st.session_state.pop("train_problem", None):
     st.error(sentence(problem), icon=":material/error:")
-chosen = shell.pick_run(dataset=st.session_state[settings.DATASET])
+dataset = None if classroom.hides("settings") else st.session_state[settings.DATASET]
+chosen = shell.pick_run(dataset=dataset)
 shell.toolbar(bar, chosen)
-if chosen is None:
+if chosen is not None:
+    with shell.told(UNSHOWN):
+        show(chosen)
+elif dataset:
     with st.container(border=True):
-        data = markdown_text(shell.dataset_name(st.session_state[settings.DATASET]))
+        data = markdown_text(shell.dataset_name(dataset))
         st.subheader(f"Nothing has been trained on {data} here yet", anchor=False)
         st.markdown(
             "Press **Start training** in the side bar, which says what it will take: the losses appear here as the "
             "run learns."
         )
 else:
-    with shell.told(UNSHOWN):
-        show(chosen)
-jobs.pool().warm(st.session_state[settings.DATASET])
+    st.info("There is no run to look at here yet.", icon=":material/show_chart:")
+if dataset:
+    jobs.pool().warm(dataset)

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import inspecting, loading
-from dans_app.shared import exports, name_search, other_runs, run_state, shell, theme
+from dans_app.shared import classroom, exports, name_search, other_runs, run_state, shell, theme
 from dans_app.shared.name_search import entity_search
 from dans_app.shared.url_values import Triplet
 from dans_app.shared.words import markdown_text
@@ -312,14 +312,15 @@ def show_table(asked: Asked, shown: list[Shown]) -> None:
         alt=triplet_table.alt(shown),
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Download these negatives",
-            exports.csv(rows),
-            file_name=f"negatives-{asked.run.id}.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        if not classroom.hides("downloads"):
+            st.download_button(
+                "Download these negatives",
+                exports.csv(rows),
+                file_name=f"negatives-{asked.run.id}.csv",
+                mime="text/csv",
+                icon=":material/download:",
+                on_click="ignore",
+            )
         st.caption(
             f"Weights of epoch {shown[0].epoch:,}, draw {asked.draw:,}. A fake is a vector, read by its nearest "
             "entity; a small cosine means it is like none. Choose a row to open the arithmetic of its score."

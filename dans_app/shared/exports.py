@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
+from dans_app.shared import classroom
 from dans_app.shared.bookmarks import pairs
 from dans_app.shared.words import capital, markdown_text
 from dans_data.errors import InputError
@@ -58,6 +59,8 @@ def table(rows: pd.DataFrame, name: str) -> None:
 
     `name` says in words what it holds, becomes the name of the file, and stands once on a page.
     """
+    if classroom.hides("downloads"):
+        return
     st.download_button(
         "Download CSV",
         partial(csv, rows),
@@ -76,6 +79,8 @@ def chart(figure: go.Figure, *, key: str, alt: str, name: str) -> None:
     `name` says in words what it shows: the title of the page, and the name of both files.
     """
     st.plotly_chart(figure, key=key, alt=alt, config=config(name))
+    if classroom.hides("downloads"):
+        return
     st.download_button(
         "Download chart",
         partial(web_page, figure, name, alt),

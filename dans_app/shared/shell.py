@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import loading
-from dans_app.shared import bookmarks, exports, lesson_bar, lesson_place, theme
+from dans_app.shared import bookmarks, classroom, exports, lesson_bar, lesson_place, theme
 from dans_app.shared.spelling import DATASET
 from dans_app.shared.words import markdown_text as markdown_text
 from dans_core.declared import import_registered
@@ -186,13 +186,15 @@ def guard() -> None:
 def navigate() -> None:
     """The menu, and the page that was asked for."""
     st.session_state[READY] = True
-    page = st.navigation(pages(), position="top")
+    classroom.keep()
+    page = st.navigation(pages(), position="hidden" if classroom.hides("menu") else "top")
     if st.session_state.get(PAGE) != page.url_path:
         st.session_state.pop(_LEAVING, _nothing)()
     st.session_state[PAGE] = page.url_path
     st.session_state[ARRIVED] = bookmarks.arrives()
     if st.session_state[ARRIVED]:
         _forget_views()
+        classroom.keep(anew=True)
     st.set_page_config(page_title=f"{page.title} · DANS Lab")
     with told("The lesson cannot be followed"):
         _accompany(page.url_path or "train")
@@ -265,6 +267,8 @@ def pick_run(label: str = "Run", dataset: str | None = None) -> Run | None:
     # gone. So a list with other words or another choice is another widget, and only the newest one is listened to.
     key = f"run_picker_{zlib.crc32(repr((chosen, lines)).encode()):x}"
     st.session_state[_NEWEST] = key
+    if chosen and classroom.hides("run"):
+        return runs[chosen]
     st.selectbox(
         label,
         list(lines),
@@ -355,11 +359,15 @@ def head(title: str) -> DeltaGenerator:
     """The title of a screen, and the place right of it for the `toolbar`."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(title, anchor=False, width="stretch")
-        return st.container(width="content")
+        place = st.container(width="content")
+    classroom.announce()
+    return place
 
 
 def toolbar(place: DeltaGenerator, run: Run | None) -> None:
-    """What every screen offers: to share this view, and bookmarks."""
+    """What every screen offers: to share this view, bookmarks, and a link for students."""
+    if classroom.hides("tools"):
+        return
     with place:
         _tools(run)
 
@@ -371,10 +379,13 @@ def _tools(run: Run | None) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         share = st.button("Share", icon=":material/share:", key="toolbar_share")
         marks = st.button("Bookmarks", icon=":material/bookmarks:", key="toolbar_bookmarks")
+        teach = st.button("Teach", icon=":material/school:", key="toolbar_teach")
     if share:
         _share(run)
     if marks:
         _bookmarks()
+    if teach:
+        _teach()
 
 
 @st.dialog("Share this view")
@@ -389,6 +400,12 @@ def _bookmarks() -> None:
     bookmarks.show(known, st.session_state.get(PAGE, ""))
 
 
+@st.dialog("For teachers", width="medium")
+def _teach() -> None:
+    st.caption("A link to this view for students, without what would distract them, and with a task.")
+    classroom.form(exports.address())
+
+
 @contextmanager
 def told(what: str) -> Iterator[None]:
     """A run whose files are gone or damaged gets one sentence, such as "This run cannot be drawn: …"."""
@@ -400,6 +417,8 @@ def told(what: str) -> Iterator[None]:
 
 def narrow_hint(text: str) -> None:
     """A line for narrow screens alone, where Streamlit folds the side bar away."""
+    if classroom.hides("menu"):
+        return
     with st.container(key="narrow_hint"):
         st.html("<style>@media (min-width: 768px) { .st-key-narrow_hint { display: none; } }</style>")
         st.caption(text)
