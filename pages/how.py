@@ -125,13 +125,15 @@ def open_part(part: Part, found: Seen) -> None:
 
 
 def walk(names: list[str], now: str | None, choose: Callable[[str | None], None]) -> None:
-    """Back and Next, through all parts in the order in which they are best read."""
+    """Forth and back through all parts in the order in which they are best read."""
     place = names.index(now) if now in names else -1
     before, after = names[max(place - 1, 0)], names[min(place + 1, len(names) - 1)]
     with st.container(horizontal=True, gap="small"):
-        st.button("Back", icon=":material/arrow_back:", disabled=place <= 0, on_click=choose, args=(before,))
         st.button(
-            "Next" if place >= 0 else "Begin",
+            "Part before", icon=":material/arrow_back:", disabled=place <= 0, on_click=choose, args=(before,)
+        )
+        st.button(
+            "Next part" if place >= 0 else "First part",
             icon=":material/arrow_forward:",
             disabled=place == len(names) - 1,
             on_click=choose,

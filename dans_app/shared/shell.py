@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import loading
-from dans_app.shared import bookmarks, classroom, exports, lesson_bar, lesson_place, theme
+from dans_app.shared import bookmarks, classroom, exports, lesson_bar, lesson_place, theme, tour
 from dans_app.shared.spelling import DATASET
 from dans_app.shared.words import markdown_text as markdown_text
 from dans_core.declared import import_registered
@@ -37,6 +37,9 @@ ARRIVED = "dans_arrived"
 
 _LEAVING = "dans_leaving"
 """Session key: what the page that is shown wants done when the person goes to another."""
+
+_NEWCOMERS = ("", "start", "how")
+"""Paths of the pages that offer the tour."""
 
 _NEWEST = "dans_run_picker"
 """Session key: the key of the list of runs that is on the screen."""
@@ -198,7 +201,8 @@ def navigate() -> None:
     st.set_page_config(page_title=f"{page.title} · DANS Lab")
     with told("The lesson cannot be followed"):
         _accompany(page.url_path or "train")
-    page.run()
+    with _on_tour(page.title):
+        page.run()
     # After the first screen is on its way: the others then find what they need.
     loading.prepare()
 
@@ -214,6 +218,33 @@ def _accompany(path: str) -> None:
         if wish == "back":
             leave("Lessons")
         st.rerun()
+
+
+@contextmanager
+def _on_tour(title: str) -> Iterator[None]:
+    """The card of a stop of the tour above the screen that is drawn, where the address asks for one."""
+    stop, problem = tour.asked(st.query_params.get(tour.KEY), title)
+    if stop is None or tour.run() is None:
+        st.query_params.pop(tour.KEY, None)
+        if problem:
+            st.warning(problem, icon=":material/link_off:")
+        yield
+        return
+    words = tour.card(stop, _go)
+    yield
+    tour.name_a_negative(stop, words)
+
+
+def _newcomers_come_here() -> bool:
+    """Whether this screen offers the tour: not while one is on it, nor where a teacher's link keeps to one screen."""
+    on_it = tour.KEY in st.query_params or classroom.hides("menu")
+    return st.session_state.get(PAGE) in _NEWCOMERS and not on_it
+
+
+def _go(title: str, query: Mapping[str, str]) -> None:
+    """Go to a screen as its address alone says."""
+    _forget_views()
+    leave(title, **query)
 
 
 def when_left(do: Callable[[], None]) -> None:
@@ -377,6 +408,8 @@ def toolbar(place: DeltaGenerator, run: Run | None) -> None:
 @st.fragment
 def _tools(run: Run | None) -> None:
     with st.container(horizontal=True, gap="xsmall"):
+        if _newcomers_come_here():
+            tour.offer(_go)
         share = st.button("Share", icon=":material/share:", key="toolbar_share")
         marks = st.button("Bookmarks", icon=":material/bookmarks:", key="toolbar_bookmarks")
         teach = st.button("Teach", icon=":material/school:", key="toolbar_teach")

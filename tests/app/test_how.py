@@ -143,7 +143,7 @@ def test_a_part_of_the_address_is_open(monkeypatch: pytest.MonkeyPatch, tmp_path
     app = screen(part="g_e")
     assert app.subheader[0].value == "G_E"
     assert "L_{G_E} = " in app.latex[1].value
-    next(each for each in app.button if each.label == "Next").click().run()
+    next(each for each in app.button if each.label == "Next part").click().run()
     assert app.query_params["part"] == "g_r"
     assert app.subheader[0].value == "G_R"
 

@@ -1,0 +1,160 @@
+"""The tour "What is this?": five stops over the real screens, each a card at the top, its place in the address."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dans_app.server import inspecting, loading
+from dans_app.shared.words import markdown_text
+from dans_data.errors import InputError
+from dans_data.words import number
+from dans_lab.runs.run import Run, recorded_runs
+
+TITLE = "What is this?"
+KEY = "tour"
+"""Query key of the number of the stop, from 1."""
+
+_RUN = "umls-complex-dans"
+_FACT = ("gene_or_genome", "affects", "organ_or_tissue_function")
+_DRAWS = 5
+
+Go = Callable[[str, dict[str, str]], None]
+"""Goes to the screen of this title with this query."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A stop of the tour: the title of its screen, the query of its address, and at most two sentences in Markdown."""
+
+    title: str
+    says: str
+    query: dict[str, str] = field(default_factory=dict)
+
+
+STOPS = (
+    Stop(
+        "Train",
+        "An embedding model learns true facts by telling them from **negatives**, wrong answers, which DANS has a GAN "
+        "make. Below is a recorded run on UMLS, a small medical graph: the losses of generator, discriminator and "
+        "model, and how well it ranks true answers.",
+    ),
+    Stop(
+        "How it works",
+        "Two **pathways** of the generator invent tails: G_E from the head alone, G_R from head and relation. Press a "
+        "part of the drawing, or a word below it, for its formula with the numbers of this run.",
+        {"part": "g_r"},
+    ),
+    Stop(
+        "Map",
+        f"Every point is an entity, or a **fake**, an invented tail, here of the relation *{_FACT[1]}*. Press Play to "
+        "see how they moved as the run learned.",
+        {"relation": _FACT[1]},
+    ),
+    Stop(
+        "Triplet",
+        f"Here is a fact: *{' '.join(_FACT)}*.",
+        dict(zip(("head", "relation", "tail"), _FACT, strict=True)) | {"negative": "G_R.1"},
+    ),
+    Stop(
+        "Studies",
+        "**Does it help?** One run proves nothing: this study has ten seeds of each way to choose negatives, and marks "
+        "a difference only where luck does not explain it.",
+        {"study": "umls/samplers-umls"},
+    ),
+)
+
+
+def run() -> Run | None:
+    """The recorded run that the tour looks at; without it there is no tour."""
+    return next((run for run in recorded_runs() if run.id == _RUN), None)
+
+
+def address(stop: int) -> dict[str, str]:
+    """The query of a stop, from 1."""
+    return {"run": _RUN, **STOPS[stop - 1].query, KEY: str(stop)}
+
+
+def asked(text: str | None, title: str) -> tuple[int | None, str | None]:
+    """The stop that an address asks for on the screen of this title, and what is wrong with it, if it is not there."""
+    if text is None:
+        return None, None
+    if text not in {str(stop) for stop in range(1, len(STOPS) + 1)}:
+        return (
+            None,
+            f"The tour has the stops 1 to {len(STOPS)}; the address asks for “{markdown_text(text, 20)}”.",
+        )
+    stop = STOPS[int(text) - 1]
+    if stop.title != title:
+        return None, f"Stop {text} of the tour is on the screen {stop.title}; begin it on Train."
+    return int(text), None
+
+
+def offer(go: Go) -> None:
+    """The button that begins the tour, where there is something to show."""
+    if run() and st.button(
+        f"{TITLE} (2 minutes)", icon=":material/tour:", key="tour_begin", help="A tour of five stops."
+    ):
+        go(STOPS[0].title, address(1))
+
+
+def card(stop: int, go: Go) -> DeltaGenerator:
+    """The card of a stop; answers the place of its words, for what is found out after the screen is drawn."""
+    _torch_ahead()
+    title, last = STOPS[stop - 1].title, stop == len(STOPS)
+    with st.container(border=True, key="tour_card"):
+        left, right = st.columns([3, 1], vertical_alignment="center")
+        words = left.empty()
+        words.markdown(_words(stop))
+        with right, st.container(horizontal=True, horizontal_alignment="right", gap="xsmall"):
+            if stop > 1 and st.button("Back", icon=":material/arrow_back:", key="tour_back"):
+                go(STOPS[stop - 2].title, address(stop - 1))
+            if not last and st.button(
+                "Next", icon=":material/arrow_forward:", key="tour_next", type="primary"
+            ):
+                go(STOPS[stop].title, address(stop + 1))
+            if st.button(
+                "Done" if last else "Leave", key="tour_leave", type="primary" if last else "tertiary"
+            ):
+                go(title, {name: value for name, value in address(stop).items() if name != KEY})
+    return words
+
+
+def _words(stop: int, more: str = "") -> str:
+    return f"**{TITLE} {stop} of {len(STOPS)}** · {STOPS[stop - 1].says}{more and f' {more}'}"
+
+
+@st.cache_resource(show_spinner=False)
+def _torch_ahead() -> None:
+    """Have the networks' process import torch, so that the stop that asks it need not wait."""
+    threading.Thread(target=inspecting.warm_up, name="tour", daemon=True).start()
+
+
+def name_a_negative(stop: int, words: DeltaGenerator) -> None:
+    """Say which negative was generated on the Triplet screen, after it is drawn, since its networks take a moment."""
+    if STOPS[stop - 1].title == "Triplet" and (found := negative()):
+        words.markdown(_words(stop, found))
+
+
+def negative() -> str:
+    """The first fake of G_R for the fact of the tour, in a sentence; "" where the run cannot be asked."""
+    if (recorded := run()) is None:
+        return ""
+    try:
+        kg = loading.graph(recorded)
+        head, relation, tail = _FACT
+        query = kg.entity_id(head), kg.relations.index(relation), kg.entity_id(tail)
+        seen, _ = inspecting.inspect(recorded, kg, inspecting.checkpoints(recorded)[0], query, _DRAWS, 0)
+    except InputError:
+        # The screen itself says what is wrong with the run.
+        return ""
+    row = next(row for row in seen.negatives if row.source == "G_R")
+    fault = "" if row.known is None else ", a known fact, so it would be a false negative"
+    return (
+        f"For it G_R invented a tail that is most like **{markdown_text(row.nearest)}**{fault}: the model scores that "
+        f"{number(row.score, 2)}, and the fact {number(seen.positive.score, 2)}."
+    )
