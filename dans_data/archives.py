@@ -32,8 +32,8 @@ _DOCUMENTS = re.compile(
 @contextmanager
 def opened(
     stream: IO[bytes], where: str, limits: Limits
-) -> Iterator[tuple[TripletFile | dict[str, TripletFile], list[Remark]]]:
-    """The one file of triplets in a zip archive, or its train, valid and test; and a note of what is left out.
+) -> Iterator[tuple[TripletFile | dict[str, TripletFile], dict[str, TripletFile], list[Remark]]]:
+    """What a zip archive holds: one file of triplets or the splits, dictionaries, a note of what is left out.
 
     `where` names the archive in complaints. The parts can be read until the block ends.
 
@@ -63,7 +63,7 @@ def opened(
             if problem := _problem(member):
                 name = printable(member.orig_filename, 80)
                 raise InputError(f'{where}: "{name}" {problem}; expected plain files of triplets')
-        chosen, left_out = _chosen(archive.infolist(), where)
+        chosen, dictionaries, left_out = _chosen(archive.infolist(), where)
 
         def part(member: zipfile.ZipInfo) -> TripletFile:
             name = member.filename
@@ -74,7 +74,7 @@ def opened(
         parts = (
             part(chosen) if isinstance(chosen, zipfile.ZipInfo) else {s: part(m) for s, m in chosen.items()}
         )
-        yield parts, left_out
+        yield parts, {kind: part(member) for kind, member in dictionaries.items()}, left_out
 
 
 def _entries(stream: IO[bytes]) -> int:
@@ -107,14 +107,17 @@ def _problem(member: zipfile.ZipInfo) -> str | None:
 
 def _chosen(
     members: Sequence[zipfile.ZipInfo], where: str
-) -> tuple[zipfile.ZipInfo | dict[str, zipfile.ZipInfo], list[Remark]]:
-    """The members to read, and a note of what is left out."""
+) -> tuple[zipfile.ZipInfo | dict[str, zipfile.ZipInfo], dict[str, zipfile.ZipInfo], list[Remark]]:
+    """The members to read, those that name ids, and a note of what is left out."""
     files = [member for member in members if not member.is_dir() and not _hidden(member.filename)]
     candidates = [
         file
         for file in files
-        if naming.is_listed(file.filename) and not _DOCUMENTS.fullmatch(naming.base(file.filename))
+        if (naming.is_listed(file.filename) or naming.split_of(file.filename))
+        and not naming.dictionary_of(file.filename)
+        and not _DOCUMENTS.fullmatch(naming.base(file.filename))
     ]
+    dictionaries: dict[str, zipfile.ZipInfo] = {}
     folders = dict.fromkeys(_folder(file) for file in candidates if naming.split_of(file.filename))
     chosen: zipfile.ZipInfo | dict[str, zipfile.ZipInfo]
     if len(folders) > 1:
@@ -124,7 +127,9 @@ def _chosen(
         chosen = naming.by_split(
             ((file.filename, file) for file in candidates if _folder(file) in folders), where
         )
-        taken = list(chosen.values())
+        beside = [(file.filename, file) for file in files if _folder(file) in folders]
+        dictionaries = naming.by_dictionary(beside, where)
+        taken = [*chosen.values(), *dictionaries.values()]
     elif len(candidates) == 1:
         chosen = candidates[0]
         taken = candidates
@@ -133,13 +138,13 @@ def _chosen(
         found = f"{len(candidates):,} files of triplets" if candidates else "no file of triplets"
         raise InputError(
             f"{where} holds {found}{f' ({named})' if named else ''}; expected train, valid and test, or exactly one "
-            f"file of triplets (.txt, .tsv, .csv or .nt)"
+            f"file of triplets (.txt, .tsv, .csv, .nt, .nq or .jsonl)"
         )
     names = [printable(file.filename, 80) for file in files if file not in taken]
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
     if not names:
-        return chosen, []
-    return chosen, [Remark(f"left out of {naming.base(where)}: {', '.join(names[:3])}{more}")]
+        return chosen, dictionaries, []
+    return chosen, dictionaries, [Remark(f"left out of {naming.base(where)}: {', '.join(names[:3])}{more}")]
 
 
 def _folder(member: zipfile.ZipInfo) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from dans_data import naming
@@ -14,13 +15,14 @@ from dans_data.text import TripletFile
 from dans_data.triplets import Triplet, printable
 
 
-def read_triplets(file: Path, limits: Limits | None = None) -> list[Triplet]:
-    """The triplets of one file, in its order, duplicates included.
+def read_triplets(file: Path, limits: Limits | None = None, plain: bool = False) -> list[Triplet]:
+    """The triplets of one file, in its order, duplicates included; `plain` if this program wrote it.
 
     Raises:
         InputError: unreadable, not text, or a line that is not three names; with file and line number.
     """
-    return Reader(limits or Limits.from_environment()).read(part_of(file))
+    part = part_of(file)
+    return Reader(limits or Limits.from_environment()).read(replace(part, form="plain") if plain else part)
 
 
 def part_of(file: Path) -> TripletFile:
@@ -34,7 +36,8 @@ def part_of(file: Path) -> TripletFile:
     if (what := kind(file)) != "file":
         is_what = "is a folder" if what == "folder" else "is not a file that can be read"
         raise InputError(f"{where} {is_what}; expected a file of triplets")
-    check_kind(file.name, where)
+    if not naming.dictionary_of(file.name):
+        check_kind(file.name, where)
     gzipped = naming.is_gzip(file.name)
     packed = file.stat().st_size if gzipped else 0
     return TripletFile(where, naming.form_of(file.name), lambda: file.open("rb"), packed, gzipped)
@@ -50,23 +53,39 @@ def check_kind(name: str, where: str) -> None:
 
 def split_file(folder: Path, split: str) -> Path:
     """The file of one split in a folder. Raises InputError as `split_files`."""
-    return split_files(folder)[split]
+    files = split_files(folder)
+    if split not in files:
+        raise InputError(f"{printable(str(folder))} has no file for {split}")
+    return files[split]
 
 
 def split_files(folder: Path) -> dict[str, Path]:
-    """The files of train, valid and test in a folder.
+    """The files of train, valid and test in a folder; those that there are.
 
     Raises:
-        InputError: one is missing, there are two of one, or the folder cannot be read.
+        InputError: train is missing, there are two of one, or the folder cannot be read.
     """
-    where = printable(str(folder))
+    named = [(path.name, path) for path in _children(folder) if naming.split_of(path.name)]
+    return naming.by_split(named, printable(str(folder)))
+
+
+def dictionary_files(folder: Path) -> dict[str, Path]:
+    """The files in a folder that give names to ids: of "entities", "relations", "labels".
+
+    Raises:
+        InputError: there are two of one, or the folder cannot be read.
+    """
+    named = [(path.name, path) for path in _children(folder) if kind(path) == "file"]
+    return naming.by_dictionary(named, printable(str(folder)))
+
+
+def _children(folder: Path) -> list[Path]:
     try:
-        files = sorted(path for path in folder.iterdir() if naming.split_of(path.name))
+        return sorted(folder.iterdir())
     except OSError as error:
         raise InputError(
-            f"{where} cannot be read ({error.strerror}); expected a folder with train, valid and test"
+            f"{printable(str(folder))} cannot be read ({error.strerror}); expected a folder with train, valid and test"
         ) from error
-    return naming.by_split(((path.name, path) for path in files if kind(path) != "nothing"), where)
 
 
 def home(path: Path) -> Path:

@@ -1,99 +1,234 @@
-"""Lines become rows of three names: text separated by tabs, and CSV by its own rules, with or without a header."""
+"""Lines become rows of three names: a table, its columns separated by tabs, commas or what else makes them even."""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import chain, islice
 
+from dans_data.columns import (
+    IN_THE_TERMINAL,
+    KNOWN_WORDS,
+    Columns,
+    Places,
+    lacks_relation,
+    of_header,
+    of_values,
+)
 from dans_data.errors import InputError
-from dans_data.triplets import ROLES, printable, problem_within
-from dans_data.words import count
+from dans_data.triplets import printable, problem_within
+from dans_data.words import count, plural
 
 Row = tuple[str, str, str]
 Rows = Iterator[tuple[int, Row]]
 """Line numbers, from 1, with the names of head, relation and tail as they are written."""
 
-_COLUMNS = {
-    "head": ("head", "subject", "source", "from", "head_entity"),
-    "relation": ("relation", "predicate", "relationship", "property", "edge", "type", "label"),
-    "tail": ("tail", "object", "target", "to", "tail_entity"),
-}
-"""What a column may be called in a header; of two in one header the earlier here counts."""
+Record = tuple[int, list[str]]
+"""The line where a record begins, and its columns."""
 
-_LETTERS = ("hrt", "spo")
-"""Headers of a letter a column: head, relation, tail, and subject, predicate, object. Alone a letter may be a name."""
+SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "pipes", " ": "spaces"}
+"""What separates columns, in words."""
+
+_OF_FORM = {"tsv": "\t,;| ", "csv": ",;\t| "}
+"""Which separators are tried, by what the ending of the file promises."""
 
 _SAMPLE = 100
-"""Lines of a CSV file that decide what separates its columns."""
+"""Lines that decide what separates the columns, and what they hold."""
+
+_DECLARED = re.compile(r'"?sep=(.)"?')
+"""The first line that Excel writes and reads."""
 
 
-def tsv(lines: Iterable[str], where: str, note: Callable[[str], None]) -> Rows:
-    """Rows of text separated by tabs; blank lines are passed over. Raises InputError with the line."""
-    begun = False
+@dataclass(frozen=True)
+class Layout:
+    """How a table is written.
+
+    Attributes:
+        separator: one of `SEPARATORS`; " " is any number of spaces.
+        quoted: of lines that are not CSV, whether every name stands in double quotes.
+        places: where head, relation and tail stand.
+        width: columns of a row.
+        header: the columns' names, of a header that was found or said to be one.
+        first: the line of the first row or of the header.
+        skipped: lines of comment before it.
+    """
+
+    separator: str
+    quoted: bool
+    places: Places
+    width: int
+    header: tuple[str, ...] | None
+    first: int
+    skipped: int = 0
+    unnamed: tuple[str, ...] = ()
+    """The first row's columns that are left out, where no header names them."""
+
+    def __str__(self) -> str:
+        with_header = "with a header" if self.header else "no header"
+        return f"columns separated by {SEPARATORS[self.separator]}, {with_header}"
+
+
+def table(
+    lines: Iterator[str],
+    where: str,
+    note: Callable[[str], None],
+    form: str,
+    columns: Columns | None = None,
+    found: Callable[[Layout], None] = lambda layout: None,
+) -> Rows:
+    """Rows of a table; `form` is "csv" or "tsv", what its name promises, and `columns` what a person says of them.
+
+    Other columns are left out with a note; blank lines, and comments that begin with "#", are passed over. `found`
+    is told the layout before the first row comes. Raises InputError with the line.
+    """
+    # There may be millions of them, and a sample of nothing tells nothing.
+    above, begun = 0, ""
+    for begun in lines:
+        if begun.strip():
+            break
+        above += 1
+    sample = [begun, *islice(lines, _SAMPLE - 1)]
+    layout = layout_of(sample, where, form, columns, above)
+    if layout is None:
+        return
+    found(layout)
+    _tell(layout, form, note)
+    comments, tabs = layout.skipped, 0
+    for number, row in _records(chain(sample, lines), layout, where, above):
+        if number < layout.first or (number == layout.first and layout.header):
+            continue
+        if not any(map(str.strip, row)) and (len(row) < 2 or layout.separator in ",;"):
+            continue
+        fitted = _cut(row, layout.width)
+        if len(fitted) != layout.width:
+            if row[0].startswith("#"):
+                comments += 1
+                continue
+            raise InputError(f"{where}, line {number}: {_misfit(row, layout)}")
+        head, relation, tail = (fitted[place] for place in layout.places)
+        if "\t" in head or "\t" in relation or "\t" in tail:
+            tabs += 1
+            head, relation, tail = (name.replace("\t", " ") for name in (head, relation, tail))
+        yield number, (head, relation, tail)
+    if tabs:
+        note(f"tabs within names read as spaces in {count(tabs, 'line')}")
+    if comments:
+        note(f"{count(comments, 'line')} of comment passed over")
+
+
+def plain(lines: Iterable[str], where: str) -> Rows:
+    """Rows of text as this program writes it: three names between tabs, whatever they look like.
+
+    Blank lines are passed over. Raises InputError with the line.
+    """
     for number, line in enumerate(lines, start=1):
         columns = line.split("\t")
         if len(columns) == 3:
-            head, relation, tail = columns
-            if not begun and _header(columns):
-                raise InputError(
-                    f"{where}, line {number}: this is a header, expected triplets only; remove the line"
-                )
-            begun = True
-            yield number, (head, relation, tail)
+            yield number, (columns[0], columns[1], columns[2])
         elif line.strip(" "):
             raise InputError(
-                f"{where}, line {number}: {problem_within(line) or _columns_found(line, columns)}"
+                f"{where}, line {number}: {problem_within(line) or count(len(columns), 'column')}; expected 3: "
+                "head, relation, tail separated by tabs"
             )
 
 
-def comma_separated(lines: Iterator[str], where: str, note: Callable[[str], None]) -> Rows:
-    """Rows of CSV: columns separated by "," or ";", names quoted or not, in the order that a header says.
+def layout_of(
+    sample: Sequence[str], where: str, form: str, columns: Columns | None = None, above: int = 0
+) -> Layout | None:
+    """How the table is written that begins with these lines, below so many others; None where they hold no row.
 
-    Other columns of a header are left out with a note; blank lines are passed over. Raises InputError with the line.
+    Raises:
+        InputError: columns that cannot be told, with the line; or a person's columns that are not there.
     """
-    sample = list(islice(lines, _SAMPLE))
-    delimiter = _delimiter(sample, where)
-    head, relation, tail, width = 0, 1, 2, 3
-    begun = False
-    for number, row in _records(chain(sample, lines), delimiter, where):
-        if not any(map(str.strip, row)) and len(row) < 2:
-            continue
-        if not begun:
-            begun = True
-            if places := _header(row):
-                head, relation, tail = places
-                width = len(row)
-                left_out = [name.strip() for place, name in enumerate(row) if place not in places]
-                if left_out:
-                    names = ", ".join(f'"{printable(name, 40)}"' for name in left_out[:5])
-                    note(f"columns left out: {names}{', …' if len(left_out) > 5 else ''}")
-                continue
-            if _lacks_relation(row):
-                raise InputError(
-                    f"{where}, line {number}: a header without a column for the relation; "
-                    "expected head, relation and tail, in any order"
-                )
-        if len(row) != width:
-            expected = "as in the header" if width != 3 else "head, relation, tail"
-            hint = f'a name that holds "{delimiter}" stands in double quotes'
-            if len(row) == 1 and row[0].count("\t") > 1:
-                hint = "a file separated by tabs has a name that ends with .tsv"
-            columns = count(len(row), "column")
-            raise InputError(
-                f'{where}, line {number}: {columns} separated by "{delimiter}", expected {width}: {expected}; {hint}'
-            )
-        yield number, (row[head], row[relation], row[tail])
+    said = columns or Columns()
+    separator = _separator(sample, where, form)
+    records = [(number + above, row) for number, row in _sampled(sample, separator, where)]
+    if not records:
+        return None
+    skipped = next((at for at, (_, row) in enumerate(records) if not _is_comment(row)), len(records) - 1)
+    records = records[skipped:]
+    first, row = records[0]
+    names = None
+    if said.header is not False and (said.header or of_header(row)):
+        names = tuple(name.strip().lstrip("#").strip() for name in row)
+        records = records[1:]
+    places = said.places or (of_header(row) if names else None)
+    width = len(_trimmed(row, 3 if places is None else max(places) + 1))
+    if names:
+        names = names[:width]
+    if names is None and places is None and lacks_relation(row):
+        raise InputError(
+            f"{where}, line {first}: a header without a column for the relation; "
+            f"expected head, relation and tail, in any order ({KNOWN_WORDS}), or to be told which columns they are "
+            f"({IN_THE_TERMINAL})"
+        )
+    even = [found for _, record in records if len(found := _cut(record, width)) == width]
+    if places is None and width > 3 and even:
+        places = of_values(even)
+    if places is None and width > 3:
+        raise InputError(f"{where}, line {first}: {_roles_unknown(row, width, bool(names), separator)}")
+    places = places or (0, 1, 2)
+    if max(places) >= width:
+        raise InputError(
+            f"{where}, line {first}: {count(width, 'column')} separated by {SEPARATORS[separator]}, "
+            f"and column {max(places) + 1} was asked for"
+        )
+    left_out = () if names else tuple(value for at, value in enumerate(row[:width]) if at not in places)
+    quoted = separator not in ",;" and all(map(_in_quotes, (records[0][1] if records else row)[:width]))
+    return Layout(separator, quoted, places, width, names, first, skipped, left_out)
 
 
-def _records(lines: Iterable[str], delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    """The records of CSV, each with the line where it begins."""
+def first_rows(sample: Sequence[str], where: str, form: str, count: int) -> list[list[str]]:
+    """The columns of the first rows as they stand, a header among them, for a person to say which is which."""
+    separator = _separator(sample, where, form)
+    found = [row for _, row in _sampled(sample, separator, where) if not _is_comment(row)][:count]
+    return [_trimmed(row, 3) for row in found]
+
+
+# --- rows ------------------------------------------------------------------------------------------------------
+
+
+def _records(lines: Iterable[str], layout: Layout, where: str, above: int) -> Iterator[Record]:
+    lines = _without_declaration(lines)
+    if layout.separator in ",;":
+        yield from _of_csv(lines, layout.separator, where, above)
+        return
+    for number, line in enumerate(lines, start=above + 1):
+        if line.strip(" "):
+            yield number, _columns(line, layout.separator, layout.quoted)
+
+
+def _columns(line: str, separator: str, quoted: bool = False) -> list[str]:
+    """The columns of a line. Quotes count as in CSV where they are needed, or where all names have them."""
+    columns = line.split() if separator == " " else line.split(separator)
+    if '"' in line and separator != " " and (quoted or any(map(_needed_quotes, columns))):
+        with suppress(csv.Error):
+            read = next(csv.reader([line], delimiter=separator, strict=True))
+            # Else the quotes are part of names that fit as they are.
+            return read if len(read) >= 3 else columns
+    return columns
+
+
+def _needed_quotes(column: str) -> bool:
+    """Whether a column cannot be a name as it is: it begins a quotation that holds a separator or another quote."""
+    if not column.startswith('"') or len(column) < 2:
+        return False
+    return not column.endswith('"') or '""' in column[1:-1]
+
+
+def _in_quotes(column: str) -> bool:
+    return len(column) > 1 and column.startswith('"') and column.endswith('"')
+
+
+def _of_csv(lines: Iterable[str], delimiter: str, where: str, above: int = 0) -> Iterator[Record]:
     reader = csv.reader(
         (line + "\n" for line in lines), delimiter=delimiter, skipinitialspace=True, strict=True
     )
     while True:
-        number = reader.line_num + 1
+        number = above + reader.line_num + 1
         try:
             yield number, next(reader)
         except StopIteration:
@@ -105,53 +240,134 @@ def _records(lines: Iterable[str], delimiter: str, where: str) -> Iterator[tuple
             ) from error
 
 
-def _delimiter(sample: Sequence[str], where: str) -> str:
-    """What separates the columns: that which makes three of the first record, or columns of a header."""
-    fitting: dict[str, set[int]] = {}
-    for delimiter in ",;":
-        rows: list[list[str]] = []
+def _without_declaration(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, the first one blank where it declares the separator, so that the others keep their numbers."""
+    for at, line in enumerate(lines):
+        yield "" if not at and _DECLARED.fullmatch(line) else line
+
+
+def _cut(row: Sequence[str], width: int) -> list[str]:
+    """A row without the empty columns beyond so many."""
+    return list(row[:width]) if not any(map(str.strip, row[width:])) else list(row)
+
+
+def _trimmed(row: Sequence[str], least: int) -> list[str]:
+    """A row without empty columns at its end, but with so many."""
+    end = len(row)
+    while end > least and not row[end - 1].strip():
+        end -= 1
+    return list(row[:end])
+
+
+def _is_comment(row: Sequence[str]) -> bool:
+    """Whether a line above the first row is one of comment. A name may begin with "#", so its columns count, too."""
+    begins = row[0].startswith("#")
+    return begins and (len(row) < 3 or row[0] == "#" or row[0].startswith("# ")) and not of_header(row)
+
+
+# --- what separates them ----------------------------------------------------------------------------------------
+
+
+def _separator(sample: Sequence[str], where: str, form: str) -> str:
+    """What separates the columns: what the name promises if it makes three of the first row, else what fits all."""
+    if sample and (declared := _DECLARED.fullmatch(sample[0])) and declared[1] in SEPARATORS:
+        return declared[1]
+    tried = _OF_FORM[form]
+    fitting = {separator: widths for separator in tried if (widths := _widths(sample, separator, where))}
+    if form == "csv":
+        both = [separator for separator in ",;" if separator in fitting]
+        even = [separator for separator in both if len(fitting[separator]) == 1]
+        if len(even) == 2:
+            raise InputError(
+                f'{where}, line 1: "," and ";" both make three columns of every line; '
+                "expected names that hold either to stand in double quotes"
+            )
+        if both:
+            return (even or both)[0]
+    elif "\t" in fitting:
+        return "\t"
+    if others := [separator for separator, widths in fitting.items() if len(widths) == 1]:
+        return others[0]
+    first = next((line for line in sample if line.strip() and not line.startswith("#")), "")
+    if form == "csv":
+        return ";" if first.count(";") > first.count(",") else ","
+    return "\t"
+
+
+def _widths(sample: Sequence[str], separator: str, where: str) -> set[int]:
+    """The widths of the rows that a separator makes, if the first has three columns or more."""
+    rows = [row for _, row in _sampled(sample, separator, where) if not _is_comment(row)]
+    if not rows or (width := len(_trimmed(rows[0], 3))) < 3:
+        return set()
+    if separator == " " and width != 3:
+        return set()
+    return {len(_cut(row, width)) for row in rows}
+
+
+def _sampled(sample: Sequence[str], separator: str, where: str) -> list[Record]:
+    """The rows of the sample that are not blank."""
+    found: list[Record] = []
+    sample = list(_without_declaration(sample))
+    if separator in ",;":
         # The sample may end inside a quoted name; a real fault is told when the row is read.
         with suppress(InputError):
-            for _, row in _records(sample, delimiter, where):
-                if row:
-                    rows.append(row)
-        if rows and (len(rows[0]) == 3 or _header(rows[0])):
-            fitting[delimiter] = {len(row) for row in rows}
-    even = [delimiter for delimiter, widths in fitting.items() if len(widths) == 1]
-    if len(fitting) == 2 and len(even) == 2:
-        raise InputError(
-            f'{where}, line 1: "," and ";" both make three columns of every line; '
-            "expected names that hold either to stand in double quotes"
+            found.extend(_of_csv(sample, separator, where))
+    else:
+        found = [
+            (number, _columns(line, separator))
+            for number, line in enumerate(sample, start=1)
+            if line.strip(" ")
+        ]
+    return [(number, row) for number, row in found if any(map(str.strip, row))]
+
+
+# --- words ------------------------------------------------------------------------------------------------------
+
+
+def _tell(layout: Layout, form: str, note: Callable[[str], None]) -> None:
+    if layout.separator not in ("\t" if form == "tsv" else ",;"):
+        note(f"columns separated by {SEPARATORS[layout.separator]}")
+    if layout.header:
+        named = [name for place, name in enumerate(layout.header) if place not in layout.places]
+        if named:
+            note(f"columns left out: {_quoted(named)}")
+    elif layout.unnamed:
+        numbers = [place + 1 for place in range(layout.width) if place not in layout.places]
+        note(
+            f"{plural(len(numbers), 'column')} left out: {', '.join(map(str, numbers))} "
+            f"({_quoted(layout.unnamed)} in line {layout.first})"
         )
-    if even:
-        return even[0]
-    if fitting:
-        return next(iter(fitting))
-    first = next((line for line in sample if line.strip()), "")
-    return ";" if first.count(";") > first.count(",") else ","
 
 
-def _header(row: Sequence[str]) -> tuple[int, int, int] | None:
-    """Where head, relation and tail stand if this row names the columns."""
-    names = [name.strip().lower() for name in row]
-    for letters in _LETTERS:
-        if sorted(names) == sorted(letters):
-            return names.index(letters[0]), names.index(letters[1]), names.index(letters[2])
-    head, relation, tail = (
-        next((names.index(word) for word in _COLUMNS[role] if word in names), None) for role in ROLES
+def _quoted(names: Sequence[str]) -> str:
+    shown = ", ".join(f'"{printable(name.strip(), 40)}"' for name in names[:5])
+    return f"{shown}{', …' if len(names) > 5 else ''}"
+
+
+def _roles_unknown(row: Sequence[str], width: int, header: bool, separator: str) -> str:
+    what = "a header whose words are not known" if header else "no header that is known"
+    return (
+        f"{count(width, 'column')} separated by {SEPARATORS[separator]} ({_quoted(row)}) and {what}; expected "
+        f"three columns, a header such as {KNOWN_WORDS}, or to be told which columns they are ({IN_THE_TERMINAL})"
     )
-    return None if head is None or relation is None or tail is None else (head, relation, tail)
 
 
-def _lacks_relation(row: Sequence[str]) -> bool:
-    names = {name.strip().lower() for name in row}
-    return bool(names & set(_COLUMNS["head"])) and bool(names & set(_COLUMNS["tail"]))
+def _misfit(row: Sequence[str], layout: Layout) -> str:
+    """Why a row of another width is none, in words."""
+    if layout.separator not in ",;" and (problem := problem_within(layout.separator.join(row))):
+        return problem
+    expected = "head, relation, tail" if layout.width == 3 else "as in the first line"
+    return (
+        f"{count(len(row), 'column')}, expected {layout.width}: {expected} separated by "
+        f"{SEPARATORS[layout.separator]}{_hint(row, layout)}"
+    )
 
 
-def _columns_found(line: str, columns: Sequence[str]) -> str:
-    hint = ""
-    if len(columns) == 1 and max(line.count(","), line.count(";")) > 1:
-        hint = "; a file separated by commas has a name that ends with .csv"
-    elif len(columns) == 1 and line.startswith(("<", "_:")) and line.rstrip().endswith("."):
-        hint = "; a file of N-Triples has a name that ends with .nt"
-    return f"{count(len(columns), 'column')}, expected 3: head, relation, tail separated by tabs{hint}"
+def _hint(row: Sequence[str], layout: Layout) -> str:
+    if layout.separator in ",;":
+        return f'; a name that holds "{layout.separator}" stands in double quotes'
+    text = row[0] if len(row) == 1 else ""
+    if text.startswith(("<", "_:")) and text.rstrip().endswith("."):
+        return "; a file of N-Triples has a name that ends with .nt"
+    found = [name for mark, name in SEPARATORS.items() if text.count(mark) > 1 and mark != layout.separator]
+    return f"; what is found are {found[0]}" if found else ""

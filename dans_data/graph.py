@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from dans_data.columns import Columns
 from dans_data.errors import InputError
 from dans_data.known import Ids, KnownAnswers, distinct
 from dans_data.notes import (
@@ -94,15 +95,18 @@ class Graph:
         self.notes: tuple[Note, ...] = (*self.read_notes, *dropped, *self._found())
 
     @classmethod
-    def load(cls, source: str | os.PathLike[str], split_seed: int = 0) -> Self:
+    def load(
+        cls, source: str | os.PathLike[str], split_seed: int = 0, columns: Columns | None = None
+    ) -> Self:
         """A named data set ("umls"), a folder with train, valid and test, or one file (see `dans_data.load`).
 
-        One file is split by `split_seed`, which changes nothing where the files are split already.
+        One file is split by `split_seed`, which changes nothing where the files are split already; `columns` is what
+        a person says of those of a table.
 
         Raises:
             InputError: what is wrong, in which file and line, and what would be right.
         """
-        found = load(source, split_seed)
+        found = load(source, split_seed, columns=columns)
         graph = cls.from_names(found.splits, found.name, found.notes)
         graph.split_seed = found.split_seed
         return graph

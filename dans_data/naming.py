@@ -10,24 +10,42 @@ from typing import TypeVar
 from dans_data.errors import InputError
 from dans_data.triplets import SPLITS, printable
 
-FORMS = {".txt": "tsv", ".tsv": "tsv", ".csv": "csv", ".nt": "nt"}
+FORMS = {
+    ".txt": "tsv",
+    ".tsv": "tsv",
+    ".csv": "csv",
+    ".nt": "nt",
+    ".nq": "nt",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
 """How the text of a file with this ending is written."""
 
 SUFFIXES = tuple(f"{form}{packed}" for packed, form in product(("", ".gz"), FORMS))
 """The endings of a file that holds one split, or all triplets."""
 
-EXPECTED = ".txt, .tsv, .csv or .nt, each also as .gz"
+EXPECTED = ".txt, .tsv, .csv, .nt, .nq or .jsonl, each also as .gz"
 
 PACKERS = (".gz", ".zip", ".tar", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar", ".jar")
 """The endings of files that hold other files."""
 
 _FOREIGN = (
     *(packer for packer in PACKERS if packer not in (".gz", ".zip")),
-    *(".xlsx", ".xls", ".ods", ".json", ".jsonl", ".xml", ".parquet"),
-    *(".ttl", ".nq", ".n3", ".trig", ".rdf", ".owl"),
+    *(".xlsx", ".xls", ".ods", ".json", ".xml", ".parquet"),
+    *(".ttl", ".n3", ".trig", ".rdf", ".owl"),
 )
 
-_SPLIT_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "dev": "valid", "test": "test"}
+_SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("valid", "validation", "val", "dev"), "valid"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_SPLIT = re.compile(
+    rf"(?:.*[-_. ])?({'|'.join(sorted(_SPLIT_NAMES, key=len, reverse=True))})(2id)?"
+    r"(?:[-_. ](?:triples|triplets|set|data))?(?: ?\(\d+\))?"
+)
+_DICTIONARY = re.compile(r"(entit(?:y|ies)|relations?)(?:2id|_ids?|s)?(?: ?\(\d+\))?")
+_LABELS = re.compile(r"(?:entity|relation|id)?[-_]?(?:2text|2label|labels)(?: ?\(\d+\))?")
 
 T = TypeVar("T")
 
@@ -53,7 +71,13 @@ def is_listed(name: str) -> bool:
 
 
 def form_of(name: str) -> str:
-    """How the text of a file is written: "csv", "nt", or "tsv" where the ending says nothing else."""
+    """How the text of a file is written: "csv", "nt", "jsonl", "2id", or "tsv" where its name says nothing else.
+
+    "2id" is OpenKE's form, known by names such as train2id.txt: a line that counts, then head, tail, relation by id.
+    """
+    split = _SPLIT.fullmatch(title(name).lower())
+    if split and split[2]:
+        return "2id"
     return FORMS.get(_suffix(_unpacked(name)), "tsv")
 
 
@@ -71,14 +95,31 @@ def title(name: str) -> str:
 
 def split_of(name: str) -> str | None:
     """The split that a file is named after: "valid" for dev.csv.gz; None for other names and endings."""
-    return _SPLIT_NAMES.get(title(name).lower()) if is_listed(name) else None
+    found = _SPLIT.fullmatch(title(name).lower())
+    fits = is_listed(name) or not _suffix(_unpacked(base(name)))
+    return _SPLIT_NAMES[found[1]] if found and fits else None
+
+
+def dictionary_of(name: str) -> str | None:
+    """What a file gives names to, by how it is called: "entities", "relations", "labels" of both, or None.
+
+    Such are entities.dict, entity2id.txt, entity_ids.del and entities.tsv, and entity2text.txt or labels.tsv.
+    """
+    bare, ending = title(name).lower(), _suffix(_unpacked(base(name)))
+    if _LABELS.fullmatch(bare) and ending in (".txt", ".tsv"):
+        return "labels"
+    found = _DICTIONARY.fullmatch(bare)
+    is_text = ending in (".dict", ".del", ".tsv") or (ending == ".txt" and "2id" in bare)
+    if not found or not is_text:
+        return None
+    return "entities" if found[1].startswith("entit") else "relations"
 
 
 def by_split(named: Iterable[tuple[str, T]], where: str) -> dict[str, T]:
-    """What is named after train, valid and test, of files with their names, in this order.
+    """What is named after train, valid and test, of files with their names, in this order; those that there are.
 
     Raises:
-        InputError: one is missing, or there are two of one.
+        InputError: train is missing, or there are two of one.
     """
     found: dict[str, tuple[str, T]] = {}
     for name, file in named:
@@ -89,13 +130,30 @@ def by_split(named: Iterable[tuple[str, T]], where: str) -> dict[str, T]:
             both = " and ".join(sorted(printable(base(other)) for other in (found[split][0], name)))
             raise InputError(f"{where} has both {both}; expected one of them")
         found[split] = name, file
-    for split in SPLITS:
-        if split not in found:
-            raise InputError(
-                f"{where} has no {split}.txt or {split}.tsv (nor .csv, .nt, or one of them as .gz); "
-                "expected train, valid and test"
-            )
-    return {split: found[split][1] for split in SPLITS}
+    if "train" not in found:
+        raise InputError(
+            f"{where} has no train.txt or train.tsv (nor .csv, .nt, or one of them as .gz); "
+            "expected train, valid and test, or train alone"
+        )
+    return {split: found[split][1] for split in SPLITS if split in found}
+
+
+def by_dictionary(named: Iterable[tuple[str, T]], where: str) -> dict[str, T]:
+    """What gives names to ids, of files with their names: to "entities", "relations", or "labels" of both.
+
+    Raises:
+        InputError: there are two of one.
+    """
+    found: dict[str, tuple[str, T]] = {}
+    for name, file in named:
+        kind = dictionary_of(name)
+        if kind is None:
+            continue
+        if kind in found:
+            both = " and ".join(sorted(printable(base(other)) for other in (found[kind][0], name)))
+            raise InputError(f"{where} has both {both}, which name ids; expected one of them")
+        found[kind] = name, file
+    return {kind: file for kind, (_, file) in found.items()}
 
 
 def _unpacked(name: str) -> str:

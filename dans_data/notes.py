@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,18 @@ class Remark:
 
     def __str__(self) -> str:
         return self.words
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What makes it doubtful that a table was read rightly: about its "header", or the "order" of its columns."""
+
+    file: str
+    about: Literal["header", "order"]
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.words}"
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,21 @@ class SplitHere:
         return (
             f"one file, split here into train / valid / test {sizes} by split seed {self.seed}, "
             "every name occurring in train"
+        )
+
+
+@dataclass(frozen=True)
+class SplitsTaken:
+    """Splits without a file of their own, for which some of train were taken here; `sizes` by split."""
+
+    sizes: Mapping[str, int]
+    seed: int
+
+    def __str__(self) -> str:
+        missing = " and ".join(self.sizes)
+        sizes = " and ".join(f"{size:,}" for size in self.sizes.values())
+        return (
+            f"no file for {missing}: {sizes} of train's triplets taken for it here by split seed {self.seed}"
         )
 
 
@@ -89,7 +117,7 @@ class UnseenRelations:
         return f"relations that never occur in train: {self.count:,}"
 
 
-ReadingNote = Remark | SplitHere | Duplicates
+ReadingNote = Remark | Doubt | SplitHere | SplitsTaken | Duplicates
 """What is noted as files are read."""
 
 GraphNote = Duplicates | EmptySplit | Overlap | UnseenEntities | UnseenRelations

@@ -1,4 +1,4 @@
-"""N-Triples become rows of three names, by the grammar of the W3C (RDF 1.1 N-Triples, section 7).
+"""N-Triples and N-Quads become rows of three names, by the grammars of the W3C (RDF 1.1 N-Triples, section 7).
 
 The name of an IRI is the IRI without its brackets, that of a blank node its label with "_:". Triplets whose tail
 is a literal, a text or number, are left out: it is a value of the head, and no entity.
@@ -27,7 +27,8 @@ _LATER = f"{_FIRST}\\-\u00b7\u0300-\u036f\u203f-\u2040"
 _BLANK_NODE = rf"_:[{_FIRST}](?:[{_LATER}.]*[{_LATER}])?"
 
 _TRIPLE = re.compile(
-    rf"[ \t]*({_IRI}|{_BLANK_NODE})[ \t]*({_IRI})[ \t]*(?:({_IRI}|{_BLANK_NODE})|{_LITERAL})[ \t]*\.[ \t]*(?:#.*)?",
+    rf"[ \t]*({_IRI}|{_BLANK_NODE})[ \t]*({_IRI})[ \t]*(?:({_IRI}|{_BLANK_NODE})|{_LITERAL})[ \t]*"
+    rf"({_IRI}|{_BLANK_NODE})?[ \t]*\.[ \t]*(?:#.*)?",
     re.DOTALL,
 )
 _NOTHING = re.compile(r"[ \t]*(?:#.*)?", re.DOTALL)
@@ -51,11 +52,13 @@ def rows(lines: Iterable[str], where: str, note: Callable[[str], None]) -> Rows:
     """Rows of N-Triples; comments and blank lines are passed over. Raises InputError with the line."""
     names = _Names()
     literals = 0
+    graphs: set[str | None] = {None}
     number = 0
     try:
         for number, line in enumerate(lines, start=1):
             if found := _TRIPLE.fullmatch(line):
-                head, relation, tail = found.groups()
+                head, relation, tail, graph = found.groups()
+                graphs.add(graph)
                 if tail is None:
                     literals += 1
                 else:
@@ -69,6 +72,8 @@ def rows(lines: Iterable[str], where: str, note: Callable[[str], None]) -> Rows:
         raise InputError(f"{where}, line {number}: {error}") from None
     if literals:
         note(f"triplets left out, since their tail is a literal and no entity: {literals:,}")
+    if len(graphs) > 1:
+        note(f"graphs of N-Quads taken together: {len(graphs) - 1:,}")
     if any(term.startswith("_:") for term in names):
         note("blank nodes are entities, named by their labels")
 

@@ -47,7 +47,7 @@ def add(dataset: Dataset, name: str, title: str = "", original: str = "") -> Pat
                 lines = ("\t".join(triplet) + "\n" for triplet in dataset.splits[split])
                 (partial / f"{split}.txt").write_text("".join(lines), encoding="utf-8", newline="\n")
                 # What is kept can be loaded again.
-                read_triplets(partial / f"{split}.txt")
+                read_triplets(partial / f"{split}.txt", plain=True)
             about = _about(dataset, partial, title or dataset.name, original)
             text = json.dumps(about, ensure_ascii=False, indent=1) + "\n"
             (partial / ABOUT).write_text(text, encoding="utf-8", newline="\n")

@@ -16,7 +16,7 @@ from dans_data.catalogue import CATALOGUE, Fact
 from dans_data.errors import InputError
 from dans_data.files import SUFFIXES, home, kind, read_triplets, split_files
 from dans_data.notes import Remark
-from dans_data.triplets import SPLITS, Counts, counts
+from dans_data.triplets import SPLITS, Counts, Triplet, counts
 
 BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "kg"
 DATA_DIR_VARIABLE = "DANS_DATA_DIR"
@@ -160,11 +160,12 @@ def _in(parent: Path) -> Iterator[tuple[str, Path]]:
 def _info(name: str, path: Path, where: Where) -> DatasetInfo:
     about = about_own(name) if where == "own" else {}
     try:
-        files = tuple(split_files(path).values())
+        by_split = split_files(path)
+        files = tuple(by_split.values())
         stamps = tuple(time_and_size(file) for file in files)
         if name in CATALOGUE and _as_published(name, files, stamps):
             return _of_catalogue(name, path, where)
-        found, problem = _noted(about, stamps) or _counts(files, stamps), ""
+        found, problem = _noted(about, stamps) or _counts(tuple(by_split.items()), stamps), ""
     except (InputError, OSError) as error:
         found, problem = (0, 0, 0, 0, 0), str(error)
     if name in CATALOGUE:
@@ -199,7 +200,9 @@ def _of_catalogue(name: str, path: Path, where: Where) -> DatasetInfo:
 def _as_published(name: str, files: tuple[Path, ...], stamps: tuple[TimeAndSize, ...]) -> bool:
     """Whether these are the files of the catalogue, byte for byte; `stamps` renew a kept answer."""
     published = CATALOGUE[name].files
-    return all(published[split].is_right(file) for split, file in zip(SPLITS, files, strict=True))
+    return len(files) == len(SPLITS) and all(
+        published[split].is_right(file) for split, file in zip(SPLITS, files, strict=True)
+    )
 
 
 def _noted(about: dict[str, object], stamps: tuple[TimeAndSize, ...]) -> Counts | None:
@@ -214,6 +217,7 @@ def _noted(about: dict[str, object], stamps: tuple[TimeAndSize, ...]) -> Counts 
 
 
 @lru_cache(maxsize=64)
-def _counts(files: tuple[Path, ...], stamps: tuple[TimeAndSize, ...]) -> Counts:
-    """What these files of train, valid and test hold; `stamps` renew a kept answer."""
-    return counts({split: set(read_triplets(file)) for split, file in zip(SPLITS, files, strict=True)})
+def _counts(files: tuple[tuple[str, Path], ...], stamps: tuple[TimeAndSize, ...]) -> Counts:
+    """What the files of train, valid and test hold that there are; `stamps` renew a kept answer."""
+    found: dict[str, set[Triplet]] = {split: set() for split in SPLITS}
+    return counts(found | {split: set(read_triplets(file)) for split, file in files})

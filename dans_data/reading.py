@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from dans_data import forms, naming, ntriples
+from dans_data import doubts, forms, idnames, jsonlines, naming, ntriples
+from dans_data.columns import Columns
 from dans_data.errors import InputError
 from dans_data.limits import Limits
-from dans_data.notes import Remark
+from dans_data.notes import Doubt, Remark
 from dans_data.text import Meter, TripletFile, lines
 from dans_data.triplets import RECIPROCAL, RESERVED_ENDING, ROLES, Triplet, name_problem, printable
 
-_ROWS: dict[str, Callable[[Iterator[str], str, Callable[[str], None]], forms.Rows]] = {
-    "tsv": forms.tsv,
-    "csv": forms.comma_separated,
-    "nt": ntriples.rows,
-}
+
+def rows(
+    part: TripletFile,
+    text: Iterator[str],
+    columns: Columns,
+    note: Callable[[str], None],
+    told: Callable[[forms.Layout], None],
+) -> forms.Rows:
+    """The rows of a file from its lines; of a table, `told` gets the layout first.
+
+    Raises InputError with the line.
+    """
+    if part.form == "nt":
+        return ntriples.rows(text, part.where, note)
+    if part.form == "plain":
+        return forms.plain(text, part.where)
+    if part.form == "jsonl":
+        return jsonlines.rows(text, part.where, note)
+    if part.form == "2id":
+        in_order = Columns((0, 2, 1), header=False)
+        return forms.table(idnames.without_count(text), part.where, _in_silence, "tsv", in_order)
+    return forms.table(text, part.where, note, part.form, columns, told)
 
 
 class Reader:
@@ -25,9 +43,11 @@ class Reader:
         notes: what was left out of the files.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self.notes: list[Remark] = []
+    def __init__(self, limits: Limits, columns: Columns | None = None) -> None:
+        """`columns`: what a person says of those of the files."""
+        self.notes: list[Remark | Doubt] = []
         self._limits = limits
+        self._columns = columns or Columns()
         self._meter = Meter(limits)
         self._entities = _Names(limits, "entities")
         self._relations = _Names(limits, "relations")
@@ -46,7 +66,8 @@ class Reader:
         def note(words: str) -> None:
             self.notes.append(Remark(f"{naming.base(part.where)}: {words}"))
 
-        for number, row in _ROWS[part.form](lines(part, self._meter), part.where, note):
+        layouts: list[forms.Layout] = []
+        for number, row in rows(part, lines(part, self._meter), self._columns, note, layouts.append):
             if len(found) == left:
                 raise InputError(f"{part.where}, line {number}: {_too_many('triplets', self._limits)}")
             try:
@@ -59,7 +80,18 @@ class Reader:
             except _TooManyError as error:
                 raise InputError(f"{part.where}, line {number}: {error}") from None
         self._triplets += len(found)
+        for layout in layouts:
+            if doubt := doubts.of(found, layout, self._columns, part.where):
+                self.notes.append(doubt)
         return found
+
+    def names(self, part: TripletFile, labels: bool) -> dict[str, str]:
+        """What a dictionary of ids calls each. Raises InputError as `idnames.read`."""
+        return idnames.read(part, self._meter, labels)
+
+
+def _in_silence(words: str) -> None:
+    """OpenKE's form is known: spaces between the columns are nothing to be told."""
 
 
 class _UnfitError(Exception):

@@ -30,7 +30,8 @@ class TripletFile:
 
     Attributes:
         where: how complaints name it, on one line.
-        form: how its text is written: "tsv", "csv" or "nt".
+        form: how its text is written: "tsv", "csv", "nt", "jsonl", "2id", or "plain" as this program
+            writes it.
         open: its bytes from the beginning; raises OSError.
         packed: the size in bytes of the .gz or .zip file that it comes out of; 0 where it is not packed.
         gzipped: whether what `open` gives is gzip.
@@ -190,6 +191,7 @@ def _decoded(block: bytes, where: str, line: int, offset: int) -> str:
     except UnicodeDecodeError as error:
         line += block.count(b"\n", 0, error.start)
         raise InputError(
-            f"{where}, line {line}: byte {offset + error.start + 1} of the file is not UTF-8; {_EXPECTED}"
+            f"{where}, line {line}: byte {offset + error.start + 1} of the file is not UTF-8; {_EXPECTED}: "
+            "save it as UTF-8, which Excel calls “CSV UTF-8”"
         ) from error
     return text if offset else text.removeprefix("\ufeff")

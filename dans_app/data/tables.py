@@ -65,7 +65,8 @@ def relation_columns() -> dict[str, Any]:
         "symmetric": number(
             "Symmetric",
             format=share,
-            help="Of its train triplets (h, r, t), the share whose reverse (t, r, h) is there, too; self loops aside.",
+            help="Of its triplets (h, r, t) in all splits, the share whose reverse (t, r, h) is in one of them, too; "
+            "self loops aside.",
         ),
         "loops": number(
             "Self loops", format=share, help="Share of its train triplets whose head is their tail."
@@ -77,7 +78,7 @@ def relation_columns() -> dict[str, Any]:
         "inverse_share": number(
             "Inverse share",
             format=share,
-            help="The share of its train triplets that the nearest inverse has the other way round.",
+            help="The share of its triplets in all splits that the nearest inverse has the other way round.",
         ),
     }
 
@@ -105,12 +106,10 @@ def sentence(each: RelationFacts, kg: KnowledgeGraph) -> str:
         f"{each.tails_per_head:.1f} tails on average, a tail {each.heads_per_tail:.1f} heads."
     ]
     if each.symmetric:
-        words.append(
-            f"{100 * each.symmetric:.0f} % of its train triplets are in train the other way round, too."
-        )
+        words.append(f"{100 * each.symmetric:.0f} % of its triplets are there the other way round, too.")
     if each.inverse is not None:
         words.append(
-            f"{100 * each.inverse_share:.0f} % of its train triplets are in train the other way round as "
+            f"{100 * each.inverse_share:.0f} % of its triplets are there the other way round as "
             f"“{markdown_text(kg.relations[each.inverse])}”."
         )
     return " ".join(words)

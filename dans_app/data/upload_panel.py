@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dans_app.data import upload_reading, upload_words
+from dans_app.data import upload_columns, upload_reading, upload_words
 from dans_app.data.upload_reading import Reading
 from dans_app.server import graph
 from dans_app.shared import shell
@@ -63,7 +63,7 @@ def panel() -> None:
 def _look(dropped: Sequence[UploadedFile]) -> None:
     """What the files hold that lie on the panel, or what was kept of them."""
     shell.when_left(upload_reading.leave)
-    places = upload_reading.in_use([file.name for file in dropped])
+    places = upload_reading.in_use([file.name for file in dropped], upload_reading.numbered(dropped))
     if not places:
         upload_reading.forget()
         _kept()
@@ -73,12 +73,18 @@ def _look(dropped: Sequence[UploadedFile]) -> None:
     names = [file.name for file in files]
     if replaced := [file.name for place, file in enumerate(dropped) if place not in places]:
         st.caption(upload_words.replaced(replaced, names))
+    content = [(file.name, file.getvalue()) for file in files]
+    columns = upload_columns.said(names)
     try:
-        reading = upload_reading.read(files, st.session_state.get(_SEED, 0))
+        reading = upload_reading.read(files, st.session_state.get(_SEED, 0), columns)
     except InputError as error:
         st.error(sentence(error, 500), icon=":material/error:")
+        upload_columns.ask(content, asked=True)
         return
+    for doubt in reading.doubts:
+        st.warning(f"{sentence(doubt, 500)} Say below which it is.", icon=":material/help:")
     _show(names, reading)
+    upload_columns.ask(content, asked=bool(reading.doubts))
 
 
 # --- what was read ---------------------------------------------------------------------------------------------

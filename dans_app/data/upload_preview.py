@@ -1,62 +1,60 @@
-"""A look at the beginning of files: how their text is written, in words, and their first triplets in their order."""
+"""A look at the beginning of files: how their text is written, in words, their first triplets, and their columns."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from io import BytesIO
 from itertools import islice
 
-from dans_data import Limits, Triplet, archives, forms, naming, ntriples
+from dans_data import Limits, Triplet, archives, forms, naming, reading
+from dans_data.columns import Columns
+from dans_data.errors import InputError
 from dans_data.text import Meter, TripletFile, lines
 
 _LINES = 200
 """Lines of a file that are looked at."""
 
-_ROWS = {"tsv": forms.tsv, "csv": forms.comma_separated, "nt": ntriples.rows}
+_WAYS = {"nt": "N-Triples", "jsonl": "JSON lines", "2id": "ids as OpenKE writes them", "plain": "text"}
 
 
-def preview(files: Sequence[tuple[str, bytes]], count: int) -> tuple[str, list[Triplet]]:
+def preview(
+    files: Sequence[tuple[str, bytes]], count: int, columns: Columns | None = None
+) -> tuple[str, list[Triplet]]:
     """How files of triplets are written, and the first `count` triplets of the first one, or of train.
 
     Raises InputError as reading them does; but what stands further below is not looked at.
     """
-    limits = Limits.from_environment()
-    found = []
-    with _parts(files, limits) as parts:
-        for part in parts:
-            beginning = list(islice(lines(part, Meter(limits)), _LINES))
-            found.append(_preview(part, beginning, count))
+    with _begun(files) as parts:
+        found = [_preview(part, beginning, count, columns or Columns()) for part, beginning in parts]
     ways = list(dict.fromkeys(way for way, _ in found))
-    packed = _packed([name for name, _ in files])
     many = f"{len(found)} files: " if len(found) > 1 else ""
-    return f"{packed}{many}{' / '.join(ways)}", found[0][1]
+    return f"{_packed([name for name, _ in files])}{many}{' / '.join(ways)}", found[0][1]
 
 
-def _preview(part: TripletFile, beginning: list[str], count: int) -> tuple[str, list[Triplet]]:
-    rows = list(islice(_ROWS[part.form](iter(beginning), part.where, lambda note: None), count))
-    triplets = [(head.strip(" "), relation.strip(" "), tail.strip(" ")) for _, (head, relation, tail) in rows]
-    first = next((number for number, line in enumerate(beginning, start=1) if line.strip()), 1)
-    header = "with a header" if rows and rows[0][0] > first else "no header"
-    if part.form == "nt":
-        return "N-Triples", triplets
-    if part.form == "csv":
-        mark = _separator(beginning[rows[0][0] - 1 :], rows[0][1]) if rows else ","
-        return f"CSV, columns separated by {'semicolons' if mark == ';' else 'commas'}, {header}", triplets
-    return f"text, columns separated by tabs, {header}", triplets
+def columns_of(files: Sequence[tuple[str, bytes]], count: int) -> list[list[str]]:
+    """The first rows of the first table, column by column as they stand; empty where none can be told."""
+    with suppress(InputError), _begun(files) as parts:
+        for part, beginning in parts:
+            if part.form in ("tsv", "csv"):
+                return forms.first_rows(beginning, part.where, part.form, count)
+    return []
 
 
-def _separator(beginning: Sequence[str], row: Triplet) -> str:
-    """The separator that splits the first line into these names."""
-    for mark in ",;":
-        columns = next(
-            csv.reader((f"{line}\n" for line in beginning), delimiter=mark, skipinitialspace=True), []
-        )
-        if set(row) <= set(columns):
-            return mark
-    return ","
+def _preview(
+    part: TripletFile, beginning: list[str], count: int, columns: Columns
+) -> tuple[str, list[Triplet]]:
+    layouts: list[forms.Layout] = []
+    rows = reading.rows(part, iter(beginning), columns, lambda note: None, layouts.append)
+    triplets = [
+        (head.strip(" "), relation.strip(" "), tail.strip(" "))
+        for _, (head, relation, tail) in islice(rows, count)
+    ]
+    if not layouts:
+        return _WAYS.get(part.form, "text"), triplets
+    kind = "CSV" if layouts[0].separator in ",;" else "text"
+    return f"{kind}, {layouts[0]}", triplets
 
 
 def _packed(names: Sequence[str]) -> str:
@@ -66,14 +64,22 @@ def _packed(names: Sequence[str]) -> str:
 
 
 @contextmanager
+def _begun(files: Sequence[tuple[str, bytes]]) -> Iterator[list[tuple[TripletFile, list[str]]]]:
+    """The texts in the files with their first lines, train before others."""
+    limits = Limits.from_environment()
+    with _parts(files, limits) as parts:
+        yield [(part, list(islice(lines(part, Meter(limits)), _LINES))) for part in parts]
+
+
+@contextmanager
 def _parts(files: Sequence[tuple[str, bytes]], limits: Limits) -> Iterator[list[TripletFile]]:
-    """The texts in the files, train before others."""
     if len(files) == 1 and naming.is_zip(files[0][0]):
         name, data = files[0]
-        with archives.opened(BytesIO(data), name, limits) as (found, _):
+        with archives.opened(BytesIO(data), name, limits) as (found, _, _):
             yield [found] if isinstance(found, TripletFile) else list(found.values())
         return
-    ordered = sorted(files, key=lambda file: naming.split_of(file[0]) != "train")
+    triplets = [file for file in files if not naming.dictionary_of(file[0])] or list(files)
+    ordered = sorted(triplets, key=lambda file: naming.split_of(file[0]) != "train")
     yield [
         TripletFile(
             name,

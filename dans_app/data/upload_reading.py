@@ -7,6 +7,7 @@ files do. Nothing is written.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,8 +19,9 @@ import dans_data
 from dans_app.data import upload_preview
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS, Dataset, Triplet, naming
+from dans_data.columns import Columns
 from dans_data.errors import InputError
-from dans_data.notes import SplitHere
+from dans_data.notes import Doubt, SplitHere
 from dans_data.words import bytes_in_words
 from dans_lab import survey
 from dans_lab.survey import Finding
@@ -38,12 +40,17 @@ _READ = "upload_read"
 """Session key: what was read last, with the key that says of what."""
 
 
+_DROPS = "upload_drops"
+"""Session key: which file came with which drop."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """What files hold.
 
     `way` says how they are written, `rows` are the first triplets in the order of the file, or of train; `sizes` are
-    the distinct triplets of each split. `way`, `notes` and `findings` are plain text with names from the files.
+    the distinct triplets of each split. `way`, `notes`, `doubts` and `findings` are plain text with names from the
+    files.
     """
 
     dataset: Dataset
@@ -53,33 +60,57 @@ class Reading:
     relations: int
     sizes: dict[str, int]
     notes: tuple[str, ...]
+    doubts: tuple[str, ...]
     findings: tuple[Finding, ...]
 
 
-def in_use(names: Sequence[str]) -> list[int]:
-    """Places of the files that count, of some in the order of their coming: the newest, which replaces the others.
+def in_use(names: Sequence[str], drops: Sequence[int]) -> list[int]:
+    """Places of the files that count, of some in the order of their coming; `drops` numbers what came together.
 
-    Files named after a split stay beside one another, the newest of each.
+    Files named after a split, and dictionaries of ids, stay beside one another, the newest of each. Any other file
+    takes the place of all that came before it, but never of one that came together with it.
     """
-    found: dict[str | None, int] = {}
-    for place, name in enumerate(names):
-        split = naming.split_of(name)
-        found = {None: place} if split is None else {**found, split: place}
-        if split is not None:
-            found.pop(None, None)
-    return sorted(found.values())
+    found: list[int] = []
+    for drop in sorted(set(drops)):
+        new = [place for place, number in enumerate(drops) if number == drop]
+        if any(_role(names[place]) is None for place in new):
+            found = new
+        else:
+            roles = {_role(names[place]): place for place in new}
+            found = [place for place in found if _role(names[place]) not in (None, *roles)] + [
+                *roles.values()
+            ]
+    return sorted(found)
 
 
-def read(files: Sequence[UploadedFile], seed: int) -> Reading:
-    """What these files hold, one file split by `seed`; at once where they were read before.
+def numbered(files: Sequence[UploadedFile]) -> list[int]:
+    """For each file a number that those have in common which came together."""
+    # Whoever drops the same file again gets a second one.
+    times: Counter[tuple[str, int]] = Counter()
+    keys = []
+    for file in files:
+        times[file.name, file.size] += 1
+        keys.append((file.name, file.size, times[file.name, file.size]))
+    before: dict[tuple[str, int, int], int] = st.session_state.get(_DROPS, {})
+    new = max(before.values(), default=0) + 1
+    st.session_state[_DROPS] = now = {key: before.get(key, new) for key in keys}
+    return list(now.values())
+
+
+def _role(name: str) -> str | None:
+    return naming.split_of(name) or naming.dictionary_of(name)
+
+
+def read(files: Sequence[UploadedFile], seed: int, columns: Columns) -> Reading:
+    """What these files hold, one file split by `seed`, with columns as a person says; at once if read before.
 
     Raises InputError, in one sentence, where they cannot be read as one data set.
     """
-    asked: tuple[int | str, ...] = (seed, *(file.file_id for file in files))
+    asked: tuple[int | str, ...] = (seed, str(columns), *(file.file_id for file in files))
     kept: _Kept | None = st.session_state.get(_READ)
     if kept is None or kept.asked != asked:
         content = [(file.name, file.getvalue()) for file in files]
-        digest = _digest(content, seed)
+        digest = _digest(content, f"{seed} {columns}")
         if kept is None or kept.digest != digest:
             # What was read before may be large: it goes before there is more.
             kept = None
@@ -87,7 +118,7 @@ def read(files: Sequence[UploadedFile], seed: int) -> Reading:
             with st.spinner(
                 f"Reading {bytes_in_words(sum(len(data) for _, data in content))} …", show_time=True
             ):
-                kept = _Kept(asked, digest, _answer(content, seed))
+                kept = _Kept(asked, digest, _answer(content, seed, columns))
         st.session_state[_READ] = kept = replace(kept, asked=asked)
     if isinstance(kept.answer, str):
         raise InputError(kept.answer)
@@ -118,16 +149,17 @@ class _Kept:
     answer: Reading | str
 
 
-def _answer(files: Sequence[File], seed: int) -> Reading | str:
+def _answer(files: Sequence[File], seed: int, columns: Columns) -> Reading | str:
     try:
-        return _read(files, seed)
+        return _read(files, seed, columns)
     except InputError as error:
         return str(error)
 
 
-def _read(files: Sequence[File], seed: int) -> Reading:
-    dataset = dans_data.from_uploads(files, title_of([name for name, _ in files]), split_seed=seed)
-    way, rows = upload_preview.preview(files, FIRST_ROWS)
+def _read(files: Sequence[File], seed: int, columns: Columns) -> Reading:
+    title = title_of([name for name, _ in files])
+    dataset = dans_data.from_uploads(files, title, split_seed=seed, columns=columns)
+    way, rows = upload_preview.preview(files, FIRST_ROWS, columns)
     kg = KnowledgeGraph.from_names(dataset.splits, dataset.name, dataset.notes)
     return Reading(
         dataset,
@@ -137,7 +169,8 @@ def _read(files: Sequence[File], seed: int) -> Reading:
         kg.num_relations,
         {split: len(kg.array(split)) for split in SPLITS},
         # The panel shows the split itself.
-        tuple(str(note) for note in kg.read_notes if not isinstance(note, SplitHere)),
+        tuple(str(note) for note in kg.read_notes if not isinstance(note, SplitHere | Doubt)),
+        tuple(str(note) for note in kg.read_notes if isinstance(note, Doubt)),
         tuple(survey.findings(kg)),
     )
 
@@ -147,8 +180,8 @@ def title_of(names: Sequence[str]) -> str:
     return naming.title(names[0]) if len(names) == 1 and naming.split_of(names[0]) is None else USUAL_NAME
 
 
-def _digest(files: Sequence[File], seed: int) -> str:
-    digest = hashlib.sha256(str(seed).encode())
+def _digest(files: Sequence[File], how: str) -> str:
+    digest = hashlib.sha256(how.encode())
     for name, data in files:
         for part in (name.encode(errors="replace"), data):
             digest.update(len(part).to_bytes(8, "little"))

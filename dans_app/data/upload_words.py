@@ -11,18 +11,20 @@ from dans_data.words import plural
 
 FORMS = (
     "One triplet a line: head, relation, tail.\n\n"
-    "- **.txt**, **.tsv**: separated by tabs, without a header\n"
-    "- **.csv**: separated by commas or semicolons; a first line that names the columns head, relation and tail (or "
-    "subject, predicate, object) says which is which\n"
-    "- **.nt**: N-Triples, as exported from RDF; texts and numbers are left out\n"
+    "- **.txt**, **.tsv**, **.csv**: a table, its columns separated by tabs, commas or semicolons; a first line that "
+    "names the columns head, relation and tail (or subject, predicate, object) says which is which, and other "
+    "columns are left out\n"
+    "- **.nt**, **.nq**: N-Triples and N-Quads, as exported from RDF; texts and numbers are left out\n"
+    "- **.jsonl**: an object with head, relation and tail on each line\n"
     "- each of them packed as **.gz**, or in a **.zip**\n\n"
-    "One file is split here. Three files named train, valid and test, dropped together or in one .zip, stay as they "
-    "are. A newer file takes the place of the one before."
+    "One file is split here. Files named train, valid (or val, dev) and test, dropped together or in one .zip, stay as "
+    "they are; files of ids may have entities.dict and relations.dict (or entity2id.txt and relation2id.txt) beside "
+    "them."
 )
 
 ABOUT = (
-    "Drop one file of triplets, which is split here, or three files: train, valid and test. Tab-separated text, CSV or "
-    "N-Triples; also .gz or .zip. Nothing is kept before you say so."
+    "Drop one file of triplets, which is split here, or three files: train, valid and test. Text, CSV, N-Triples or "
+    "JSON lines; also .gz or .zip. Nothing is kept before you say so."
 )
 
 SPLIT_HERE = (

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dans_data.columns import Columns
 from dans_data.errors import InputError
 from dans_data.words import megabytes
 from dans_lab.cli.download import download
-from dans_lab.cli.output import print_json, print_table
+from dans_lab.cli.output import noted, print_json, print_table
 
 if TYPE_CHECKING:
     from dans_data.places import DatasetInfo
@@ -46,6 +47,21 @@ def datasets(
             metavar="INTEGER", help="With --add: how one file is split into three.", show_default="0"
         ),
     ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="H,R,T",
+            help="With NAME or --add: which columns of a table are head, relation and tail, from 1, such as 1,3,2.",
+            show_default="what a header or the values tell",
+        ),
+    ] = None,
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            help="With NAME or --add: whether the first line of a table names its columns.",
+            show_default="what its words tell",
+        ),
+    ] = None,
     remove: Annotated[
         str | None, typer.Option(metavar="NAME", help="Delete a data set that was added.")
     ] = None,
@@ -59,14 +75,18 @@ def datasets(
     for option, value in (("--name", name), ("--split-seed", split_seed)):
         if value is not None and add is None:
             raise InputError(f"{option} goes with --add PATH")
+    for option, said in (("--columns", columns), ("--header", header)):
+        if said is not None and source is None and add is None:
+            raise InputError(f"{option} goes with NAME or --add PATH")
+    table = Columns.parse(columns, header)
     if source is not None:
         from dans_lab.cli.survey import show
 
-        show(source, json)
+        show(source, json, table)
     elif download_ is not None:
         _tell("downloaded", download_, download(download_, quiet=json), json)
     elif add is not None:
-        _add(add, name, split_seed or 0, json)
+        _add(add, name, split_seed or 0, table, json)
     elif remove is not None:
         from dans_data import own
 
@@ -76,19 +96,19 @@ def datasets(
         _list(json)
 
 
-def _add(source: str, name: str | None, split_seed: int, json: bool) -> None:
+def _add(source: str, name: str | None, split_seed: int, columns: Columns, json: bool) -> None:
     from dans_data import load, own
 
     chosen = own.suggested_name(Path(source).stem) if name is None else name
     # Before what may take a while to read.
     if problem := own.name_error(chosen):
         raise InputError(problem if name is not None else f"{problem}; --name NAME gives it another")
-    found = load(source, split_seed)
+    found = load(source, split_seed, columns=columns)
     place = own.add(found, chosen, original=Path(source).name)
     _tell("added", chosen, place, json)
     if not json:
         for note in found.notes:
-            print(f"note: {note}")
+            print(f"note: {noted(note, source)}")
 
 
 def _tell(what: str, name: str, place: Path | None, json: bool) -> None:

@@ -11,10 +11,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dans_data.notes import Doubt, Note
+
 
 def print_json(value: Any) -> None:
     """One line of JSON on standard output, at once."""
     print(json.dumps(value, allow_nan=False, ensure_ascii=False), flush=True)
+
+
+def noted(note: Note, source: str = "FILE") -> str:
+    """What was noted of a data set, and where it is doubtful how to say it rightly."""
+    if not isinstance(note, Doubt):
+        return str(note)
+    option = "--header" if note.about == "header" else "--columns 1,3,2"
+    return f"{note}. If that is wrong: python -m dans_core datasets --add {source} {option}"
 
 
 def print_table(title: str, columns: list[tuple[str, bool]], rows: list[list[str]]) -> None:

@@ -16,7 +16,7 @@ from dans_core.config import Config
 from dans_core.events import Event, HealthWarning, Losses, Ranking, to_dict
 from dans_core.training import Stage, Trainer
 from dans_data.words import count, duration, number
-from dans_lab.cli.output import print_json
+from dans_lab.cli.output import noted, print_json
 from dans_lab.health_words import in_words, worded
 from dans_lab.runs import process
 from dans_lab.runs.process import StopFlag
@@ -75,7 +75,7 @@ class _Words:
             count(kg.num_relations, "relation"),
         )
         lines = [f"{kg.name}: {entities}, {relations}, {sizes} triplets"]
-        lines += [f"note: {note}" for note in kg.notes]
+        lines += [f"note: {noted(note)}" for note in kg.notes]
         where = f"on {self.trainer.device_name}, {process.precision()}"
         how = f"{config.decoder}, {config.sampler}, {count(config.epochs, 'epoch')}, seed {config.seed}, {where}"
         return [*lines, f"run {self.writer.path.name}: {how}"]

@@ -8,27 +8,31 @@ from typing import TYPE_CHECKING
 
 from dans_data.words import count
 from dans_lab.cli.download import bring
-from dans_lab.cli.output import print_json, print_table
+from dans_lab.cli.output import noted, print_json, print_table
 
 if TYPE_CHECKING:
     from dans_core.kg import KnowledgeGraph
+    from dans_data.columns import Columns
     from dans_lab.survey import Finding, RelationFacts, Statistics
 
 _MOST_RELATIONS = 20
 
 
-def show(name: str, json: bool) -> None:
-    """Print the survey of a data set: a known name, a folder or a file. Raises InputError as `load` does."""
+def show(name: str, json: bool, columns: Columns | None = None) -> None:
+    """Print the survey of a data set: a known name, a folder or a file, and the columns that a person says it has.
+
+    Raises InputError as `load` does.
+    """
     from dans_core.kg import KnowledgeGraph
     from dans_data import available
     from dans_lab import survey
 
     bring(name, quiet=json)
-    kg = KnowledgeGraph.load(name)
+    kg = KnowledgeGraph.load(name, columns=columns)
     figures, relations = survey.statistics(kg), survey.relations(kg)
     findings = survey.findings(kg, facts=relations)
     known = next((info for info in available() if info.name == name and info.here), None)
-    facts, notes = known.facts if known else (), list(map(str, kg.read_notes))
+    facts, notes = known.facts if known else (), [noted(note, name) for note in kg.read_notes]
     if json:
         print_json(
             {

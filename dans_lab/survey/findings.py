@@ -13,6 +13,7 @@ from dans_data import SPLITS
 from dans_data.catalogue import Fact
 from dans_data.notes import Duplicates
 from dans_data.words import listed, plural, share
+from dans_lab.survey.alike import alike
 from dans_lab.survey.lookups import among, distinct, found, pairs
 from dans_lab.survey.relation_facts import HALF, RelationFacts, relations
 
@@ -23,7 +24,7 @@ ALMOST_ALL = 0.9
 """From this share on, a relation counts as symmetric, or as the inverse of another."""
 
 _FEWEST = 5
-"""Train triplets that a relation needs before it is called symmetric or inverse: two may be chance."""
+"""Triplets that a relation needs before it is called symmetric or inverse: two may be chance."""
 
 _NAMES = 5
 _LONGEST = 40
@@ -33,8 +34,8 @@ _LONGEST = 40
 class Finding:
     """One thing to know: a sentence with its numbers, and one that says why it matters.
 
-    `kind` names it: empty, duplicates, leakage, reversed, linked, unseen, untrained, loops, one_entity, symmetric,
-    inverse. Names in the sentence are from the data, and may hold anything.
+    `kind` names it: empty, duplicates, leakage, reversed, linked, unseen, alike, untrained, loops, one_entity,
+    symmetric, inverse. Names in the sentence are from the data, and may hold anything.
     """
 
     kind: str
@@ -62,6 +63,7 @@ def findings(
         *_linked(kg),
         *_inverse(kg, facts),
         *_unseen(kg),
+        *_alike(kg),
         *_untrained(facts),
         *_symmetric(facts),
         *_one_entity(facts),
@@ -174,6 +176,23 @@ def _unseen(kg: KnowledgeGraph) -> Iterable[Finding]:
         )
 
 
+def _alike(kg: KnowledgeGraph) -> Iterable[Finding]:
+    parts = []
+    for kind, names in (("entities", kg.entities), ("relations", kg.relations)):
+        groups = alike(names)
+        if groups:
+            shown = "; ".join(" and ".join(f"“{_short(name)}”" for name in group) for group in groups[:3])
+            more = f" and {len(groups) - 3:,} more" if len(groups) > 3 else ""
+            parts.append(f"{sum(map(len, groups)):,} {kind} ({shown}{more})")
+    if parts:
+        yield Finding(
+            "alike",
+            "caution",
+            f"Some names differ only in case, spaces or how their letters are encoded: {listed(parts)}.",
+            "They count as different things here; if they are the same, make them one before training.",
+        )
+
+
 # --- relations -------------------------------------------------------------------------------------------------
 
 
@@ -189,7 +208,7 @@ def _untrained(facts: Sequence[RelationFacts]) -> Iterable[Finding]:
 
 
 def _symmetric(facts: Sequence[RelationFacts]) -> Iterable[Finding]:
-    symmetric = [each for each in facts if each.symmetric >= ALMOST_ALL and each.triplets["train"] >= _FEWEST]
+    symmetric = [each for each in facts if each.symmetric >= ALMOST_ALL and each.total >= _FEWEST]
     if symmetric:
         total = sum(each.triplets["train"] for each in facts)
         of_train = share(sum(each.triplets["train"] for each in symmetric) / total, 1)
@@ -211,7 +230,7 @@ def _inverse(kg: KnowledgeGraph, facts: Sequence[RelationFacts]) -> Iterable[Fin
         for each in facts
         if each.inverse is not None
         and each.inverse_share >= ALMOST_ALL
-        and each.triplets["train"] >= max(_FEWEST, HALF * facts[each.inverse].triplets["train"])
+        and each.total >= max(_FEWEST, HALF * facts[each.inverse].total)
     ]
     if inverse:
         named = _some(

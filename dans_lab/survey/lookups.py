@@ -6,12 +6,26 @@ import numpy as np
 import numpy.typing as npt
 
 from dans_core.kg import KnowledgeGraph
+from dans_data import SPLITS
 from dans_data.known import Ids
 
 
 def among(rows: Ids, split: str, kg: KnowledgeGraph) -> npt.NDArray[np.bool_]:
     """Which of the triplets, shape (n, 3), stand in a split."""
     return found(_keys(rows, kg), _keys(kg.array(split), kg))
+
+
+def among_rows(rows: Ids, ordered: Ids, kg: KnowledgeGraph) -> npt.NDArray[np.bool_]:
+    """Which of the triplets, shape (n, 3), are among others that stand in the order of `every`."""
+    return found(_keys(rows, kg), _keys(ordered, kg))
+
+
+def every(kg: KnowledgeGraph) -> Ids:
+    """The distinct triplets of all splits together, shape (n, 3), in the order that the rows of a split have."""
+    keys = distinct(_keys(np.concatenate([kg.array(split) for split in SPLITS]), kg))
+    pair, tail = np.divmod(keys, kg.num_entities)
+    head, relation = np.divmod(pair, kg.num_relations)
+    return np.stack([head, relation, tail], axis=1)
 
 
 def found(wanted: Ids, ordered: Ids) -> npt.NDArray[np.bool_]:

@@ -10,7 +10,7 @@ import numpy as np
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
 from dans_data.known import Ids
-from dans_lab.survey.lookups import among, distinct, pairs
+from dans_lab.survey.lookups import among_rows, distinct, every, pairs
 
 ONE = 1.5
 """Below so many on average, a side counts as one: the rule of Bordes et al. 2013, section 4.3."""
@@ -24,7 +24,7 @@ _MOST_MATCHES = 1 << 25
 
 @dataclass(frozen=True)
 class RelationFacts:
-    """One relation; all but `triplets` is of train, and 0 or "" where train never shows it.
+    """One relation; counts and means are of train, and 0 or "" where train never shows it.
 
     Attributes:
         relation: its id; `name` its name.
@@ -33,7 +33,8 @@ class RelationFacts:
         tails_per_head, heads_per_tail: means over the distinct heads, and tails, that the relation has.
         kind: "1-to-1", "1-to-many", "many-to-1" or "many-to-many".
         loops: share of triplets whose head is their tail.
-        symmetric: of the others (h, r, t), the share whose reverse (t, r, h) is there, too.
+        symmetric: of the others (h, r, t), in all splits together, the share whose reverse (t, r, h) is in one of
+            them, too: in train alone it would depend on how the split fell.
         inverse: another relation s that has (t, s, h) for the largest share of them, `inverse_share`; None below half.
     """
 
@@ -50,6 +51,11 @@ class RelationFacts:
     inverse: int | None
     inverse_share: float
 
+    @property
+    def total(self) -> int:
+        """Triplets in all splits."""
+        return sum(self.triplets.values())
+
 
 def relations(kg: KnowledgeGraph) -> list[RelationFacts]:
     """All relations, in the order of their ids."""
@@ -59,13 +65,14 @@ def relations(kg: KnowledgeGraph) -> list[RelationFacts]:
     sizes = {split: np.bincount(kg.array(split)[:, 1], minlength=count) for split in SPLITS}
     heads, tails = _distinct(train[:, [1, 0]], kg), _distinct(train[:, [1, 2]], kg)
     loops = np.bincount(train[loop, 1], minlength=count)
-    links = train[~loop]
-    both_ways = among(links[:, ::-1], "train", kg)
-    symmetric = np.bincount(links[both_ways, 1], minlength=count)
+    links = every(kg)
+    links = links[links[:, 0] != links[:, 2]]
+    linked = np.bincount(links[:, 1], minlength=count)
+    symmetric = np.bincount(links[among_rows(links[:, ::-1], links, kg), 1], minlength=count)
     inverse, shared = _inverses(links, kg)
     found = []
     for r in range(count):
-        n, others = int(sizes["train"][r]), int(sizes["train"][r] - loops[r])
+        n, others = int(sizes["train"][r]), int(linked[r])
         share = int(shared[r]) / others if others else 0.0
         per_head, per_tail = (n / int(count) if n else 0.0 for count in (heads[r], tails[r]))
         found.append(

@@ -190,12 +190,14 @@ def test_what_is_odd_is_said_in_words():
         [("a.tsv.gz", b"not gzip")],
         [("a.pdf", b"%PDF-1.7")],
         [("train.tsv", b"a\tb\tc\n"), ("test.tsv", b"a\tb\tc\n")],
+        [("a.tsv", upload_words.SAMPLE), ("b.tsv", upload_words.SAMPLE)],
         [(f"{HOSTILE}.tsv", f"{HOSTILE}\tb\n".encode())],
     ],
 )
 def test_a_wrong_file_gets_one_sentence_and_the_right_one_takes_its_place(files, cache):
     app = panel(*files)
-    assert len(app.error) == 1 and not app.dataframe and not app.button and not cache.exists()
+    assert len(app.error) == 1 and not app.button and not cache.exists()
+    assert not any("head" in table.value.columns for table in app.dataframe)
     assert app.error[0].value.endswith(".") and "\n" not in app.error[0].value
     drop(app, ("good.tsv", upload_words.SAMPLE))
     assert not app.error and app.text_input[0].value == "good"
@@ -310,7 +312,7 @@ def test_how_files_are_written_and_how_they_begin(files, way, first):
 
 @given(some.lists(some.sampled_from(["train.tsv", "valid.tsv", "test.tsv", "TEST.nt", "a.tsv", "b.zip"])))
 def test_the_newest_files_count(names):
-    used = upload_reading.in_use(names)
+    used = upload_reading.in_use(names, range(len(names)))
     splits = [naming.split_of(names[place]) for place in used]
     assert bool(used) == bool(names) and used == sorted(used) and len(set(splits)) == len(splits)
     assert not used or used[-1] == len(names) - 1
@@ -321,6 +323,21 @@ def test_the_newest_files_count(names):
         split = naming.split_of(name)
         gone = None in later or split in later or (split is None and bool(later))
         assert (place in used) != gone
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a.tsv", "b.tsv"],
+        ["train.tsv", "notes.tsv"],
+        ["train.tsv", "val.tsv", "test.tsv", "entities.dict", "relations.dict"],
+        ["entities.dict", "test.tsv", "train (1).txt"],
+    ],
+)
+def test_files_that_come_together_are_one_data_set_or_none(names):
+    assert upload_reading.in_use(["old.csv", *names], [1, *[2] * len(names)]) == list(
+        range(1, len(names) + 1)
+    )
 
 
 @given(some.text(max_size=60))

@@ -130,14 +130,14 @@ def test_which_uploads_make_a_data_set() -> None:
     assert "the upload of a.tsv, b.tsv is 2 files; expected one file" in refusal(
         ("a.tsv", data), ("b.tsv", data)
     )
-    assert "the upload of train.tsv, test.tsv has no valid.txt" in refusal(
-        ("train.tsv", data), ("test.tsv", data)
+    assert "the upload of valid.tsv, test.tsv has no train.txt" in refusal(
+        ("valid.tsv", data), ("test.tsv", data)
     )
     assert "has both dev.csv and valid.tsv" in refusal(
         ("train.tsv", data), ("valid.tsv", data), ("x/dev.csv", data)
     )
     four = [(f"{split}.tsv", data) for split in ("train", "valid", "test", "dev")]
-    assert "is 4 files" in refusal(*four)
+    assert "has both dev.tsv and valid.tsv" in refusal(*four)
     assert "is 2 files" in refusal(("a.zip", zipped(**{"a.tsv": data})), ("train.tsv", data))
     assert "valid.tsv, line 1: 1 column" in refusal(*four[:1], ("valid.tsv", b"x"), four[2])
     assert "test.tsv holds no triplets" in refusal(*four[:2], ("test.tsv", b"\n"))
@@ -224,7 +224,7 @@ def test_letters_that_are_not_a_header_are_names() -> None:
 @pytest.mark.parametrize(
     ("bad", "line", "words"),
     [
-        ("a,b", 4, '2 columns separated by ",", expected 3'),
+        ("a,b", 4, "2 columns, expected 3: head, relation, tail separated by commas"),
         ('"a\n\nb",r,c', 4, "U+000A"),
         ('x,"y', 4, "not CSV"),
         ('\n\nx,"y"z,a', 6, "not CSV"),
