@@ -20,6 +20,7 @@ RUN = "umls-complex-dans"
 SCREENS = {
     "train": f"train?run={RUN}",
     "how": f"how?run={RUN}&part=g_r",
+    "step": f"step?run={RUN}&head=enzyme&relation=affects&tail=cell_function&stop=6",
     "lessons": "lessons",
     "data": "data?data=umls&entity=enzyme",
     "map": f"map?run={RUN}&relation=affects",

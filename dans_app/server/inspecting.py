@@ -37,6 +37,11 @@ FOREMOST = 15
 _PROCESS = helper.HelperProcess("dans_app.server.inspecting")
 
 
+def torch_process() -> helper.HelperProcess:
+    """The process that has torch, for other questions to it."""
+    return _PROCESS
+
+
 def warm_up() -> None:
     """Have the process import torch, so that the first inspection need not wait for it. Takes seconds."""
     _PROCESS.ask()
@@ -152,6 +157,8 @@ def _answer(request: helper.Arrays) -> helper.Arrays:
         for module in ("dans_lab.inspection", "dans_lab.runs.weights", "dans_core.ranking"):
             importlib.import_module(module)
         return {}
+    if str(request["ask"]) == "step":
+        return importlib.import_module("dans_app.server.stepping").answer(request)
     kept = tuple(request["stamp"].tolist())
     loaded = _load(str(request["path"]), str(request["which"]), kept, str(request["hash"]))
     return _ANSWERS[str(request["ask"])](loaded, request)

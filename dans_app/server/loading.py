@@ -71,6 +71,7 @@ def prepare() -> None:
 def _prepare(umap: Projector) -> None:
     time.sleep(IMPORT_DELAY)
     for module in (
+        "step.view",
         "data.sections",
         "data.walk",
         "map.view",

@@ -71,6 +71,13 @@ def pages() -> list[st.Page]:
             help="DANS as one drawing: each part opens its formula with the numbers of a run, its settings, its code.",
         ),
         st.Page(
+            ROOT / "pages" / "step.py",
+            title="Step",
+            icon=":material/footprint:",
+            url_path="step",
+            help="One round of the game, a stage at a time: the negatives of one triplet before and after each update.",
+        ),
+        st.Page(
             ROOT / "pages" / "lessons.py",
             title="Lessons",
             icon=":material/school:",

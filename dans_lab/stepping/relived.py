@@ -14,6 +14,7 @@ from dans_core.kg import KnowledgeGraph
 from dans_core.proposals import MOST_READ
 from dans_core.training import Diverged, Stage, Trainer
 from dans_data.errors import InputError
+from dans_lab.stepping.rounds import total_rounds
 
 KEPT = 30
 """Rounds that are kept, the newest ones; one of UMLS takes 2.5 MB."""
@@ -133,11 +134,6 @@ class Relived:
 
     def _copied(self, name: str) -> Weights:
         return {part: values.clone() for part, values in self._players()[name].state_dict().items()}
-
-
-def total_rounds(config: Config) -> int:
-    """How many rounds of the game a run of these settings has."""
-    return -(-(config.epochs - config.warmup_epochs) // config.play_every)
 
 
 def check(kg: KnowledgeGraph, config: Config) -> None:

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.browser
             "triplet?run=small&head=brazil&relation=embassy&tail=china",
             "(brazil, embassy, china) is",
         ),
+        ("Step", "step?run=small&stop=4", "Noise becomes fakes"),
         ("Diagnostics", "diagnostics?run=umls-complex-dans&epoch=100", "At epoch 100"),
         ("Compare", "compare?runs=small,umls-complex-uniform", "trained on other data"),
         ("Studies", "studies?metric=hits_at_10", "H@10 on "),

@@ -17,7 +17,8 @@ from dans_core.loss import base_loss
 from dans_lab.presets import PRESETS
 from dans_lab.stepping.measured import FAKES, Measure, Measured
 from dans_lab.stepping.plane import Plane
-from dans_lab.stepping.relived import KEPT, Relived, Round, total_rounds
+from dans_lab.stepping.relived import KEPT, Relived, Round
+from dans_lab.stepping.rounds import total_rounds
 from tests.conftest import random_graph
 from tests.core.test_training import tensors
 

@@ -1,0 +1,552 @@
+"""The stops of a round in words: at most two sentences each, and one formula with the numbers of the triplet in it.
+
+The words are plain text, which the browser writes as such; names of entities and relations may hold anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dans_core.config import Config
+from dans_core.kg import KnowledgeGraph
+from dans_data import words
+from dans_data.words import count, plural
+
+Found = dict[str, Any]
+"""The fields of `dans_lab.stepping.measured.Measured`."""
+
+FILLED = {"G_E": "ẽ_E", "G_R": "ẽ_R"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A figure that is followed; `after` is empty until its stage is over. `about` says what it is."""
+
+    name: str
+    before: str
+    after: str = ""
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text; the first cell of each is the name of a look, the others stand under `head`."""
+
+    name: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the map shows at a stop.
+
+    Attributes:
+        moved: whether entities are where the base model's update put them.
+        fakes: of each pathway, whether they are before (0) or after (1) its update.
+        ghosts, arrows: the pathway that has them, or "".
+        focus: "all", or the pathway whose fakes are looked at from near, or "fakes".
+        drawn: entities that are negatives of the triplet.
+    """
+
+    moved: bool = False
+    fakes: dict[str, int] = field(default_factory=dict)
+    ghosts: str = ""
+    arrows: str = ""
+    focus: str = "all"
+    drawn: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One stop. `stage` is the Trainer's name for the stage; `label` what it is about, in few words."""
+
+    stage: str
+    label: str
+    title: str
+    text: str
+    formula: str
+    changes: list[Change]
+    table: Table
+    view: View
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that a stop is made of."""
+
+    found: Found
+    triplet: tuple[int, int, int]
+    kg: KnowledgeGraph
+    config: Config
+
+    def name(self, entity: int) -> str:
+        """An entity's name, on one line and not too long."""
+        return _short(self.kg.entities[entity])
+
+    @property
+    def tail(self) -> str:
+        """The tail's name."""
+        return self.name(self.triplet[2])
+
+
+def kinds(config: Config) -> list[tuple[str, str]]:
+    """The stops of a round, each by its stage and what it is about."""
+    found = [("encode", "entities"), ("encode", "query"), ("encode", "beliefs")]
+    if config.k_g:
+        found += [(name, part) for name in config.fakes for part in ("fakes", "arrows", "learned")]
+    if config.k_d:
+        parts = ["D_adv", "D_aux", "learned"] if _has_aux(config) else ["D_adv", "learned"]
+        found += [("D", part) for part in parts]
+    return [*found, ("base", "negatives"), ("base", "loss"), ("base", "learned")]
+
+
+def stops(found: Found, triplet: tuple[int, int, int], kg: KnowledgeGraph, config: Config) -> list[Stop]:
+    """Every stop of a round, in the order of training."""
+    told = Told(found, triplet, kg, config)
+    return [_MAKERS[_kind(stage), part](told, stage) for stage, part in kinds(config)]
+
+
+def figure(value: float) -> str:
+    """A number with four digits that count, and a true minus."""
+    if value and abs(value) < 1e-4:
+        return ("−" if value < 0 else "") + "<0.0001"
+    text = f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    return text.replace("-", "−")
+
+
+def share(part: float, digits: int = 0) -> str:
+    """A share in per cent, on one line."""
+    return words.share(part, digits).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def moved(before: float, after: float) -> str:
+    """From one number to another, and by how much."""
+    by = after - before
+    sign = "+" if by > 0 else ""
+    return f"{figure(before)} → {figure(after)} ({sign}{figure(by)})"
+
+
+# --- encode ----------------------------------------------------------------------------------------------------
+
+
+def _entities(told: Told, stage: str) -> Stop:
+    encoded = told.found["encoded"]
+    carried = share(told.config.message_split)
+    return _encode(
+        told,
+        "Vectors",
+        "Entities become vectors",
+        "The R-GCN makes the vector of every entity from its neighbours; "
+        f"{carried} of the training triplets, drawn anew for each step, carry the messages. The map shows them all, "
+        "with head and tail by name.",
+        f"e_h = R-GCN(h):  ‖e_h‖ = {figure(encoded['length_head'])},  ‖e_t‖ = {figure(encoded['length_tail'])}",
+    )
+
+
+def _query(told: Told, stage: str) -> Stop:
+    encoded = told.found["encoded"]
+    score, query, tail = encoded["score"], encoded["length_query"], encoded["length_tail"]
+    if told.config.decoder == "rotate":
+        formula = f"s(h, r, t) = γ − Σ |e_h ⊗ e_r − e_t| = 12 − {figure(12 - score)} = {figure(score)}"
+    else:
+        cosine = score / (query * tail) if query * tail else 0.0
+        formula = (
+            f"s(h, r, t) = ‖e_h ⊗ e_r‖ · ‖e_t‖ · cos = {figure(query)} · {figure(tail)} · {figure(cosine)} = "
+            f"{figure(score)}"
+        )
+    return _encode(
+        told,
+        "Query",
+        "Head and relation ask for a tail",
+        f"The decoder joins the vectors of head and relation to a query, e_h ⊗ e_r, and scores {told.tail} by it. "
+        "The higher the score, the likelier the triplet.",
+        formula,
+    )
+
+
+def _beliefs(told: Told, stage: str) -> Stop:
+    encoded = told.found["encoded"]
+    score, belief = encoded["score"], encoded["belief"]
+    first, at = told.name(encoded["foremost"][0]), share(encoded["beliefs"][0], 1)
+    whole = math.exp(score) / belief if belief else math.inf
+    return _encode(
+        told,
+        "Beliefs",
+        "What the decoder believes",
+        f"Softmax turns the scores of all {told.kg.num_entities:,} entities into beliefs, and the decoder expects "
+        f"{first} most, at {at}. {told.tail} has rank {_rank(encoded['rank'])} when other known answers are left out.",
+        f"p(t | h, r) = eˢ / Σ eˢ′ = {figure(math.exp(score))} / {figure(whole)} = {figure(belief)}",
+    )
+
+
+def _encode(told: Told, label: str, title: str, text: str, formula: str) -> Stop:
+    encoded = told.found["encoded"]
+    changes = [
+        Change("Score", figure(encoded["score"]), about="of the triplet, by the decoder"),
+        Change("Belief", share(encoded["belief"], 1), about="p of the tail among all entities"),
+        Change("Rank", _rank(encoded["rank"]), about="of the tail, other known answers left out"),
+    ]
+    view = View(fakes=dict.fromkeys(told.found["played"], 0))
+    return Stop("encode", label, title, text, formula, changes, _fakes_table(told, view), view)
+
+
+# --- G_E and G_R -----------------------------------------------------------------------------------------------
+
+
+def _made(told: Told, stage: str) -> Stop:
+    played = told.found["played"][stage]
+    alone = {"G_E": "the head’s vector alone", "G_R": "the query, that is from head and relation"}[stage]
+    local = (
+        "FiLM is off, so the pathway is the same for every condition."
+        if played["alpha"] is None
+        else f"FiLM makes it local to this {_condition(stage)}: it scales features by α, here "
+        f"{figure(played['alpha'])} away from 1 on average."
+    )
+    condition = {"G_E": "e_h", "G_R": "e_h ⊗ e_r"}[stage]
+    first = played["before"][0]
+    return _game(
+        told,
+        stage,
+        "Fakes",
+        "Noise becomes fakes",
+        f"{stage} starts from {alone}, adds noise and makes {len(played['before'])} fakes; this noise is the same at "
+        f"every stop. {local}",
+        f"{FILLED[stage]} = {stage}({condition} + σ ε),  σ = {figure(played['noise'])}:  "
+        f"‖ẽ₁‖ = {figure(first['length'])} · median ‖e‖",
+        View(fakes=_at(told, stage), focus=stage),
+    )
+
+
+def _arrows(told: Told, stage: str) -> Stop:
+    first = told.found["played"][stage]["before"][0]
+    return _game(
+        told,
+        stage,
+        "Pull of L_G",
+        "Where the loss pulls the fakes",
+        "An arrow is −∂L_G/∂ẽ, the way in which its fake would lower the loss fastest. Of fake 1’s, "
+        f"{share(first['in_plane'])} lies in this plane, by squared length; the rest points out of the picture.",
+        _loss_of(first, told.config),
+        View(fakes=_at(told, stage), arrows=stage, focus=stage),
+    )
+
+
+def _loss_of(fake: Found, config: Config) -> str:
+    """L_G of one fake, with its numbers."""
+    terms = []
+    if config.adv_weight:
+        terms.append((config.adv_weight, "−log D_adv(ẽ₁)", f"−log {figure(fake['d_adv'])}"))
+    if fake["entropy"] is not None:
+        terms.append((config.ce_weight, "CE", figure(fake["entropy"])))
+    if config.aux_weight_g:
+        rest = fake["loss"] - config.adv_weight * fake["adversarial"]
+        rest -= config.ce_weight * (fake["entropy"] or 0.0)
+        terms.append((config.aux_weight_g, "L_aux", figure(rest / config.aux_weight_g)))
+    names = " + ".join(_term(weight, name) for weight, name, _ in terms)
+    numbers = " + ".join(_term(weight, number) for weight, _, number in terms)
+    return f"L_G(ẽ₁) = {names or '0'} = {numbers or '0'} = {figure(fake['loss'])}"
+
+
+def _learned_g(told: Told, stage: str) -> Stop:
+    played, updates = told.found["played"][stage], told.found["updates"][stage]
+    which = "One update" if updates == 1 else f"The last of {updates} updates"
+    many = {"G_E": "heads", "G_R": "queries"}[stage]
+    return _game(
+        told,
+        stage,
+        "Update",
+        f"{stage} has learned",
+        f"{which} changed the weights of {stage}; hollow marks show where the fakes were. All {many} share these "
+        "weights, so a fake need not follow its own arrow.",
+        f"L_G over all {many}: {moved(played['loss_before'], played['loss_after'])}",
+        View(fakes={**_at(told, stage), stage: 1}, ghosts=stage, arrows=stage, focus=stage),
+    )
+
+
+def _game(told: Told, stage: str, label: str, title: str, text: str, formula: str, view: View) -> Stop:
+    played, over = told.found["played"][stage], bool(view.ghosts)
+    before, after = played["before"], played["after"]
+    changes = [
+        _change("L_G", _mean(before, "loss"), _mean(after, "loss"), over, "mean over this triplet’s fakes"),
+        _change("D_adv", _mean(before, "d_adv"), _mean(after, "d_adv"), over, "real? mean over the fakes"),
+        _change(
+            "Score", _mean(before, "score"), _mean(after, "score"), over, "mean over the fakes, as tails"
+        ),
+    ]
+    if before[0]["d_aux"] is not None:
+        about = "made by G_R? mean over the fakes"
+        changes.insert(2, _change("D_aux", _mean(before, "d_aux"), _mean(after, "d_aux"), over, about))
+    return Stop(stage, label, title, text, formula, changes, _fakes_table(told, view), view)
+
+
+def _at(told: Told, stage: str) -> dict[str, int]:
+    """Of each pathway whether its update is over when `stage` begins."""
+    names = list(told.found["played"])
+    return {name: int(names.index(name) < names.index(stage)) for name in names}
+
+
+def _condition(stage: str) -> str:
+    return {"G_E": "head", "G_R": "query"}[stage]
+
+
+# --- D ---------------------------------------------------------------------------------------------------------
+
+
+def _real_or_not(told: Told, stage: str) -> Stop:
+    opinion = told.found["judged"][0]
+    part = {1: "½", 2: "¼"}[len(opinion["fakes"])]
+    names = [f"{part} log(1 − D_adv({FILLED[name]}))" for name in opinion["fakes"]]
+    numbers = [f"{part} log {figure(1 - of[0])}" for of in opinion["fakes"].values()]
+    return _judged(
+        told,
+        "D_adv",
+        "D_adv: real or generated?",
+        f"D looks at vectors alone, and D_adv says how likely each is a real entity. For {told.tail} the right answer "
+        "is 1, for the fakes it is 0.",
+        f"L_adv = −½ log D_adv(e_t) − {' − '.join(names)} = −½ log {figure(opinion['real'])} − {' − '.join(numbers)} "
+        f"= {figure(opinion['adversarial'])}",
+    )
+
+
+def _which_pathway(told: Told, stage: str) -> Stop:
+    opinion = told.found["judged"][0]
+    e, r = (opinion["pathway"][name][0] for name in ("G_E", "G_R"))
+    return _judged(
+        told,
+        "D_aux",
+        "D_aux: which pathway?",
+        "D_aux says how likely G_R, and not G_E, made a fake. Right is 0 for fakes of G_E and 1 for those of G_R; "
+        "near ½ it cannot tell.",
+        f"L_aux = −½ log(1 − D_aux(ẽ_E)) − ½ log D_aux(ẽ_R) = −½ log {figure(1 - e)} − ½ log {figure(r)} = "
+        f"{figure(opinion['auxiliary'])}",
+    )
+
+
+def _learned_d(told: Told, stage: str) -> Stop:
+    before, after = told.found["judged"]
+    updates = told.found["updates"]["D"]
+    which = "One update" if updates == 1 else f"The last of {updates} updates"
+    return _judged(
+        told,
+        "Update",
+        "D has learned",
+        f"{which} changed the weights of D. The fakes stay where they are; what changed is what D says of them.",
+        f"L_D over all answers and fakes: {moved(before['loss'], after['loss'])}",
+        over=True,
+    )
+
+
+def _judged(told: Told, label: str, title: str, text: str, formula: str, over: bool = False) -> Stop:
+    before, after = told.found["judged"]
+    changes = [_change("D_adv(e_t)", before["real"], after["real"], over, "of the true tail: real?")]
+    for name in before["fakes"]:
+        was, now = (_average(opinion["fakes"][name]) for opinion in (before, after))
+        changes.append(
+            _change(f"D_adv({FILLED[name]})", was, now, over, f"real? mean over the fakes of {name}")
+        )
+    view = View(fakes=dict.fromkeys(told.found["played"], 1), focus="fakes")
+    return Stop("D", label, title, text, formula, changes, _fakes_table(told, view, over), view)
+
+
+# --- base ------------------------------------------------------------------------------------------------------
+
+
+def _negatives(told: Told, stage: str) -> Stop:
+    config, given = told.config, told.found["trained"]["negatives"]
+    if not config.proposes:
+        numbers = [(name, sum(n["source"] == name for n in given)) for name in (*config.fakes, "random")]
+        parts = " + ".join(f"{number} ({name})" for name, number in numbers if number)
+        return _base(
+            told,
+            "Negatives",
+            "Fakes are negatives",
+            f"The base model gets {len(given)} negatives for this query, fakes beside random entities. These fakes are "
+            "made from the noise of training, so they are not the ones on the map.",
+            f"N_s = {parts} = {len(given)}",
+        )
+    known = sum(bool(n["split"]) for n in given)
+    heaviest = max(given, key=lambda n: n["weight"])
+    power = config.temperature * heaviest["before"]
+    return _base(
+        told,
+        "Negatives",
+        "Entities are drawn as negatives",
+        f"Fakes propose the entities near them, a share of {share(config.random_share)} stays random, and "
+        f"{count(len(given), 'entity is', 'entities are')} drawn; {known} of them "
+        f"{plural(known, 'is a known fact', 'are known facts')}. Weights w make up for the chance m of being drawn.",
+        f"w(x) ∝ e^(T · s(x)) / m(x) = e^({figure(power)}) / {figure(heaviest['chance'])},  "
+        f"w = {figure(heaviest['weight'])} for x = {told.name(heaviest['entity'])}",
+    )
+
+
+def _loss(told: Told, stage: str) -> Stop:
+    trained, config = told.found["trained"], told.config
+    score, loss = trained["score_before"], trained["loss_before"]
+    weight = "" if not config.proposes else "w "
+    given = trained["negatives"]
+    if config.loss == "softmax":
+        against = sum(n["weight"] * math.exp(n["before"]) for n in given)
+        text = "The tail competes with its negatives. The loss is small once its score is far above all of theirs."
+        formula = (
+            f"L = log(eˢ + Σ {weight}eˢ′) − s = log({figure(math.exp(score))} + {figure(against)}) − {figure(score)} = "
+            f"{figure(loss)}"
+        )
+    else:
+        own = math.log1p(math.exp(-score))
+        others = loss * (1 + len(given)) - own
+        text = "The tail is to score high, and each negative low, every one on its own. The loss is the mean of all."
+        formula = (
+            f"L = (log(1 + e⁻ˢ) + Σ {weight}log(1 + eˢ′)) / {1 + len(given)} = ({figure(own)} + {figure(others)}) / "
+            f"{1 + len(given)} = {figure(loss)}"
+        )
+    return _base(told, "Loss", "The loss of this triplet", text, formula)
+
+
+def _learned_base(told: Told, stage: str) -> Stop:
+    trained, pairs = told.found["trained"], 2 * len(told.kg.array("train"))
+    return _base(
+        told,
+        "Update",
+        "The base model has learned",
+        f"One update changed embeddings, R-GCN and relations, by all {pairs:,} queries together. The entities glide to "
+        "where the same messages put them now.",
+        f"s(h, r, t): {moved(trained['score_before'], trained['score_after'])}",
+        over=True,
+    )
+
+
+def _base(told: Told, label: str, title: str, text: str, formula: str, over: bool = False) -> Stop:
+    trained, encoded = told.found["trained"], told.found["encoded"]
+    belief, after = share(encoded["belief"], 1), share(trained["belief_after"], 1)
+    changes = [
+        _change(
+            "Loss", trained["loss_before"], trained["loss_after"], over, "of this triplet, same negatives"
+        ),
+        _change("Score", trained["score_before"], trained["score_after"], over, "of this triplet"),
+        Change("Belief", belief, after if over else "", "p of the tail among all entities"),
+        Change("Rank", _rank(encoded["rank"]), _rank(trained["rank_after"]) if over else "", "of the tail"),
+    ]
+    drawn = {n["entity"] for n in trained["negatives"] if n["source"] in ("proposed", "random")}
+    view = View(moved=over, fakes=dict.fromkeys(told.found["played"], 1), drawn=sorted(drawn))
+    return Stop("base", label, title, text, formula, changes, _negatives_table(told, over), view)
+
+
+# --- tables ----------------------------------------------------------------------------------------------------
+
+
+def _fakes_table(told: Told, view: View, judged: bool = False) -> Table:
+    """The fakes as the map shows them; with what was before, where something has just changed."""
+    rows, proposes = [], told.config.proposes
+    for name, played in told.found["played"].items():
+        at = view.fakes[name]
+        now, was = played[("before", "after")[at]], played["before"]
+        old, new = (opinion_of(told, name, when) for when in (0, 1))
+        for k, fake in enumerate(now):
+            near = fake["reads"][0] if proposes else fake["nearest"]
+            row = [name, f"{name[-1]}{k + 1}", told.name(near)]
+            if judged or (told.config.k_d and all(view.fakes.values()) and not view.ghosts):
+                pair = [(before[k], after[k]) for before, after in zip(old, new, strict=True)]
+                row += [_step(before, after, judged) for before, after in pair]
+                row.append(figure(fake["score"]))
+            else:
+                names = ["d_adv", *(["d_aux"] if fake["d_aux"] is not None else []), "score"]
+                row += [_step(was[k][each], fake[each], view.ghosts == name) for each in names]
+            rows.append(row)
+    aux = ["D_aux: G_R?"] if _has_aux(told.config) else []
+    return Table(
+        "The negatives this triplet would get: fakes",
+        ["", "Fake", "Proposes first" if proposes else "Nearest entity", "D_adv: real?", *aux, "Score"],
+        rows,
+    )
+
+
+def opinion_of(told: Told, name: str, when: int) -> list[list[float]]:
+    """What D says of the fakes of a pathway before (0) or after (1) its update: D_adv, and D_aux where it exists."""
+    opinion = told.found["judged"][when]
+    return [opinion["fakes"][name], *([opinion["pathway"][name]] if opinion["pathway"] else [])]
+
+
+def _negatives_table(told: Told, over: bool) -> Table:
+    given = sorted(told.found["trained"]["negatives"], key=lambda n: -n["weight"])
+    proposes = told.config.proposes
+    rows = [
+        [
+            n["source"],
+            told.name(n["entity"]),
+            *([figure(n["weight"])] if proposes else []),
+            _step(n["before"], n["after"], over),
+            n["split"],
+        ]
+        for n in given
+    ]
+    return Table(
+        "The negatives this triplet was given",
+        [
+            "",
+            "Entity" if proposes else "Entity, or the one nearest",
+            *(["Weight"] if proposes else []),
+            "Score",
+            "Known fact",
+        ],
+        rows,
+    )
+
+
+def _step(before: float, after: float, over: bool) -> str:
+    return f"{figure(before)} → {figure(after)}" if over else figure(after)
+
+
+# --- small words -----------------------------------------------------------------------------------------------
+
+
+def _change(name: str, before: float, after: float, over: bool, about: str) -> Change:
+    return Change(name, figure(before), figure(after) if over else "", about)
+
+
+def _mean(fakes: list[Found], name: str) -> float:
+    return _average([fake[name] for fake in fakes])
+
+
+def _average(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _rank(rank: float) -> str:
+    return f"{rank:,.0f}" if rank == int(rank) else f"{rank:,.1f}"
+
+
+def _term(weight: float, text: str) -> str:
+    return text if weight == 1 else f"{figure(weight)} · ({text})"
+
+
+def _short(name: str, most: int = 44) -> str:
+    line = " ".join(name.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _has_aux(config: Config) -> bool:
+    return config.pathways == "both" and (config.aux_weight > 0 or config.aux_weight_g > 0)
+
+
+def _kind(stage: str) -> str:
+    return "G" if stage in FILLED else stage
+
+
+_MAKERS: dict[tuple[str, str], Callable[[Told, str], Stop]] = {
+    ("encode", "entities"): _entities,
+    ("encode", "query"): _query,
+    ("encode", "beliefs"): _beliefs,
+    ("G", "fakes"): _made,
+    ("G", "arrows"): _arrows,
+    ("G", "learned"): _learned_g,
+    ("D", "D_adv"): _real_or_not,
+    ("D", "D_aux"): _which_pathway,
+    ("D", "learned"): _learned_d,
+    ("base", "negatives"): _negatives,
+    ("base", "loss"): _loss,
+    ("base", "learned"): _learned_base,
+}
