@@ -1,5 +1,7 @@
 """Screen Step: a run lived through again, one stage at a time, for one chosen triplet."""
 
+import contextlib
+
 import numpy as np
 import streamlit as st
 
@@ -12,6 +14,7 @@ from dans_app.step.asked import Asked
 from dans_app.step.stops import Found
 
 TICK = 0.3
+STARTING = "Starting the process that trains; once a server, this takes some seconds …"
 
 
 def show() -> None:
@@ -57,7 +60,8 @@ def stage(asked: Asked, was_ready: bool) -> None:
         busy = ""
         for number in numbers:
             at_hand = stepping.is_kept(asked.run, asked.kg, number, asked.triplet)
-            found = stepping.look(asked.run, asked.kg, number, asked.triplet)
+            with contextlib.nullcontext() if at_hand or stepping.is_warm() else st.spinner(STARTING):
+                found = stepping.look(asked.run, asked.kg, number, asked.triplet)
             if isinstance(found, Way):
                 busy = on_the_way(found, number) if number == numbers[0] else ""
                 break

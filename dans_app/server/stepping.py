@@ -44,6 +44,11 @@ class Way:
     epochs: int
 
 
+def is_warm() -> bool:
+    """Whether the process has torch already, which takes seconds to import."""
+    return inspecting.torch_process().has_answered
+
+
 def is_kept(run: Run, kg: KnowledgeGraph, number: int, triplet: Triplet) -> bool:
     """Whether `look` has the round at hand."""
     return _key(run, kg, number, triplet) in _answers()

@@ -114,7 +114,7 @@ def figure(value: float) -> str:
     """A number with four digits that count, and a true minus."""
     if value and abs(value) < 1e-4:
         return ("−" if value < 0 else "") + "<0.0001"
-    text = f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    text = "0" if not value else f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:#.4g}".rstrip(".")
     return text.replace("-", "−")
 
 
@@ -215,7 +215,7 @@ def _made(told: Told, stage: str) -> Stop:
         "Noise becomes fakes",
         f"{stage} starts from {alone}, adds noise and makes {len(played['before'])} fakes; this noise is the same at "
         f"every stop. {local}",
-        f"{FILLED[stage]} = {stage}({condition} + σ ε),  σ = {figure(played['noise'])}:  "
+        f"{FILLED[stage]} = {stage}({condition} + σ ε),  σ = {played['noise']:.4g}:  "
         f"‖ẽ₁‖ = {figure(first['length'])} · median ‖e‖",
         View(fakes=_at(told, stage), focus=stage),
     )
@@ -349,7 +349,7 @@ def _judged(told: Told, label: str, title: str, text: str, formula: str, over: b
             _change(f"D_adv({FILLED[name]})", was, now, over, f"real? mean over the fakes of {name}")
         )
     view = View(fakes=dict.fromkeys(told.found["played"], 1), focus="fakes")
-    return Stop("D", label, title, text, formula, changes, _fakes_table(told, view, over), view)
+    return Stop("D", label, title, text, formula, changes, _fakes_table(told, view, True, over), view)
 
 
 # --- base ------------------------------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ def _negatives(told: Told, stage: str) -> Stop:
             "made from the noise of training, so they are not the ones on the map.",
             f"N_s = {parts} = {len(given)}",
         )
-    known = sum(bool(n["split"]) for n in given)
+    known = sum(bool(n["split"]) and n["entity"] != told.triplet[2] for n in given)
     heaviest = max(given, key=lambda n: n["weight"])
     power = config.temperature * heaviest["before"]
     return _base(
@@ -438,8 +438,11 @@ def _base(told: Told, label: str, title: str, text: str, formula: str, over: boo
 # --- tables ----------------------------------------------------------------------------------------------------
 
 
-def _fakes_table(told: Told, view: View, judged: bool = False) -> Table:
-    """The fakes as the map shows them; with what was before, where something has just changed."""
+def _fakes_table(told: Told, view: View, of_d: bool = False, judged: bool = False) -> Table:
+    """The fakes as the map shows them; with what was before, where something has just changed.
+
+    In the stage `of_d` the opinions are those around its update, and `judged` after it.
+    """
     rows, proposes = [], told.config.proposes
     for name, played in told.found["played"].items():
         at = view.fakes[name]
@@ -448,13 +451,16 @@ def _fakes_table(told: Told, view: View, judged: bool = False) -> Table:
         for k, fake in enumerate(now):
             near = fake["reads"][0] if proposes else fake["nearest"]
             row = [name, f"{name[-1]}{k + 1}", told.name(near)]
-            if judged or (told.config.k_d and all(view.fakes.values()) and not view.ghosts):
-                pair = [(before[k], after[k]) for before, after in zip(old, new, strict=True)]
-                row += [_step(before, after, judged) for before, after in pair]
+            if of_d:
+                pairs = [(before[k], after[k]) for before, after in zip(old, new, strict=True)]
+                row += [_step(before, after, judged) for before, after in pairs]
                 row.append(figure(fake["score"]))
             else:
                 names = ["d_adv", *(["d_aux"] if fake["d_aux"] is not None else []), "score"]
-                row += [_step(was[k][each], fake[each], view.ghosts == name) for each in names]
+                over = view.ghosts == name
+                row += [
+                    _step(was[k][each], fake[each], over) if over else figure(fake[each]) for each in names
+                ]
             rows.append(row)
     aux = ["D_aux: G_R?"] if _has_aux(told.config) else []
     return Table(
@@ -479,7 +485,7 @@ def _negatives_table(told: Told, over: bool) -> Table:
             told.name(n["entity"]),
             *([figure(n["weight"])] if proposes else []),
             _step(n["before"], n["after"], over),
-            n["split"],
+            "the answer itself" if n["entity"] == told.triplet[2] else n["split"],
         ]
         for n in given
     ]
@@ -497,7 +503,7 @@ def _negatives_table(told: Told, over: bool) -> Table:
 
 
 def _step(before: float, after: float, over: bool) -> str:
-    return f"{figure(before)} → {figure(after)}" if over else figure(after)
+    return f"{figure(before)} → {figure(after)}" if over else figure(before)
 
 
 # --- small words -----------------------------------------------------------------------------------------------
@@ -520,7 +526,7 @@ def _rank(rank: float) -> str:
 
 
 def _term(weight: float, text: str) -> str:
-    return text if weight == 1 else f"{figure(weight)} · ({text})"
+    return text if weight == 1 else f"{weight:g} · ({text})"
 
 
 def _short(name: str, most: int = 44) -> str:

@@ -147,6 +147,29 @@ def test_changes_and_tables_hold_what_was_measured(round_):
             assert len(stop.table.rows) == len(trained["negatives"])
 
 
+def test_tables_show_what_holds_at_their_stop(round_):
+    found, _, told = round_
+    has_aux = bool(found["judged"][0]["pathway"])
+    for stop in told:
+        if stop.label == "Update":
+            continue
+        if stop.stage == "base":
+            given = sorted(found["trained"]["negatives"], key=lambda n: -n["weight"])
+            column = stop.table.head.index("Score")
+            assert [row[column] for row in stop.table.rows] == [stops.figure(n["before"]) for n in given]
+            continue
+        rows = iter(stop.table.rows)
+        for name, played in found["played"].items():
+            names = list(found["played"])
+            over = stop.stage == "D" or (stop.stage in names and names.index(name) < names.index(stop.stage))
+            for k, fake in enumerate(played["after" if over else "before"]):
+                opinions = [fake["d_adv"], *([fake["d_aux"]] if has_aux else [])]
+                if stop.stage == "D":
+                    before = found["judged"][0]
+                    opinions = [before["fakes"][name][k], *([before["pathway"][name][k]] if has_aux else [])]
+                assert next(rows)[3:] == [stops.figure(each) for each in (*opinions, fake["score"])]
+
+
 def test_the_map_follows_the_stages(round_):
     found, config, told = round_
     for stop in told:
@@ -168,7 +191,9 @@ def test_the_map_follows_the_stages(round_):
         (12345.6, "12,346"),
         (1e-6, "<0.0001"),
         (-1e-6, "−<0.0001"),
-        (5.4, "5.4"),
+        (5.4, "5.400"),
+        (1234.5, "1234"),
+        (0.5, "0.5000"),
     ],
 )
 def test_numbers_have_four_digits_and_a_true_minus(value, text):
