@@ -102,13 +102,13 @@ def explained(run: Run, place: Address, opened: Open, kg: KnowledgeGraph | None)
 
 
 def nothing_open(run: Run) -> None:
-    st.subheader("One iteration", anchor=False)
+    st.header("One iteration", anchor=False)
     st.markdown(panel.cycle(None, run.config))
     st.markdown(panel.iteration(run.config))
 
 
 def open_part(part: Part, found: Seen) -> None:
-    st.subheader(part.title, anchor=False)
+    st.header(part.title, anchor=False)
     if part.absent:
         st.info(markdown_text(part.absent, 300), icon=":material/block:")
     st.markdown(markdown_text(part.says, 400))

@@ -76,6 +76,7 @@ function button(state, part, box, first) {
   const [x, y, width, height] = box
   const group = shape(state.svg, "g", { "data-part": part.id }, part.absent ? "part absent" : "part")
   if (part.color) group.style.setProperty("--own", part.color)
+  shape(group, "title").textContent = part.says
   const stop = part.id === "stops"
   if (stop) {
     group.classList.add("stop")

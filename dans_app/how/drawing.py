@@ -28,6 +28,7 @@ def payload(
                 "title": part.title,
                 "short": part.short or part.title,
                 "note": notes[part.name],
+                "says": part.absent or part.says,
                 "label": _label(part, notes[part.name]),
                 "color": part.look.color if part.look else None,
                 "absent": bool(part.absent),

@@ -331,7 +331,7 @@ def _negatives(found: Seen) -> Formula:
         ()
         if sampled is None
         else (
-            f"Of these, weighed, {share(sampled.outscores_positive)} outscore the answer, and "
+            f"Each counted as it weighs, {share(sampled.outscores_positive)} outscore the answer, and "
             f"{share(sampled.false_negatives)} are known facts.",
         )
     )

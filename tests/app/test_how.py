@@ -141,11 +141,11 @@ def test_settings_are_those_that_count_in_the_run() -> None:
 def test_a_part_of_the_address_is_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
     app = screen(part="g_e")
-    assert app.subheader[0].value == "G_E"
+    assert app.header[0].value == "G_E"
     assert "L_{G_E} = " in app.latex[1].value
     next(each for each in app.button if each.label == "Next part").click().run()
     assert app.query_params["part"] == "g_r"
-    assert app.subheader[0].value == "G_R"
+    assert app.header[0].value == "G_R"
 
 
 def test_a_part_that_there_is_not_gets_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -161,4 +161,4 @@ def test_a_run_without_a_gan_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
     app = screen(run="umls-complex-uniform", part="d_adv")
     assert app.info[0].value == "This run takes its negatives from Uniform, so it has no G and no D\\."
-    assert app.subheader[0].value == "D_adv"
+    assert app.header[0].value == "D_adv"

@@ -19,7 +19,8 @@ CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-headless-shell") or shutil.which("google-chrome")
 )
 DRAWN = (
-    "svg.plot path.line, canvas.canvas[aria-label], .js-plotly-plot .points path, [data-testid=stDataFrame]"
+    "svg.plot path.line, svg [role=button], canvas.canvas[aria-label], .js-plotly-plot .points path, "
+    "[data-testid=stDataFrame]"
 )
 """What a screen has once it shows something."""
 

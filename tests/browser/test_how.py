@@ -7,6 +7,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from dans_core import Config, KnowledgeGraph
+from dans_core.events import Losses
+from dans_lab.runs.writer import RunWriter
 from tests.browser.states import at_rest, fits, inside, is_calm
 
 pytestmark = pytest.mark.browser
@@ -64,3 +67,19 @@ def test_a_phone_shows_the_whole_drawing(server, open_page):
     heading = page.get_by_role("heading", name="D_aux")
     heading.wait_for()
     expect(heading).to_be_in_viewport()
+
+
+def test_a_run_that_trains_is_followed_under_the_keyboard(server, page):
+    config, kg = Config(epochs=12, warmup_epochs=2, pathways="G_R"), KnowledgeGraph.load("nations")
+    with RunWriter.create(server.runs, "live", config, kg.name, kg.hash, "nations") as writer:
+        writer.write_status("running")
+        page.goto(f"{server.url}/how?run=live&part=l_g")
+        part(page, "G_E").wait_for()
+        expect(part(page, "G_E")).to_have_class(re.compile(r"\babsent\b"))
+        part(page, "G_R").focus()
+        writer.append(
+            Losses(3, base=2.5, warm_up=False, seconds=0.1, g_r=4.25, d_adv=0.5, d_real=0.7, d_fake_r=0.2)
+        )
+        part(page, r"G_R\. L_G 4\.25").wait_for()
+        expect(part(page, "G_R")).to_be_focused()
+        page.get_by_text(re.compile(r"^Epoch 3\.")).wait_for()
