@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from dans_data.errors import InputError
-from dans_lab.cli import data, export, look, report, runs, study, train
+from dans_lab.cli import data, export, look, predict, report, runs, study, train
 
 app = typer.Typer(
     name="python -m dans_core",
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command()(train.train)
 app.command()(look.evaluate)
 app.command()(look.inspect)
+app.command()(predict.predict)
 app.command()(data.datasets)
 app.command()(export.export)
 app.command()(runs.runs)

@@ -33,7 +33,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Filtered ranking of a split, beside the floor of ranking by slot popularity alone."""
-    which = _which(checkpoint)
+    which = which_of(checkpoint)
     found = open_run(run, paths=True)
     kg = found.load_kg()
     kg.array(split)
@@ -86,7 +86,7 @@ def inspect(
     json: Json = False,
 ) -> None:
     """The negatives of one triplet from each source: nearest entity, scores, D's opinion, known fact or not."""
-    which = _which(checkpoint)
+    which = which_of(checkpoint)
     if side not in ("tail", "head"):
         raise InputError(f"side = {side!r}: must be one of tail, head")
     found = open_run(run, paths=True)
@@ -165,7 +165,8 @@ def _fact(row: Row, answer: int) -> str:
     return f"false negative ({row.known})" if row.known else "no"
 
 
-def _which(checkpoint: str) -> Which:
+def which_of(checkpoint: str) -> Which:
+    """Which weights a person names. Raises InputError for another word."""
     for which in get_args(Which):
         if checkpoint == which:
             return cast(Which, which)

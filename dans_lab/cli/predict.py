@@ -1,0 +1,141 @@
+"""The command `predict`: what a run answers where a place of a triplet is open, and what that is worth."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dans_data.errors import InputError
+from dans_data.words import number
+from dans_lab.cli.look import RunArgument, Weights, which_of
+from dans_lab.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from dans_lab.prediction import Answer, LoadedRun, Worth
+
+_NAME = "The name of an entity."
+_COLUMNS = ("head", "relation", "tail", "rank", "score", "probability", "known")
+
+
+def predict(
+    run: RunArgument,
+    head: Annotated[str | None, typer.Option(metavar="NAME", help=_NAME, show_default=False)] = None,
+    relation: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The name of a relation.", show_default=False)
+    ] = None,
+    tail: Annotated[str | None, typer.Option(metavar="NAME", help=_NAME, show_default=False)] = None,
+    triplets: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Score these triplets instead of asking.", show_default=False),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, max=100_000, help="Answers that are no known facts.")] = 10,
+    typed: Annotated[
+        bool,
+        typer.Option("--typed", help="Only entities that train shows in the open place of the relation."),
+    ] = False,
+    checkpoint: Weights = "best",
+    csv_file: Annotated[
+        str | None,
+        typer.Option(
+            "--csv", metavar="FILE", help="Write the answers to this file, too.", show_default=False
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")
+    ] = False,
+) -> None:
+    """What a run answers: two names ask for the third, a relation or nothing for new facts of it or of the graph."""
+    which = which_of(checkpoint)
+    if triplets is not None and (typed or any(name is not None for name in (head, relation, tail))):
+        raise InputError("--triplets FILE goes alone: it names the heads, relations and tails itself")
+    if csv_file is not None and Path(csv_file).exists():
+        raise InputError(f"{csv_file} is there already; --csv writes a new file")
+    from dans_lab.prediction import load_run
+
+    found = load_run(run, which)
+    if triplets is not None:
+        answers = found.score(_read(triplets))
+    else:
+        quiet = json or not sys.stderr.isatty()
+        answers = found.predict(
+            head, relation, tail, top, typed, (lambda done, total: None) if quiet else _tell
+        )
+    worth = _worth(found, head, relation, tail)
+    if csv_file is not None:
+        _write(Path(csv_file), answers)
+    if json:
+        about = {"run": found.run.id, "dataset": found.kg.name, "checkpoint": which, "epoch": found.epoch}
+        about |= {"worth": None if worth is None else dataclasses.asdict(worth[1])}
+        print_json(about | {"answers": [dataclasses.asdict(answer) for answer in answers]})
+        return
+    _print(found, answers, _title(found, head, relation, tail, triplets))
+    if worth is not None:
+        print(f"{worth[0]}: {worth[1]}.")
+
+
+def _read(file: str) -> list[tuple[str, str, str]]:
+    from dans_data.files import read_triplets
+
+    return read_triplets(Path(file))
+
+
+def _tell(done: int, total: int) -> None:
+    end = "\n" if done == total else ""
+    print(f"\r{done:,} of {total:,} queries", end=end, file=sys.stderr, flush=True)
+
+
+def _worth(
+    found: LoadedRun, head: str | None, relation: str | None, tail: str | None
+) -> tuple[str, Worth] | None:
+    """Which place was asked for and what answers to it are worth; None where it is not one place of a relation."""
+    if relation is None or (head is None) == (tail is None):
+        return None
+    of = "head" if head is None else "tail"
+    return f"How good it is at {of}s of {relation}, on test", found.worth(relation, of)
+
+
+def _title(
+    found: LoadedRun, head: str | None, relation: str | None, tail: str | None, file: str | None
+) -> str:
+    asked = f"the triplets of {file}" if file else f"({head or '?'}, {relation or '?'}, {tail or '?'})"
+    return f"{found.run.id}: {asked}, {found.which} weights, epoch {found.epoch}"
+
+
+def _print(found: LoadedRun, answers: Sequence[Answer], title: str) -> None:
+    rows = [
+        [
+            *(answer.head, answer.relation, answer.tail),
+            *map(number, (answer.rank, answer.score, answer.probability)),
+            answer.known or "",
+        ]
+        for answer in answers
+    ]
+    print_table(title, [(name, name in ("rank", "score", "probability")) for name in _COLUMNS], rows)
+    print(
+        "rank: among those that are no known facts; 1 is best. score: to be compared within one query only."
+    )
+    if found.calibration is None:
+        print("No probability: valid is too small for scores to be turned into one.")
+    elif any(answer.probability is not None for answer in answers):
+        print(
+            "probability: fitted on valid, where it is off by "
+            f"{number(found.calibration.error)} on the mean; of something that is true and not known yet."
+        )
+
+
+def _write(file: Path, answers: Sequence[Answer]) -> None:
+    try:
+        with file.open("x", encoding="utf-8", newline="") as stream:
+            table = csv.writer(stream)
+            table.writerow(_COLUMNS)
+            for answer in answers:
+                values = dataclasses.asdict(answer)
+                table.writerow(["" if values[name] is None else values[name] for name in _COLUMNS])
+    except OSError as error:
+        raise InputError(f"{file} cannot be written ({error.strerror})") from None

@@ -1,0 +1,210 @@
+"""A run as one expects it in Python: its model, graph and settings, and its answers by names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from dans_core.config import Config
+from dans_core.kg import KnowledgeGraph
+from dans_core.model import Model
+from dans_core.ranking import RankingResult, evaluate, popularity_floor
+from dans_data.errors import InputError
+from dans_lab.inspection import Trained
+from dans_lab.prediction.answers import Filled, Floats, fill_relation, fill_tail, new_facts, score
+from dans_lab.prediction.calibration import Calibration, calibrate
+from dans_lab.prediction.worth import Worth, worth
+from dans_lab.runs.run import Run, Which, open_run
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One triplet that a model was asked about.
+
+    Attributes:
+        head, relation, tail: names.
+        score: the decoder's, to be compared within one query only.
+        rank: filtered, as in evaluation; None where it was not asked for among others.
+        probability: by the calibration on valid; None where valid is too small for one.
+        known: the split that holds it, or None.
+    """
+
+    head: str
+    relation: str
+    tail: str
+    score: float
+    rank: float | None
+    probability: float | None
+    known: str | None
+
+
+class LoadedRun:
+    """A finished or stopped run.
+
+    Attributes:
+        run: its folder; `epoch` that of its weights, `which` "best" or "last".
+        kg, config, model: its graph, settings and base model, in evaluation mode.
+    """
+
+    def __init__(self, run: Run, trained: Trained, which: Which, epoch: int) -> None:
+        self.run = run
+        self.trained = trained
+        self.which = which
+        self.epoch = epoch
+        self.kg: KnowledgeGraph = trained.kg
+        self.config: Config = trained.config
+        self.model: Model = trained.networks.model
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """Fitted on valid when first asked for; None where valid is too small."""
+        return calibrate(self.trained)
+
+    def evaluate(self, split: str = "test") -> RankingResult:
+        """Filtered ranking of a split."""
+        return self._evaluated(split)[0]
+
+    def predict(
+        self,
+        head: str | None = None,
+        relation: str | None = None,
+        tail: str | None = None,
+        top: int = 10,
+        typed: bool = False,
+        told: Callable[[int, int], None] = lambda done, total: None,
+    ) -> list[Answer]:
+        """The open place of a triplet filled, best first: the `top` that are no known facts, known ones among them.
+
+        Two names ask for the third; a relation alone, or nothing, for new facts of it, or of the whole graph. `typed`
+        leaves only entities that train shows in the open place of the relation. `told` hears how far new facts are.
+
+        Raises:
+            InputError: all three names, an entity alone, a name that is not there, or a `top` below 1.
+        """
+        if top < 1:
+            raise InputError(f"top = {top}: expected 1 or more")
+        kg = self.kg
+        h = None if head is None else kg.entity_id(head)
+        r = None if relation is None else kg.relation_id(relation)
+        t = None if tail is None else kg.entity_id(tail)
+        if h is not None and r is not None and t is None:
+            return self._tails(fill_tail(self.trained, h, r, typed), h, r, top)
+        if h is None and r is not None and t is not None:
+            found = fill_tail(self.trained, t, self._turned(r), typed)
+            return self._tails(found, t, self._turned(r), top)
+        if typed:
+            raise InputError("typed goes with a relation and an entity")
+        if h is not None and r is None and t is not None:
+            return self._relations(fill_relation(self.trained, h, t), h, t, top)
+        if h is None and t is None:
+            return self._new(top, r, told)
+        raise InputError("expected two of head, relation and tail, a relation alone, or none of them")
+
+    def score(self, triplets: Sequence[tuple[str, str, str]]) -> list[Answer]:
+        """Triplets by name in their order, each ranked among the tails of its query.
+
+        Raises InputError for a name that is not there.
+        """
+        ids = np.array(
+            [
+                (self.kg.entity_id(head), self.kg.relation_id(relation), self.kg.entity_id(tail))
+                for head, relation, tail in triplets
+            ],
+            dtype=np.int64,
+        ).reshape(-1, 3)
+        scores = score(self.trained, ids)
+        answers = []
+        for (head, relation, tail), value in zip(ids.tolist(), scores.tolist(), strict=True):
+            found = fill_tail(self.trained, head, relation)
+            at = int(np.flatnonzero(found.ids == tail)[0])
+            p = self._probabilities(found.shares[at : at + 1])[0]
+            answers.append(self._answer(head, relation, tail, value, float(found.ranks[at]), p))
+        return answers
+
+    def worth(self, relation: str, of: str = "tail", split: str = "test") -> Worth:
+        """What answers to this place of a relation, "tail" or "head", are worth."""
+        r = self.kg.relation_id(relation)
+        ranked, floor = self._evaluated(split)
+        asked = r if of == "tail" else self._turned(r)
+        return worth(self.kg, split, asked, ranked.ranks.numpy(), floor.ranks.numpy())
+
+    def _evaluated(self, split: str) -> tuple[RankingResult, RankingResult]:
+        if split not in self._rankings:
+            self._rankings[split] = evaluate(self.model, self.kg, split), popularity_floor(self.kg, split)
+        return self._rankings[split]
+
+    @cached_property
+    def _rankings(self) -> dict[str, tuple[RankingResult, RankingResult]]:
+        return {}
+
+    def _tails(self, found: Filled, head: int, relation: int, top: int) -> list[Answer]:
+        count = self._until(found, top)
+        p = self._probabilities(found.shares[:count])
+        rows = zip(found.ids[:count].tolist(), found.scores.tolist(), found.ranks.tolist(), p, strict=False)
+        return [self._answer(head, relation, *row) for row in rows]
+
+    def _relations(self, found: Filled, head: int, tail: int, top: int) -> list[Answer]:
+        count = self._until(found, top)
+        rows = zip(found.ids[:count].tolist(), found.scores.tolist(), found.ranks.tolist(), strict=False)
+        return [self._answer(head, relation, tail, score, rank, None) for relation, score, rank in rows]
+
+    def _new(self, top: int, relation: int | None, told: Callable[[int, int], None]) -> list[Answer]:
+        sure = self.calibration.sureness if self.calibration else _sum
+        triplets, shares = new_facts(self.trained, top, relation, sure, told)
+        rows = zip(
+            triplets.tolist(),
+            score(self.trained, triplets).tolist(),
+            self._probabilities(shares),
+            strict=True,
+        )
+        return [self._answer(h, r, t, value, None, p) for (h, r, t), value, p in rows]
+
+    def _probabilities(self, shares: Floats) -> list[float | None]:
+        if self.calibration is None:
+            return [None] * len(shares)
+        return list(self.calibration.probability(shares).tolist())
+
+    def _answer(
+        self, head: int, relation: int, tail: int, score: float, rank: float | None, p: float | None
+    ) -> Answer:
+        kg = self.kg
+        known = kg.split_of(head, relation, tail)
+        if relation >= kg.num_relations:
+            head, relation, tail = tail, relation - kg.num_relations, head
+        return Answer(kg.entities[head], kg.relations[relation], kg.entities[tail], score, rank, p, known)
+
+    def _turned(self, relation: int) -> int:
+        """The relation that asks for the other side."""
+        return (relation + self.kg.num_relations) % (2 * self.kg.num_relations)
+
+    @staticmethod
+    def _until(found: Filled, top: int) -> int:
+        """How many candidates there are down to the `top`th that is no known fact."""
+        unknown = np.flatnonzero(~found.known)
+        return int(unknown[top - 1]) + 1 if len(unknown) >= top else len(found.ids)
+
+
+def _sum(shares: Floats) -> Floats:
+    return np.asarray(shares.sum(-1))
+
+
+def load_run(path: str | os.PathLike[str], which: Which = "best") -> LoadedRun:
+    """A run by its id or the path of its folder, with its best weights by valid MRR, or its last.
+
+    Raises:
+        InputError: no such run, no weights yet, or a data set that has changed since.
+    """
+    from dans_lab.runs.weights import load_weights
+
+    run = open_run(os.fspath(path), paths=True)
+    kg = run.load_kg()
+    state = run.load_checkpoint(which)
+    epoch = state["progress"]["epoch"] if which == "last" else state["epoch"]
+    with torch.no_grad():
+        trained = Trained.of(load_weights(state, kg, run.config), kg, run.config)
+    return LoadedRun(run, trained, which, int(epoch))
