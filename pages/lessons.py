@@ -4,7 +4,7 @@ from typing import Literal
 
 import streamlit as st
 
-from dans_app.lessons import evidence, steps
+from dans_app.lessons import evidence, kept, steps
 from dans_app.shared import lesson_place, shell
 from dans_app.shared.lesson_place import Place
 from dans_app.shared.words import markdown_text
@@ -12,15 +12,6 @@ from dans_data.errors import InputError
 from dans_data.words import count
 from dans_lab.lessons.files import lessons
 from dans_lab.lessons.form import Lesson, Step
-
-ICONS = {
-    "read": ":material/menu_book:",
-    "look": ":material/visibility:",
-    "predict": ":material/psychology_alt:",
-    "run": ":material/play_arrow:",
-    "gap": ":material/compare_arrows:",
-    "ask": ":material/help:",
-}
 
 
 def list_all(every: list[Lesson]) -> None:
@@ -52,6 +43,15 @@ def cards(every: list[Lesson]) -> None:
                 if through:
                     memory.step = 0
                 st.rerun()
+
+
+def forgetting(every: list[Lesson]) -> None:
+    """A way to begin all over, once something was done."""
+    if any(lesson_place.memory(lesson.name).touched for lesson in every):
+        st.caption("What you predicted and answered is kept in this browser alone.")
+        if st.button("Forget it and begin anew", type="tertiary", icon=":material/restart_alt:"):
+            kept.forget(every)
+            st.rerun()
 
 
 def look(place: Place, step: Step) -> bool:
@@ -94,7 +94,7 @@ def follow(place: Place) -> None:
         return
     st.progress((place.memory.step + 1) / total, text=f"Step {place.memory.step + 1} of {total}")
     with st.container(key="lesson_step", width=760):
-        st.subheader(f"{ICONS[step.kind]} {step.title}", anchor=False)
+        st.subheader(step.title, anchor=False)
         before = step.kind in ("gap",)
         done = body(place, step) if before else False
         steps.text(place, step)
@@ -168,3 +168,5 @@ if followed:
         follow(followed)
 else:
     list_all(known)
+    forgetting(known)
+kept.keep(known)

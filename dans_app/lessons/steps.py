@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import streamlit as st
 
 from dans_app.lessons import evidence
+from dans_app.shared import components
 from dans_app.shared.lesson_place import Place
 from dans_app.shared.words import sentence
 from dans_data.errors import InputError
@@ -15,6 +17,8 @@ from dans_lab.lessons.cards import filled
 from dans_lab.lessons.form import Step
 
 TICK = 0.5
+
+_GAP = Path(__file__).with_name("gap.js")
 
 _WANTED = "dans_lesson_wanted"
 _REFUSED = "dans_lesson_refused"
@@ -102,7 +106,7 @@ def _watching(place: Place, also: Callable[[str], None]) -> None:
     if progress.over or not progress.going:
         st.rerun()
     for name, (said, share) in progress.text.items():
-        st.progress(share, text=f"**{name.replace('_', ' ')}** · {said}")
+        st.progress(share, text=f"**{place.lesson.head.runs[name].title}** · {said}")
     for found in evidence.runs_of(place.lesson).values():
         if found is not None and not evidence.over(found):
             also(found.id)
@@ -116,16 +120,19 @@ def gap(place: Place, step: Step) -> bool:
     if figures is None or said is None:
         return False
     mine, found = in_figure(asked, said), figures[asked.figure]
-    for column, (label, words) in zip(
-        st.columns(3),
-        (
-            ("You said", spoken(place, mine)),
-            ("Measured", spoken(place, found)),
-            ("Apart", apart(place, abs(found - mine))),
-        ),
-        strict=True,
-    ):
-        column.metric(label, words)
+    words = [f"You said {spoken(place, mine)}", f"Measured {spoken(place, found)}"]
+    components.draw(
+        _GAP,
+        {
+            "said": _share(asked, mine),
+            "found": _share(asked, found),
+            "words": words,
+            "ends": [spoken(place, in_figure(asked, end)) for end in (asked.low, asked.high)],
+            "about": f"{words[0]}. {words[1]}. {apart(place, abs(found - mine))} apart.",
+        },
+        "lesson_gap",
+    )
+    st.markdown(f"**{apart(place, abs(found - mine))}** apart.")
     if not checks.holds(place.lesson.head.promise, figures):
         st.warning(
             "On this machine the figures came out otherwise than where the lesson was written, so its text may not fit "
@@ -133,6 +140,12 @@ def gap(place: Place, step: Step) -> bool:
             icon=":material/rule:",
         )
     return True
+
+
+def _share(asked: Step, value: float) -> float:
+    """Where on the scale, in per cent of its length; what is beyond stands at its end."""
+    low, high = in_figure(asked, asked.low), in_figure(asked, asked.high)
+    return round(100 * min(1.0, max(0.0, (value - low) / (high - low))), 2)
 
 
 def apart(place: Place, distance: float) -> str:

@@ -37,6 +37,11 @@ class Memory:
     said: float | None = None
     chosen: dict[int, list[int]] = field(default_factory=dict)
 
+    @property
+    def touched(self) -> bool:
+        """Whether anything was done."""
+        return self.reached > 0 or self.said is not None
+
 
 @dataclass(frozen=True)
 class Place:
@@ -102,6 +107,12 @@ def memory(name: str) -> Memory:
     """What was done in a lesson in this session."""
     known: dict[str, Memory] = st.session_state.setdefault(_MEMORY, {})
     return known.setdefault(name, Memory())
+
+
+def put(name: str, done: Memory) -> None:
+    """Have this be what was done in a lesson."""
+    memory(name)
+    st.session_state[_MEMORY][name] = done
 
 
 def problem() -> str | None:

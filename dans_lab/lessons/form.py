@@ -31,8 +31,9 @@ class _Part(BaseModel):
 
 
 class RunPart(_Part):
-    """A run of a lesson as it is written: a data set and settings, or one that came with the program."""
+    """A run of a lesson as it is written: its name on screen, data set and settings, or one that came along."""
 
+    title: str
     dataset: str = "umls"
     preset: str = "default"
     settings: dict[str, int | float | str | bool] = Field(default_factory=dict)
@@ -152,4 +153,5 @@ class Lesson:
 
     def form(self, figure: str, value: float) -> str:
         """The value as a figure of this name reads."""
-        return format(value, self.head.figures[figure].form).replace("%", " %")
+        text = format(value, self.head.figures[figure].form)
+        return text.replace("%", "\N{NO-BREAK SPACE}%").replace("-", "\N{MINUS SIGN}")

@@ -39,11 +39,14 @@ def look(page: Any, step: Step, lesson: Lesson) -> None:
     bar = page.locator(".st-key-lesson_bar")
     bar.get_by_text(step.task.split(".")[0][:40]).wait_for()
     at_rest(page)
-    if step.until.get("colour") == "d_aux":
+    if step.until:
         press(page, "Done, go on")
         page.get_by_text("Not yet: ").wait_for()
-        page.get_by_role("radio", name="D_aux").click()
-        page.wait_for_url(re.compile("colour=d_aux"))
+        ((name, wanted),) = step.until.items()
+        label, option = {"colour": ("Colour by", "D_aux"), "relation": ("Relation", "causes")}[name]
+        page.get_by_role("combobox", name=re.compile(label)).fill(option)
+        page.get_by_role("option", name=option).click()
+        page.wait_for_url(re.compile(f"{name}={'causes' if wanted.startswith('!') else wanted}"))
         at_rest(page)
     press(page, "Done, go on")
 
@@ -95,7 +98,7 @@ def test_a_lesson_is_done_from_start_to_end(name: str, server: Server, page: Any
             case "gap":
                 measured = figures(lesson, server)
                 found = lesson.form(lesson.prediction.figure, measured[lesson.prediction.figure])
-                page.get_by_test_id("stMetric").filter(has_text="Measured").get_by_text(found).wait_for()
+                page.get_by_role("img", name=re.compile(rf"Measured {re.escape(found)}.* apart")).wait_for()
                 assert page.get_by_text("came out otherwise").count() == 0
             case "ask":
                 answer(page, step, lesson, measured)
@@ -103,3 +106,19 @@ def test_a_lesson_is_done_from_start_to_end(name: str, server: Server, page: Any
     page.get_by_role("heading", name="Lesson complete").wait_for()
     page.get_by_text("Right at the first attempt: 0 of 1").wait_for()
     is_calm(page)
+
+
+def test_what_was_done_is_there_at_the_next_visit(server: Server, page: Any):
+    page.goto(f"{server.url}/lessons?lesson=does-it-help&step=3")
+    press(page, "Commit to this")
+    is_at(page, LESSONS["does-it-help"], 3)
+    page.goto(f"{server.url}/lessons")
+    press(page, "Go on at step 4")
+    is_at(page, LESSONS["does-it-help"], 3)
+    assert "said=0.025" in page.url
+    page.goto(f"{server.url}/lessons")
+    press(page, "Forget it and begin anew")
+    page.get_by_role("button", name="Forget it").wait_for(state="detached")
+    page.goto(f"{server.url}/lessons")
+    at_rest(page)
+    assert page.get_by_role("button", name="Begin").count() == len(LESSONS)
