@@ -58,8 +58,7 @@ def look(place: Place, step: Step) -> bool:
     """Go to another screen and do something there; the bar on that screen says when it is done."""
     st.info(step.task, icon=":material/ads_click:")
     if st.button(f"Open {shell.title_of(step.screen)}", type="primary", icon=":material/open_in_new:"):
-        runs = {f"{{{name}}}": run.id for name, run in evidence.runs_of(place.lesson).items() if run}
-        query = {name: runs.get(value, value) for name, value in step.query.items()}
+        query = evidence.with_runs(place.lesson, step.query)
         shell.leave(shell.title_of(step.screen), **query)
     return place.memory.reached > place.memory.step
 

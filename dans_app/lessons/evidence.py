@@ -20,6 +20,18 @@ def runs_of(lesson: Lesson) -> dict[str, Run | None]:
     return {name: measuring.find(wanted, known) for name, wanted in lesson.runs.items()}
 
 
+def with_runs(lesson: Lesson, query: dict[str, str]) -> dict[str, str]:
+    """The query of an address with the ids of the lesson's runs in place of their names in braces."""
+    ids = {name: run.id for name, run in runs_of(lesson).items() if run is not None}
+    return {key: _filled(value, ids) for key, value in query.items()}
+
+
+def _filled(text: str, ids: dict[str, str]) -> str:
+    for name, run_id in ids.items():
+        text = text.replace(f"{{{name}}}", run_id)
+    return text
+
+
 def over(run: Run | None) -> bool:
     """Whether all of it is there to be measured."""
     return run is not None and (run.recorded or run.status.state == "finished")

@@ -223,9 +223,9 @@ def _given(kind: str, fields: dict[str, str], number: int, head: Head) -> dict[s
         if screen not in SCREENS:
             raise _Wrong(number + 1, f"open: {screen!r} is no screen; there are {', '.join(SCREENS)}")
         asked = dict(parse_qsl(query, keep_blank_values=True))
-        run = asked.get("run", "")
-        if run.startswith("{") and run.strip("{}") not in head.runs:
-            raise _Wrong(number + 1, f"open: {run} is no run of the head")
+        for run in _MENTION.findall(query):
+            if run not in head.runs:
+                raise _Wrong(number + 1, f"open: {{{run}}} is no run of the head")
         until = dict(parse_qsl(fields.get("until", ""), keep_blank_values=True))
         return {"screen": screen, "query": asked, "until": until, "task": fields["task"]}
     if kind == "predict":
