@@ -28,7 +28,7 @@ _LARGEST_FILE = 2_000_000
 TICKET = "view"
 """Query key of a bookmark's link: it tells the session that all it remembers of other views gives way, once."""
 
-OWN = ("answers", "round")
+OWN = ("answers", "round", "said")
 """Query keys of what a person has answered: they survive a reload, and whoever gets the link answers for themselves."""
 
 _ARRIVALS = "bookmarks_arrivals"

@@ -22,7 +22,19 @@ KINDS: dict[str, str] = {
 }
 """The kinds of steps, and what each is."""
 
-SCREENS = ("train", "how", "quiz", "data", "map", "triplet", "diagnostics", "compare", "studies", "runs")
+SCREENS = (
+    "train",
+    "how",
+    "step",
+    "quiz",
+    "data",
+    "map",
+    "triplet",
+    "diagnostics",
+    "compare",
+    "studies",
+    "runs",
+)
 """The screens that a step may open, by their paths."""
 
 
