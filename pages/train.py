@@ -11,7 +11,7 @@ from dans_app.server import graph, jobs
 from dans_app.shared import classroom, curves, run_state, settings, shell, theme
 from dans_app.shared.run_history import RunHistory
 from dans_app.shared.words import markdown_text, sentence
-from dans_app.train import words
+from dans_app.train import failing, words
 from dans_core.config import Config
 from dans_data.errors import InputError
 from dans_data.words import bytes_in_words, count, epoch_in_words, seconds_in_words
@@ -94,6 +94,10 @@ def controls() -> None:
     names = [info.name for info in known]
     if st.session_state.get(shell.ARRIVED):
         settings.use_address(names)
+    try:
+        failing.use_link()
+    except InputError as error:
+        say(error)
     settings.check_address(names)
     with st.sidebar:
         st.subheader("New run", anchor=False)
@@ -105,6 +109,7 @@ def controls() -> None:
             f"{sized if settings.recipe(dataset=dataset) else ''}"
         )
         settings.preset_buttons()
+        failing.choice(start)
         settings.widget("decoder")
         settings.widget("sampler")
         left, right = st.columns(2)
@@ -249,7 +254,7 @@ def health(run: Run, history: RunHistory) -> None:
         "true facts, do the players keep each other in balance, and does the model rank better than none?",
     )
     if not history.active:
-        st.caption("Nothing is wrong now.")
+        st.caption(words.nothing_wrong(run.config, history))
     for warning in history.active.values():
         st.warning(
             f"{markdown_text(warning.message, 400)}  \n:small[{markdown_text(warning.advice, 400)}]",
@@ -362,6 +367,7 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
 
 def show(run: Run) -> None:
     """Everything about a run."""
+    failing.card(run.config, run.meta.dataset)
     every = [*list_runs(), *recorded_runs()]
     twin = find_twin(run, every)
     if twin:

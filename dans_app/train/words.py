@@ -42,6 +42,19 @@ def result(history: RunHistory, floor: float | None) -> str:
     return f"{text}; ranking by popularity alone gets {floor:.3f}." if floor is not None else f"{text}."
 
 
+def nothing_wrong(config: Config, history: RunHistory) -> str:
+    """What it means that no warning stands."""
+    if not config.fakes:
+        return "Nothing is wrong now."
+    last = history.diagnoses[-1].epoch if history.diagnoses else 0
+    if last <= config.warmup_epochs:
+        return "The game has not begun or was not measured since, so there is nothing to judge yet."
+    return (
+        f"Nothing is wrong at epoch {last:,}: the fakes of different conditions differ, so do the draws for one, they "
+        "are no easier than random negatives, and neither G nor D outruns the other."
+    )
+
+
 def comparison(run: Run, twin: Run, runs: list[Run]) -> str:
     """The best valid MRR of a run and its twin, side by side, without a winner."""
     parts = []

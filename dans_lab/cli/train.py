@@ -17,6 +17,7 @@ from dans_lab.budget import estimates as budget
 from dans_lab.budget.recipe import chosen_for_size, config_for
 from dans_lab.budget.sizes import Sizes
 from dans_lab.cli.download import bring
+from dans_lab.failing import EVERY, FAILING
 from dans_lab.presets import PRESETS
 from dans_lab.runs.run import Run, list_runs, new_id, open_run, run_id_error, runs_dir, source_that_lasts
 from dans_lab.runs.writer import RunWriter
@@ -66,7 +67,9 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            metavar="|".join(PRESETS), help="A set of settings to begin with.", show_default="default"
+            metavar="|".join(PRESETS),
+            help=f"A set of settings to begin with; or, to see a run go wrong on purpose, {', '.join(FAILING)}.",
+            show_default="default",
         ),
     ] = None,
     set_: Annotated[
@@ -136,9 +139,9 @@ def train(
 
 def _settings(preset: str | None, named: dict[str, str], pairs: list[str]) -> dict[str, Any]:
     """The settings that were given, not yet checked."""
-    if preset is not None and preset not in PRESETS:
+    if preset is not None and preset not in EVERY:
         raise InputError(
-            f"preset = {preset!r}: must be one of {', '.join(PRESETS)}{did_you_mean(preset, PRESETS)}"
+            f"preset = {preset!r}: must be one of {', '.join(EVERY)}{did_you_mean(preset, EVERY)}"
         )
     given: dict[str, Any] = dict(named)
     for pair in pairs:
@@ -149,7 +152,7 @@ def _settings(preset: str | None, named: dict[str, str], pairs: list[str]) -> di
         if name in given:
             raise InputError(f"{name} is given twice, as {given[name]!r} and {value.strip()!r}; give it once")
         given[name] = value.strip()
-    return PRESETS[preset or "default"] | given
+    return EVERY[preset or "default"] | given
 
 
 def _new_path(out: str | None) -> Path | None:

@@ -20,7 +20,7 @@ from dans_app.shared.words import markdown_text
 from dans_app.train import words
 from dans_core.config import Config, matters, parse
 from dans_core.declared import DECLARED
-from dans_core.events import Finished, HealthWarning, Losses, Ranking
+from dans_core.events import Diagnostics, Finished, HealthWarning, Losses, Ranking
 from dans_data.errors import InputError
 from dans_data.words import bytes_in_words, seconds_in_words
 from dans_lab.budget import speed
@@ -30,6 +30,7 @@ from dans_lab.runs import machine
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter, versions
 from tests import small_run
+from tests.sound_pathway import SOUND
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -530,6 +531,15 @@ def test_warnings_are_active_until_they_are_over():
     history.take(HealthWarning(9, "copies", "G_E", "copies", "more noise", active=False))
     assert list(history.active) == [("copies", "G_R")]
     assert len(history.warnings) == 3
+
+
+def test_what_it_means_that_no_warning_stands_depends_on_whether_the_game_was_measured():
+    history, config = RunHistory("r"), Config(epochs=100, warmup_epochs=20)
+    assert "nothing to judge yet" in words.nothing_wrong(config, history)
+    for epoch, said in ((20, "nothing to judge yet"), (30, "Nothing is wrong at epoch 30: the fakes")):
+        history.take(Diagnostics(epoch, 1.0, -3.0, 0.05, 0.1, g_e=SOUND, g_r=SOUND))
+        assert said in words.nothing_wrong(config, history)
+    assert words.nothing_wrong(Config(sampler="uniform"), history) == "Nothing is wrong now."
 
 
 def panels(history: RunHistory, config: Config, **more: object) -> dict:
