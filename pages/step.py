@@ -1,20 +1,22 @@
 """Screen Step: a run lived through again, one stage at a time, for one chosen triplet."""
 
-import contextlib
-
 import numpy as np
 import streamlit as st
 
 from dans_app.server import loading, stepping
 from dans_app.server.stepping import Way
 from dans_app.shared import shell
+from dans_app.shared.words import sentence
 from dans_app.step import asked as step_asked
 from dans_app.step import view
 from dans_app.step.asked import Asked
 from dans_app.step.stops import Found
+from dans_data.errors import InputError
+from dans_lab.stepping.rounds import check
 
 TICK = 0.3
-STARTING = "Starting the process that trains; once a server, this takes some seconds …"
+WAY = "step_way"
+STARTING = "Training again from the start …"
 
 
 def show() -> None:
@@ -28,6 +30,7 @@ def show() -> None:
         return
     with shell.told("This run cannot be stepped through"):
         complaint = st.empty()
+        check(loading.graph(run), run.config)
         asked = step_asked.checked(run, loading.graph(run))
         ready = there(asked)
         st.fragment(run_every=None if ready else TICK)(stage)(asked, ready)
@@ -49,34 +52,51 @@ def wanted(asked: Asked) -> list[int]:
 
 def there(asked: Asked) -> bool:
     """Whether all of them are there already."""
-    return all(stepping.is_kept(asked.run, asked.kg, number, asked.triplet) for number in wanted(asked))
+    return all(is_there(asked, number) for number in wanted(asked))
+
+
+def is_there(asked: Asked, number: int) -> bool:
+    return stepping.is_kept(asked.run, asked.kg, number, asked.triplet)
 
 
 def stage(asked: Asked, was_ready: bool) -> None:
     """The stops; while a round is missing, it is trained between the ticks. Full rerun when all came or one is gone."""
+    numbers = wanted(asked)
+    missing = [number for number in numbers if not is_there(asked, number)]
     with shell.told("This run cannot be stepped through"):
-        numbers = wanted(asked)
         rounds: list[Found] = []
-        busy = ""
+        trouble = ""
         for number in numbers:
-            at_hand = stepping.is_kept(asked.run, asked.kg, number, asked.triplet)
-            with contextlib.nullcontext() if at_hand or stepping.is_warm() else st.spinner(STARTING):
-                found = stepping.look(asked.run, asked.kg, number, asked.triplet)
-            if isinstance(found, Way):
-                busy = on_the_way(found, number) if number == numbers[0] else ""
-                break
-            rounds.append(found)
-            if not at_hand:
-                # What was waited for is shown before anything else is asked for.
-                break
+            try:
+                found = (
+                    None if number in missing else stepping.look(asked.run, asked.kg, number, asked.triplet)
+                )
+            except InputError as error:
+                if number == numbers[0]:
+                    raise
+                trouble = sentence(error)
+                continue
+            if isinstance(found, dict):
+                rounds.append(found)
+        busy = st.session_state.get(WAY, STARTING) if numbers[0] in missing else ""
+        # What is there is drawn before more is asked for, which takes a moment.
         view.show(asked, rounds, busy)
         follow(asked)
-        if was_ready != (len(rounds) == len(numbers)):
-            st.rerun()
+        if trouble:
+            st.caption(trouble)
+        if missing:
+            train(asked, missing[0])
+    if was_ready == bool(missing):
+        st.rerun()
 
 
-def on_the_way(way: Way, number: int) -> str:
-    return f"Training again, epoch {way.epoch:,} of {way.epochs:,}: there round {number:,} of the game is played."
+def train(asked: Asked, number: int) -> None:
+    """Some steps on the way to a round; the next tick finds it, or where it is."""
+    found = stepping.look(asked.run, asked.kg, number, asked.triplet)
+    if isinstance(found, Way):
+        st.session_state[WAY] = (
+            f"Training again, epoch {found.epoch:,} of {found.epochs:,}: there round {number:,} of the game is played."
+        )
 
 
 def follow(asked: Asked) -> None:
@@ -106,7 +126,7 @@ def choose_triplet(asked: Asked) -> None:
         fact = facts[np.random.default_rng().integers(len(facts))]
         choose(*map(int, fact))
 
-    one, two, three, four = st.columns([4, 4, 4, 2], vertical_alignment="bottom")
+    one, two, three, four = st.columns([4, 4, 4, 3], vertical_alignment="bottom")
     one.selectbox(
         "Head",
         np.unique(facts[:, 0]).tolist(),

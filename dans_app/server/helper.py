@@ -29,16 +29,12 @@ _MISTAKE, _ERROR = "mistake", "error"
 
 
 class HelperProcess:
-    """One process that runs a module, started when first asked, and again if it has died. Several threads may ask.
-
-    `has_answered` says whether it runs, with its imports done: the next answer need not wait for them.
-    """
+    """One process that runs a module, started when first asked, and again if it has died. Several threads may ask."""
 
     def __init__(self, module: str) -> None:
         self._module = module
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self.has_answered = False
 
     def ask(self, **request: npt.ArrayLike) -> Arrays:
         """The answer of the process. Its InputError is raised here, too, and any other failure as RuntimeError."""
@@ -54,7 +50,6 @@ class HelperProcess:
                 # Its answer may still be under way, and would be taken for that to the next request.
                 self._end()
                 raise
-            self.has_answered = answer is not None
             if answer is None:
                 raise RuntimeError(f"the process for it ended with exit code {self._end()}")
         if _MISTAKE in answer:

@@ -44,11 +44,6 @@ class Way:
     epochs: int
 
 
-def is_warm() -> bool:
-    """Whether the process has torch already, which takes seconds to import."""
-    return inspecting.torch_process().has_answered
-
-
 def is_kept(run: Run, kg: KnowledgeGraph, number: int, triplet: Triplet) -> bool:
     """Whether `look` has the round at hand."""
     return _key(run, kg, number, triplet) in _answers()
@@ -73,12 +68,19 @@ def look(run: Run, kg: KnowledgeGraph, number: int, triplet: Triplet) -> dict[st
             )
         except RuntimeError as error:
             raise InputError(f"it cannot be lived through again ({error})") from None
+        except InputError as error:
+            # It would be the same the next time.
+            kept[key] = error
+            raise
         if "measured" not in answer:
             return Way(*answer["way"].tolist())
         kept[key] = str(answer["measured"])
         while len(kept) > _KEPT_ROUNDS:
             kept.popitem(last=False)
-    return json.loads(kept[key])
+    found = kept[key]
+    if isinstance(found, InputError):
+        raise found
+    return json.loads(found)
 
 
 def _key(run: Run, kg: KnowledgeGraph, number: int, triplet: Triplet) -> tuple[Any, ...]:
@@ -86,7 +88,7 @@ def _key(run: Run, kg: KnowledgeGraph, number: int, triplet: Triplet) -> tuple[A
 
 
 @st.cache_resource(show_spinner=False)
-def _answers() -> OrderedDict[tuple[Any, ...], str]:
+def _answers() -> OrderedDict[tuple[Any, ...], str | InputError]:
     """What was measured last, by what was asked."""
     return OrderedDict()
 

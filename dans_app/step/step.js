@@ -4,7 +4,7 @@
 import { element, put, written } from "../shared/elements.js"
 import { between, buildMap, describeMap, drawMap, drawTable, legend, sceneOf } from "./step_scene.js"
 
-const GLIDE = 350 // milliseconds from one stop to the next
+const GLIDE = 300 // milliseconds from one stop to the next
 const STAY = 3500 // milliseconds that slow motion stays at a stop
 const REST = 250 // milliseconds without a change before the server is told
 const STAGES = ["encode", "G_E", "G_R", "D", "base"]
@@ -16,7 +16,9 @@ const states = new WeakMap()
 
 function build(state) {
   const { root } = state
-  state.stages = element(root, "div", "stages", { role: "group", "aria-label": "Stages of a round" })
+  const top = element(root, "div", "top")
+  state.stages = element(top, "div", "stages", { role: "group", "aria-label": "Stages of a round" })
+  state.triplet = element(top, "p", "triplet")
   const body = element(root, "div", "body")
   const told = element(body, "section", "told", { "aria-live": "polite" })
   state.count = element(told, "p", "count")
@@ -24,6 +26,9 @@ function build(state) {
   state.text = element(told, "p", "text")
   state.formula = element(told, "p", "formula")
   state.changes = element(told, "dl", "changes")
+  const more = element(told, "details", "more")
+  written(more, "summary", "", "What stands in the formula")
+  state.letters = element(more, "dl", "letters")
   const picture = element(body, "section", "picture")
   state.map = buildMap(picture)
   const below = element(picture, "div", "below")
@@ -159,9 +164,10 @@ function draw(state) {
     state.count,
     `Round ${number.toLocaleString("en")} of ${data.total.toLocaleString("en")} · epoch ${round.epoch.toLocaleString("en")} · stop ${place} of ${round.stops.length}: ${stop.label}`,
   )
+  put(state.triplet, `Triplet: (${data.triplet.join(", ")})`)
   put(state.title, stop.title)
   put(state.text, stop.text)
-  drawFormula(state, stop.formula)
+  drawFormula(state, stop)
   drawChanges(state, stop)
   drawStages(state, round, stop)
   if (state.shownTable !== stop.table) drawTable(state.table, stop.table, data.looks)
@@ -180,7 +186,7 @@ function draw(state) {
   state.slider.setAttribute("aria-valuetext", `round ${number}, stop ${place}: ${stop.title}`)
 }
 
-function drawFormula(state, formula) {
+function drawFormula(state, { formula, letters }) {
   if (state.shownFormula === formula) return
   state.shownFormula = formula
   state.formula.replaceChildren()
@@ -188,6 +194,12 @@ function drawFormula(state, formula) {
     const look = state.data.looks[part]
     const made = written(state.formula, "span", look ? "part" : "", part)
     if (look) made.style.setProperty("--part", look.color)
+  }
+  state.letters.replaceChildren()
+  for (const [name, about] of letters) {
+    const line = element(state.letters, "div")
+    written(line, "dt", "", name)
+    written(line, "dd", "", about)
   }
 }
 

@@ -166,8 +166,12 @@ function nameParts(parent, scene, round, data, place, width) {
           ["head", round.head],
           ["tail", round.tail],
         ]
+  let above = null
   for (const [part, id] of parts) {
-    const [x, y] = place(scene.points.get(`e${id}`))
+    const [x, at] = place(scene.points.get(`e${id}`))
+    // Two names side by side would cover each other.
+    const y = above !== null && Math.abs(at - above) < 14 ? above + (at < above ? -14 : 14) : at
+    above = y
     if (x < -4 || x > width + 4 || y < -4) continue
     const left = x > width / 2
     const text = shape(parent, "text", {

@@ -6,6 +6,7 @@ The words are plain text, which the browser writes as such; names of entities an
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,6 +73,48 @@ class Stop:
     changes: list[Change]
     table: Table
     view: View
+
+
+LETTERS = {
+    "R-GCN": "the encoder, which makes vectors from neighbours",
+    "e_h": "the head’s vector",
+    "e_t": "the tail’s vector",
+    "e_r": "the relation’s vector; e_h ⊗ e_r, of head and relation, is the query",
+    "s(": "the decoder’s score; s′ are the scores of others",
+    "eˢ": "e to the power of the score s; s′ are the scores of others",
+    "p(": "the decoder’s belief in the tail, a softmax over all entities",
+    "cos": "the cosine of the angle between query and tail",
+    "ẽ": "a fake, the embedding of an invented tail: ẽ₁ is fake 1, ẽ_E one of G_E, ẽ_R one of G_R",
+    "σ": "how strong the noise is; ε is standard normal",
+    "median": "the length in the middle of all entities’",
+    "D_adv": "the probability of being real, says D",
+    "D_aux": "the probability of being made by G_R, says D",
+    "CE": "cross-entropy of what the fake proposes against the decoder’s beliefs",
+    "L_G": "the loss of the pathway, which wants to be taken for real",
+    "L_D": "the loss of D: L_adv and, by its weight, L_aux",
+    "L_adv": "the loss of D_adv, of one tail and one fake of each pathway here",
+    "L_aux": "the loss of D_aux, of one fake of each pathway here",
+    "L = ": "L, the base loss of this triplet",
+    "m(": "the chance of an entity to be drawn",
+    "w": "the weight of a negative; T, the temperature, says how much its score counts in it",
+    "N_s": "negatives of a query",
+    "γ": "RotatE’s constant, 12",
+}
+"""What stands in the formulas, by what it is known by there."""
+
+
+def letters(formula: str) -> list[tuple[str, str]]:
+    """What stands in a formula, with its meaning."""
+    # The name of an entity may hold anything.
+    ours = formula.partition(" for x = ")[0]
+    found = [
+        (name, about)
+        for name, about in LETTERS.items()
+        if re.search(
+            rf"(?<![\w-]){re.escape(name)}(?![A-Za-z])" if name[-1] != "(" else rf"\b{re.escape(name)}", ours
+        )
+    ]
+    return [(name.strip("( =") + "(x)" * (name[-1] == "("), about) for name, about in found]
 
 
 @dataclass(frozen=True)
@@ -141,10 +184,24 @@ def _entities(told: Told, stage: str) -> Stop:
         "Vectors",
         "Entities become vectors",
         "The R-GCN makes the vector of every entity from its neighbours; "
-        f"{carried} of the training triplets, drawn anew for each step, carry the messages. The map shows them all, "
-        "with head and tail by name.",
+        f"{carried} of the training triplets, drawn anew for each step, carry the messages. {_since(told)}",
         f"e_h = R-GCN(h):  ‖e_h‖ = {figure(encoded['length_head'])},  ‖e_t‖ = {figure(encoded['length_tail'])}",
     )
+
+
+def _since(told: Told) -> str:
+    """What went on since the round before."""
+    number, alone = told.found["number"], told.config.play_every - 1
+    if number == 1:
+        warm_up = told.config.warmup_epochs
+        return (
+            f"So far {count(warm_up, 'epoch')} of warm-up went by, without the GAN."
+            if warm_up
+            else "Training begins."
+        )
+    if alone == 0:
+        return f"G and D are as round {number - 1:,} left them."
+    return f"Since round {number - 1:,} the base model took {count(alone, 'step')} alone."
 
 
 def _query(told: Told, stage: str) -> Stop:

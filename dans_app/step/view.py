@@ -34,6 +34,7 @@ def payload(asked: Asked, rounds: Iterable[Found], busy: str = "") -> dict[str, 
         "total": asked.total,
         "perRound": len(stops.kinds(asked.run.config)),
         "busy": busy,
+        "triplet": asked.names,
         "names": list(asked.kg.entities),
         "looks": looks(),
         "rounds": [of_round(asked, found) for found in rounds],
@@ -62,7 +63,7 @@ def of_round(asked: Asked, found: Found) -> dict[str, Any]:
             "fakes": sides,
             "pulls": pulls,
         },
-        "stops": [dataclasses.asdict(stop) for stop in told],
+        "stops": [dataclasses.asdict(stop) | {"letters": stops.letters(stop.formula)} for stop in told],
     }
 
 

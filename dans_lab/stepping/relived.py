@@ -11,16 +11,11 @@ from torch import Tensor
 
 from dans_core.config import Config
 from dans_core.kg import KnowledgeGraph
-from dans_core.proposals import MOST_READ
 from dans_core.training import Diverged, Stage, Trainer
-from dans_data.errors import InputError
-from dans_lab.stepping.rounds import total_rounds
+from dans_lab.stepping.rounds import check, total_rounds
 
 KEPT = 30
 """Rounds that are kept, the newest ones; one of UMLS takes 2.5 MB."""
-
-MOST_QUERIES = 20_000
-"""Distinct queries of a graph whose rounds can be kept and measured while somebody waits."""
 
 Weights = dict[str, Tensor]
 
@@ -134,27 +129,3 @@ class Relived:
 
     def _copied(self, name: str) -> Weights:
         return {part: values.clone() for part, values in self._players()[name].state_dict().items()}
-
-
-def check(kg: KnowledgeGraph, config: Config) -> None:
-    """InputError, in a sentence, for runs whose rounds cannot be stepped through."""
-    if not config.fakes:
-        raise InputError("its sampler has no generator and no discriminator; choose a run with DANS")
-    if config.k_g == 0 and config.k_d == 0:
-        raise InputError("with k_g = 0 and k_d = 0 no round of the game is ever played")
-    if config.conditional_d:
-        raise InputError(
-            "its D sees the query (conditional_d), and only a D that sees vectors alone can be stepped"
-        )
-    if not config.score_message_edges:
-        raise InputError("with score_message_edges off, a triplet is not in every step")
-    if config.batch_size < len(kg.train):
-        raise InputError(
-            f"its batches of {config.batch_size:,} triplets are parts of the graph; a step must take all "
-            f"{len(kg.train):,}"
-        )
-    if kg.num_entities > MOST_READ or 2 * len(kg.train) > MOST_QUERIES:
-        raise InputError(
-            f"its graph is too large to be stepped while you wait: {kg.num_entities:,} entities and "
-            f"{len(kg.train):,} training triplets, where at most {MOST_READ:,} and {MOST_QUERIES // 2:,} can be"
-        )

@@ -60,6 +60,15 @@ def test_a_stop_has_two_sentences_at_most(round_):
         assert stop.text.endswith(".") and stop.title and stop.formula
 
 
+def test_what_stands_in_a_formula_is_explained(round_):
+    for stop in round_[2]:
+        named = " ".join(name for name, _ in stops.letters(stop.formula))
+        for name in re.findall(
+            r"D_adv|D_aux|L_G|L_D|L_adv|L_aux|e_[htr]|ẽ|σ|CE|N_s|γ|(?<!\w)[pms]\(", stop.formula
+        ):
+            assert name in named, (stop.formula, named)
+
+
 def test_formulas_add_up(round_):
     added = 0
     for stop in round_[2]:

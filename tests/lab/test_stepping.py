@@ -14,11 +14,12 @@ from dans_core import Config, InputError, KnowledgeGraph, Trainer
 from dans_core.decoders import DECODERS
 from dans_core.kernels.edges import train_graph
 from dans_core.loss import base_loss
+from dans_core.proposals import MOST_READ
 from dans_lab.presets import PRESETS
 from dans_lab.stepping.measured import FAKES, Measure, Measured
 from dans_lab.stepping.plane import Plane
 from dans_lab.stepping.relived import KEPT, Relived, Round
-from dans_lab.stepping.rounds import total_rounds
+from dans_lab.stepping.rounds import MOST_ENTITIES, total_rounds
 from tests.conftest import random_graph
 from tests.core.test_training import tensors
 
@@ -102,6 +103,10 @@ def test_only_the_last_rounds_are_kept():
 def test_what_cannot_be_stepped_is_refused_in_a_sentence(more, words):
     with pytest.raises(InputError, match=words):
         Relived(random_graph(0), settings(**more))
+
+
+def test_every_proposal_of_a_graph_that_can_be_stepped_is_over_all_entities():
+    assert MOST_ENTITIES == MOST_READ
 
 
 def test_a_triplet_that_is_not_trained_on_is_refused():
