@@ -11,7 +11,7 @@ from dans_app.how.parts import Part
 from dans_app.how.prose import prose
 from dans_app.how.seen import Seen
 from dans_app.server import jobs, loading
-from dans_app.shared import run_state, shell
+from dans_app.shared import classroom, run_state, shell
 from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
@@ -99,6 +99,7 @@ def explained(run: Run, place: Address, opened: Open, kg: KnowledgeGraph | None)
             nothing_open(run)
         else:
             open_part(parts[opened.part], found)
+            see_elsewhere(parts[opened.part], run)
 
 
 def nothing_open(run: Run) -> None:
@@ -122,6 +123,17 @@ def open_part(part: Part, found: Seen) -> None:
             for piece in pieces:
                 st.caption(f"`{piece.file}`, lines {piece.first} to {piece.last}")
                 st.code(piece.text, language="python", wrap_lines=True)
+
+
+def see_elsewhere(part: Part, run: Run) -> None:
+    """Links to the screens on which the part is seen at work in this run."""
+    if part.absent or classroom.hides("menu"):
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("See it on", width="content")
+        for title, query in how_parts.ELSEWHERE[part.name].items():
+            page = shell.page(title)
+            st.page_link(page, label=title, icon=page.icon, query_params={"run": run.id, **query})
 
 
 def walk(names: list[str], now: str | None, choose: Callable[[str | None], None]) -> None:

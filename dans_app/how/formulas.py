@@ -36,14 +36,17 @@ def formula(name: str, found: Seen) -> Formula:
 
 
 def _triplet(found: Seen) -> Formula:
-    plain = r"(h, r, t) \;\to\; (h, r, ?),\; t \;\text{ and }\; (t, r^{-1}, ?),\; h"
+    plain = r"(h, r, t) \;\to\; (h, r, ?),\; t \\ \text{and } (t, r^{-1}, ?),\; h"
     if found.kg is None:
         return Formula(plain)
     facts, entities, relations = len(found.kg.array("train")), found.kg.num_entities, found.kg.num_relations
     return Formula(
         plain,
-        (rf"{_int(facts)} \text{{ triplets}} \to {_int(2 * facts)} \text{{ queries with an answer}}",),
-        (f"{count(entities, 'entity', 'entities')}, {count(relations, 'relation')} and their reciprocals.",),
+        (rf"{_int(facts)} \text{{ triplets}} \to {_int(2 * facts)} \text{{ pairs}}",),
+        (
+            f"A pair is a query and its answer. {count(entities, 'entity', 'entities')}, "
+            f"{count(relations, 'relation')} and their reciprocals.",
+        ),
     )
 
 
@@ -150,9 +153,8 @@ def _pathway(name: str, condition: str) -> Callable[[Seen], Formula]:
         film = found.config.film != "none"
         inside = r"\alpha^l \circ (W^l x^l + b^l) + \beta^l" if film else r"W^l x^l"
         plain = (
-            rf"c = {condition} \\ "
-            rf"x^{{l+1}} = \operatorname{{LeakyReLU}}\big( \operatorname{{BN}}( {inside} ) \big) \\ "
-            r"\tilde e = W x^L + b"
+            rf"c = {condition} \\ y^l = {inside} \\ "
+            r"x^{l+1} = \operatorname{LeakyReLU}\big( \operatorname{BN}( y^l ) \big) \\ \tilde e = W x^L + b"
         )
         health, loss = found.health(name), found.pathway_loss(name)
         words = []
@@ -181,14 +183,20 @@ def _l_g(found: Seen) -> Formula:
         terms.append(r"\lambda R")
     if config.aux_weight_g:
         terms.append(r"w \cdot L_{aux}")
+    plain = f"L_G = {terms[0]}" + (rf" \\ {{}} + {' + '.join(terms[1:])}" if terms[1:] else "")
     lines = tuple(line for name in config.fakes if (line := _summed(name, found)))
-    words = (
-        "p is what the decoder believes of every entity, q what the fake proposes, R the regulariser of FiLM."
+    letters = (
+        ["p is what the decoder believes of every entity, q what the fake proposes."]
         if config.proposes
-        else "R is the regulariser of FiLM.",
+        else []
     )
+    letters += ["R is the regulariser of FiLM."] if config.film == "trained" else []
+    words = (" ".join(letters),) if letters else ()
     return Formula(
-        f"L_G = {' + '.join(terms)}", lines, words, found.played.epoch if lines and found.played else None
+        plain,
+        lines,
+        words,
+        found.played.epoch if lines and found.played else None,
     )
 
 
@@ -202,7 +210,7 @@ def _summed(name: str, found: Seen) -> str:
         terms.append(rf"{config.ce_weight:g} \cdot {number(entropy, 3)}")
     if (film := found.film(name)) is not None:
         terms.append(rf"{_power(config.film_weight)} \cdot {number(film, 3)}")
-    return rf"L_{{{_symbol(name)}}} = {' + '.join(terms)} = {number(loss, 3)}"
+    return rf"L_{{{_symbol(name)}}} = {' + '.join(terms)} \\ {{}} = {number(loss, 3)}"
 
 
 # --- the discriminator -------------------------------------------------------------------------------------------
@@ -243,7 +251,7 @@ def _d_adv(found: Seen) -> Formula:
 
 def _d_aux(found: Seen) -> Formula:
     plain = (
-        r"L_{aux} = \tfrac12 \operatorname{BCE}(D_{aux}(\tilde e_{E}), 0) + "
+        r"L_{aux} = \tfrac12 \operatorname{BCE}(D_{aux}(\tilde e_{E}), 0) \\ {} + "
         r"\tfrac12 \operatorname{BCE}(D_{aux}(\tilde e_{R}), 1)"
     )
     played = found.played

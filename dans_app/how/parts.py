@@ -41,6 +41,28 @@ class Part:
     short: str = ""
 
 
+ELSEWHERE: dict[str, dict[str, dict[str, str]]] = {
+    "triplet": {"Data": {}, "Step": {}},
+    "encoder": {"Map": {}, "Step": {}},
+    "decoder": {"Triplet": {}, "Step": {}},
+    "noise": {"Diagnostics": {}, "Step": {}},
+    "film": {"Diagnostics": {}, "Step": {}},
+    "g_e": {"Map": {}, "Triplet": {}, "Step": {}},
+    "g_r": {"Map": {}, "Triplet": {}, "Step": {}},
+    "d": {"Map": {"field": "on"}, "Real or generated": {}},
+    "d_adv": {"Map": {"colour": "d_adv"}, "Real or generated": {}, "Step": {}},
+    "d_aux": {"Map": {"colour": "d_aux"}, "Real or generated": {}, "Step": {}},
+    "l_d": {"Train": {}, "Step": {}},
+    "l_g": {"Train": {}, "Step": {}},
+    "reading": {"Triplet": {}, "Diagnostics": {}},
+    "random": {"Triplet": {}, "Diagnostics": {}},
+    "negatives": {"Triplet": {}, "Diagnostics": {}},
+    "base_loss": {"Train": {}, "Step": {}},
+    "stops": {"Step": {}},
+}
+"""The screens on which a part can be seen at work, by their titles, each with what its address asks for."""
+
+
 def parts(config: Config) -> dict[str, Part]:
     """All parts by name, in the order in which they are best read, as they are in a run with these settings."""
     found = [*_base(config), *_generator(config), *_discriminator(config), *_negatives(config)]

@@ -231,7 +231,7 @@ def _accompany(path: str) -> None:
 def _on_tour(title: str) -> Iterator[None]:
     """The card of a stop of the tour above the screen that is drawn, where the address asks for one."""
     stop, problem = tour.asked(st.query_params.get(tour.KEY), title)
-    if stop is None or tour.run() is None:
+    if stop is None:
         st.query_params.pop(tour.KEY, None)
         if problem:
             st.warning(problem, icon=":material/link_off:")

@@ -91,6 +91,8 @@ def asked(text: str | None, title: str) -> tuple[int | None, str | None]:
     stop = STOPS[int(text) - 1]
     if stop.title != title:
         return None, f"Stop {text} of the tour is on the screen {stop.title}; begin it on Train."
+    if run() is None:
+        return None, f"The tour looks at the recorded run {_RUN}, which is not here."
     return int(text), None
 
 

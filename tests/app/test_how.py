@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import partial
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def test_losses_add_up_to_what_the_run_told() -> None:
     told = shown(Config(film_weight=0.1, ce_weight=0.5, aux_weight=0.25))
     assert told.fooling("G_E") == pytest.approx(5.0 - 0.5 * 4.0 - 0.1 * 0.5)
     assert formulas.formula("l_g", told).numbers[0] == (
-        r"L_{G_E} = 2.950 + 0.5 \cdot 4.000 + 0.1 \cdot 0.500 = 5.000"
+        r"L_{G_E} = 2.950 + 0.5 \cdot 4.000 + 0.1 \cdot 0.500 \\ {} = 5.000"
     )
     assert formulas.formula("l_d", told).numbers == (r"L_D = 0.600 + 0.25 \cdot 0.400 = 0.700",)
     assert formulas.formula("l_d", told).epoch == 7
@@ -128,6 +129,12 @@ def test_the_recorded_run_stands_in_the_formulas_as_its_events_tell_it() -> None
     # What is left of L_G is the mean of −log D_adv(ẽ), by Jensen not below −log of the mean.
     assert told.fooling("G_E") > 0
     assert formulas.formula("d_aux", told).numbers == (rf"L_{{aux}} = {played.d_aux:.3f}",)
+
+
+def test_every_part_can_be_seen_on_screens_that_there_are() -> None:
+    titles = set(re.findall('title="([^"]+)"', Path("dans_app/shared/shell.py").read_text()))
+    assert how_parts.ELSEWHERE.keys() == how_parts.parts(Config()).keys()
+    assert {title for screens in how_parts.ELSEWHERE.values() for title in screens} <= titles
 
 
 def test_settings_are_those_that_count_in_the_run() -> None:
