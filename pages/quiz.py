@@ -276,8 +276,11 @@ def show_result(
         column_config=quiz_words.score_columns(asked.game),
         alt="How you, D and the decoder did on the same ten.",
     )
-    if note := quiz_words.fitted_note(players, asked.game):
-        st.caption(note)
+    notes = (
+        quiz_words.fitted_note(players, asked.game),
+        quiz_words.parted_elsewhere(rounds, candidates, asked.game, players),
+    )
+    st.caption(" ".join(filter(None, notes)))
     rows = quiz_words.all_rounds(rounds, candidates, asked.game, kg, players)
     st.dataframe(rows, hide_index=True, height="content", alt="The ten rounds, and what each player said.")
     exports.table(rows, f"quiz {asked.game.name} {asked.run.id} {asked.seed}")

@@ -58,20 +58,23 @@ def judges(candidates: Pool, game: Game, asked: Sequence[int]) -> list[Judge]:
 
     Thresholds are fitted to candidates that are not `asked`, and in the game of triplets to facts of valid alone.
     """
-    rest = ~candidates.drawable if not candidates.drawable.all() else np.ones(len(candidates.kinds), bool)
-    rest[list(asked)] = False
     found = []
     for name, measure in (("D_adv", "d_adv"), ("D_aux", "d_aux"), ("Decoder", "score")):
-        values = candidates.measures[measure]
-        if np.isnan(values[list(asked)]).any():
+        if np.isnan(candidates.measures[measure][list(asked)]).any():
             continue
-        if (game.name, measure) in _TRAINED:
-            # D_adv's number is the chance that it is real, and in the game of fakes these are not what is sought.
-            found.append(Judge(name, measure, 0.5, above=game.name != "real", fitted=False))
-        else:
-            threshold, above = best_threshold(values[rest], candidates.sought[rest])
-            found.append(Judge(name, measure, threshold, above, fitted=True))
+        # D_adv's number is the chance that it is real, and in the game of fakes these are not what is sought.
+        judge = Judge(name, measure, 0.5, above=game.name != "real", fitted=False)
+        trained = (game.name, measure) in _TRAINED
+        found.append(judge if trained else fitted(judge, candidates, asked))
     return found
+
+
+def fitted(judge: Judge, candidates: Pool, asked: Sequence[int]) -> Judge:
+    """The same judge with the threshold that does best on what is not asked."""
+    rest = ~candidates.drawable if not candidates.drawable.all() else candidates.drawable.copy()
+    rest[list(asked)] = False
+    threshold, above = best_threshold(candidates.measures[judge.measure][rest], candidates.sought[rest])
+    return Judge(judge.name, judge.measure, threshold, above, fitted=True)
 
 
 _TRAINED = {("real", "d_adv"), ("pathway", "d_aux"), ("triplet", "d_adv")}

@@ -32,7 +32,10 @@ MEASURES = {
     "score": "Score by the decoder",
     "common": "Facts of train with this relation and tail",
 }
-"""What is measured of a candidate, by its name in `Pool.measures`; the first two of fakes, the last of triplets."""
+"""What is measured of a candidate, by its name in `Pool.measures`: "cosine" of fakes, "common" of triplets."""
+
+OPINIONS = {"d_adv": "Real by D_adv, share", "d_aux": "By G_R by D_aux, share"}
+"""What D says of it."""
 
 AUX_NOTE = "D_aux is trained on fakes alone, so it has no say here."
 
@@ -186,8 +189,9 @@ def facts(candidates: Pool, place: int, game: Game) -> pd.DataFrame:
     sought_first = game.answers[0].letter == game.sought
     one = candidates.sought == sought_first
     rows = []
-    for name, words in MEASURES.items():
-        if (values := candidates.measures.get(name)) is None:
+    for name, words in (MEASURES | OPINIONS).items():
+        values = candidates.measures.get(name)
+        if values is None or np.isnan(values).any():
             continue
         apart = judges.separation(values, candidates.sought)
         rows.append(
@@ -218,9 +222,10 @@ def fact_columns(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def best_fact(rows: pd.DataFrame, game: Game) -> str:
-    """The measure that tells the kinds apart best, in one sentence."""
+    """What tells the kinds apart best, D's opinions aside, in one sentence."""
     first, second = KINDS[game.name]
-    best = rows.loc[rows["Tells apart"].idxmax()]
+    measured = rows[rows["Measured"].isin(MEASURES.values())]
+    best = measured.loc[measured["Tells apart"].idxmax()]
     apart = float(best["Tells apart"])
     name = str(best["Measured"]).partition(",")[0].lower()
     if apart < 0.6:
@@ -327,6 +332,27 @@ def all_rounds(
         }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def parted_elsewhere(rounds: Sequence[Round], candidates: Pool, game: Game, asked: Sequence[Judge]) -> str:
+    """How much better D would do in a question of its own, if another threshold than 50 % parted what it says."""
+    if game.name == "triplet":
+        return ""
+    truth, places = [each.sought for each in rounds], [each.place for each in rounds]
+
+    def right(judge: Judge) -> int:
+        values = candidates.measures[judge.measure][places].tolist()
+        return judges.tally(truth, [bool(judge.says(value)) for value in values]).right
+
+    lines = []
+    for judge in asked:
+        other = judge if judge.fitted else judges.fitted(judge, candidates, places)
+        if right(other) > right(judge):
+            lines.append(
+                f"Read at {share(other.threshold, 1)} instead of 50 %, {judge.name} would be right in "
+                f"{right(other)} of {len(places)}: it orders them better than it judges them."
+            )
+    return " ".join(lines)
 
 
 def fitted_note(asked: Sequence[Judge], game: Game) -> str:

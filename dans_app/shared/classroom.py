@@ -112,16 +112,21 @@ def snippet(address: str) -> str:
     )
 
 
-def form(address: str) -> None:
-    """Choose what is hidden and set a task; the link for students and the HTML to embed follow."""
-    hidden = st.pills(
-        "Hidden",
+def parts(label: str, key: str) -> list[str]:
+    """A choice of what is hidden."""
+    return st.pills(
+        label,
         list(PARTS),
         selection_mode="multi",
         format_func=PARTS.__getitem__,
-        key="classroom_hidden",
+        key=key,
         help="Nothing of it is secret: whoever takes “hide” out of the address sees all again.",
     )
+
+
+def form(address: str) -> None:
+    """Choose what is hidden and set a task; the link for students and the HTML to embed follow."""
+    hidden = parts("Hidden", "classroom_hidden")
     task = st.text_area(
         "Task",
         key="classroom_task",

@@ -140,6 +140,14 @@ def pages() -> list[st.Page]:
             url_path="runs",
             help="All runs with their results: name, compare, repeat, delete.",
         ),
+        # Not in the menu, which is for students as well: the dialog of Teach leads to it.
+        st.Page(
+            ROOT / "pages" / "teach.py",
+            title="For teachers",
+            icon=":material/school:",
+            url_path="teach",
+            visibility="hidden",
+        ),
     ]
 
 
@@ -444,6 +452,10 @@ def _bookmarks() -> None:
 def _teach() -> None:
     st.caption("A link to this view for students, without what would distract them, and with a task.")
     classroom.form(exports.address())
+    if st.button(
+        "Lessons, lecture plans and a page to print", icon=":material/school:", key="toolbar_teachers"
+    ):
+        st.switch_page(page("For teachers"))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
 from dans_app.quiz import games, judges, pools, seen
+from dans_app.quiz import words as words_of
 from dans_app.quiz.games import GAMES, ROUNDS
 from dans_app.server import inspecting, loading
 from dans_core import KnowledgeGraph
@@ -323,3 +324,20 @@ def test_a_graph_too_small_for_ten_rounds_says_so(runs, tmp_path, monkeypatch):
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     small_run.drawn(tmp_path / "runs", KnowledgeGraph.load(folder), str(folder), "tiny", epochs=(0,))
     assert "not enough queries for 10 rounds" in screen(run="tiny").error[0].value
+
+
+def test_a_judge_may_order_well_what_it_judges_badly(runs):
+    found, _ = pool_of(runs, "with-gan", "real", 6)
+    ten = pools.draw(found, GAMES["real"], 0)
+    # All are taken for real, the generated ones a little less.
+    found.measures["d_adv"][:] = np.where(found.sought, 0.7, 0.8)
+    players = judges.judges(found, GAMES["real"], ten)
+    rounds = [words_of.Round(place, bool(found.sought[place]), None, {}) for place in ten]
+    assert "Read at 75 % instead of 50 %, D_adv would be right in 10 of 10" in words_of.parted_elsewhere(
+        rounds, found, GAMES["real"], players
+    )
+    found.measures["d_adv"][:] = np.where(found.sought, 0.3, 0.8)
+    assert (
+        words_of.parted_elsewhere(rounds, found, GAMES["real"], judges.judges(found, GAMES["real"], ten))
+        == ""
+    )
