@@ -25,6 +25,7 @@ SCREENS = {
     "data": "data?data=umls&entity=enzyme",
     "map": f"map?run={RUN}&relation=affects",
     "quiz": f"quiz?run={RUN}&game=pathway&answers=e&round=1",
+    "predict": f"predict?run={RUN}&head=enzyme&relation=affects",
     "diagnostics": f"diagnostics?run={RUN}",
     "compare": f"compare?runs={RUN},umls-complex-uniform",
     "studies": "studies?study=umls/main",

@@ -10,7 +10,7 @@ import importlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -28,6 +28,7 @@ from dans_lab.runs.run import Run
 
 if TYPE_CHECKING:
     from dans_lab.inspection import Arithmetic, Inspection, ProposalFigures, Question, Row, Trained
+    from dans_lab.prediction import Calibration
 
 Which = Literal["best", "last"]
 
@@ -126,6 +127,54 @@ def floor_ranks(run: Run, kg: KnowledgeGraph, which: Which, split: str) -> npt.N
     return _ask(run, kg, which, ask="floor", split=split)["ranks"]
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What a run answers, best first: triplets (n, 3) in the original direction; the rest (n,) each.
+
+    `ranks` are filtered ones, NaN for new facts of the graph; `probabilities` NaN where valid is too small for them.
+    """
+
+    triplets: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    ranks: npt.NDArray[np.float64]
+    probabilities: npt.NDArray[np.float64]
+
+
+def fill(
+    run: Run, kg: KnowledgeGraph, which: Which, head: int, relation: int, top: int, typed: bool
+) -> Answers:
+    """Answers to (head, relation, ?), reciprocals too, down to the `top`th that is no known fact; raises as above."""
+    return Answers(**_ask(run, kg, which, ask="fill", head=head, relation=relation, top=top, typed=typed))
+
+
+def relations_between(run: Run, kg: KnowledgeGraph, which: Which, head: int, tail: int, top: int) -> Answers:
+    """Answers to (head, ?, tail); raises as above."""
+    return Answers(**_ask(run, kg, which, ask="relations", head=head, tail=tail, top=top))
+
+
+def new_facts(run: Run, kg: KnowledgeGraph, which: Which, relation: int | None, top: int) -> Answers:
+    """The triplets that the run is surest of and no split holds, of one relation or of all; raises as above."""
+    return Answers(**_ask(run, kg, which, ask="new", relation=-1 if relation is None else relation, top=top))
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What probabilities promised and what came of it on valid, bin by bin, and the mean distance (`error`)."""
+
+    predicted: npt.NDArray[np.float64]
+    observed: npt.NDArray[np.float64]
+    answers: npt.NDArray[np.float64]
+    error: float
+
+
+def reliability(run: Run, kg: KnowledgeGraph, which: Which) -> Reliability | None:
+    """How far the probabilities of a run can be trusted; None where valid is too small for any; raises as above."""
+    found = _ask(run, kg, which, ask="reliability")
+    if not found:
+        return None
+    return Reliability(found["predicted"], found["observed"], found["answers"], float(found["off"]))
+
+
 def _ask(run: Run, kg: KnowledgeGraph, which: Which, **request: Any) -> helper.Arrays:
     """What the process answers about weights of a run, kept until they change."""
     kept = stamp(run.path / f"{which}.pt") or (0, 0, 0)
@@ -149,6 +198,13 @@ class _Loaded:
 
     trained: Trained
     epoch: int
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """Fitted when first asked for, which takes seconds on a large graph."""
+        from dans_lab.prediction import calibrate
+
+        return calibrate(self.trained)
 
 
 def _answer(request: helper.Arrays) -> helper.Arrays:
@@ -220,6 +276,61 @@ def _floor(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     return {"ranks": popularity_floor(loaded.trained.kg, str(request["split"])).ranks.numpy()}
 
 
+def _fill(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
+    from dans_lab.prediction import fill_tail
+
+    head, relation = int(request["head"]), int(request["relation"])
+    found = fill_tail(loaded.trained, head, relation, bool(request["typed"]))
+    kg, count = loaded.trained.kg, found.until(int(request["top"]))
+    given = np.full(count, head)
+    triplets = np.stack([given, np.full(count, relation), found.ids[:count]], axis=1)
+    if relation >= kg.num_relations:
+        triplets = triplets[:, ::-1] - [0, kg.num_relations, 0]
+    shares = found.shares[:count]
+    return _answers(loaded, triplets, found.scores[:count], found.ranks[:count], shares)
+
+
+def _relations(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
+    from dans_lab.prediction import fill_relation
+
+    head, tail = int(request["head"]), int(request["tail"])
+    found = fill_relation(loaded.trained, head, tail)
+    count = found.until(int(request["top"]))
+    triplets = np.stack([np.full(count, head), found.ids[:count], np.full(count, tail)], axis=1)
+    return _answers(loaded, triplets, found.scores[:count], found.ranks[:count], None)
+
+
+def _new(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
+    from dans_lab.prediction import new_facts, score
+
+    relation = None if request["relation"] < 0 else int(request["relation"])
+    fitted = loaded.calibration
+    sure = None if fitted is None else fitted.sureness
+    triplets, shares = new_facts(loaded.trained, int(request["top"]), relation, sure)
+    none = np.full(len(triplets), np.nan)
+    return _answers(loaded, triplets, score(loaded.trained, triplets), none, shares)
+
+
+def _answers(
+    loaded: _Loaded,
+    triplets: npt.NDArray[np.int64],
+    scores: npt.NDArray[np.float64],
+    ranks: npt.NDArray[np.float64],
+    shares: npt.NDArray[np.float64] | None,
+) -> helper.Arrays:
+    fitted = None if shares is None else loaded.calibration
+    chances = np.full(len(scores), np.nan) if fitted is None or shares is None else fitted.probability(shares)
+    return {"triplets": triplets, "scores": scores, "ranks": ranks, "probabilities": chances}
+
+
+def _reliability(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
+    fitted = loaded.calibration
+    if fitted is None:
+        return {}
+    bins = {name: np.array(getattr(fitted, name)) for name in ("predicted", "observed", "answers")}
+    return bins | {"off": np.array(fitted.error)}
+
+
 _ANSWERS: dict[str, Callable[[_Loaded, helper.Arrays], helper.Arrays]] = {
     "inspect": _inspect,
     "explain": _explain,
@@ -228,6 +339,10 @@ _ANSWERS: dict[str, Callable[[_Loaded, helper.Arrays], helper.Arrays]] = {
     "entities": _entities,
     "ranks": _rank,
     "floor": _floor,
+    "fill": _fill,
+    "relations": _relations,
+    "new": _new,
+    "reliability": _reliability,
 }
 
 # Runs on the same data share it.

@@ -113,6 +113,13 @@ def pages() -> list[st.Page]:
             help="The negatives of one triplet from each sampler: nearest entity, scores, and D's opinion.",
         ),
         st.Page(
+            ROOT / "pages" / "predict.py",
+            title="Predict",
+            icon=":material/lightbulb:",
+            url_path="predict",
+            help="What a run answers where a place of a triplet is open: ranked, known facts marked, with its worth.",
+        ),
+        st.Page(
             ROOT / "pages" / "diagnostics.py",
             title="Diagnostics",
             icon=":material/monitor_heart:",

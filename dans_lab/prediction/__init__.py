@@ -8,7 +8,7 @@
 from dans_lab.prediction.answers import Filled, fill_relation, fill_tail, new_facts, score
 from dans_lab.prediction.calibration import Calibration, calibrate
 from dans_lab.prediction.loaded import Answer, LoadedRun, load_run
-from dans_lab.prediction.worth import Worth, worth
+from dans_lab.worth import Worth, worth
 
 __all__ = [
     "Answer",

@@ -40,6 +40,11 @@ class Filled:
     shares: Floats
     known: Flags
 
+    def until(self, top: int) -> int:
+        """How many candidates there are down to the `top`th that is no known fact."""
+        unknown = np.flatnonzero(~self.known)
+        return int(unknown[top - 1]) + 1 if len(unknown) >= top else len(self.ids)
+
 
 @torch.no_grad()
 def tail_scores(run: Trained, heads: Tensor, relations: Tensor) -> Tensor:
@@ -93,17 +98,19 @@ def new_facts(
     run: Trained,
     top: int,
     relation: int | None = None,
-    sure: Callable[[Floats], Floats] = lambda shares: shares.sum(-1),
+    sure: Callable[[Floats], Floats] | None = None,
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Ids, Floats]:
     """The triplets (top, 3) of which the model is surest and that no split holds, and their `shares` (top, 2).
 
     Asked are the heads that train shows with each relation, or with this one. `sure` says by their shares (…, 2) how
-    sure it is of answers, (…), such as a calibration's probability. `told` hears how many queries of how many are done.
+    sure it is of answers, (…), such as a calibration does; by default their sum. `told` hears how many queries are
+    done, of how many.
     """
     train = run.kg.array("train")
     rows = train if relation is None else train[train[:, 1] == relation]
     asked = np.unique(rows[:, :2], axis=0)
+    sure = sure or sum_of_shares
     best = np.zeros((0, 3), dtype=np.int64), np.zeros((0, 2))
     for begin, found, shares in _blocks(run, asked, top, sure):
         told(begin, len(asked))
@@ -149,6 +156,11 @@ def _filled(ids: Ids, scores: Floats, known: Flags) -> Filled:
     ranks = 1 + above + (alike - ~known) / 2
     order = np.lexsort((ids, known, -scores))
     return Filled(ids[order], scores[order], ranks[order], shares_of(scores, known)[order], known[order])
+
+
+def sum_of_shares(shares: Floats) -> Floats:
+    """How sure a model is by its shares (…, 2) alone, (…)."""
+    return np.asarray(shares.sum(-1))
 
 
 def shares_of(scores: Floats, known: Flags) -> Floats:

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dans_core.kg import KnowledgeGraph
 from dans_data.known import Ids
 from dans_data.triplets import SPLITS
 from dans_lab.inspection import Trained
@@ -22,8 +21,10 @@ FEWEST = 100
 _FOREMOST, _OTHERS = 50, 50
 """Wrong candidates of a query that the fit sees: the foremost, and so many of the rest, each for its like."""
 
-_MOST = 3000
+_MOST = 1000
 """Queries that the fit sees of those that valid answers, and of the others that train answers."""
+
+_AT_ONCE = 64
 
 BINS = 10
 
@@ -131,31 +132,32 @@ def _seen(run: Trained, chance: np.random.Generator) -> _Seen:
     parts, weights = [], []
     for group in (asked, others):
         chosen = group[np.sort(chance.permutation(len(group))[:_MOST])]
-        for head, relation in chosen.tolist():
-            parts.append(_of_query(run, kg, head, relation, chance))
-            weights.append(len(group) / len(chosen))
+        for block in np.array_split(chosen, max(1, len(chosen) // _AT_ONCE)):
+            scores = tail_scores(run, *torch.from_numpy(block.copy()).T).double().numpy()
+            for (head, relation), row in zip(block.tolist(), scores, strict=True):
+                parts.append(_of_query(row, kg.answers(head, relation), chance))
+                weights.append(len(group) / len(chosen))
     sizes = [len(facts) for _, facts, _ in parts]
     shares, facts, stands = (np.concatenate(column) for column in zip(*parts, strict=True))
     return _Seen(shares, facts, stands * np.repeat(weights, sizes), np.repeat(np.arange(len(parts)), sizes))
 
 
 def _of_query(
-    run: Trained, kg: KnowledgeGraph, head: int, relation: int, chance: np.random.Generator
+    scores: Floats, answers: dict[str, Ids], chance: np.random.Generator
 ) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
     """Shares of a query's answers in valid, which are facts, and of some wrong candidates; what each stands for."""
-    scores = tail_scores(run, torch.tensor([head]), torch.tensor([relation]))[0].double().numpy()
-    answers = kg.answers(head, relation)
     right = np.setdiff1d(answers["valid"], answers["train"])
     known = np.zeros(len(scores), dtype=np.bool_)
     for split in SPLITS:
         known[answers[split]] = True
-    shares = shares_of(scores, known)
     wrong = np.flatnonzero(~known)
-    wrong = wrong[np.argsort(-scores[wrong], kind="stable")]
-    far = wrong[_FOREMOST:]
-    drawn = chance.permutation(far)[:_OTHERS]
-    chosen = np.concatenate([right, wrong[:_FOREMOST], drawn])
+    foremost, far = wrong, wrong[:0]
+    if len(wrong) > _FOREMOST:
+        order = np.argpartition(-scores[wrong], _FOREMOST)
+        foremost, far = wrong[order[:_FOREMOST]], wrong[order[_FOREMOST:]]
+    drawn = far[chance.choice(len(far), min(len(far), _OTHERS), replace=False)]
+    chosen = np.concatenate([right, foremost, drawn])
     stands = np.ones(len(chosen))
     if len(drawn):
         stands[-len(drawn) :] = len(far) / len(drawn)
-    return shares[chosen], np.arange(len(chosen)) < len(right), stands
+    return shares_of(scores, known)[chosen], np.arange(len(chosen)) < len(right), stands

@@ -18,8 +18,8 @@ from dans_data.errors import InputError
 from dans_lab.inspection import Trained
 from dans_lab.prediction.answers import Filled, Floats, fill_relation, fill_tail, new_facts, score
 from dans_lab.prediction.calibration import Calibration, calibrate
-from dans_lab.prediction.worth import Worth, worth
 from dans_lab.runs.run import Run, Which, open_run
+from dans_lab.worth import Worth, worth
 
 
 @dataclass(frozen=True)
@@ -143,18 +143,18 @@ class LoadedRun:
         return {}
 
     def _tails(self, found: Filled, head: int, relation: int, top: int) -> list[Answer]:
-        count = self._until(found, top)
+        count = found.until(top)
         p = self._probabilities(found.shares[:count])
         rows = zip(found.ids[:count].tolist(), found.scores.tolist(), found.ranks.tolist(), p, strict=False)
         return [self._answer(head, relation, *row) for row in rows]
 
     def _relations(self, found: Filled, head: int, tail: int, top: int) -> list[Answer]:
-        count = self._until(found, top)
+        count = found.until(top)
         rows = zip(found.ids[:count].tolist(), found.scores.tolist(), found.ranks.tolist(), strict=False)
         return [self._answer(head, relation, tail, score, rank, None) for relation, score, rank in rows]
 
     def _new(self, top: int, relation: int | None, told: Callable[[int, int], None]) -> list[Answer]:
-        sure = self.calibration.sureness if self.calibration else _sum
+        sure = self.calibration.sureness if self.calibration else None
         triplets, shares = new_facts(self.trained, top, relation, sure, told)
         rows = zip(
             triplets.tolist(),
@@ -181,16 +181,6 @@ class LoadedRun:
     def _turned(self, relation: int) -> int:
         """The relation that asks for the other side."""
         return (relation + self.kg.num_relations) % (2 * self.kg.num_relations)
-
-    @staticmethod
-    def _until(found: Filled, top: int) -> int:
-        """How many candidates there are down to the `top`th that is no known fact."""
-        unknown = np.flatnonzero(~found.known)
-        return int(unknown[top - 1]) + 1 if len(unknown) >= top else len(found.ids)
-
-
-def _sum(shares: Floats) -> Floats:
-    return np.asarray(shares.sum(-1))
 
 
 def load_run(path: str | os.PathLike[str], which: Which = "best") -> LoadedRun:

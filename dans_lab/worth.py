@@ -31,12 +31,12 @@ class Worth:
             return "what it is worth is unknown, since no triplet was held out to test it on"
         whole = f"over all of them its MRR is {self.everywhere:.3f}, beside {self.floor_everywhere:.3f} of the floor"
         if self.mrr is None or self.floor is None:
-            return f"no held-out triplet asks for this; {whole}"
+            return f"no triplet of this split asks for this place of the relation; {whole}"
         few = ", which are few" if self.queries < FEW else ""
         verdict = "above" if self.mrr > self.floor else "not above"
         return (
-            f"here its MRR is {self.mrr:.3f}, {verdict} the {self.floor:.3f} of the floor, over "
-            f"{self.queries:,} held-out {'query' if self.queries == 1 else 'queries'}{few}; {whole}"
+            f"in this place of the relation its MRR is {self.mrr:.3f}, {verdict} the {self.floor:.3f} of the floor, "
+            f"over {self.queries:,} {'query' if self.queries == 1 else 'queries'}{few}; {whole}"
         )
 
 

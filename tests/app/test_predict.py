@@ -1,0 +1,128 @@
+"""The screen Predict without a browser: what it asks a run, what it shows, and what it says of a wrong address."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import streamlit as st
+
+from dans_app.predict import table
+from dans_app.server import inspecting
+from dans_core import KnowledgeGraph
+from dans_lab.prediction import load_run
+from dans_lab.runs.run import Run
+from tests import small_run
+
+screen = partial(small_run.screen, "predict.py")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    small_run.trained(root, "small", sampler="uniform")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def alone(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("DANS_RUNS_DIR", str(folder))
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+def words(app) -> str:
+    kinds = ("markdown", "caption", "subheader", "warning", "error", "info")
+    return "\n".join(item.value for kind in kinds for item in app.get(kind))
+
+
+def test_the_screen_answers_as_the_run_does(folder):
+    run = load_run(folder / "small")
+    for asked, given in (
+        ({"head": "usa", "relation": "embassy"}, {"ask": "tail"}),
+        ({"relation": "embassy", "tail": "usa"}, {"ask": "head"}),
+        ({"head": "usa", "tail": "china"}, {"ask": "relation"}),
+    ):
+        app = screen(run="small", **given, **asked)
+        assert not app.exception and not app.error
+        shown = app.dataframe[0].value
+        answers = run.predict(**asked, top=10)
+        open_ = given["ask"]
+        assert shown[open_].tolist() == [getattr(answer, open_) for answer in answers]
+        assert shown["rank"].tolist() == [answer.rank for answer in answers]
+        assert shown["known"].tolist() == [answer.known or table.NEW for answer in answers]
+        assert np.allclose(shown["score"], [answer.score for answer in answers], atol=1e-5)
+        if open_ != "relation":
+            assert np.allclose(shown["probability"], [answer.probability for answer in answers])
+            assert str(run.worth("embassy", open_))[1:40].replace("_", "\\_") in words(app).replace(
+                "\\.", "."
+            )
+
+
+def test_new_facts_are_those_of_the_run(folder):
+    app = screen(run="small", ask="new")
+    shown = app.dataframe[0].value
+    answers = load_run(folder / "small").predict(top=10)
+    assert list(zip(shown["head"], shown["relation"], shown["tail"], strict=True)) == [
+        (answer.head, answer.relation, answer.tail) for answer in answers
+    ]
+    assert shown["rank"].tolist() == list(range(1, 11)) and "New facts of any relation" in words(app)
+    assert set(screen(run="small", ask="new", relation="embassy").dataframe[0].value) == {
+        *("rank", "head", "tail", "probability")
+    }
+
+
+def test_fitting_entities_only(folder):
+    kg = KnowledgeGraph.load("nations")
+    rows = kg.array("train")
+    tails = {kg.entities[t] for _, r, t in rows.tolist() if kg.relations[r] == "embassy"}
+    app = screen(run="small", head="usa", relation="embassy", typed="yes", top="50")
+    assert set(app.dataframe[0].value["tail"]) == tails and app.toggle[0].value
+    app.toggle[0].set_value(False).run()
+    assert "typed" not in app.query_params and len(app.dataframe[0].value) == kg.num_entities
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ({"ask": "verb"}, "ask “verb”; it can be tail or head or relation or new"),
+        ({"head": "us", "relation": "embassy"}, "no head “us”"),
+        ({"top": "1e9"}, "top “1e9”"),
+        ({"typed": "maybe"}, "typed “maybe”"),
+        ({"ask": "new", "relation": "<b>"}, "no relation"),
+        ({"ask": "relation", "tail": "$x$" * 99}, "no tail"),
+    ],
+)
+def test_a_wrong_address_gets_one_sentence(address, said):
+    app = screen(run="small", **address)
+    assert not app.exception and len(app.warning) == 1
+    assert said in app.warning[0].value.replace("\\", "") and app.dataframe
+
+
+def test_a_run_without_weights_is_told(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(inspecting, "checkpoints", lambda run: [])
+    assert "kept no weights yet" in words(screen(run="small"))
+
+
+def test_what_speaks_for_an_answer_is_counted_slowly(folder):
+    kg = Run(folder / "small").load_kg()
+    entities = np.random.default_rng(0).normal(size=(kg.num_entities, 4)).astype(np.float32)
+    train = kg.array("train").tolist()
+    for triplet in kg.array("test")[:5].tolist():
+        head, relation, tail = triplet
+        joined, heads, tails = table.reasons(kg, (head, relation, tail), entities)
+        facts = [f for f in train if {(f[0], f[2])} & {(head, tail), (tail, head)}]
+        assert ("No fact" in joined) == (not facts)
+        for said, others, mine in (
+            (heads, [h for h, r, t in train if (r, t) == (relation, tail) and h != head], head),
+            (tails, [t for h, r, t in train if (h, r) == (head, relation) and t != tail], tail),
+        ):
+            if not others:
+                assert "no other answer" in said
+                continue
+            unit = entities / np.linalg.norm(entities, axis=1, keepdims=True)
+            best = max(others, key=lambda e: float(unit[e] @ unit[mine]))
+            assert f"with {len(others)} other" in said
+            assert f"by cosine: **{kg.entities[best]}** ({float(unit[best] @ unit[mine]):.2f})" in said
