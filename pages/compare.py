@@ -73,7 +73,7 @@ def show() -> None:
 
 
 def settings(runs: Runs) -> None:
-    st.subheader("What differs", anchor=False)
+    st.header("What differs", anchor=False)
     table = differences.differing(runs)
     st.markdown("  \n".join(differences.in_words(table, list(runs))))
     if len(table):
@@ -110,7 +110,7 @@ def setting_columns(table: pd.DataFrame) -> dict[str, ColumnConfig]:
 
 
 def curves_together(runs: Runs) -> None:
-    st.subheader("Curves", anchor=False)
+    st.header("Curves", anchor=False)
     st.caption(words.about_curves(runs))
     every = list(runs.values())
     configs, looks = [run.config for run in every], theme.LOOKS[: len(runs)]
@@ -136,7 +136,7 @@ def curves_together(runs: Runs) -> None:
 
 
 def choices(place: Address, runs: Runs, options: RankingOptions) -> None:
-    st.subheader("Does one rank better?", anchor=False)
+    st.header("Does one rank better?", anchor=False)
     weights = {name: theme.WEIGHTS[name] for name in chosen_runs.weights_of(runs.values())}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         place.segmented("split", "Ranked on", SPLITS, options.split, ON_TEST)
@@ -209,8 +209,8 @@ def verdict(runs: Runs, ranks: Ranks, options: RankingOptions) -> None:
         key="compare_forest",
         alt=rank_comparison.forest_alt(found, "A", metric),
         name=f"Differences in {METRICS[metric]}, {split}",
+        rows=rank_comparison.verdict_table(found, "A", metric),
     )
-    exports.table(rank_comparison.verdict_table(found, "A", metric), f"Paired test, {split}")
     st.caption(rank_comparison.how(found, split))
     under_way = [letter for letter in ranks if run_state.under_way(jobs.pool().status(runs[letter]))]
     if under_way:
@@ -231,7 +231,7 @@ def metrics(runs: Runs, ranks: Ranks, graphs: Graphs, options: RankingOptions) -
     if not ranks:
         return
     split = options.split
-    st.subheader(f"Metrics on {split}", anchor=False)
+    st.header(f"Metrics on {split}", anchor=False)
     # One of the runs on each data set.
     of_data = {graphs[letter].hash: letter for letter in reversed(ranks)}
     floors = {
@@ -325,7 +325,7 @@ def relations(place: Address, ranks: Ranks, graphs: Graphs, options: RankingOpti
     """Where the difference comes from: A and another run on each relation."""
     if "A" not in ranks or len(ranks) < 2:
         return
-    st.subheader("Relation by relation", anchor=False)
+    st.header("Relation by relation", anchor=False)
     others = {letter: letter for letter in ranks if letter != "A"}
     other, problem = url_values.one_of(place.raw("other"), "other", list(others))
     if problem:

@@ -24,13 +24,6 @@ PROBLEM = "data_problem"
 
 
 def show() -> None:
-    bar = shell.head("Data")
-    st.caption(
-        "What a data set holds, and what to know of it before believing a score on it. "
-        f"[Bring your own triplets](#{upload_panel.ANCHOR})."
-    )
-    shell.narrow_hint("The other pages are behind the arrows at the top left.")
-    shell.toolbar(bar, None)
     known = data_known.listing()
     place = Address("data", "")
     name, problem = data_known.choice(place.raw("data"), known)
@@ -40,7 +33,14 @@ def show() -> None:
     if problem:
         place.complain(problem)
     place.keep("data", name)
-    choose(place, known, name)
+    bar, _ = shell.head_with(
+        "Data",
+        "What a data set holds, and what to know of it before believing a score on it. "
+        f"[Bring your own triplets](#{upload_panel.ANCHOR}).",
+        lambda: choose(place, known, name),
+    )
+    shell.narrow_hint("The other pages are behind the arrows at the top left.")
+    shell.toolbar(bar, None)
     said = st.empty()
     about(info)
     if problem := st.session_state.pop(PROBLEM, None):
@@ -50,11 +50,11 @@ def show() -> None:
     elif info.here:
         with shell.told("This data set cannot be shown"):
             found = data_known.surveyed(info)
+            data_walk.around(own_place, found)
             figures(info, found)
             know(info, found)
             data_sections.degrees(own_place, found)
             data_sections.relations(own_place, found)
-            data_walk.around(own_place, found)
     else:
         not_here(info)
     with st.container(border=True):
@@ -70,20 +70,20 @@ def choose(place: Address, known: dict[str, DatasetInfo], name: str) -> None:
         list(known),
         format_func=lambda each: data_known.label(known[each]),
         key="data_choice",
+        label_visibility="collapsed",
         on_change=lambda: place.choose("data", st.session_state["data_choice"]),
-        help="Those that come with the program, those in the folder DANS_DATA_DIR, your own, and those that can be "
-        "downloaded.",
     )
 
 
 def about(info: DatasetInfo) -> None:
     licence = f" Licence: {markdown_text(info.licence, 200)}." if info.licence else ""
-    st.markdown(
-        f"{markdown_text(info.description, 300)}  \n:small[From {markdown_text(info.origin, 300)}.{licence}]"
-    )
-    if info.problem and not info.own:
-        return
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(
+            f"{markdown_text(info.description, 300)}  \n:small[From {markdown_text(info.origin, 300)}.{licence}]",
+            width="stretch",
+        )
+        if info.problem and not info.own:
+            return
         if (
             info.here
             and not info.problem
@@ -169,6 +169,7 @@ def counts(info: DatasetInfo) -> None:
 
 def figures(info: DatasetInfo, found: Survey) -> None:
     kg, counted = found.kg, found.statistics
+    st.header("In figures", anchor=False)
     counts(info)
     parts = [
         f"An entity stands in **{counted.mean_degree:,.1f}** train triplets on average, in {counted.median_degree:g} "
@@ -202,7 +203,7 @@ def know(info: DatasetInfo, found: Survey) -> None:
     told = [fact for fact in survey.unsaid(info.facts, found.findings) if not said_above(fact, found)]
     if not (told or found.findings or found.notes):
         return
-    st.subheader(
+    st.header(
         "Know before you believe a score",
         anchor=False,
         help="What was counted in these files, and what is known of the data set. :material/warning: can change what a "
@@ -225,7 +226,7 @@ def said_above(fact: Fact, found: Survey) -> bool:
 
 def facts(told: Sequence[Fact]) -> None:
     if told:
-        st.subheader("Know before you believe a score", anchor=False)
+        st.header("Know before you believe a score", anchor=False)
         with st.container(border=True, gap="small"):
             lines([fact.sentence for fact in told])
 

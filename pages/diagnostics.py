@@ -176,7 +176,7 @@ def verdict(run: Run, found: Diagnostics) -> None:
 
 def health(view: DiagnosisView, history: RunHistory) -> None:
     watched = words.watched(view.run.config)
-    st.subheader(
+    st.header(
         "When something was wrong",
         anchor=False,
         help="At each diagnosis after warm-up these troubles are looked for; those of D and of the losses over the "
@@ -223,7 +223,7 @@ def hardness(view: DiagnosisView, place: Address, chosen: Chosen) -> None:
         chosen.scores = st.session_state["diagnostics_scores"]
         place.choose("scores", None if chosen.scores == "score" else chosen.scores)
 
-    st.subheader(
+    st.header(
         "How hard are they?",
         anchor=False,
         help="What the decoder believes of each kind of triplet: line, the median; dark band, the middle half; light "
@@ -258,17 +258,17 @@ def measured(view: DiagnosisView) -> None:
     found = panels.panels(view.drawn, view.run.config.sampler)
     row(view, found, "random", "positive", "known")
     if "kl" in found:
-        st.subheader("What does the generator propose?", anchor=False)
+        st.header("What does the generator propose?", anchor=False)
         st.markdown(words.PROPOSALS)
         row(view, found, "proposed", "kl")
         row(view, found, "beats", "facts", "adds")
     if "rank" not in found:
         return
-    st.subheader("Are they diverse?", anchor=False)
+    st.header("Are they diverse?", anchor=False)
     row(view, found, "rank", "coverage")
     row(view, found, "copies", "scale")
     if "heads" in found:
-        st.subheader("Do they follow head and relation?", anchor=False)
+        st.header("Do they follow head and relation?", anchor=False)
         st.markdown("  \n".join(words.adaptivity(view.found)))
         row(view, found, "heads", "relations")
 
@@ -291,7 +291,7 @@ def row(view: DiagnosisView, found: dict[str, Panel], *names: str) -> None:
 def every_figure(view: DiagnosisView, history: RunHistory) -> None:
     epoch = view.found.epoch
     rows = words.table(view.found, view.run.config.sampler)
-    st.subheader(f"All figures at epoch {epoch:,}", anchor=False)
+    st.header(f"All figures at epoch {epoch:,}", anchor=False)
     st.dataframe(
         words.shown(rows),
         hide_index=True,

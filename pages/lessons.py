@@ -93,7 +93,7 @@ def follow(place: Place) -> None:
         return
     st.progress((place.memory.step + 1) / total, text=f"Step {place.memory.step + 1} of {total}")
     with st.container(key="lesson_step", width=760):
-        st.subheader(step.title, anchor=False)
+        st.header(step.title, anchor=False)
         before = step.kind in ("gap",)
         done = body(place, step) if before else False
         steps.text(place, step)
@@ -126,7 +126,7 @@ def close() -> None:
 
 def through(place: Place) -> None:
     """The end of a lesson, and the way to the next."""
-    st.subheader("Lesson complete", anchor=False)
+    st.header("Lesson complete", anchor=False)
     st.markdown(steps.summary(place))
     every = lessons()
     following = next((each for each in every if each.head.order > place.lesson.head.order), None)

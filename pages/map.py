@@ -92,10 +92,9 @@ def draw_map(run: Run, kg: KnowledgeGraph, there: list[int]) -> None:
         selection=asked.selection,
         live=run.is_live,
     )
-    above = st.container()
-    left, right = st.columns([7, 2], gap="medium")
+    beside, wide = st.columns([2, 7], gap="medium")
     # What is sent first is drawn first.
-    with left:
+    with wide:
         map_view.show(data, KEY)
         made = map_words.origin(picture, asked.method, frame, loading.projector().warm, data["live"])
         lines = [
@@ -105,10 +104,9 @@ def draw_map(run: Run, kg: KnowledgeGraph, there: list[int]) -> None:
             *map_words.notes(view),
         ]
         st.caption(" ".join(filter(None, lines)))
-    with above:
-        choices(asked)
         st.markdown("  \n".join(map_words.sentences(view, frame, asked.now, run)))
-    with right:
+    with beside:
+        choices(asked)
         trust(asked, picture)
         nearest(asked, view, frame)
     st.session_state["map_waiting"] = picture.waiting
@@ -122,41 +120,37 @@ def draw_map(run: Run, kg: KnowledgeGraph, there: list[int]) -> None:
 
 def choices(asked: Asked) -> None:
     kg, place, state = asked.kg, asked.place, st.session_state
-    one, two, three = st.columns([5, 4, 4], vertical_alignment="bottom")
-    with one:
-        state["map_relation"] = asked.relation
-        st.selectbox(
-            "Relation",
-            range(2 * kg.num_relations),
-            format_func=lambda number: relation_view.relation_label(kg, number),
-            key="map_relation",
-            on_change=lambda: place.choose("relation", kg.relation_name(state["map_relation"])),
-            help="Type to search. A name with ⁻¹ is the same relation read backwards: its answers are heads, so its "
-            "fakes are fake heads.",
-        )
-    with two:
-        place.segmented(
-            "projection",
-            "Projection",
-            map_data.NAMES,
-            asked.method,
-            "UMAP and t-SNE show neighbourhoods, PCA true directions and gaps. UMAP and PCA hold all snapshots in one "
-            "space, so that epochs can be compared.",
-        )
-    with three:
-        state["map_colour"] = asked.colour
-        st.selectbox(
-            "Colour by",
-            asked.colours(),
-            format_func=map_asked.COLOURS.__getitem__,
-            key="map_colour",
-            on_change=lambda: place.choose("colour", state["map_colour"]),
-            help="**Hardness**: the decoder’s score of a negative minus a true answer’s of its query; above 0 the "
-            "model prefers the negative. **D_adv**: how real the discriminator thinks a point is. **D_aux**: which "
-            "pathway it believes made it. **Epoch**: the way each negative has come.",
-        )
+    state["map_relation"] = asked.relation
+    st.selectbox(
+        "Relation",
+        range(2 * kg.num_relations),
+        format_func=lambda number: relation_view.relation_label(kg, number),
+        key="map_relation",
+        on_change=lambda: place.choose("relation", kg.relation_name(state["map_relation"])),
+        help="Type to search. A name with ⁻¹ is the same relation read backwards: its answers are heads, so its fakes "
+        "are fake heads.",
+    )
+    place.segmented(
+        "projection",
+        "Projection",
+        map_data.NAMES,
+        asked.method,
+        "UMAP and t-SNE show neighbourhoods, PCA true directions and gaps. UMAP and PCA hold all snapshots in one "
+        "space, so that epochs can be compared.",
+    )
+    state["map_colour"] = asked.colour
+    st.selectbox(
+        "Colour by",
+        asked.colours(),
+        format_func=map_asked.COLOURS.__getitem__,
+        key="map_colour",
+        on_change=lambda: place.choose("colour", state["map_colour"]),
+        help="**Hardness**: the decoder’s score of a negative minus a true answer’s of its query; above 0 the model "
+        "prefers the negative. **D_adv**: how real the discriminator thinks a point is. **D_aux**: which pathway it "
+        "believes made it. **Epoch**: the way each negative has come.",
+    )
+    search(asked)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        search(asked)
         if asked.newest.has_fakes:
             state["map_field"] = asked.field
             st.toggle(
@@ -194,11 +188,10 @@ def search(asked: Asked) -> None:
     st.text_input(
         "Find entities",
         key="map_find",
-        placeholder="Find: part of a name, or /regular expression/",
+        placeholder="Find: part, or /pattern/",
         label_visibility="collapsed",
         max_chars=url_values.LONGEST_SEARCH,
         on_change=lambda: place.choose("find", state["map_find"] or None),
-        width=330,
     )
 
 

@@ -99,7 +99,7 @@ def how_to_start() -> None:
 def study(places: Places, listed: Listed, options: TableOptions) -> None:
     loaded = study_data.load(listed)
     plan = loaded.plan
-    st.subheader(markdown_text(plan.title, 200), anchor=False)
+    st.header(markdown_text(plan.title, 200), anchor=False)
     if plan.question:
         st.markdown(markdown_text(plan.question, 400))
     if plan.budget:
@@ -206,7 +206,7 @@ def results(
     metric, split = options.metric, options.split
     title = f"{METRICS[metric]} on {view.where(split)}"
     title = f"{markdown_text(view.part.title, 120)}: {title}" if len(loaded.plan.parts) > 1 else title
-    st.subheader(title, anchor=False, help=told.compared(len(view.plan.seeds)))
+    st.header(title, anchor=False, help=told.compared(len(view.plan.seeds)))
     if view.part.note:
         st.caption(markdown_text(view.part.note, 600))
     rows = words.ordered(view, options.order == "value", metric, split)
@@ -226,7 +226,7 @@ def differences(view: StudyView, spot: Spot, options: TableOptions, drawn: Drawn
     if not view.comparisons:
         return
     reference = markdown_text(view.row_title(view.reference))
-    st.subheader(
+    st.header(
         f"Against {reference}, on {view.where('test')}",
         anchor=False,
         help="Right of the line a row does better than the reference. An interval that crosses the line leaves it open "
@@ -255,7 +255,7 @@ def differences(view: StudyView, spot: Spot, options: TableOptions, drawn: Drawn
 def by_seed(
     place: Address, loaded: Loaded, view: StudyView, spot: Spot, options: TableOptions, drawn: Drawn
 ) -> None:
-    st.subheader(
+    st.header(
         "Every run",
         anchor=False,
         help="A dot is a run with one seed; bar and line: mean and standard deviation.",
@@ -298,7 +298,7 @@ def by_seed(
 
 
 def runs(place: Address, loaded: Loaded, view: StudyView, spot: Spot) -> None:
-    st.subheader(f"Runs of {markdown_text(words.place(view, spot.row, spot.column))}", anchor=False)
+    st.header(f"Runs of {markdown_text(words.place(view, spot.row, spot.column))}", anchor=False)
     study_runs.choose_row(place, view, spot)
     study_runs.show(place, loaded, view, spot)
 
@@ -306,7 +306,7 @@ def runs(place: Address, loaded: Loaded, view: StudyView, spot: Spot) -> None:
 def downloads(loaded: Loaded, view: StudyView, options: TableOptions, drawn: Drawn) -> None:
     if classroom.hides("downloads"):
         return
-    st.subheader("Take it with you", anchor=False)
+    st.header("Take it with you", anchor=False)
     name = f"{loaded.plan.name} {view.part.title}" if len(loaded.plan.parts) > 1 else loaded.plan.name
     rows = study_files.frame(view, list(view.rows), options.metric, options.split)
     table = exports.file_name(f"{name} {options.metric} {view.where(options.split)}", "csv")

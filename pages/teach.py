@@ -21,14 +21,14 @@ def show() -> None:
         known = []
         st.error(f"The lessons cannot be shown: {markdown_text(str(error), 300)}.", icon=":material/error:")
     show_papers(known)
-    st.subheader("Lessons", anchor=False)
+    st.header("Lessons", anchor=False)
     hidden = classroom.parts("Hidden in the links below", "teach_hidden")
     for number, card in enumerate(known, 1):
         show_card(number, card, hidden)
 
 
 def show_papers(known: list[Card]) -> None:
-    st.subheader("Plans and paper", anchor=False)
+    st.header("Plans and paper", anchor=False)
     for name, title in plans.PLANS.items():
         with st.expander(title, icon=":material/schedule:"):
             st.markdown(plans.plan(name, exports.address()))

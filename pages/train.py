@@ -100,7 +100,7 @@ def controls() -> None:
         say(error)
     settings.check_address(names)
     with st.sidebar:
-        st.subheader("New run", anchor=False)
+        st.header("New run", anchor=False)
         dataset = settings.dataset_widget(names)
         about = next(info for info in known if info.name == dataset)
         sized = " Settings marked :material/straighten: are chosen for a graph of this size."
@@ -134,6 +134,7 @@ def controls() -> None:
                     type="primary",
                     icon=":material/play_arrow:",
                     width="stretch",
+                    key="start_training",
                     on_click=start,
                 )
                 tick = GUESS_TICK if cost.basis in PROVISIONAL else None
@@ -174,7 +175,7 @@ def heading(run: Run, status: Status, wish: str, troubles: int) -> None:
     """Which run this is, in a title and badges."""
     config = run.config
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(
+        st.header(
             f"{markdown_text(shell.dataset_name(run.meta.dataset))} · {theme.DECODERS[config.decoder]} · "
             f"{theme.SAMPLERS[config.sampler]}",
             anchor=False,
@@ -247,7 +248,7 @@ def health(run: Run, history: RunHistory) -> None:
         return
     if not history.warnings and (not run.config.fakes or history.diagnostics is None):
         return
-    st.subheader(
+    st.header(
         "Health of the run",
         anchor=False,
         help="Measured as the run goes on: do the fakes differ, are they harder than random negatives, do they hit "
@@ -338,7 +339,6 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
             if text := words.result(history, floor):
                 st.markdown(text)
         buttons(run, status, wish)
-        st.caption(words.about_sampler(run.config))
     if begins and not wish and not pace.ticked:
         # All else is on its way to the browser by now.
         run_state.first_loss(run, history)
@@ -354,6 +354,7 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
                 twin_name=name,
             )
         )
+        st.caption(words.about_sampler(run.config))
     with st.container():
         if not classroom.hides("settings"):
             twin_box(run, twin, runs)
@@ -391,23 +392,22 @@ def show(run: Run) -> None:
 
 shell.guard()
 controls()
-bar = shell.head("Train")
-st.caption(
-    "A run as it learns: its losses, its ranking, and what the generator and the discriminator of DANS do."
+dataset = None if classroom.hides("settings") else st.session_state[settings.DATASET]
+chosen = shell.head_of_run(
+    "Train",
+    "A run as it learns: its losses, its ranking, and what the generator and the discriminator of DANS do.",
+    dataset,
 )
 shell.narrow_hint("Settings and pages are behind the arrows at the top left.")
 if problem := st.session_state.pop("train_problem", None):
     st.error(sentence(problem), icon=":material/error:")
-dataset = None if classroom.hides("settings") else st.session_state[settings.DATASET]
-chosen = shell.pick_run(dataset=dataset)
-shell.toolbar(bar, chosen)
 if chosen is not None:
     with shell.told(UNSHOWN):
         show(chosen)
 elif dataset:
     with st.container(border=True):
         data = markdown_text(shell.dataset_name(dataset))
-        st.subheader(f"Nothing has been trained on {data} here yet", anchor=False)
+        st.header(f"Nothing has been trained on {data} here yet", anchor=False)
         st.markdown(
             "Press **Start training** in the side bar, which says what it will take: the losses appear here as the "
             "run learns."

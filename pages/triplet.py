@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import inspecting, loading
-from dans_app.shared import classroom, exports, name_search, other_runs, run_state, shell, theme
+from dans_app.shared import exports, name_search, other_runs, run_state, shell, theme
 from dans_app.shared.name_search import entity_search
 from dans_app.shared.url_values import Triplet
 from dans_app.shared.words import markdown_text
@@ -42,13 +42,16 @@ def show() -> None:
         complaint = st.empty()
         asked = triplet_asked.checked(run, loading.graph(run))
         weights = inspecting.checkpoints(run)
-        choose_triplet(asked)
-        choose_options(asked, len(weights) > 1)
-        choose_runs(asked)
+        beside, wide = st.columns([3, 8], gap="medium")
+        with beside:
+            choose_triplet(asked)
+            choose_options(asked, len(weights) > 1)
+            choose_runs(asked)
         if weights:
-            show_negatives(asked)
+            show_negatives(asked, wide)
         else:
-            show_nothing_yet(run)
+            with wide:
+                show_nothing_yet(run)
         if asked.place.message:
             complaint.warning(asked.place.message, icon=":material/link_off:")
 
@@ -72,7 +75,7 @@ def choose_triplet(asked: Asked) -> None:
         split = known.get(number)
         return f"{CHECK}{kg.entities[number]} · {split}" if split else kg.entities[number]
 
-    one, two, three = st.columns(3)
+    one, two, three = st.container(), st.container(), st.container()
     if kg.num_entities > name_search.LARGE:
         search_entities(asked, one, three, known)
     else:
@@ -208,14 +211,16 @@ def choose_runs(asked: Asked) -> None:
 # --- what is shown ---------------------------------------------------------------------------------------------
 
 
-def show_negatives(asked: Asked) -> None:
-    shown, problems = triplet_asked.negatives(asked)
-    for problem in problems:
-        st.warning(problem, icon=":material/compare_arrows:")
-    show_facts(asked, shown[0])
-    for column, side in zip(st.columns(len(asked.sides), gap="large"), asked.sides, strict=True):
-        with column:
-            show_side(asked, side, triplet_table.lanes(part for part in shown if part.side == side))
+def show_negatives(asked: Asked, wide: DeltaGenerator) -> None:
+    """The picture and what is said of it in the `wide` part beside the choices, everything else below both."""
+    with wide:
+        shown, problems = triplet_asked.negatives(asked)
+        for problem in problems:
+            st.warning(problem, icon=":material/compare_arrows:")
+        for column, side in zip(st.columns(len(asked.sides), gap="large"), asked.sides, strict=True):
+            with column:
+                show_side(asked, side, triplet_table.lanes(part for part in shown if part.side == side))
+        show_facts(asked, shown[0])
     fault = "" if asked.run.config.proposes else ": a false negative"
     st.caption(
         "Numbers are scores minus the positive’s, by the same run: compare signs and order between runs, not "
@@ -255,7 +260,7 @@ def show_side(asked: Asked, side: str, lanes: list[Lane]) -> None:
     counts = {split: len(ids) for split, ids in kg.answers(head, relation).items()}
     is_fact = kg.split_of(head, relation, answer) is not None
     if asked.side == "both":
-        st.subheader(triplet_details.OTHERS[side], anchor=False)
+        st.header(triplet_details.OTHERS[side], anchor=False)
     st.markdown(
         triplet_table.answers_line(asked.names, side, counts, is_fact, kg.num_entities)
         + "  \n"
@@ -311,25 +316,16 @@ def show_table(asked: Asked, shown: list[Shown]) -> None:
         selection_mode="single-row",
         alt=triplet_table.alt(shown),
     )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if not classroom.hides("downloads"):
-            st.download_button(
-                "Download these negatives",
-                exports.csv(rows),
-                file_name=f"negatives-{asked.run.id}.csv",
-                mime="text/csv",
-                icon=":material/download:",
-                on_click="ignore",
-            )
-        st.caption(
-            f"Weights of epoch {shown[0].epoch:,}, draw {asked.draw:,}. A fake is a vector, read by its nearest "
-            "entity; a small cosine means it is like none. Choose a row to open the arithmetic of its score."
-        )
+    exports.table(rows, f"negatives {asked.run.id}")
+    st.caption(
+        f"Weights of epoch {shown[0].epoch:,}, draw {asked.draw:,}. A fake is a vector, read by its nearest entity; a "
+        "small cosine means it is like none. Choose a row to open the arithmetic of its score."
+    )
 
 
 def show_proposals(asked: Asked) -> None:
     """What the chosen run proposes for each query on the screen."""
-    st.subheader("What the generator proposes", anchor=False, help=triplet_proposals.HELP)
+    st.header("What the generator proposes", anchor=False, help=triplet_proposals.HELP)
     for column, side in zip(st.columns(len(asked.sides), gap="large"), asked.sides, strict=True):
         with column:
             if asked.side == "both":

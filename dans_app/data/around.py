@@ -94,7 +94,7 @@ def show(data: dict[str, Any], key: str, on_pick: Callable[[], None]) -> None:
     # The browser draws it after the rest of the screen; without its room, what stands below would be pushed away.
     legend = min(190, 26 * -(-len(data["groups"]) // 2))
     st.html(
-        f"<style>.st-key-{key} {{ min-height: 36rem; }} "
+        f"<style>.st-key-{key} {{ min-height: min(36rem, 100vh - 240px); }} "
         f"@media (max-width: 640px) {{ .st-key-{key} {{ min-height: calc(100vw + {legend + 28}px); }} }}</style>"
     )
     components.draw(_SCRIPT, data, key, on_picked_change=on_pick)

@@ -148,6 +148,10 @@ function single(state, number) {
     part.classList.toggle("on", part.dataset.group === String(number))
 }
 
+// Pixels of a window that are taken by what stands above the network, and the least that it has itself.
+const ABOVE = 255
+const LEAST = 420
+
 function draw(state) {
   const { data, svg } = state
   const wide = state.root.clientWidth
@@ -157,7 +161,7 @@ function draw(state) {
   const column = wide >= 720 ? Math.min(290, wide * 0.3) : 0
   const width = wide - column
   const more = data.further.length > 0
-  const height = Math.min(width, more ? 860 : 700)
+  const height = Math.max(Math.min(width, LEAST), Math.min(width, more ? 860 : 700, innerHeight - ABOVE))
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`)
   svg.style.width = `${width}px`
   svg.style.height = `${height}px`
@@ -310,7 +314,7 @@ export default function (component) {
     const root = element(parentElement, "div", "around")
     const row = element(root, "div", "row")
     const svg = shape(row, "svg", { role: "group" }, "network")
-    const legend = element(row, "ul", "legend")
+    const legend = element(row, "ul", "legend", { tabindex: 0 })
     const words = element(root, "p", "words")
     state = { root, svg, legend, words }
     state.resting =

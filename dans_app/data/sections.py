@@ -14,7 +14,7 @@ from dans_core.kg import KnowledgeGraph
 
 def degrees(place: Address, found: Survey) -> None:
     """How many entities stand in how many triplets."""
-    st.subheader(
+    st.header(
         "How the triplets are spread",
         anchor=False,
         help="Most entities of most graphs stand in few triplets, and a few in very many. Of an entity with few, "
@@ -49,7 +49,7 @@ def degrees(place: Address, found: Survey) -> None:
 def relations(place: Address, found: Survey) -> None:
     """The table of relations, and what a chosen one holds."""
     kg = found.kg
-    st.subheader(
+    st.header(
         "Relations",
         anchor=False,
         help="Click a heading to sort, the magnifier to search, and a row to see what the relation holds. Kind, means "

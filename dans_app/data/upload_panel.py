@@ -35,7 +35,7 @@ _NAME_OF = "upload_name_of"
 @st.fragment
 def panel() -> None:
     """Everything: the place for files, what they hold, the name, the button, and what to do with what was kept."""
-    st.subheader("Bring your own triplets", anchor=ANCHOR)
+    st.header("Bring your own triplets", anchor=ANCHOR)
     st.caption(upload_words.ABOUT)
     with shell.told("Files cannot be read"):
         limits = upload_words.limits(st.get_option("server.maxUploadSize"))

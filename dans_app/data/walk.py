@@ -23,20 +23,20 @@ STEPS = {"1": "Its triplets", "2": "One step further"}
 def around(place: Address, found: Survey) -> None:
     """Everything about the entity that the address names, by default the one with most triplets."""
     kg = found.kg
-    st.subheader(
-        "Around one entity",
-        anchor=False,
-        help="The triplets of all three splits that an entity stands in. Where there are too many to draw, relations "
-        "take turns, so that a rare one is seen beside one with thousands.",
-    )
     entity, problem = url_values.entity(place.raw("entity"), kg, "entity")
     if problem:
         place.complain(problem)
     entity = found.statistics.busiest if entity is None else entity
     steps = place.said(url_values.one_of(place.raw("steps"), "steps", list(STEPS)))
     place.keep("entity", kg.entities[entity])
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    with left:
+    beside, wide = st.columns([2, 5], gap="medium")
+    with beside:
+        st.header(
+            "Around one entity",
+            anchor=False,
+            help="The triplets of all three splits that an entity stands in. Where there are too many to draw, "
+            "relations take turns, so that a rare one is seen beside one with thousands.",
+        )
         name_search.entity_search(
             "Entity",
             kg,
@@ -45,7 +45,6 @@ def around(place: Address, found: Survey) -> None:
             help="Type a part of a name.",
             on_pick=lambda name: place.choose("entity", name),
         )
-    with right:
         place.segmented(
             "steps",
             "Show",
@@ -53,9 +52,9 @@ def around(place: Address, found: Survey) -> None:
             steps,
             "What is drawn and listed: the triplets of the entity, or also those of its neighbours.",
         )
-    _trail(place, kg, entity)
-    drawn = survey.neighbourhood(kg, entity, data_around.MOST_DRAWN, second_hop=steps == "2")
-    _sentence(kg, drawn)
+        drawn = survey.neighbourhood(kg, entity, data_around.MOST_DRAWN, second_hop=steps == "2")
+        _sentence(kg, drawn)
+        _trail(place, kg, entity)
     key = "data_around"
 
     def pressed() -> None:
@@ -63,7 +62,8 @@ def around(place: Address, found: Survey) -> None:
             place.choose("entity", kg.entities[number])
 
     if drawn.total:
-        data_around.show(data_around.scene(kg, drawn), key, pressed)
+        with wide:
+            data_around.show(data_around.scene(kg, drawn), key, pressed)
         _listed(place, found, entity, steps == "2")
 
 

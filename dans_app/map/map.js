@@ -9,6 +9,7 @@ import { alone, frameOf, prepare, scale } from "./map_scene.js"
 const REST = 500 // milliseconds without a change before the server is told
 const STEP = 900 // milliseconds an epoch stays while playing
 const GLIDE = 350 // milliseconds in which points move from one epoch to the next
+const ABOVE = 250 // pixels of a window that are taken by what stands above and below the map
 const REACH = 14 // pixels within which the pointer finds a marker
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches
 const states = new WeakMap()
@@ -56,6 +57,11 @@ function build(state) {
   state.live = element(root, "span", "unseen", { "aria-live": "polite" })
 }
 
+// One map, its controls and what stands above them are to be seen at once.
+function heightOf(width) {
+  return Math.max(300, Math.min(560, Math.max(380, width * 0.62), innerHeight - ABOVE))
+}
+
 function draw(state) {
   if (!state.data) return
   state.root.dataset.zoom = `${state.zoom.x} ${state.zoom.y} ${state.zoom.k}`
@@ -64,7 +70,7 @@ function draw(state) {
   state.plates.forEach((plate, i) => {
     const box = state.boxes[i]
     box.width = Math.max(200, box.holder.clientWidth)
-    box.height = state.plates.length > 1 ? 420 : Math.min(560, Math.max(380, box.width * 0.62))
+    box.height = state.plates.length > 1 ? 420 : heightOf(box.width)
     box.canvas.style.height = `${box.height}px`
     box.canvas.style.cursor = state.tool === "lasso" ? "crosshair" : "grab"
     box.canvas.style.touchAction = state.tool === "lasso" ? "none" : "pan-y"

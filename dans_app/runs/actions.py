@@ -51,7 +51,7 @@ def _one(entry: ListedRun) -> None:
     """Everything about a single run."""
     run, status = entry.run, entry.status
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(markdown_text(entry.about.name or entry.id), anchor=False, width="content")
+        st.header(markdown_text(entry.about.name or entry.id), anchor=False, width="content")
         if entry.recorded:
             st.badge("Recorded run", icon=":material/inventory_2:", color="gray")
 

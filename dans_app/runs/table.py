@@ -23,6 +23,8 @@ def frame(entries: Sequence[ListedRun], disk: Sequence[int | None], zone: tzinfo
     return pd.DataFrame(
         {
             "name": [entry.about.name or entry.id for entry in entries],
+            # A phone shows the first columns.
+            "mrr": pd.array([status.best_mrr for status in statuses], dtype="Float64"),
             "state": [state(entry) for entry in entries],
             "progress": [round(min(1.0, status.epoch / status.epochs), 2) for status in statuses],
             "data": [shell.dataset_name(entry.run.meta.dataset) for entry in entries],
@@ -30,7 +32,6 @@ def frame(entries: Sequence[ListedRun], disk: Sequence[int | None], zone: tzinfo
             "sampler": [theme.SAMPLERS.get(config.sampler, config.sampler) for config in configs],
             "seed": [config.seed for config in configs],
             "epochs": [config.epochs for config in configs],
-            "mrr": pd.array([status.best_mrr for status in statuses], dtype="Float64"),
             "best_epoch": pd.array([status.best_epoch for status in statuses], dtype="Int64"),
             "time": pd.to_timedelta([round(status.seconds) for status in statuses], unit="s"),
             "created": created + minute,

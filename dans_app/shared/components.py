@@ -52,8 +52,9 @@ def module(script: Path) -> str:
 
 @st.cache_resource(show_spinner=False)
 def _of(script: Path) -> ComponentRenderer:
-    """The component that `script` draws, with the style sheet of the same name; registered once a server."""
-    return st.components.v2.component(f"dans_{script.stem}", css=style(script), js=module(script))
+    """The component that `script` draws, with the style sheet of the same name if any; registered once a server."""
+    css = style(script) if script.with_suffix(".css").exists() else None
+    return st.components.v2.component(f"dans_{script.stem}", css=css, js=module(script))
 
 
 def _order(script: Path) -> list[Path]:

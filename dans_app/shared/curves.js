@@ -4,7 +4,11 @@
 
 import { SVG, element, put } from "./elements.js"
 
-const HEIGHT = 190
+// Pixels of a plot: so many that all panels are to be seen at once, within these bounds.
+const [LOW, HIGH, NARROW] = [132, 230, 190]
+const ABOVE = 250
+const AROUND = 100
+const [COLUMN, GAP] = [340, 13]
 const EDGE = { left: 40, right: 14, top: 10, bottom: 22 }
 const HINT = matchMedia("(hover: none)").matches
   ? "Touch a curve to read its values."
@@ -90,8 +94,8 @@ function domain(panel, from, to) {
 }
 
 // Where the text of a mark at this height stands so that none of the rules crosses it: above the mark if it can.
-function clearOf(rules, height) {
-  const places = [height - 7, height + 16, height - 22].filter((at) => at >= 11 && at <= HEIGHT - EDGE.bottom)
+function clearOf(rules, height, lowest) {
+  const places = [height - 7, height + 16, height - 22].filter((at) => at >= 11 && at <= lowest)
   return (
     places.find((at) => rules.every((rule) => rule < at - 12 || rule > at + 4)) ?? Math.max(11, height - 7)
   )
@@ -106,7 +110,7 @@ function chipOf(box, name, line) {
 }
 
 function drawPanel(state, panel, box) {
-  const { data, zoom, hover } = state
+  const { data, zoom, hover, tall } = state
   put(node(box.head, "h3", "title"), panel.title)
   const about = set(node(box.head, "button", "about", "about"), {
     type: "button",
@@ -146,11 +150,11 @@ function drawPanel(state, panel, box) {
   keep(box.legend, chips)
 
   const width = Math.max(200, box.plot.clientWidth || 320)
-  const plot = set(box.plot, { viewBox: `0 0 ${width} ${HEIGHT}`, "aria-label": panel.alt })
+  const plot = set(box.plot, { viewBox: `0 0 ${width} ${tall}`, "aria-label": panel.alt })
   const [from, to] = zoom || [0, data.epochs]
   const [low, high] = domain(panel, from, to)
   const x = (v) => EDGE.left + ((v - from) / (to - from || 1)) * (width - EDGE.left - EDGE.right)
-  const y = (v) => HEIGHT - EDGE.bottom - ((v - low) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom)
+  const y = (v) => tall - EDGE.bottom - ((v - low) / (high - low)) * (tall - EDGE.top - EDGE.bottom)
   box.toEpoch = (px) => from + ((px - EDGE.left) / (width - EDGE.left - EDGE.right)) * (to - from)
 
   const clip = `clip-${panel.id}`
@@ -158,7 +162,7 @@ function drawPanel(state, panel, box) {
     x: EDGE.left,
     y: 0,
     width: width - EDGE.left - EDGE.right + 6,
-    height: HEIGHT - EDGE.bottom + 1,
+    height: tall - EDGE.bottom + 1,
   })
   plot.querySelector("clipPath").id = clip
 
@@ -171,7 +175,7 @@ function drawPanel(state, panel, box) {
       x: EDGE.left,
       y: EDGE.top - 6,
       width: end - EDGE.left,
-      height: HEIGHT - EDGE.bottom - EDGE.top + 6,
+      height: tall - EDGE.bottom - EDGE.top + 6,
     })
     const word = end - EDGE.left > 52 ? "warm-up" : ""
     put(set(node(back, "text", "span-name"), { x: EDGE.left + 5, y: EDGE.top + 6 }), word)
@@ -195,11 +199,11 @@ function drawPanel(state, panel, box) {
   for (const value of xs.out.filter((v) => Number.isInteger(v))) {
     const key = `x${value}`
     drawn.add(key)
-    const text = set(node(back, "text", key), { x: x(value), y: HEIGHT - 6, "text-anchor": "middle" })
+    const text = set(node(back, "text", key), { x: x(value), y: tall - 6, "text-anchor": "middle" })
     put(text, value.toLocaleString("en"))
   }
   drawn.add("axis")
-  put(set(node(back, "text", "axis"), { x: 0, y: HEIGHT - 6 }), "epoch")
+  put(set(node(back, "text", "axis"), { x: 0, y: tall - 6 }), "epoch")
   keep(back, drawn)
 
   const lines = set(node(plot, "g", "lines"), { "clip-path": `url(#${clip})` })
@@ -251,6 +255,7 @@ function drawPanel(state, panel, box) {
         y: clearOf(
           panel.rules.map((rule) => y(rule.y)),
           y(mark.y),
+          tall - EDGE.bottom,
         ),
         "text-anchor": late ? "end" : "start",
       }),
@@ -263,7 +268,7 @@ function drawPanel(state, panel, box) {
       x1: x(hover),
       x2: x(hover),
       y1: EDGE.top - 6,
-      y2: HEIGHT - EDGE.bottom,
+      y2: tall - EDGE.bottom,
     })
     for (const s of panel.series) {
       const i = nearest(s, hover)
@@ -286,7 +291,7 @@ function drawPanel(state, panel, box) {
       x: x(a),
       y: EDGE.top - 6,
       width: x(b) - x(a),
-      height: HEIGHT - EDGE.bottom - EDGE.top + 6,
+      height: tall - EDGE.bottom - EDGE.top + 6,
     })
   }
   keep(front, marks)
@@ -344,8 +349,21 @@ function listen(state, box) {
   }
 }
 
+// As many columns as fit and fill their rows, and the height at which all rows are to be seen.
+function arrange(state) {
+  const count = state.data.panels.length
+  const fit = Math.max(1, Math.floor((state.root.clientWidth + GAP) / (COLUMN + GAP)))
+  const rows = Math.ceil(count / fit)
+  state.columns = Math.min(fit, Math.ceil(count / rows))
+  const high = (innerHeight - ABOVE) / rows - AROUND
+  state.tall = fit === 1 ? NARROW : Math.round(Math.max(LOW, Math.min(HIGH, high)))
+}
+
 function draw(state) {
   const { data, root } = state
+  arrange(state)
+  root.style.setProperty("--plot", `${state.tall}px`)
+  root.style.setProperty("--columns", state.columns)
   const shown = new Set(["foot"])
   for (const panel of data.panels) {
     shown.add(panel.id)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.shared import classroom
 from dans_app.shared.bookmarks import pairs
@@ -26,6 +27,9 @@ from dans_lab.runs.run import Run
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
+
+_TOOLS = 34
+"""Pixels right of a chart in which its tools stand, so that they cover no legend."""
 
 _PLOTLY = {"displaylogo": False, "showSendToCloud": False}
 
@@ -55,14 +59,50 @@ figure {{ margin: 0; }}
 
 
 def table(rows: pd.DataFrame, name: str) -> None:
-    """A button that downloads a table as CSV, to stand under it.
+    """A menu that downloads a table as CSV, to stand under it, at its corner.
 
     `name` says in words what it holds, becomes the name of the file, and stands once on a page.
     """
     if classroom.hides("downloads"):
         return
+    with _menu(f"table_{zlib.crc32(name.encode()):x}", name):
+        _csv(rows, name)
+
+
+def chart(figure: go.Figure, *, key: str, alt: str, name: str, rows: pd.DataFrame | None = None) -> None:
+    """A chart that can be zoomed and saved: as a picture by its camera, as a web page by the menu at its corner.
+
+    `name` says in words what it shows: the title of the page, and the name of all files. `rows` are what is drawn.
+    """
+    figure.update_layout(modebar={"orientation": "v"}, margin_r=max(figure.layout.margin.r or 0, _TOOLS))
+    st.plotly_chart(figure, key=key, alt=alt, config=config(name))
+    if classroom.hides("downloads"):
+        return
+    with _menu(key, name):
+        st.download_button(
+            "Chart as a web page",
+            partial(web_page, figure, name, alt),
+            file_name=file_name(name, "html"),
+            mime="text/html",
+            key=f"{key}_html",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+            help="It works by itself, offline: hover and zoom as here. For a picture, use the camera above the chart.",
+        )
+        if rows is not None:
+            _csv(rows, name)
+
+
+def _menu(key: str, name: str) -> DeltaGenerator:
+    """The menu of downloads of a chart or table, at its lower right corner."""
+    with st.container(key=f"menu_{key}", horizontal=True, horizontal_alignment="right"):
+        return st.popover("Download", type="tertiary", help=capital(name), width="content")
+
+
+def _csv(rows: pd.DataFrame, name: str) -> None:
     st.download_button(
-        "Download CSV",
+        "Table as CSV",
         partial(csv, rows),
         file_name=file_name(name, "csv"),
         mime="text/csv",
@@ -70,28 +110,6 @@ def table(rows: pd.DataFrame, name: str) -> None:
         icon=":material/download:",
         type="tertiary",
         on_click="ignore",
-    )
-
-
-def chart(figure: go.Figure, *, key: str, alt: str, name: str) -> None:
-    """A chart that can be zoomed and saved: as a picture by its camera, as a web page by a button under it.
-
-    `name` says in words what it shows: the title of the page, and the name of both files.
-    """
-    st.plotly_chart(figure, key=key, alt=alt, config=config(name))
-    if classroom.hides("downloads"):
-        return
-    st.download_button(
-        "Download chart",
-        partial(web_page, figure, name, alt),
-        file_name=file_name(name, "html"),
-        mime="text/html",
-        key=f"{key}_html",
-        icon=":material/download:",
-        type="tertiary",
-        on_click="ignore",
-        help="A web page that works by itself, offline: hover and zoom as here. "
-        "For a picture, use the camera above the chart.",
     )
 
 

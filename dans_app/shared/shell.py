@@ -7,12 +7,13 @@ import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import loading
-from dans_app.shared import bookmarks, classroom, exports, lesson_bar, lesson_place, theme, tour
+from dans_app.shared import bookmarks, classroom, exports, lesson_bar, lesson_place, screen, theme, tour
 from dans_app.shared.spelling import DATASET
 from dans_app.shared.words import markdown_text as markdown_text
 from dans_core.declared import import_registered
@@ -22,6 +23,7 @@ from dans_lab.runs.folder import about_or_nothing
 from dans_lab.runs.run import Run, recorded_runs, runs_dir, scan_runs
 
 ROOT = Path(__file__).resolve().parents[2]
+T = TypeVar("T")
 READY = "dans_ready"
 """Session key: app.py has run in this browser session, so the menu and the titles are right."""
 
@@ -221,6 +223,7 @@ def navigate() -> None:
         _forget_views()
         classroom.keep(anew=True)
     st.set_page_config(page_title=f"{page.title} · DANS Lab")
+    screen.around()
     with told("The lesson cannot be followed"):
         _accompany(page.url_path or "train")
     with _on_tour(page.title):
@@ -290,20 +293,20 @@ def select(run_id: str) -> None:
     st.query_params["run"] = run_id
 
 
-def pick_run(label: str = "Run", dataset: str | None = None) -> Run | None:
+def pick_run(problem: DeltaGenerator, dataset: str | None) -> Run | None:
     """The run to show, with a list to choose another; None (and a friendly word) where there is no run.
 
     It is the run looked at before; at the beginning of a session that of `?run=` in the URL, else the recorded run,
     else the newest, of those on this `dataset` if it is given: None where there are none. Later the URL is written and
     not read, since what a browser sends with a tick may be an older address. An id that is unknown or not an id at all
-    gets one sentence, and the recorded run is shown instead.
+    gets one sentence, in the place for a `problem`, and the recorded run is shown instead.
     """
     recorded = recorded_runs()
     listing = scan_runs(runs_dir())
     runs = {run.id: run for run in [*listing.runs, *recorded]}
     wanted = st.session_state.get(PICKED) or st.query_params.get("run")
     if wanted and wanted not in runs:
-        st.warning(
+        problem.warning(
             _unknown(wanted, bool(recorded), listing.unreadable.get(wanted)), icon=":material/link_off:"
         )
         wanted = None
@@ -323,15 +326,15 @@ def pick_run(label: str = "Run", dataset: str | None = None) -> Run | None:
     if chosen and classroom.hides("run"):
         return runs[chosen]
     st.selectbox(
-        label,
+        "Run",
         list(lines),
+        label_visibility="collapsed",
         index=list(lines).index(chosen) if chosen else None,
         format_func=lines.__getitem__,
         placeholder="Choose a run to look at",
         key=key,
         on_change=_picked,
         args=(key,),
-        help="Recorded runs come with the app; your own are kept in the runs folder, newest first.",
     )
     tell_unlisted(len(runs) - len(listed))
     return runs[chosen] if chosen else None
@@ -394,18 +397,35 @@ def dataset_name(name: str) -> str:
 
 
 def begin(title: str, about: str, without: str, icon: str) -> Run | None:
-    """The top of a screen about one run: title, a line on what it is for, and the choice of the run.
+    """The top of a screen about one run: title, the choice of the run, and a line on what it is for.
 
     `without` is said, with an `icon`, where there is no run yet; then the answer is None.
     """
-    bar = head(title)
-    st.caption(about)
+    run = head_of_run(title, about)
     narrow_hint("The other pages are behind the arrows at the top left.")
-    run = pick_run()
-    toolbar(bar, run)
     if run is None:
         st.info(without, icon=icon)
     return run
+
+
+def head_of_run(title: str, about: str, dataset: str | None = None) -> Run | None:
+    """Title, choice of a run (see `pick_run`) and toolbar in one row, and below it what the screen is for."""
+    problem = st.empty()
+    bar, run = head_with(title, about, lambda: pick_run(problem, dataset))
+    toolbar(bar, run)
+    return run
+
+
+def head_with(title: str, about: str, choose: Callable[[], T]) -> tuple[DeltaGenerator, T]:
+    """The place for the `toolbar`, and what is chosen between it and the title; below, what the screen is for."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(title, anchor=False, width="content")
+        with st.container(key="head_choice"):
+            chosen = choose()
+        bar = st.container(width="content")
+    with st.container(key="head_about"):
+        st.caption(about)
+    return bar, chosen
 
 
 def head(title: str) -> DeltaGenerator:
@@ -432,15 +452,22 @@ def _tools(run: Run | None) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         if _newcomers_come_here():
             tour.offer(_go)
-        share = st.button("Share", icon=":material/share:", key="toolbar_share")
-        marks = st.button("Bookmarks", icon=":material/bookmarks:", key="toolbar_bookmarks")
-        teach = st.button("Teach", icon=":material/school:", key="toolbar_teach")
+        share = _tool("Share", "share", "Share this view")
+        marks = _tool("Bookmarks", "bookmarks", "Bookmarks")
+        teach = _tool("Teach", "school", "Teach: a link for students")
+        if screen.present_button():
+            st.rerun()
     if share:
         _share(run)
     if marks:
         _bookmarks()
     if teach:
         _teach()
+
+
+def _tool(label: str, icon: str, about: str) -> bool:
+    key = f"toolbar_{label.lower()}"
+    return st.button(label, icon=f":material/{icon}:", key=key, type="tertiary", help=about)
 
 
 @st.dialog("Share this view")

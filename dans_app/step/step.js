@@ -40,7 +40,7 @@ function build(state) {
   const controls = element(root, "div", "controls", { role: "group", "aria-label": "Steps" })
   state.back = button(controls, "step", "◀ Back", () => (pause(state), go(state, state.at - 1)))
   state.next = button(controls, "step main", "Next ▶", () => (pause(state), go(state, state.at + 1)))
-  state.play = button(controls, "step", "", () => (state.playing ? pause(state) : play(state)))
+  state.play = button(controls, "step", "▶ Slow motion", () => (state.playing ? pause(state) : play(state)))
   state.slider = element(controls, "input", "scrubber", {
     type: "range",
     min: 1,

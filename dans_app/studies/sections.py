@@ -35,7 +35,7 @@ def chart(drawn: Drawn, title: str, figure: go.Figure, alt: str, key: str) -> No
 
 def learned(place: Address, view: StudyView, spot: Spot, options: TableOptions, drawn: Drawn) -> None:
     """Curves of the ranking and quality against time, of the chosen column."""
-    st.subheader("How they learn, and what it costs", anchor=False)
+    st.header("How they learn, and what it costs", anchor=False)
     rows, column = list(view.rows), spot.column
     scales = learning.scales(view, column, rows)
     name = choice.asked(place, "by", list(scales))
@@ -77,7 +77,7 @@ def learned(place: Address, view: StudyView, spot: Spot, options: TableOptions, 
 
 def settings(loaded: Loaded, options: TableOptions, drawn: Drawn) -> None:
     """How the metric follows each setting, all parts of the study on one axis."""
-    st.subheader(
+    st.header(
         f"{METRICS[options.metric]} by setting",
         anchor=False,
         help="Line: mean over seeds; band: one standard deviation; dots: runs. The ring is the reference, the grey "
@@ -103,7 +103,7 @@ def settings(loaded: Loaded, options: TableOptions, drawn: Drawn) -> None:
 
 def stability(place: Address, view: StudyView, spot: Spot, drawn: Drawn) -> None:
     """Every run over epochs, cell by cell on one axis, and figures of how it came to rest."""
-    st.subheader("Over the epochs", anchor=False, help=lines.CURVES_HELP)
+    st.header("Over the epochs", anchor=False, help=lines.CURVES_HELP)
     known = {
         name: title
         for name, (title, _) in lines.CURVES.items()
@@ -125,9 +125,7 @@ def stability(place: Address, view: StudyView, spot: Spot, drawn: Drawn) -> None
                     drawn, f"{known[kind]}, {name}", lines.curves(view, row, column, kind, ends, last),
                     lines.curves_alt(view, row, column, kind), f"studies_curves_{view.rows.index(row)}",
                 )  # fmt: skip
-    st.subheader(
-        "Did it come to rest?", anchor=False, help="A dot is a run; the bar is the median of its row."
-    )
+    st.header("Did it come to rest?", anchor=False, help="A dot is a run; the bar is the median of its row.")
     rest(view, spot, list(view.rows), drawn)
 
 

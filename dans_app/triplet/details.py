@@ -124,7 +124,7 @@ def show_paths(asked: Asked) -> None:
             return
         for side in asked.sides:
             if asked.side == "both":
-                st.subheader(OTHERS[side], anchor=False)
+                st.header(OTHERS[side], anchor=False)
             with shell.told("These snapshots cannot be read"):
                 _one_path(asked, side, epochs)
 

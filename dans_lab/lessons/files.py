@@ -25,7 +25,6 @@ from dans_core.events import Diagnostics, Losses, Ranking
 from dans_data.complaints import did_you_mean, first_problem
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
-from dans_lab.failing import FAILING
 from dans_lab.lessons import checks
 from dans_lab.lessons.form import KINDS, SCREENS, FigurePart, Head, Lesson, LessonRun, Option, RunPart, Step
 from dans_lab.lessons.measuring import AT, OF_STUDIES, field_names
@@ -34,8 +33,6 @@ from dans_lab.runs.run import RECORDED
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "lessons"
 """The folder of the lessons that come with the program: NAME.md, one file each."""
-
-_PRESETS = PRESETS | {name: failing.settings for name, failing in FAILING.items()}
 
 _NAME = re.compile(r"[a-z0-9-]{1,40}")
 _FENCE = "+++"
@@ -139,10 +136,10 @@ def _run(name: str, part: RunPart, matter: list[str]) -> LessonRun:
         if part.settings or not (RECORDED / part.recorded / "config.json").is_file():
             raise _Wrong(line, f"run {name!r} is either a recorded run of assets/recorded, or has settings")
         return LessonRun(part.dataset, None, part.recorded)
-    if part.preset not in _PRESETS:
-        raise _Wrong(line, f"preset = {part.preset!r}: must be one of {', '.join(_PRESETS)}")
+    if part.preset not in PRESETS:
+        raise _Wrong(line, f"preset = {part.preset!r}: must be one of {', '.join(PRESETS)}")
     try:
-        return LessonRun(part.dataset, parse(_PRESETS[part.preset] | part.settings))
+        return LessonRun(part.dataset, parse(PRESETS[part.preset] | part.settings))
     except InputError as error:
         raise _Wrong(line, f"run {name!r}: {error}") from None
 

@@ -74,7 +74,7 @@ def words(app: AppTest) -> str:
 
 
 def titles(app: AppTest) -> list[str]:
-    return [item.value for item in app.subheader]
+    return [item.value for item in app.header]
 
 
 def runs_of(folder: Path, **letters: str) -> dict[str, Run]:
@@ -447,7 +447,7 @@ def test_choosing_other_runs_changes_the_address_and_forgives_it():
     assert "B differs from A in Negatives and Seed." in words(app)
     app.multiselect[0].set_value([]).run()
     assert "Two runs are needed" in words(app) and not app.exception
-    assert asked(app, "runs") == "" and not app.subheader
+    assert asked(app, "runs") == "" and not app.header
 
 
 def test_several_runs_are_tested_together_and_one_is_chosen_for_the_relations():

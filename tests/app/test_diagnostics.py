@@ -417,7 +417,7 @@ def test_a_run_whose_fakes_are_proposals_shows_what_they_propose(folder):
     finished(folder, "a-run", proposing(10), proposing(20, proposed_kl=1.75))
     app = screen(run="a-run")
     assert len(charts(app)) == 16 and words.PROPOSALS in said(app)
-    assert "What does the generator propose?" in [header.value for header in app.subheader]
+    assert "What does the generator propose?" in [header.value for header in app.header]
     kl = next(alt for alt in charts(app) if alt.startswith("KL from the decoder"))
     assert kl.endswith("At epoch 20: G_E 2.5, G_R 1.75, Random 3.")
     assert "which is no fault" in said(app) and "is taught" not in said(app)
@@ -429,7 +429,7 @@ def test_a_run_whose_fakes_are_proposals_shows_what_they_propose(folder):
 def test_fakes_that_are_negatives_have_no_charts_of_proposals(folder):
     finished(folder, "a-run", diagnosis(10), diagnosis(20))
     app = screen(run="a-run")
-    assert "What does the generator propose?" not in [header.value for header in app.subheader]
+    assert "What does the generator propose?" not in [header.value for header in app.header]
 
 
 def test_a_link_opens_the_view_it_was_made_of(folder):

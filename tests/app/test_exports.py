@@ -100,7 +100,7 @@ def test_table_and_chart_on_a_page():
     app = AppTest.from_function(page).run()
     assert not app.exception
     buttons = [button.proto for button in app.get("download_button")]
-    assert [button.label for button in buttons] == ["Download CSV", "Download CSV", "Download chart"]
+    assert [button.label for button in buttons] == ["Table as CSV", "Table as CSV", "Chart as a web page"]
     # Nothing is made before it is asked for.
     assert all(button.deferred_file_id and not button.url for button in buttons)
     drawn = app.get("plotly_chart")[0].proto
@@ -186,4 +186,5 @@ def test_every_screen_has_the_toolbar(alone, tmp_path, nations):
     small_run.drawn(tmp_path / "runs", nations, "nations", "one")
     for page in sorted((ROOT / "pages").glob("*.py")):
         text = page.read_text()
-        assert "shell.begin(" in text or ("shell.head(" in text and "shell.toolbar(" in text), page.name
+        whole = "shell.begin(" in text or "shell.head_of_run(" in text
+        assert whole or ("shell.head" in text and "shell.toolbar(" in text), page.name

@@ -38,7 +38,7 @@ def trained(root: Path, umls: Any, late: float) -> None:
 
 
 def texts(app: Any) -> str:
-    kinds = (app.markdown, app.info, app.warning, app.success, app.subheader, app.caption, app.error)
+    kinds = (app.markdown, app.info, app.warning, app.success, app.header, app.caption, app.error)
     return "\n".join(element.value for kind in kinds for element in kind)
 
 
@@ -98,7 +98,7 @@ def test_an_address_opens_no_step_too_early_and_gets_one_sentence(
     found = [each.value for each in app.warning if "cannot be followed" in each.value]
     assert len(found) == bool(words)
     assert not words or words in found[0]
-    assert not app.subheader or (heading and heading in app.subheader[0].value)
+    assert not app.header or (heading and heading in app.header[0].value)
     assert "<b>" not in texts(app)
 
 

@@ -291,13 +291,15 @@ def test_a_name_stands_in_every_list_of_runs(root):
     about = folder.read_about(open_run("a"))
     assert (about.name, about.note) == (HOSTILE, "line\nline")
     assert app.dataframe[0].value["name"].tolist() == [HOSTILE]
-    assert app.subheader[0].value == markdown_text(HOSTILE)
+    assert app.header[0].value == markdown_text(HOSTILE)
     assert shell.describe(open_run("a")).startswith(f"{HOSTILE} · Nations · ")
 
     def picker() -> None:
+        import streamlit as st
+
         from dans_app.shared import shell
 
-        shell.pick_run()
+        shell.pick_run(st.empty(), None)
 
     (listed,) = calm(AppTest.from_function(picker).run()).selectbox[0].options
     assert listed == shell.describe(open_run("a"))

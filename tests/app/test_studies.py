@@ -114,7 +114,7 @@ def make_run(root: Path, plan: Plan, run: str, state: str = "finished") -> Run:
 
 
 def words(app: AppTest) -> str:
-    kinds = ("markdown", "caption", "info", "warning", "error", "subheader", "code")
+    kinds = ("markdown", "caption", "info", "warning", "error", "header", "code")
     text = "\n".join(item.value for kind in kinds for item in app.get(kind))
     return re.sub(r"\\(.)", r"\1", text).replace("**", "")
 
@@ -198,7 +198,7 @@ def test_names_of_a_file_mean_nothing_in_markdown(root):
     plan = small_plan(text)
     write_study(root / "studies", plan, missing=[planned.run for planned in plan.jobs[3:]])
     app = screen()
-    for item in [*app.markdown, *app.subheader, *app.caption]:
+    for item in [*app.markdown, *app.header, *app.caption]:
         assert not re.search(r"(?<!\\)<img|(?<!\\)\[a\]|:material/bolt", item.value)
 
 
@@ -376,7 +376,7 @@ def test_the_screen_can_be_of_the_seen_triplets_alone(root):
     assert charts(app)["every-run"]["layout"]["xaxis"]["title"]["text"] == "MRR on seen test triplets"
 
     app.segmented_control(key="studies_split").set_value("valid").run()
-    assert "MRR on valid" in words(app) and "seen test triplets" not in app.subheader[1].value
+    assert "MRR on valid" in words(app) and "seen test triplets" not in app.header[1].value
 
 
 def test_without_unseen_entities_there_is_nothing_to_choose(root):

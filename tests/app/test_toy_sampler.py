@@ -76,7 +76,7 @@ def alone(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def said(app: AppTest) -> str:
-    kinds = ("markdown", "caption", "subheader", "info")
+    kinds = ("markdown", "caption", "header", "info")
     return re.sub(r"\\(.)", r"\1", "\n".join(item.value for kind in kinds for item in app.get(kind)))
 
 

@@ -92,7 +92,7 @@ def screen(**query: str) -> AppTest:
 
 def texts(app: AppTest) -> str:
     return "\n".join(
-        item.value for kind in ("markdown", "caption", "subheader", "title") for item in app.get(kind)
+        item.value for kind in ("markdown", "caption", "header", "title") for item in app.get(kind)
     )
 
 

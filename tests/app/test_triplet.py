@@ -283,7 +283,7 @@ def test_choices_change_the_url_and_the_table(nations):
 def test_both_sides_are_those_of_either_alone():
     both = screen(**alone_address(side="both"))
     assert len(both.get("plotly_chart")) == 2
-    assert [heading.value for heading in both.subheader] == ["Other tails", "Other heads"]
+    assert [heading.value for heading in both.header] == ["Other tails", "Other heads"]
     table = both.dataframe[0].value
     for side in ("tail", "head"):
         one = screen(**alone_address(side=side)).dataframe[0].value

@@ -47,7 +47,7 @@ def alone(trained, tmp_path, monkeypatch):
 
 
 def headings(app) -> list[str]:
-    return [heading.value for heading in app.subheader]
+    return [heading.value for heading in app.header]
 
 
 def plain(app) -> str:

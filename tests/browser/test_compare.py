@@ -40,7 +40,8 @@ def test_the_recorded_pair_is_compared_by_deep_link(server, page):
     expect(curve(page, "D_aux").locator("path.line")).to_have_count(1)
     page.locator(".js-plotly-plot .points path").last.wait_for(state="attached")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download CSV").first.click()
+        page.get_by_role("button", name="Download", exact=True).first.click()
+        page.get_by_role("button", name="Table as CSV").click()
     lines = Path(download.value.path()).read_text().splitlines()
     assert lines[1].startswith("Negatives,DANS,Uniform,")
 

@@ -52,7 +52,7 @@ def test_cards_tell_a_teacher_what_to_expect():
     found = cards()
     assert [card.link for card in found] == [f"lessons?lesson={name}" for name in NAMES]
     collapse = found[NAMES.index("collapse")]
-    assert collapse.measured == "4 entities"
+    assert collapse.measured == "10 entities"
     assert collapse.answers[0].expected.startswith("By the variety of the fakes")
     assert "{" not in "".join(answer.because for card in found for answer in card.answers)
     assert all(card.minutes and card.before and card.answers for card in found)

@@ -1,0 +1,159 @@
+"""Every screen for everyone: readable in both themes, whole on a projector and on a phone, by keyboard, presented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.states import at_rest, fits, is_calm
+from tests.small_run import ROOT
+
+pytestmark = pytest.mark.browser
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
+QUERIES = {"compare": "?runs=umls-complex-dans,umls-complex-uniform"}
+PROJECTOR = {"width": 1280, "height": 720}
+PHONE = {"width": 390, "height": 800}
+PICTURES = {
+    "train": "svg.plot",
+    "map": "canvas.canvas",
+    "triplet": ".js-plotly-plot >> nth=0",
+    "data": "svg.network",
+}
+"""The picture that a screen exists for."""
+
+STREAMLIT = {
+    # Its tables are drawn on a canvas, beside which it keeps a table for screen readers that can be scrolled.
+    "scrollable-region-focusable": "stDataFrame",
+}
+"""Findings that are of Streamlit's own parts, by the part, and cannot be mended from here."""
+
+OVERLAPS = """() => {
+  const seen = (node) => {
+    const box = node.getBoundingClientRect()
+    const style = getComputedStyle(node)
+    return box.width > 1 && box.height > 1 && style.visibility !== "hidden" && style.opacity !== "0" ? box : null
+  }
+  const kinds = "button, input, a, h1, h2, h3, p, canvas, svg.plot, .js-plotly-plot, [data-testid=stDataFrame]"
+  const main = document.querySelector("[data-testid=stMainBlockContainer]")
+  const inside = (a, b) => a !== b && a.contains(b)
+  const parts = [...main.querySelectorAll(kinds)]
+    .filter((part) => !part.closest("[data-testid=stTooltipContent], [data-testid=stElementToolbar]"))
+    .map((part) => [part, seen(part)])
+    .filter(([, box]) => box)
+  const found = []
+  for (let i = 0; i < parts.length; i++)
+    for (let j = i + 1; j < parts.length; j++) {
+      const [[a, one], [b, two]] = [parts[i], parts[j]]
+      if (inside(a, b) || inside(b, a)) continue
+      // The parts of one widget may lie on each other, such as a field and the button in it.
+      const widget = a.closest("[data-testid=stElementContainer]")
+      if (widget && widget === b.closest("[data-testid=stElementContainer]")) continue
+      const wide = Math.min(one.right, two.right) - Math.max(one.left, two.left)
+      const high = Math.min(one.bottom, two.bottom) - Math.max(one.top, two.top)
+      const said = [a, b].map((part) => `${part.tagName} ${part.textContent.slice(0, 40)}`)
+      if (wide > 3 && high > 3) found.push(said.join(" / "))
+    }
+  return found
+}"""
+TOOLS_ON_LEGENDS = """() => [...document.querySelectorAll(".js-plotly-plot")].filter((plot) => {
+  const legend = plot.querySelector(".legend")?.getBoundingClientRect()
+  const tools = [...plot.querySelectorAll(".modebar-btn")].map((each) => each.getBoundingClientRect())
+  return legend && tools.some((tool) => tool.left < legend.right && tool.right > legend.left
+    && tool.top < legend.bottom && tool.bottom > legend.top)
+}).length"""
+
+
+def visit(page, server, name: str) -> None:
+    """Open a screen and wait until it stands."""
+    page.goto(f"{server.url}/{'' if name == 'train' else name}{QUERIES.get(name, '')}")
+    page.get_by_role("heading", level=1).first.wait_for()
+    at_rest(page)
+    if name in PICTURES:
+        page.locator(PICTURES[name]).first.wait_for()
+        at_rest(page)
+    is_calm(page)
+
+
+def findings(page) -> list[str]:
+    """What axe-core calls serious or critical, and headings that leave out a level."""
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    return [
+        f"{each['id']}: {node['html'][:160]}"
+        for each in found
+        if each["impact"] in ("serious", "critical") or each["id"] == "heading-order"
+        for node in each["nodes"]
+        if STREAMLIT.get(each["id"], "nothing") not in node["html"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_screen_shuts_nobody_out_and_nothing_overlaps(server, open_page, name: str, theme: str):
+    page = open_page(viewport=PROJECTOR, color_scheme=theme)
+    visit(page, server, name)
+    assert findings(page) == []
+    assert page.evaluate("document.querySelectorAll('[role=img][aria-label$=\" icon\"]').length") == 0
+    assert page.evaluate(OVERLAPS) == []
+    assert page.evaluate(TOOLS_ON_LEGENDS) == 0
+    if name in PICTURES:
+        for picture in page.locator(PICTURES[name]).all():
+            box = picture.bounding_box()
+            assert box["y"] >= 0 and box["y"] + box["height"] <= PROJECTOR["height"], "below the fold"
+    if theme == "light":
+        page.set_viewport_size(PHONE)
+        fits(page)
+        at_rest(page)
+        assert page.evaluate(OVERLAPS) == []
+
+
+def test_the_pages_come_first_by_keyboard(server, page):
+    visit(page, server, "train")
+    came: list[str] = []
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        came.append(page.evaluate("document.activeElement.dataset.testid ?? ''"))
+    assert came[0] == "stSkipToContent" and set(came[1:]) == {"stTopNavLink"}
+
+
+def test_a_presentation_begins_and_ends_with_a_key_and_stands_in_the_address(server, page):
+    page.set_viewport_size(PROJECTOR)
+    visit(page, server, "map")
+    page.keyboard.press("p")
+    page.get_by_role("button", name="End").wait_for()
+    page.wait_for_url(re.compile("present=1"))
+    at_rest(page)
+    expect(page.get_by_test_id("stTopNav")).to_be_hidden()
+    box = page.locator("canvas.canvas").bounding_box()
+    assert box["y"] + box["height"] <= PROJECTOR["height"]
+    assert page.evaluate(OVERLAPS) == []
+    page.reload()
+    page.get_by_role("button", name="End").wait_for()
+    at_rest(page)
+    # What is typed is text.
+    page.get_by_role("textbox", name="Find entities").press_sequentially("p")
+    expect(page.get_by_role("textbox", name="Find entities")).to_have_value("p")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("find=p"))
+    at_rest(page)
+    page.get_by_role("button", name="End").click()
+    page.wait_for_url(lambda url: "present" not in url)
+    expect(page.get_by_test_id("stTopNav")).to_be_visible()
+
+
+def test_on_a_phone_the_side_bar_closes_after_a_choice(server, open_page):
+    page = open_page(viewport=PHONE)
+    visit(page, server, "train")
+    bar: Any = page.get_by_test_id("stSidebar")
+    page.get_by_test_id("stExpandSidebarButton").click()
+    expect(bar).to_have_attribute("data-collapsed", "false")
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Data").click()
+    page.get_by_role("heading", name="Data", level=1).wait_for()
+    expect(bar).not_to_be_in_viewport()
