@@ -48,7 +48,7 @@ export const PLANS = {
       ["M290,186 H275", ["noise", "g_e"]],
       ["M350,186 H365", ["noise", "g_r"]],
       ["M212,240 V318", ["g_e", "d"], "ẽ", 220, 258, "start"],
-      ["M427,240 V282 H212 V318", ["g_r", "d"], "ẽ", 435, 258, "start"],
+      ["M427,240 V282 H212 V318", ["g_r", "d"], "ẽ", 419, 258, "end"],
       ["M212,240 V282 H555 V258", ["g_e", "reading"]],
       ["M427,240 V282 H555 V258", ["g_r", "reading"]],
       ["M555,206 V168", ["reading", "negatives"]],
@@ -88,7 +88,7 @@ export const PLANS = {
     names: [
       [6, 16, "Base model"],
       [46, 126, "Generator"],
-      [108, 275, "Discriminator"],
+      [108, 278, "Discriminator"],
     ],
     boxes: {
       triplet: [[6, 26, 92, 52]],
@@ -125,8 +125,8 @@ export const PLANS = {
       ["M150,110 H24 V340 H46", ["encoder", "d"], "real", 30, 262, "start"],
       ["M174,180 H162", ["noise", "g_e"]],
       ["M228,180 H240", ["noise", "g_r"]],
-      ["M100,228 V288", ["g_e", "d"], "ẽ", 94, 245, "end"],
-      ["M296,228 V256 H100 V288", ["g_r", "d"], "ẽ", 302, 245, "start"],
+      ["M100,228 V288", ["g_e", "d"], "ẽ", 106, 245, "start"],
+      ["M296,228 V256 H100 V288", ["g_r", "d"], "ẽ", 290, 245, "end"],
       ["M100,228 V256 H358 V437 H344", ["g_e", "reading"]],
       ["M296,228 V256 H358 V437 H344", ["g_r", "reading"]],
       ["M254,437 H236", ["reading", "negatives"]],
@@ -145,7 +145,7 @@ export const PLANS = {
         bars: [[245, 437, "up"]],
       },
       l_g: {
-        paths: ["M278,294 H256", "M168,302 H142", "M90,288 V228", "M90,264 H306 V228"],
+        paths: ["M278,294 H256", "M168,302 H142", "M90,288 V228", "M90,262 H306 V228"],
         bars: [
           [150, 94, "flat"],
           [296, 104, "flat"],

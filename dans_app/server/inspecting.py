@@ -48,6 +48,15 @@ def warm_up() -> None:
     _PROCESS.ask()
 
 
+def look_ahead(run: Run, which: Which) -> None:
+    """Have the process load these weights, so that the first inspection of them need not wait. Takes seconds.
+
+    Raises InputError or RuntimeError where they cannot be loaded.
+    """
+    kept = stamp(run.path / f"{which}.pt") or (0, 0, 0)
+    _PROCESS.ask(path=str(run.path.resolve()), which=which, stamp=kept, hash=run.meta.hash, ask="load")
+
+
 def checkpoints(run: Run) -> list[Which]:
     """Which weights the run has so far, best first."""
     names: tuple[Which, ...] = ("best", "last")
@@ -332,6 +341,7 @@ def _reliability(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
 
 
 _ANSWERS: dict[str, Callable[[_Loaded, helper.Arrays], helper.Arrays]] = {
+    "load": lambda loaded, request: {},
     "inspect": _inspect,
     "explain": _explain,
     "propose": _propose,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -106,12 +107,14 @@ def offer(go: Go) -> None:
 
 def card(stop: int, go: Go) -> DeltaGenerator:
     """The card of a stop; answers the place of its words, for what is found out after the screen is drawn."""
-    _torch_ahead()
+    ahead = _look_ahead()
     title, last = STOPS[stop - 1].title, stop == len(STOPS)
     with st.container(border=True, key="tour_card"):
         left, right = st.columns([3, 1], vertical_alignment="center")
         words = left.empty()
         words.markdown(_words(stop))
+        if not ahead.is_alive():
+            name_a_negative(stop, words)
         with right, st.container(horizontal=True, horizontal_alignment="right", gap="xsmall"):
             if stop > 1 and st.button("Back", icon=":material/arrow_back:", key="tour_back"):
                 go(STOPS[stop - 2].title, address(stop - 1))
@@ -131,13 +134,22 @@ def _words(stop: int, more: str = "") -> str:
 
 
 @st.cache_resource(show_spinner=False)
-def _torch_ahead() -> None:
-    """Have the networks' process import torch, so that the stop that asks it need not wait."""
-    threading.Thread(target=inspecting.warm_up, name="tour", daemon=True).start()
+def _look_ahead() -> threading.Thread:
+    """Have the networks of the run loaded, which takes seconds, before the stop that asks them is reached."""
+    thread = threading.Thread(target=_load, name="tour", daemon=True)
+    thread.start()
+    return thread
+
+
+def _load() -> None:
+    # The screen itself says what is wrong with the run.
+    with contextlib.suppress(InputError, RuntimeError):
+        if recorded := run():
+            inspecting.look_ahead(recorded, "best")
 
 
 def name_a_negative(stop: int, words: DeltaGenerator) -> None:
-    """Say which negative was generated on the Triplet screen, after it is drawn, since its networks take a moment."""
+    """Say on the Triplet screen which negative was generated; where its networks are not loaded yet this takes long."""
     if STOPS[stop - 1].title == "Triplet" and (found := negative()):
         words.markdown(_words(stop, found))
 
