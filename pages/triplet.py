@@ -252,6 +252,14 @@ def show_facts(asked: Asked, own: Shown) -> None:
             f"The weights are of epoch {own.epoch:,}, and warm-up lasts to {config.warmup_epochs:,}: {who}."
         )
     st.markdown("  \n".join(lines))
+    if config.fakes and split == "train":
+        head, relation, tail = asked.names
+        st.page_link(
+            shell.page("Step"),
+            label="Step through a round of the game for this triplet",
+            icon=":material/footprint:",
+            query_params={"run": asked.run.id, "head": head, "relation": relation, "tail": tail},
+        )
 
 
 def show_side(asked: Asked, side: str, lanes: list[Lane]) -> None:

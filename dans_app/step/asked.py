@@ -56,7 +56,7 @@ def checked(run: Run, kg: KnowledgeGraph) -> Asked:
     found = place.said(_triplet([place.raw(name) for name in PARTS], kg))
     total = total_rounds(run.config)
     number = own.said(whole(own.raw("round"), "round", total))
-    stop = own.said(whole(own.raw("stop"), "stop", len(stops.kinds(run.config))))
+    stop = own.said(_stop(own.raw("stop"), [stage for stage, _ in stops.kinds(run.config)]))
     remember(place, kg, found)
     keep(own, number, stop)
     return Asked(run, kg, place, own, found, number, stop, total)
@@ -70,6 +70,13 @@ def whole(text: str | None, name: str, most: int) -> tuple[int, str | None]:
         return int(text), None
     shown = markdown_text(text, 20)
     return 1, f"The address asks for {name} “{shown}”; it can be a whole number from 1 to {most:,}."
+
+
+def _stop(text: str | None, stages: list[str]) -> tuple[int, str | None]:
+    """The number of a stop; a link may name a stage, and means its first one."""
+    if text in stages:
+        return stages.index(text) + 1, None
+    return whole(text, "stop", len(stages))
 
 
 def remember(place: Address, kg: KnowledgeGraph, triplet: Triplet, by_person: bool = False) -> None:

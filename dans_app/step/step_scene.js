@@ -196,7 +196,7 @@ export function drawTable(parent, table, looks) {
   for (const row of table.rows) {
     const line = element(body, "tr")
     row.forEach((text, i) => {
-      if (i) written(line, "td", text.includes("→") ? "changed" : "", text)
+      if (i) written(line, "td", text.includes("→") ? "changed" : /[^\d.−]/.test(text) ? "name" : "", text)
       else {
         const mark = written(line, "td", "mark", looks[text].mark)
         mark.style.color = looks[text].color

@@ -99,6 +99,11 @@ def test_the_address_opens_round_stop_and_triplet(nations):
     assert not alerts(app)
 
 
+def test_a_link_may_name_a_stage():
+    app = screen(run="small", stop="D")
+    assert data(app)["stop"] == 10 and asked(app, "stop") == "10" and not alerts(app)
+
+
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
