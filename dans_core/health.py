@@ -146,7 +146,11 @@ class Watch:
                 yield "easier-than-random", pathway, {"proposed_beats": side.proposed_beats}
             return
         if side.outscores_random < EASY:
-            yield "easier-than-random", pathway, {"outscores_random": side.outscores_random}
+            yield (
+                "easier-than-random",
+                pathway,
+                {"outscores_random": side.outscores_random, "scale": side.scale},
+            )
         if side.false_negatives > most_false_negatives(by_chance):
             yield "false-negatives", pathway, {"share": side.false_negatives, "by_chance": by_chance}
 

@@ -11,7 +11,10 @@ from dans_core.health import COLLAPSED_COSINE, RANKINGS, TOO_WEAK
 
 _Figures = Mapping[str, float]
 _Sentence = Callable[[_Figures, str], str]
-_Advice = Callable[[Config], str]
+_Advice = Callable[[Config, _Figures], str]
+
+_DRIFTED = 1.5
+"""Length of fakes, against entities, beyond which G has gone too far rather than not far enough."""
 
 
 def worded(warning: HealthWarning, config: Config) -> HealthWarning:
@@ -20,7 +23,7 @@ def worded(warning: HealthWarning, config: Config) -> HealthWarning:
         return warning
     sentence, advice = _SAID[warning.code]
     message = sentence(warning.figures, warning.pathway or "")
-    return dataclasses.replace(warning, message=message, advice=advice(config))
+    return dataclasses.replace(warning, message=message, advice=advice(config, warning.figures))
 
 
 def in_words(event: Event, config: Config) -> Event:
@@ -107,18 +110,20 @@ def _below(found: _Figures, pathway: str) -> str:
     )
 
 
-def _spread_out(config: Config) -> str:
+def _spread_out(config: Config, found: _Figures) -> str:
     film = "a smaller FiLM weight (λ), " if config.film == "trained" else ""
     return f"Try a longer warm-up, more noise (σ), {film}or a lower learning rate of G."
 
 
-def _harder(config: Config) -> str:
+def _harder(config: Config, found: _Figures) -> str:
     if config.proposes:
         return "Play more often, or give the cross-entropy of G more weight."
-    return "Give G more steps (k_G) or a higher learning rate; check the scale of the fakes."
+    if found["scale"] > _DRIFTED:
+        return f"Lower the learning rate of G: its fakes are {found['scale']:.2g} times as long as entities."
+    return "Give G more steps (k_G) or a higher learning rate."
 
 
-def _truer(config: Config) -> str:
+def _truer(config: Config, found: _Figures) -> str:
     if config.fakes:
         return "Use fewer generated negatives (N_s), or more noise (σ)."
     return "Use fewer negatives (N_s), or a sampler that looks less for those that score high."
@@ -128,12 +133,15 @@ _SAID: dict[str, tuple[_Sentence, _Advice]] = {
     "collapse": (_collapse, _spread_out),
     "copies": (
         _copies,
-        lambda config: "Raise the noise (σ), also relative to the spread of the entities.",
+        lambda config, found: "Raise the noise (σ), also relative to the spread of the entities.",
     ),
     "easier-than-random": (_easy, _harder),
     "false-negatives": (_false_negatives, _truer),
-    "unstable": (_unstable, lambda config: "Lower the learning rates of D and G."),
-    "d-too-strong": (_strong, lambda config: "Lower the learning rate of D, or give G more steps (k_G)."),
-    "d-too-weak": (_weak, lambda config: "Raise the learning rate of D or k_D."),
-    "below-floor": (_below, lambda config: "Lower the learning rates, or train longer."),
+    "unstable": (_unstable, lambda config, found: "Lower the learning rates of D and G."),
+    "d-too-strong": (
+        _strong,
+        lambda config, found: "Lower the learning rate of D, or give G more steps (k_G).",
+    ),
+    "d-too-weak": (_weak, lambda config, found: "Raise the learning rate of D or k_D."),
+    "below-floor": (_below, lambda config, found: "Lower the learning rates, or train longer."),
 }

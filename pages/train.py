@@ -368,12 +368,12 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
 
 def show(run: Run) -> None:
     """Everything about a run."""
-    failing.card(run.config, run.meta.dataset)
     every = [*list_runs(), *recorded_runs()]
     twin = find_twin(run, every)
     if twin:
         st.session_state.setdefault(TWIN, True)
     status = jobs.pool().status(run)
+    failing.card(run, run_state.history(run), status.state == "finished")
     own = run_state.under_way(status)
     under_way = own or bool(twin and run_state.under_way(jobs.pool().status(twin)))
     pace = Pace(

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dans_app.shared import settings
-from dans_core.config import Config
+from dans_app.shared import settings, shell
+from dans_app.shared.run_history import RunHistory
 from dans_data.errors import InputError
 from dans_lab import failing
-from dans_lab.failing import FAILING
+from dans_lab.failing import FAILING, Failing
+from dans_lab.runs.run import Run
 
 _MENU = "failing_preset"
 
@@ -34,23 +35,37 @@ def choice(start: Callable[[], None]) -> None:
 
 
 def _begin(start: Callable[[], None]) -> None:
-    settings.use_run(FAILING[st.session_state[_MENU]].config, failing.DATASET)
+    # A widget that is not on the screen yet, since someone was quick, does not write itself into the address.
+    st.query_params.update(settings.use_run(FAILING[st.session_state[_MENU]].config, failing.DATASET))
     start()
 
 
-def card(config: Config, dataset: str) -> None:
+def card(run: Run, history: RunHistory, finished: bool) -> None:
     """What a run shows that was made to go wrong; nothing for any other."""
-    name = failing.of(config, dataset)
+    name = failing.of(run.config, run.meta.dataset)
     if name is None:
         return
     preset = FAILING[name]
-    where = "" if preset.screen == "Train" else f" on the screen {preset.screen}"
-    with st.container(border=True):
+    elsewhere = preset.screen != "Train"
+    with st.container(border=True, gap="small"):
         st.markdown(
-            f":material/troubleshoot: **{preset.title}**, on purpose. {preset.about}  \n"
-            f"**Watch**{where} {preset.watch} {failing.how_often(name)}",
+            f":material/troubleshoot: **{preset.title}**, on purpose. **Watch**"
+            f"{f' on {preset.screen}' if elsewhere else ''} {preset.watch}"
+            f"{_here(preset, run) if finished and history.diagnoses else ''}  \n"
+            f":small[{preset.about} {failing.how_often(name)}]",
             help=failing.how_sure(name),
         )
+        if elsewhere and st.button(
+            f"Watch on {preset.screen}", icon=":material/arrow_forward:", type="tertiary"
+        ):
+            shell.leave(preset.screen, run=run.id)
+
+
+def _here(preset: Failing, run: Run) -> str:
+    """Whether a run kept the promise, and by what figure."""
+    figure = preset.read(run.events())
+    kept = "as promised" if preset.keeps(figure) else "**not as promised**"
+    return f" It ended {kept}, at {preset.number(figure)}."
 
 
 def use_link() -> None:

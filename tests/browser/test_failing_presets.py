@@ -21,6 +21,7 @@ def test_a_preset_is_started_by_one_choice_and_goes_as_promised(server, page, na
     page.get_by_role("menuitem", name=preset.title, exact=True).click()
     page.get_by_text(re.compile(f"{preset.title}.*, on purpose")).wait_for()
     page.get_by_text(re.compile(rf"^{preset.config.epochs} epochs in ")).first.wait_for()
+    page.get_by_text(re.compile("It ended as promised")).wait_for()
     events = Run(server.runs / re.search(r"run=([a-z0-9-]+)", page.url)[1]).events()
     assert preset.keeps(preset.read(events))
     for told in (event for event in events if isinstance(event, HealthWarning) and event.active):

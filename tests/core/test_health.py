@@ -205,3 +205,12 @@ def test_a_run_that_goes_on_from_a_checkpoint_tells_the_same_warnings(nations):
     second.load_state_dict(first.state_dict())
     after = [event for event in second if isinstance(event, HealthWarning)]
     assert before and after and before + after == whole
+
+
+@pytest.mark.parametrize(
+    ("scale", "advice"), [(0.3, "higher learning rate"), (30.0, "Lower the learning rate of G")]
+)
+def test_fakes_that_are_easy_since_g_went_too_far_ask_for_a_slower_g(scale, advice):
+    watch = watching(CALM)
+    found = [watch.check(figures(epoch, outscores_random=0.02, scale=scale)) for epoch in range(3)]
+    assert advice in worded(found[-1][0], Config(reading="vectors")).advice
