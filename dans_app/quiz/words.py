@@ -260,9 +260,9 @@ def scores(players: dict[str, Tally], game: Game, asked: Sequence[Judge]) -> pd.
             {
                 "Player": f"{name}*" if name in fitted else name,
                 "Right": f"{tally.right} of {tally.rounds}",
-                "Interval": f"{share(low)} to {share(high)}",
                 "Sensitivity": f"{tally.found} of {tally.sought}",
                 "Specificity": f"{tally.passed} of {tally.others}",
+                "Interval": f"{share(low)} to {share(high)}",
             }
         )
     return pd.DataFrame(rows)

@@ -22,14 +22,15 @@ def plan(name: str, address: str) -> str:
     return _PLACE.sub(lambda found: f"[`/{found[1]}`]({beside(address, found[1])})", text)
 
 
-def places(name: str) -> dict[str, list[str]]:
-    """The addresses of a plan, and what the screen behind each is said to say."""
-    text = (DOCS / name).read_text(encoding="utf-8")
-    parts = _PLACE.split(text)
-    return {
-        place: re.findall(r"^> (.+)$", said, re.MULTILINE)
-        for place, said in zip(parts[1::2], parts[2::2], strict=True)
-    }
+def places(name: str) -> dict[str, str]:
+    """The addresses of a plan, and what it says of the screen behind each."""
+    parts = _PLACE.split((DOCS / name).read_text(encoding="utf-8"))
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def quoted(said: str) -> list[str]:
+    """What a plan says that a screen says."""
+    return re.findall(r"^> (.+)$", said, re.MULTILINE)
 
 
 def beside(address: str, place: str) -> str:

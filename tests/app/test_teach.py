@@ -8,9 +8,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from dans_app.quiz import judges, pools
+from dans_app.quiz.games import GAMES
+from dans_app.server import loading
 from dans_app.shared.words import markdown_text
 from dans_app.teach import handout, plans
 from dans_lab.lessons.cards import Answer, Card, cards
+from dans_lab.runs.run import RECORDED, Run
 from tests import small_run
 from tests.small_run import ROOT
 
@@ -102,8 +106,24 @@ def test_each_screen_of_a_plan_says_what_the_plan_says_it_does(stop):
     place, said = STOPS[stop]
     path, _, query = place.partition("?")
     app = small_run.screen(f"{path or 'train'}.py", **dict(parse_qsl(query)))
-    assert said and not [each for each in app.warning if each.icon == ":material/link_off:"]
+    assert plans.quoted(said) and not [each for each in app.warning if each.icon == ":material/link_off:"]
     shown = words(app)
-    for line in said:
+    for line in plans.quoted(said):
         assert line in shown
     assert (ROOT / "pages" / f"{path or 'train'}.py").exists()
+
+
+@pytest.mark.parametrize("stop", [stop for stop in STOPS if "quiz?" in stop])
+def test_a_plan_says_how_well_the_discriminator_plays(stop):
+    place, said = STOPS[stop]
+    query = dict(parse_qsl(place.partition("?")[2]))
+    run, game = Run(RECORDED / query["run"]), GAMES[query.get("game", "real")]
+    candidates = pools.pool(run, loading.graph(run), game.name, int(query["epoch"]))
+    ten = pools.draw(candidates, game, int(query["seed"]))
+    found = re.search(r"(D_adv|D_aux)[^.]* is right in (\d+)\s+of these ten", said)
+    assert found
+    judge = next(each for each in judges.judges(candidates, game, ten) if each.name == found[1])
+    right = [
+        judge.says(float(candidates.measures[judge.measure][each])) == candidates.sought[each] for each in ten
+    ]
+    assert sum(right) == int(found[2])

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 def test_the_lecture_of_15_minutes_is_given_from_start_to_end(server, page):
     for place, said in plans.places("lecture-15.md").items():
         page.goto(f"{server.url}/{place}")
-        for line in said:
+        for line in plans.quoted(said):
             found = re.compile(re.escape(line).replace(r"\ ", r"\s"))
             page.get_by_text(found).filter(visible=True).first.wait_for()
         at_rest(page)
