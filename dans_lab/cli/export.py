@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dans_lab.cli.look import Json, RunArgument
+from dans_lab.cli.look import Json, RunArgument, Weights, which_of
 from dans_lab.cli.output import print_json
 from dans_lab.runs.run import open_run
 
@@ -15,14 +15,16 @@ from dans_lab.runs.run import open_run
 def export(
     run: RunArgument,
     to: Annotated[str, typer.Option("--to", metavar="FOLDER", help="A new or an empty folder.")],
+    checkpoint: Weights = "best",
     json: Json = False,
 ) -> None:
-    """Write a run's settings, metrics, negatives and embeddings for other programs."""
+    """Write a run's settings, metrics, model, negatives and embeddings for other programs."""
+    which = which_of(checkpoint)
     found = open_run(run, paths=True)
     from dans_lab.export import run_export as exporting
 
     folder = Path(to).expanduser()
-    written = exporting.export(found, folder)
+    written = exporting.export(found, folder, which)
     if json:
         print_json(
             {

@@ -25,7 +25,7 @@ from dans_lab.budget.sizes import sizes_of
 from dans_lab.export.spreadsheet import csv_bytes
 from dans_lab.runs.frames import Floats, Frame, Ids, known_splits
 from dans_lab.runs.records import Stored, replace, to_json
-from dans_lab.runs.run import Run
+from dans_lab.runs.run import Run, Which
 
 Row = tuple[Any, ...]
 
@@ -63,6 +63,16 @@ config.json     the settings, the data set and its hash, the versions and the se
 metrics.csv     everything measured as it trained: epoch, name, value
 """
 
+_ABOUT_MODEL = """model.npz       the model that `evaluate --checkpoint {which}` ranks with, in the same precision
+    decoder, epoch  how it scores, and which epoch its weights are of
+    dataset, hash   what it was trained on
+    entities        (N, dim), with all that the encoder adds; entity_names in the same order
+    relations       (2R, .), reciprocals last; relation_names in the same order
+    The score is the sum of h * r * t with DistMult; the real part of the sum of h * r * conj(t) with ComplEx, where
+    halves of a vector are real and imaginary parts; 12 - the sum of |h * exp(ir) - t| with RotatE, where r are angles.
+    In Python: from dans_lab.export.model_file import load_model; load_model("model.npz").evaluate(kg).mrr
+"""
+
 _ABOUT_SNAPSHOT = """negatives.csv   of the snapshot of epoch {epoch:,}: for each kept query one negative of each source
     epoch           epochs done when the snapshot was taken
     source          G_E or G_R, the pathways of the generator, or random
@@ -84,8 +94,8 @@ In the CSV files, text that a spreadsheet would run as a formula has a ' in fron
 """
 
 _ABOUT_SAMPLE = """
-                a sample by relation, {kept:,} of {all:,} entities, since the graph is large; all-entities.npz holds the
-                vectors of all by the last weights, where the run has kept any"""
+                a sample by relation, {kept:,} of {all:,} entities, since the graph is large; model.npz holds the
+                vectors of all"""
 
 
 @dataclass(frozen=True)
@@ -96,10 +106,11 @@ class Exported:
     epoch: int | None
 
 
-def export(run: Run, folder: Path) -> Exported:
+def export(run: Run, folder: Path, which: Which = "best") -> Exported:
     """Write all of a run that other programs can use into a new or empty folder.
 
-    A run without a snapshot gives no negatives and no embeddings.
+    The model is that of the weights named by `which`, those that `evaluate` ranks with; a run without weights gives
+    none, and one without a snapshot no negatives and no embeddings.
 
     Raises:
         InputError: a folder that holds something or cannot be written, a data set that is gone, damaged files.
@@ -114,10 +125,12 @@ def export(run: Run, folder: Path) -> Exported:
         raise InputError(f"{folder} {what}; expected a new or an empty folder")
     kept = newest_snapshot(run)
     contents: dict[str, Callable[[], bytes]] = {
-        "README.txt": lambda: about(run, kept).encode(),
+        "README.txt": lambda: about(run, kept, which).encode(),
         "config.json": lambda: config_json(run),
         "metrics.csv": lambda: metrics_csv(run),
     }
+    if (run.path / f"{which}.pt").is_file():
+        contents["model.npz"] = lambda: _model(run, which)
     if kept is not None:
         contents |= {
             "negatives.csv": lambda: negatives_csv(kept),
@@ -125,8 +138,6 @@ def export(run: Run, folder: Path) -> Exported:
             "entities.tsv": lambda: vectors_tsv(kept),
             "metadata.tsv": lambda: metadata_tsv(kept),
         }
-        if kept.frame.is_sample and (every := all_entities_npz(run, kept.kg)) is not None:
-            contents["all-entities.npz"] = lambda: every
     sizes: dict[str, int] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -143,6 +154,12 @@ def export(run: Run, folder: Path) -> Exported:
             raise InputError(f"{folder} cannot be written ({error.strerror})") from None
         raise
     return Exported(sizes, kept.epoch if kept else None)
+
+
+def _model(run: Run, which: Which) -> bytes:
+    from dans_lab.export.model_file import model_npz
+
+    return model_npz(run, run.load_kg(), which)
 
 
 # --- settings and metrics --------------------------------------------------------------------------------------
@@ -204,7 +221,7 @@ def metrics_csv(run: Run) -> bytes:
     return csv_bytes(METRIC_COLUMNS, metrics(run.events()))
 
 
-def about(run: Run, kept: Kept | None) -> str:
+def about(run: Run, kept: Kept | None, which: Which = "best") -> str:
     """What an exported folder holds, in words, with the line that repeats the run."""
     status = run.status
     title = f"Run {run.id} of DANS Lab"
@@ -222,6 +239,8 @@ def about(run: Run, kept: Kept | None) -> str:
         versions=", ".join(f"{name} {version}" for name, version in run.meta.versions.items()),
         command=command(run),
     )
+    if (run.path / f"{which}.pt").is_file():
+        text += _ABOUT_MODEL.format(which=which)
     if kept is None:
         return text + "\nThe run has kept no snapshot, so there are no negatives and no embeddings.\n"
     frame = kept.frame
@@ -336,29 +355,6 @@ def embeddings_npz(kept: Kept) -> bytes:
         relation_names=np.asarray([kg.relation_name(number) for number in range(2 * kg.num_relations)]),
         entities=kept.frame.entities,
         **({"relations": kept.frame.relations} if len(kept.frame.relations) else {}),
-    )
-    return stream.getvalue()
-
-
-def all_entities_npz(run: Run, kg: KnowledgeGraph) -> bytes | None:
-    """The vectors of all entities (N, dim) by the run's last weights, with their epoch and names; None without weights.
-
-    For a run whose snapshots keep a sample. The only file here that needs torch.
-    """
-    if not (run.path / "last.pt").is_file():
-        return None
-    from dans_lab.inspection import encode
-    from dans_lab.runs.weights import load_weights
-
-    state = run.load_checkpoint("last")
-    entities = encode(load_weights(state, kg, run.config), kg).half().cpu().numpy()
-    stream = io.BytesIO()
-    np.savez_compressed(
-        stream,
-        allow_pickle=False,
-        epoch=np.asarray(state["progress"]["epoch"]),
-        entity_names=np.asarray(kg.entities),
-        entities=entities,
     )
     return stream.getvalue()
 

