@@ -35,8 +35,7 @@ def choice(start: Callable[[], None]) -> None:
 
 
 def _begin(start: Callable[[], None]) -> None:
-    # A widget that is not on the screen yet, since someone was quick, does not write itself into the address.
-    st.query_params.update(settings.use_run(FAILING[st.session_state[_MENU]].config, failing.DATASET))
+    settings.use_run(FAILING[st.session_state[_MENU]].config, failing.DATASET)
     start()
 
 
