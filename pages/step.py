@@ -152,7 +152,11 @@ def choose_triplet(asked: Asked) -> None:
         help="The answers of head and relation in train.",
     )
     four.button(
-        "Another", icon=":material/shuffle:", on_click=any_one, help="Any training triplet.", width="stretch"
+        "Another triplet",
+        icon=":material/shuffle:",
+        on_click=any_one,
+        help="Any training triplet.",
+        width="stretch",
     )
 
 

@@ -196,7 +196,8 @@ export function drawTable(parent, table, looks) {
   for (const row of table.rows) {
     const line = element(body, "tr")
     row.forEach((text, i) => {
-      if (i) written(line, "td", text.includes("→") ? "changed" : /[^\d.−]/.test(text) ? "name" : "", text)
+      // A long name may break behind each of its parts.
+      if (i) written(line, "td", text.includes("→") ? "changed" : "", text.replaceAll("_", "_\u200b"))
       else {
         const mark = written(line, "td", "mark", looks[text].mark)
         mark.style.color = looks[text].color

@@ -87,8 +87,8 @@ def test_the_scrubber_and_slow_motion(server, page):
 
 def test_all_that_matters_is_above_the_fold_of_a_projector_and_fits_a_phone(server, open_page):
     page = open_page(viewport={"width": 1280, "height": 720})
-    page.goto(f"{server.url}/step?run=small&stop=6")
-    at(page, 1, 6)
+    page.goto(f"{server.url}/step?run=small&stop=10")
+    at(page, 1, 10)
     for part in (".title", ".text", ".formula", "svg.scene", ".controls"):
         box = page.locator(f".step {part}").first.bounding_box()
         assert box["y"] + box["height"] <= 720, part
