@@ -20,7 +20,6 @@ TICK = 0.5
 
 _GAP = Path(__file__).with_name("gap.js")
 
-_WANTED = "dans_lesson_wanted"
 _REFUSED = "dans_lesson_refused"
 
 
