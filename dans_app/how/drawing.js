@@ -51,7 +51,9 @@ function mark(state) {
     }
     each.classList.toggle("chosen", each.dataset.part === state.data.chosen)
   }
-  light(state, state.data.chosen)
+  // News of a run do not put out what is pointed at.
+  const pointed = state.root.querySelector("[data-part]:hover, [data-part]:focus-visible")
+  light(state, pointed ? pointed.dataset.part : state.data.chosen)
 }
 
 // The next button in a direction: the nearest whose middle lies that way more than aside.
