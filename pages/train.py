@@ -352,6 +352,7 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
                 floor=floor,
                 twin=twin_history,
                 twin_name=name,
+                plays=run.recorded,
             )
         )
         st.caption(words.about_sampler(run.config))

@@ -15,6 +15,10 @@ const HINT = matchMedia("(hover: none)").matches
   : "Drag to zoom, double-click for all; on the keyboard: arrows, +, Esc."
 // Milliseconds before other work than the curves: first they are drawn.
 const AT_REST = 2000
+// Milliseconds in which a recorded run plays.
+const LENGTH = 7000
+// What a person does that ends it.
+const OWN = ["pointerdown", "keydown", "wheel"]
 const states = new WeakMap()
 
 // The child of `parent` called `key`, made at the first call.
@@ -124,7 +128,8 @@ function drawPanel(state, panel, box) {
   box.legend.toggleAttribute("hidden", !!panel.empty)
   put(box.empty, panel.empty || "")
   const newest = Math.max(0, ...panel.series.filter((s) => !s.faint).map((s) => s.x[s.x.length - 1] ?? 0))
-  const reading = hover ?? Math.min(newest, zoom ? zoom[1] : newest)
+  const reached = state.playing ?? Infinity
+  const reading = hover ?? Math.min(newest, zoom ? zoom[1] : newest, Math.floor(reached))
   put(at, panel.empty ? "" : `epoch ${reading.toLocaleString("en")}`)
   if (panel.empty) return
 
@@ -135,7 +140,7 @@ function drawPanel(state, panel, box) {
     const look = { "stroke-width": s.faint ? 1.6 : 2.2, opacity: s.faint ? 0.65 : 1 }
     const chip = chipOf(box, s.name, { stroke: s.color, "stroke-dasharray": s.dash, ...look })
     put(node(chip, "span", "name"), s.name)
-    const i = hover === null && !zoom ? s.x.length - 1 : nearest(s, reading)
+    const i = hover === null && !zoom && !isPlaying(state) ? s.x.length - 1 : nearest(s, reading)
     put(node(chip, "b", "value"), i < 0 ? "–" : number(s.y[i]))
   }
   for (const rule of panel.rules) {
@@ -161,7 +166,7 @@ function drawPanel(state, panel, box) {
   set(node(node(node(plot, "defs", "defs"), "clipPath", clip), "rect", "r"), {
     x: EDGE.left,
     y: 0,
-    width: width - EDGE.left - EDGE.right + 6,
+    width: Math.max(0, Math.min(width - EDGE.right, x(reached)) - EDGE.left + (isPlaying(state) ? 0 : 6)),
     height: tall - EDGE.bottom + 1,
   })
   plot.querySelector("clipPath").id = clip
@@ -238,7 +243,7 @@ function drawPanel(state, panel, box) {
   const front = node(plot, "g", "front")
   const marks = new Set()
   for (const mark of panel.marks) {
-    if (mark.x < from || mark.x > to) continue
+    if (mark.x < from || mark.x > Math.min(to, reached)) continue
     marks.add(`mark-${mark.name}`).add(`markt-${mark.name}`)
     set(node(front, "circle", `mark-${mark.name}`), {
       cx: x(mark.x),
@@ -278,8 +283,9 @@ function drawPanel(state, panel, box) {
     }
   } else {
     for (const s of panel.series) {
-      const i = s.x.length - 1
-      if (!(s.live ?? data.live) || s.faint || i < 0 || s.x[i] < from || s.x[i] > to) continue
+      const i = isPlaying(state) ? before(s.x, reached) : s.x.length - 1
+      if (!(s.live ?? (data.live || isPlaying(state))) || s.faint || i < 0 || s.x[i] < from || s.x[i] > to)
+        continue
       marks.add(`dot-${s.name}`)
       set(node(front, "circle", `dot-${s.name}`), { cx: x(s.x[i]), cy: y(s.y[i]), r: 3, fill: s.color })
     }
@@ -297,6 +303,42 @@ function drawPanel(state, panel, box) {
   keep(front, marks)
 }
 
+// A recorded run plays: its curves draw themselves, epoch by epoch, until they are whole or a person does something.
+function isPlaying(state) {
+  return state.playing !== null
+}
+
+function play(state) {
+  const began = performance.now()
+  state.zoom = state.hover = null
+  state.root.toggleAttribute("data-playing", true)
+  for (const own of OWN) document.addEventListener(own, state.stop, { capture: true, passive: true })
+  const step = (now) => {
+    if (!state.root.isConnected) return
+    state.playing = Math.max(0, ((now - began) / LENGTH) * state.data.epochs)
+    if (state.playing >= state.data.epochs) return whole(state)
+    state.frame = requestAnimationFrame(step)
+    draw(state)
+  }
+  state.playing = 0
+  state.frame = requestAnimationFrame(step)
+}
+
+function whole(state) {
+  if (!isPlaying(state)) return
+  cancelAnimationFrame(state.frame)
+  state.playing = null
+  state.root.toggleAttribute("data-playing", false)
+  for (const own of OWN) document.removeEventListener(own, state.stop, { capture: true })
+  draw(state)
+}
+
+function playFirst(state) {
+  if (played || !state.data.plays) return
+  played = true
+  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play(state)
+}
+
 function listen(state, box) {
   const epoch = (event) => {
     const [from, to] = state.zoom || [0, state.data.epochs]
@@ -304,6 +346,7 @@ function listen(state, box) {
     return Math.round(Math.min(Math.max(value, from), to))
   }
   box.plot.onpointermove = (event) => {
+    whole(state)
     state.hover = epoch(event)
     if (state.drag) state.drag = [state.drag[0], state.hover]
     draw(state)
@@ -389,6 +432,10 @@ function draw(state) {
     state.zoom = null
     draw(state)
   }
+  const again = set(node(foot, "button", "again", "reset"), { type: "button" })
+  put(again, isPlaying(state) ? "❚❚ Show all" : "▶ Play")
+  again.toggleAttribute("hidden", !data.plays)
+  again.onclick = () => (isPlaying(state) ? whole(state) : play(state))
   const [from, to] = state.zoom || [0, 0]
   put(
     node(foot, "span", "note"),
@@ -399,6 +446,8 @@ function draw(state) {
 }
 
 let begun = false
+// Once for each time that the app is opened.
+let played = false
 
 // The charts of other screens need a library that takes a browser a second to start: better at rest than at a click.
 function startAhead(script) {
@@ -416,17 +465,25 @@ export default function (component) {
   let state = states.get(parentElement)
   if (!state) {
     const root = element(parentElement, "div", "curves")
-    state = { root, boxes: new Map(), zoom: null, hover: null, drag: null }
+    state = { root, boxes: new Map(), zoom: null, hover: null, drag: null, playing: null }
+    state.stop = (event) => {
+      if (!event.composedPath().some((part) => part.dataset?.key === "again")) whole(state)
+    }
     state.watch = new ResizeObserver(() => state.data && draw(state))
     state.watch.observe(root)
     states.set(parentElement, state)
   }
-  if (!state.data || state.data.run !== data.run) state.zoom = state.hover = null
+  if (!state.data || state.data.run !== data.run) {
+    state.zoom = state.hover = null
+    if (state.data) whole(state)
+  }
   state.data = data
   state.root.dataset.run = data.run
+  playFirst(state)
   draw(state)
   startAhead(data.ahead)
   return () => {
+    whole(state)
     state.watch.disconnect()
     states.delete(parentElement)
     state.root.remove()

@@ -127,10 +127,12 @@ def panels(
     floor: float | None,
     twin: RunHistory | None,
     twin_name: str,
+    plays: bool = False,
 ) -> dict[str, Any]:
     """What the component draws of a run and, on the same axes, of its twin.
 
-    The panels of the GAN are left out where neither has one. `floor` is the MRR of the popularity floor; `twin_name`
+    The panels of the GAN are left out where neither has one. A run that `plays` draws its curves epoch by epoch when it
+    is first seen. `floor` is the MRR of the popularity floor; `twin_name`
     stands behind the names of the twin's lines.
     """
     data = []
@@ -157,6 +159,7 @@ def panels(
         "epochs": config.epochs,
         "warm_up": config.warmup_epochs if config.waits else 0,
         "live": live,
+        "plays": plays,
         "panels": data,
         "note": _note(data),
     }

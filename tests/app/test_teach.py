@@ -28,7 +28,7 @@ def alone(tmp_path, monkeypatch):
 
 def words(app: AppTest) -> str:
     """All text of a screen, without the marks of Markdown."""
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning")
+    kinds = ("title", "header", "markdown", "caption", "info", "warning")
     text = "\n".join(item.value for kind in kinds for item in app.get(kind))
     return re.sub(r"\*\*|\\|:\w+\[.\] ?", "", text.replace("\N{NO-BREAK SPACE}", " "))
 

@@ -38,7 +38,9 @@ _AT_REST = """() => {
   const shown = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning"
   return shown && app.sent && !app.waiting && !app.running && performance.now() - app.changed > 100
 }"""
-_BUSY = ".map[data-moving], .map[data-telling], .step[data-moving], .step[data-telling]"
+_BUSY = (
+    ".map[data-moving], .map[data-telling], .step[data-moving], .step[data-telling], .curves[data-playing]"
+)
 
 
 def at_rest(page: Any) -> None:

@@ -162,3 +162,31 @@ def test_charts_are_started_ahead_once(server, page):
     page.get_by_role("link", name="Triplet").click()
     page.locator(".js-plotly-plot").first.wait_for()
     assert len(fetched) == 1
+
+
+def drawn(page) -> float:
+    """How far the curves of the first panel are drawn, in pixels."""
+    return float(page.locator("svg.plot clipPath rect").first.get_attribute("width"))
+
+
+def test_the_first_visit_moves_until_a_person_acts(server, page):
+    page.goto(server.url)
+    page.locator(".curves[data-playing]").wait_for()
+    seen: set[float] = set()
+    wait_for(lambda: seen.add(drawn(page)) or len(seen) >= 3)
+    page.keyboard.press("Shift")
+    expect(page.locator(".curves[data-playing]")).to_have_count(0)
+    whole = drawn(page)
+    assert whole > max(seen) - 7
+    page.get_by_role("button", name="▶ Play").click()
+    page.locator(".curves[data-playing]").wait_for()
+    page.keyboard.press("Shift")
+    expect(page.locator(".curves[data-playing]")).to_have_count(0)
+    assert drawn(page) == whole
+
+
+def test_nothing_moves_for_who_asks_for_less_motion(server, open_page):
+    page = open_page(reduced_motion="reduce")
+    page.goto(server.url)
+    page.get_by_role("button", name="▶ Play").wait_for()
+    assert page.locator(".curves[data-playing]").count() == 0
