@@ -425,6 +425,7 @@ def head_with(title: str, about: str, choose: Callable[[], T]) -> tuple[DeltaGen
         bar = st.container(width="content")
     with st.container(key="head_about"):
         st.caption(about)
+    classroom.announce()
     return bar, chosen
 
 

@@ -130,8 +130,8 @@ def test_every_screen_opens_with_all_hidden_and_shows_the_task(page):
         "Teach",
         "Run",
         "Start training",
-        "Download CSV",
-        "Download chart",
+        "Table as CSV",
+        "Chart as a web page",
     }
 
 
@@ -144,5 +144,5 @@ def test_parts_of_the_game_and_downloads_are_hidden_one_by_one():
     assert "Ten others" in labels(screen("quiz.py", {"run"}))
     assert "Ten others" not in labels(screen("quiz.py", {"game"}))
     there = screen("triplet.py", set())
-    assert {"Download these negatives", "Download chart"} <= labels(there)
-    assert not labels(screen("triplet.py", {"downloads"})) & {"Download these negatives", "Download chart"}
+    assert {"Table as CSV", "Chart as a web page"} <= labels(there)
+    assert not labels(screen("triplet.py", {"downloads"})) & {"Table as CSV", "Chart as a web page"}
