@@ -10,6 +10,7 @@ import typer
 from dans_data.errors import InputError
 from dans_data.words import number
 from dans_lab.cli.output import print_json, print_table
+from dans_lab.halves import Stratum, strata
 from dans_lab.names import METRICS, UNSEEN, about_fakes, unseen_of
 from dans_lab.runs.run import Run, Which, open_run
 
@@ -42,12 +43,14 @@ def evaluate(
     from dans_core.ranking import popularity_floor
 
     result, floor = rank(networks.model, kg, split), popularity_floor(kg, split)
+    both = result.ranks.numpy(), floor.ranks.numpy()
     if json:
         record = _metrics(result)
         record |= {"tail": _metrics(result.tail), "head": _metrics(result.head)}
         record["seen"] = result.seen and _metrics(result.seen)
         record["floor"] = _metrics(floor) | {"tail": _metrics(floor.tail), "head": _metrics(floor.head)}
         record["floor"]["seen"] = floor.seen and _metrics(floor.seen)
+        record["halves"] = [dataclasses.asdict(stratum) for stratum in strata(kg, split, *both)]
         record["relations"] = {name: _metrics(metrics) for name, metrics in result.relations.items()}
         record |= {"run": found.id, "dataset": found.meta.dataset, "split": split}
         print_json(record | {"checkpoint": which, "epoch": epoch})
@@ -65,11 +68,24 @@ def evaluate(
     headings = [*METRICS.values(), "queries"]
     columns = [("ranked by", False), ("side", False), *((heading, True) for heading in headings)]
     print_table(f"{found.id}: {kg.name} {split}, {which} weights, epoch {epoch}", columns, rows)
+    if split != "train":
+        _print_halves(strata(kg, split, *both))
     if result.seen is not None:
         every = len(result.ranks)
         print(
             f"{UNSEEN}: {unseen_of(every - result.seen.count // 2, every, split)}. The seen ones are ranked apart."
         )
+
+
+def _print_halves(found: list[Stratum]) -> None:
+    rows = [
+        [each.halves, f"{each.triplets:,}", f"{100 * each.share:.0f} %", number(each.mrr), number(each.floor)]
+        for each in found
+    ]
+    columns = [("train shows", False), ("triplets", True), ("share", True), ("MRR", True), ("floor", True)]
+    print_table(
+        "by what train shows of a triplet (h, r, t): its halves are (h, r, ?) and (?, r, t)", columns, rows
+    )
 
 
 def inspect(
