@@ -113,7 +113,7 @@ def show_answers(asked: Asked) -> None:
     what = heading(asked)
     left, right = st.columns([5, 4], gap="large")
     with left:
-        st.subheader(what, anchor=False)
+        st.header(what, anchor=False)
         chosen = show_table(asked, found)
     with right:
         show_worth(asked)

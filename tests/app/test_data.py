@@ -216,7 +216,7 @@ def test_a_folder_that_is_no_data_set_is_told_and_the_rest_works(tmp_path, monke
     broken = tmp_path / "data" / "broken"
     broken.mkdir(parents=True)
     for split in ("train", "valid", "test"):
-        (broken / f"{split}.txt").write_text("only two\tcolumns\n")
+        (broken / f"{split}.txt").write_text("two\tcolumns\n")
     monkeypatch.setenv("DANS_DATA_DIR", str(broken.parent))
     app = screen(data="broken")
     assert len(app.error) == 1 and "It cannot be read" in app.error[0].value

@@ -34,7 +34,7 @@ def alone(folder, tmp_path, monkeypatch):
 
 
 def words(app) -> str:
-    kinds = ("markdown", "caption", "subheader", "warning", "error", "info")
+    kinds = ("markdown", "caption", "header", "warning", "error", "info")
     return "\n".join(item.value for kind in kinds for item in app.get(kind))
 
 

@@ -216,11 +216,11 @@ def test_batches_differ_from_epoch_to_epoch(nations, monkeypatch):
 
 def test_small_noise_is_reported_as_copies(nations):
     """Trap 8: with σ = 0.01 the fakes of one condition are copies; it is measured, per pathway, and said."""
-    quiet = Trainer(nations, small(epochs=5, sigma=1e-4, dim=16))
+    quiet = Trainer(nations, small(epochs=6, sigma=1e-4, dim=16, diagnose_every=2))
     news = list(quiet)
     warnings = {(e.code, e.pathway) for e in news if e.kind == "warning"}
     assert {("copies", "G_E"), ("copies", "G_R")} <= warnings
-    loud = Trainer(nations, small(epochs=5, sigma=3.0, dim=16))
+    loud = Trainer(nations, small(epochs=6, sigma=3.0, dim=16, diagnose_every=2))
     assert not [e for e in loud if e.kind == "warning" and e.code == "copies"]
 
 

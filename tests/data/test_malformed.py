@@ -73,11 +73,10 @@ BAD_TSV = (
     "a\tr\t\t",
     "a,r,b",
 )
-BAD_CSV = ('"a,r,b', '"a"x,r,b', "a,r", "a,r,b,c", ",,", '"",r,b', '"a\nb",r,c', "a;r;b", '"')
+BAD_CSV = ('"a,r,b', '"a"x,r,b', "a,r", "a,r,b,c", '"",r,b', '"a\nb",r,c', "a;r;b", '"')
 BAD_NT = r"""
 <a> <b> <c>
 <a> <b> .
-<a> <b> <c> <d> .
 <a> "b" <c> .
 <a> _:b <c> .
 "a" <b> <c> .
@@ -277,7 +276,7 @@ def zips() -> Iterator[Case]:
     yield Case("folders.zip", packed({"kg/": b"", "kg/train.tsv/": b""}))
     yield Case("readme.zip", packed({"README.txt": b"hello"}))
     yield Case("two.zip", packed({"a.tsv": TSV, "b.tsv": TSV}))
-    yield Case("no test.zip", packed({"train.tsv": TSV, "valid.tsv": TSV}))
+    yield Case("no test.zip", packed({"train.tsv": TSV, "valid.tsv": TSV}), GRAPH)
     yield Case("two folders.zip", packed({**splits, "other/train.tsv": TSV}))
     yield Case("two trains.zip", packed({**splits, "kg/train.csv": CSV}))
     yield Case("empty valid.zip", packed({**splits, "kg/valid.tsv": b""}))
@@ -337,7 +336,9 @@ def places() -> Iterator[Case]:
                     file = path / f"{split}.txt"
                     make(file) if split == broken else file.write_bytes(TSV)
 
-            yield Case(f"kg with {what} {broken}", folder)
+            # What train does not hold is taken from it.
+            taken = what == "nothing" and broken != "train"
+            yield Case(f"kg with {what} {broken}", folder, GRAPH if taken else REFUSED)
         for ending, data in {
             ".csv": b"a,b\n",
             ".nt": b"a b c\n",
