@@ -156,7 +156,7 @@ def layout_of(
         names = tuple(name.strip().lstrip("#").strip() for name in row)
         records = records[1:]
     places = said.places or (of_header(row) if names else None)
-    width = len(_trimmed(row, 3 if places is None else max(places) + 1))
+    width = max(len(_trimmed(row, 3 if places is None else max(places) + 1)), 0 if said.places else 3)
     if names:
         names = names[:width]
     if names is None and places is None and lacks_relation(row):

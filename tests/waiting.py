@@ -9,9 +9,9 @@ PATIENCE = 300.0
 """Seconds after which what has not happened is taken never to happen."""
 
 
-def wait_for(condition: Callable[[], object], what: str = "it") -> None:
+def wait_for(condition: Callable[[], object], what: str = "it", patience: float = PATIENCE) -> None:
     """Return once `condition` holds; fails with `what` did not happen."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < end, f"{what} did not happen in {PATIENCE:.0f} s"
+        assert time.monotonic() < end, f"{what} did not happen in {patience:.0f} s"
         time.sleep(0.05)
