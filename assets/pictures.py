@@ -53,7 +53,7 @@ def settle(page: Page) -> None:
     """Wait until the charts are drawn, the app has run and no element waits for new content."""
     page.locator(
         "svg.plot path.line, svg [role=button], canvas.canvas[aria-label], .js-plotly-plot .points path, "
-        "[data-testid=stDataFrame], .st-key-lesson_list"
+        "[data-testid=stDataFrame], .st-key-lesson_list, .step[data-round]"
     ).first.wait_for(timeout=60_000)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
     page.wait_for_selector("[data-testid=stSkeleton]", state="detached", timeout=60_000)
