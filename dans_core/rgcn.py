@@ -45,8 +45,7 @@ class Encoder(nn.Module):
         switch and draws no random numbers.
         """
         for depth, layer in enumerate(self.layers):
-            # A ModuleList does not know what it holds.
-            x = layer.propagate_plan(x, plan)  # type: ignore[operator]
+            x = layer.propagate_plan(x, plan)  # type: ignore[operator] # a ModuleList does not know what it holds
             if depth + 1 < len(self.layers):
                 x = x.relu()
                 if dropout is not None and self.dropout > 0:

@@ -104,8 +104,10 @@ def of_values(rows: Sequence[Sequence[str]]) -> Places | None:
 
     These are an index, numbers, dates, empty, or have few values.
     """
+    if not rows:
+        return None
     columns = list(zip(*rows, strict=True))
-    begin = int(_counts_up(columns[0]) and len(columns) > 3)
+    begin = int(_counts_up(columns[0]))
     head, relation, tail, *others = range(begin, len(columns))
     return (head, relation, tail) if all(_surely_none(columns[place]) for place in others) else None
 
@@ -133,6 +135,5 @@ def _counts_up(column: Sequence[str]) -> bool:
 
 def _surely_none(column: Sequence[str]) -> bool:
     values = [value.strip() for value in column]
-    return len(set(values)) <= max(1, len(values) // _FEW) or all(
-        not value or _NUMBER.fullmatch(value) or _DATE.fullmatch(value) for value in values
-    )
+    few = len(values) > 1 and len(set(values)) <= max(1, len(values) // _FEW)
+    return few or all(not value or _NUMBER.fullmatch(value) or _DATE.fullmatch(value) for value in values)

@@ -54,6 +54,7 @@ class Layout:
         header: the columns' names, of a header that was found or said to be one.
         first: the line of the first row or of the header.
         skipped: lines of comment before it.
+        unnamed: what the first row has in columns that are left out, where no header names them.
     """
 
     separator: str
@@ -64,7 +65,6 @@ class Layout:
     first: int
     skipped: int = 0
     unnamed: tuple[str, ...] = ()
-    """The first row's columns that are left out, where no header names them."""
 
     def __str__(self) -> str:
         with_header = "with a header" if self.header else "no header"
@@ -97,18 +97,21 @@ def table(
     found(layout)
     _tell(layout, form, note)
     comments, tabs = layout.skipped, 0
+    begin = layout.first + bool(layout.header)
+    width, (at_head, at_relation, at_tail) = layout.width, layout.places
     for number, row in _records(chain(sample, lines), layout, where, above):
-        if number < layout.first or (number == layout.first and layout.header):
+        if number < begin:
             continue
-        if not any(map(str.strip, row)) and (len(row) < 2 or layout.separator in ",;"):
-            continue
-        fitted = _cut(row, layout.width)
-        if len(fitted) != layout.width:
-            if row[0].startswith("#"):
-                comments += 1
+        if len(row) != width or not row[0].strip():
+            if _is_blank(row, layout):
                 continue
-            raise InputError(f"{where}, line {number}: {_misfit(row, layout)}")
-        head, relation, tail = (fitted[place] for place in layout.places)
+            row = _cut(row, width)
+            if len(row) != width:
+                if row[0].startswith("#"):
+                    comments += 1
+                    continue
+                raise InputError(f"{where}, line {number}: {_misfit(row, layout)}")
+        head, relation, tail = row[at_head], row[at_relation], row[at_tail]
         if "\t" in head or "\t" in relation or "\t" in tail:
             tabs += 1
             head, relation, tail = (name.replace("\t", " ") for name in (head, relation, tail))
@@ -149,36 +152,38 @@ def layout_of(
     if not records:
         return None
     skipped = next((at for at, (_, row) in enumerate(records) if not _is_comment(row)), len(records) - 1)
-    records = records[skipped:]
-    first, row = records[0]
-    names = None
-    if said.header is not False and (said.header or of_header(row)):
-        names = tuple(name.strip().lstrip("#").strip() for name in row)
-        records = records[1:]
-    places = said.places or (of_header(row) if names else None)
-    width = max(len(_trimmed(row, 3 if places is None else max(places) + 1)), 0 if said.places else 3)
-    if names:
-        names = names[:width]
-    if names is None and places is None and lacks_relation(row):
+    (first, row), *below = records[skipped:]
+    known = of_header(row) if said.header is not False else None
+    header = said.header or known is not None
+    rows = [record for _, record in (below if header else records[skipped:])]
+    places = said.places or known
+    if places is None and said.header is None and lacks_relation(row):
         raise InputError(
             f"{where}, line {first}: a header without a column for the relation; "
             f"expected head, relation and tail, in any order ({KNOWN_WORDS}), or to be told which columns they are "
             f"({IN_THE_TERMINAL})"
         )
-    even = [found for _, record in records if len(found := _cut(record, width)) == width]
-    if places is None and width > 3 and even:
-        places = of_values(even)
-    if places is None and width > 3:
-        raise InputError(f"{where}, line {first}: {_roles_unknown(row, width, bool(names), separator)}")
-    places = places or (0, 1, 2)
+    width = len(_trimmed(row, 3 if places is None else max(places) + 1))
+    if places is None:
+        places, width = _places(rows, max(width, 3)), max(width, 3)
+    if places is None:
+        raise InputError(f"{where}, line {first}: {_roles_unknown(row, width, header, separator)}")
     if max(places) >= width:
         raise InputError(
             f"{where}, line {first}: {count(width, 'column')} separated by {SEPARATORS[separator]}, "
             f"and column {max(places) + 1} was asked for"
         )
-    left_out = () if names else tuple(value for at, value in enumerate(row[:width]) if at not in places)
-    quoted = separator not in ",;" and all(map(_in_quotes, (records[0][1] if records else row)[:width]))
-    return Layout(separator, quoted, places, width, names, first, skipped, left_out)
+    names = tuple(name.strip().lstrip("#").strip() for name in row[:width]) if header else None
+    unnamed = () if header else tuple(value for at, value in enumerate(row[:width]) if at not in places)
+    quoted = separator not in ",;" and bool(rows) and all(map(_in_quotes, rows[0][:width]))
+    return Layout(separator, quoted, places, width, names, first, skipped, unnamed)
+
+
+def _places(rows: Sequence[Sequence[str]], width: int) -> Places | None:
+    """Where head, relation and tail stand that nobody names: the first three, or by what the other columns hold."""
+    if width == 3:
+        return 0, 1, 2
+    return of_values([even for row in rows if len(even := _cut(row, width)) == width])
 
 
 def first_rows(sample: Sequence[str], where: str, form: str, count: int) -> list[list[str]]:
@@ -192,13 +197,16 @@ def first_rows(sample: Sequence[str], where: str, form: str, count: int) -> list
 
 
 def _records(lines: Iterable[str], layout: Layout, where: str, above: int) -> Iterator[Record]:
-    lines = _without_declaration(lines)
     if layout.separator in ",;":
-        yield from _of_csv(lines, layout.separator, where, above)
+        yield from _of_csv(_without_declaration(lines), layout.separator, where, above)
         return
+    separator, quoted = layout.separator, layout.quoted
     for number, line in enumerate(lines, start=above + 1):
-        if line.strip(" "):
-            yield number, _columns(line, layout.separator, layout.quoted)
+        # Nearly all lines are this simple.
+        if separator != " " and '"' not in line:
+            yield number, line.split(separator)
+        else:
+            yield number, _columns(line, separator, quoted)
 
 
 def _columns(line: str, separator: str, quoted: bool = False) -> list[str]:
@@ -244,6 +252,11 @@ def _without_declaration(lines: Iterable[str]) -> Iterator[str]:
     """The lines, the first one blank where it declares the separator, so that the others keep their numbers."""
     for at, line in enumerate(lines):
         yield "" if not at and _DECLARED.fullmatch(line) else line
+
+
+def _is_blank(row: Sequence[str], layout: Layout) -> bool:
+    """Whether a row says nothing: an empty line, or empty cells as spreadsheets leave them. Tabs alone are a fault."""
+    return not any(map(str.strip, row)) and (len(row) < 2 or layout.separator in ",;")
 
 
 def _cut(row: Sequence[str], width: int) -> list[str]:
@@ -370,4 +383,4 @@ def _hint(row: Sequence[str], layout: Layout) -> str:
     if text.startswith(("<", "_:")) and text.rstrip().endswith("."):
         return "; a file of N-Triples has a name that ends with .nt"
     found = [name for mark, name in SEPARATORS.items() if text.count(mark) > 1 and mark != layout.separator]
-    return f"; what is found are {found[0]}" if found else ""
+    return f"; it seems to be separated by {found[0]}" if found else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import product
 from typing import TypeVar
 
@@ -121,21 +121,13 @@ def by_split(named: Iterable[tuple[str, T]], where: str) -> dict[str, T]:
     Raises:
         InputError: train is missing, or there are two of one.
     """
-    found: dict[str, tuple[str, T]] = {}
-    for name, file in named:
-        split = split_of(name)
-        if split is None:
-            continue
-        if split in found:
-            both = " and ".join(sorted(printable(base(other)) for other in (found[split][0], name)))
-            raise InputError(f"{where} has both {both}; expected one of them")
-        found[split] = name, file
+    found = _one_of_each(named, split_of, where, "")
     if "train" not in found:
         raise InputError(
             f"{where} has no train.txt or train.tsv (nor .csv, .nt, or one of them as .gz); "
             "expected train, valid and test, or train alone"
         )
-    return {split: found[split][1] for split in SPLITS if split in found}
+    return {split: found[split] for split in SPLITS if split in found}
 
 
 def by_dictionary(named: Iterable[tuple[str, T]], where: str) -> dict[str, T]:
@@ -144,16 +136,23 @@ def by_dictionary(named: Iterable[tuple[str, T]], where: str) -> dict[str, T]:
     Raises:
         InputError: there are two of one.
     """
+    return _one_of_each(named, dictionary_of, where, ", which name ids")
+
+
+def _one_of_each(
+    named: Iterable[tuple[str, T]], role_of: Callable[[str], str | None], where: str, what: str
+) -> dict[str, T]:
+    """The file of each role, of those that have one. Raises InputError where two have the same."""
     found: dict[str, tuple[str, T]] = {}
     for name, file in named:
-        kind = dictionary_of(name)
-        if kind is None:
+        role = role_of(name)
+        if role is None:
             continue
-        if kind in found:
-            both = " and ".join(sorted(printable(base(other)) for other in (found[kind][0], name)))
-            raise InputError(f"{where} has both {both}, which name ids; expected one of them")
-        found[kind] = name, file
-    return {kind: file for kind, (_, file) in found.items()}
+        if role in found:
+            both = " and ".join(sorted(printable(base(other)) for other in (found[role][0], name)))
+            raise InputError(f"{where} has both {both}{what}; expected one of them")
+        found[role] = name, file
+    return {role: file for role, (_, file) in found.items()}
 
 
 def _unpacked(name: str) -> str:

@@ -18,7 +18,7 @@ ROWS = 14
 
 CHANCE_HELP = (
     "Of answers that get 0.8, four in five should be true. Fitted on valid, whose facts the model has not seen, with "
-    "known facts left out: so it holds where about as much is missing as was held out for valid."
+    "known facts left out: so it holds where about as much is missing as was held out for valid. Known facts have none."
 )
 TYPED_HELP = (
     "Leaves only entities that train shows in this place of the relation. Ranks are then among these: they look "
@@ -130,8 +130,8 @@ def heading(asked: Asked) -> str:
 
 def show_table(asked: Asked, found: Answers) -> int:
     """The table; the row that is chosen, at first the best answer that is no known fact."""
-    rows = predict_table.table(asked, found)
-    new = predict_table.new(asked, found)
+    splits = predict_table.known(asked.kg, found)
+    rows = predict_table.table(asked, found, splits)
     column = st.column_config
     event = st.dataframe(
         rows,
@@ -171,7 +171,7 @@ def show_table(asked: Asked, found: Answers) -> int:
     picked = event.selection.rows if event else []
     if picked and picked[0] < len(rows):
         return picked[0]
-    return new[0] if new else 0
+    return splits.index(None) if None in splits else 0
 
 
 def show_worth(asked: Asked) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dans_core import Config, KnowledgeGraph, Trainer
@@ -98,3 +100,21 @@ def screen(page: str, **query: str) -> AppTest:
     app.run()
     assert not app.exception
     return app
+
+
+def app(**query: str) -> AppTest:
+    """The whole app without a browser, opened at this address."""
+    opened = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
+    for name, value in query.items():
+        opened.query_params[name] = value
+    opened.run()
+    assert not opened.exception
+    return opened
+
+
+def only(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on there are these runs, no recorded one, and nothing that an earlier test has read."""
+    monkeypatch.setenv("DANS_RUNS_DIR", str(runs))
+    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
+    st.cache_resource.clear()
+    st.cache_data.clear()

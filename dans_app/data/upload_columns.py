@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dans_app.data import upload_preview
 from dans_app.shared.words import markdown_text
 from dans_data.columns import Columns
 from dans_data.triplets import ROLES
@@ -16,9 +15,6 @@ _FILES = "upload_columns_of"
 
 _HEADER = "upload_header"
 _PLACES = {role: f"upload_column_{role}" for role in ROLES}
-
-_ROWS = 4
-"""Rows that are shown to choose by."""
 
 AS_FOUND = "As found"
 NAMES = "Names the columns"
@@ -43,9 +39,8 @@ def said(names: Sequence[str]) -> Columns:
     return Columns((head, relation, tail), header)
 
 
-def ask(files: Sequence[tuple[str, bytes]], asked: bool) -> None:
-    """The first rows of the table and a choice for each role; open where there is something to decide."""
-    rows = upload_preview.columns_of(files, _ROWS)
+def ask(rows: Sequence[Sequence[str]], asked: bool) -> None:
+    """The first rows of the table as they stand, and a choice for each role; open where something is to decide."""
     if not rows:
         return
     width = max(map(len, rows))

@@ -73,18 +73,17 @@ def _look(dropped: Sequence[UploadedFile]) -> None:
     names = [file.name for file in files]
     if replaced := [file.name for place, file in enumerate(dropped) if place not in places]:
         st.caption(upload_words.replaced(replaced, names))
-    content = [(file.name, file.getvalue()) for file in files]
     columns = upload_columns.said(names)
     try:
         reading = upload_reading.read(files, st.session_state.get(_SEED, 0), columns)
     except InputError as error:
         st.error(sentence(error, 500), icon=":material/error:")
-        upload_columns.ask(content, asked=True)
+        upload_columns.ask(upload_reading.first_rows(), asked=True)
         return
     for doubt in reading.doubts:
         st.warning(f"{sentence(doubt, 500)} Say below which it is.", icon=":material/help:")
     _show(names, reading)
-    upload_columns.ask(content, asked=bool(reading.doubts))
+    upload_columns.ask(upload_reading.first_rows(), asked=bool(reading.doubts))
 
 
 # --- what was read ---------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def preview(
 
 
 def columns_of(files: Sequence[tuple[str, bytes]], count: int) -> list[list[str]]:
-    """The first rows of the first table, column by column as they stand; empty where none can be told."""
+    """The first rows of the first table as they stand; empty where none can be told."""
     with suppress(InputError), _begun(files) as parts:
         for part, beginning in parts:
             if part.form in ("tsv", "csv"):

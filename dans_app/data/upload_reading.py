@@ -30,6 +30,7 @@ File = tuple[str, bytes]
 """Name and content."""
 
 FIRST_ROWS = 10
+ROWS_AS_THEY_STAND = 4
 MOST_SEED = 2**31 - 1
 USUAL_NAME = "my-triplets"
 
@@ -118,11 +119,22 @@ def read(files: Sequence[UploadedFile], seed: int, columns: Columns) -> Reading:
             with st.spinner(
                 f"Reading {bytes_in_words(sum(len(data) for _, data in content))} …", show_time=True
             ):
-                kept = _Kept(asked, digest, _answer(content, seed, columns))
+                kept = _Kept(
+                    asked,
+                    digest,
+                    _answer(content, seed, columns),
+                    upload_preview.columns_of(content, ROWS_AS_THEY_STAND),
+                )
         st.session_state[_READ] = kept = replace(kept, asked=asked)
     if isinstance(kept.answer, str):
         raise InputError(kept.answer)
     return kept.answer
+
+
+def first_rows() -> list[list[str]]:
+    """The first rows of the table that was read last, or could not be read, as they stand; none of another form."""
+    kept: _Kept | None = st.session_state.get(_READ)
+    return kept.rows if kept else []
 
 
 def forget() -> None:
@@ -142,11 +154,15 @@ def leave() -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
-    """An answer, or why there is none, of files by their ids, which Streamlit gives, and by their content."""
+    """An answer, or why there is none, of files by their ids, which Streamlit gives, and by their content.
+
+    `rows` are the first ones of a table as they stand, for a person to say which column is which.
+    """
 
     asked: tuple[int | str, ...]
     digest: str
     answer: Reading | str
+    rows: list[list[str]]
 
 
 def _answer(files: Sequence[File], seed: int, columns: Columns) -> Reading | str:

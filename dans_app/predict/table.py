@@ -22,8 +22,13 @@ MOST_SHOWN = 5
 NEW = "new"
 
 
-def table(asked: Asked, found: Answers) -> pd.DataFrame:
-    """One row an answer; the columns of what was given are left out."""
+def known(kg: KnowledgeGraph, found: Answers) -> list[str | None]:
+    """Of each answer the split that holds it, or None."""
+    return [kg.split_of(*triplet) for triplet in found.triplets.tolist()]
+
+
+def table(asked: Asked, found: Answers, splits: list[str | None]) -> pd.DataFrame:
+    """One row an answer, `splits` what `known` says of them; the columns of what was given are left out."""
     import pandas as pd
 
     kg = asked.kg
@@ -37,7 +42,7 @@ def table(asked: Asked, found: Answers) -> pd.DataFrame:
     given = {name for name, said in zip(names, asked.names, strict=True) if said != "?"}
     columns |= {name: list(values) for name, values in names.items() if name not in given}
     if asked.open != "new":
-        columns["known"] = [kg.split_of(*map(int, triplet)) or NEW for triplet in found.triplets]
+        columns["known"] = [split or NEW for split in splits]
     if not np.isnan(found.probabilities).all():
         columns["probability"] = list(found.probabilities)
     if asked.open != "new":
@@ -45,11 +50,6 @@ def table(asked: Asked, found: Answers) -> pd.DataFrame:
     if np.isnan(found.ranks).all():
         columns["rank"] = list(range(1, len(found.ranks) + 1))
     return pd.DataFrame(columns)
-
-
-def new(asked: Asked, found: Answers) -> list[int]:
-    """The rows of the answers that no split holds."""
-    return [row for row, ids in enumerate(found.triplets.tolist()) if asked.kg.split_of(*ids) is None]
 
 
 def reasons(

@@ -140,7 +140,8 @@ def floor_ranks(run: Run, kg: KnowledgeGraph, which: Which, split: str) -> npt.N
 class Answers:
     """What a run answers, best first: triplets (n, 3) in the original direction; the rest (n,) each.
 
-    `ranks` are filtered ones, NaN for new facts of the graph; `probabilities` NaN where valid is too small for them.
+    `ranks` are filtered ones, NaN for new facts of the graph; `probabilities` NaN of known facts, and where valid is
+    too small for them.
     """
 
     triplets: npt.NDArray[np.int64]
@@ -328,7 +329,10 @@ def _answers(
     shares: npt.NDArray[np.float64] | None,
 ) -> helper.Arrays:
     fitted = None if shares is None else loaded.calibration
-    chances = np.full(len(scores), np.nan) if fitted is None or shares is None else fitted.probability(shares)
+    chances = np.full(len(scores), np.nan)
+    if fitted is not None and shares is not None:
+        known = loaded.trained.kg.known_answers.contains(*triplets.T)
+        chances = np.where(known, np.nan, fitted.probability(shares))
     return {"triplets": triplets, "scores": scores, "ranks": ranks, "probabilities": chances}
 
 

@@ -40,6 +40,8 @@ def export(
     print(f"{found.id} in {folder}:")
     for name, size in written.files.items():
         print(f"  {name:{width}}  {size:>11,} bytes")
+    if "model.npz" in written.files:
+        print(f"The model is that of the {which} weights, as `evaluate` ranks with.")
     if written.epoch is None:
         print("The run has kept no snapshot yet, so there are no negatives and no embeddings.")
     else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,10 +63,8 @@ def predict(
     if triplets is not None:
         answers = found.score(_read(triplets))
     else:
-        quiet = json or not sys.stderr.isatty()
-        answers = found.predict(
-            head, relation, tail, top, typed, (lambda done, total: None) if quiet else _tell
-        )
+        with _bar(json) as told:
+            answers = found.predict(head, relation, tail, top, typed, told)
     worth = _worth(found, head, relation, tail)
     if csv_file is not None:
         _write(Path(csv_file), answers)
@@ -85,9 +84,19 @@ def _read(file: str) -> list[tuple[str, str, str]]:
     return read_triplets(Path(file))
 
 
-def _tell(done: int, total: int) -> None:
-    end = "\n" if done == total else ""
-    print(f"\r{done:,} of {total:,} queries", end=end, file=sys.stderr, flush=True)
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """What hears how far new facts are: a bar in a terminal, nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("queries asked"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _worth(
@@ -108,24 +117,26 @@ def _title(
 
 
 def _print(found: LoadedRun, answers: Sequence[Answer], title: str) -> None:
-    rows = [
-        [
-            *(answer.head, answer.relation, answer.tail),
-            *map(number, (answer.rank, answer.score, answer.probability)),
-            answer.known or "",
-        ]
-        for answer in answers
-    ]
-    print_table(title, [(name, name in ("rank", "score", "probability")) for name in _COLUMNS], rows)
-    print(
-        "rank: among those that are no known facts; 1 is best. score: to be compared within one query only."
-    )
+    columns = {
+        **{name: [getattr(answer, name) for answer in answers] for name in ("head", "relation", "tail")},
+        "rank": ["" if answer.rank is None else f"{answer.rank:g}" for answer in answers],
+        "score": [number(answer.score) for answer in answers],
+        "probability": ["" if p is None else number(p) for p in (answer.probability for answer in answers)],
+        "known": [answer.known or "" for answer in answers],
+    }
+    shown = {name: cells for name, cells in columns.items() if any(cells)}
+    numbers = ("rank", "score", "probability")
+    rows = [list(row) for row in zip(*shown.values(), strict=True)]
+    print_table(title, [(name, name in numbers) for name in shown], rows)
+    print("score: to be compared within one query only.")
+    if "rank" in shown:
+        print("rank: among candidates that are no known facts; 1 is best.")
     if found.calibration is None:
         print("No probability: valid is too small for scores to be turned into one.")
     elif any(answer.probability is not None for answer in answers):
         print(
-            "probability: fitted on valid, where it is off by "
-            f"{number(found.calibration.error)} on the mean; of something that is true and not known yet."
+            "probability: the chance that a new answer is true, fitted on valid, where it is off by "
+            f"{number(found.calibration.error)} on the mean."
         )
 
 

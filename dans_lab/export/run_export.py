@@ -1,6 +1,7 @@
 """What a run gives to other programs: its settings, metrics, negatives and embeddings, and the line that repeats it.
 
-Plain numpy on the files of a run, without torch. The terminal's `export` and the app's downloads both come from here.
+Plain numpy on the files of a run, without torch but for the model. The terminal's `export` and the app's downloads both
+come from here.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def export(run: Run, folder: Path, which: Which = "best") -> Exported:
         "metrics.csv": lambda: metrics_csv(run),
     }
     if (run.path / f"{which}.pt").is_file():
-        contents["model.npz"] = lambda: _model(run, which)
+        contents["model.npz"] = lambda: _model(run, kept.kg if kept else run.load_kg(), which)
     if kept is not None:
         contents |= {
             "negatives.csv": lambda: negatives_csv(kept),
@@ -156,10 +157,11 @@ def export(run: Run, folder: Path, which: Which = "best") -> Exported:
     return Exported(sizes, kept.epoch if kept else None)
 
 
-def _model(run: Run, which: Which) -> bytes:
+def _model(run: Run, kg: KnowledgeGraph, which: Which) -> bytes:
+    # It brings torch, which nothing else here needs.
     from dans_lab.export.model_file import model_npz
 
-    return model_npz(run, run.load_kg(), which)
+    return model_npz(run, kg, which)
 
 
 # --- settings and metrics --------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
@@ -213,10 +214,10 @@ def _step(lines: list[str], number: int, head: Head) -> Step:
             if name not in head.figures:
                 raise _Wrong(number + at, f"{{{name}}} is no figure of the head")
     options = tuple(_options(lines, last, number, head)) if kind == "ask" else ()
-    return Step(kind, title, text, number, **_given(kind, fields, number, head), options=options)  # type: ignore[arg-type]
+    return Step(kind, title, text, number, **_given(kind, fields, number, head), options=options)  # type: ignore[arg-type] # of the kinds that there are
 
 
-def _given(kind: str, fields: dict[str, str], number: int, head: Head) -> dict[str, object]:
+def _given(kind: str, fields: dict[str, str], number: int, head: Head) -> dict[str, Any]:
     """The attributes of a step that follow from the lines below its heading."""
     if kind == "look":
         screen, _, query = fields["open"].partition("?")

@@ -165,7 +165,6 @@ def sum_of_shares(shares: Floats) -> Floats:
 
 def shares_of(scores: Floats, known: Flags) -> Floats:
     """The `shares` (n, 2) of the candidates of one query, from their scores (n,) and which are known facts."""
-    shifted = scores - scores.max(initial=-np.inf)
-    mass = np.exp(shifted)
-    open_ = mass[~known].sum() + np.where(known, mass, 0.0)
-    return np.stack([shifted - np.log(mass.sum()), shifted - np.log(open_)], axis=-1)
+    every, unknown = np.logaddexp.reduce(scores), np.logaddexp.reduce(scores[~known])
+    rivals = np.where(known, np.logaddexp(unknown, scores), unknown)
+    return np.stack([scores - every, scores - rivals], axis=-1)

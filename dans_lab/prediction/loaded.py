@@ -30,7 +30,7 @@ class Answer:
         head, relation, tail: names.
         score: the decoder's, to be compared within one query only.
         rank: filtered, as in evaluation; None where it was not asked for among others.
-        probability: by the calibration on valid; None where valid is too small for one.
+        probability: that it is true, by the calibration on valid; None of a known fact, and where valid is too small.
         known: the split that holds it, or None.
     """
 
@@ -174,6 +174,7 @@ class LoadedRun:
     ) -> Answer:
         kg = self.kg
         known = kg.split_of(head, relation, tail)
+        p = None if known else p
         if relation >= kg.num_relations:
             head, relation, tail = tail, relation - kg.num_relations, head
         return Answer(kg.entities[head], kg.relations[relation], kg.entities[tail], score, rank, p, known)

@@ -150,7 +150,7 @@ class Negative:
 
 
 @dataclass(frozen=True)
-class Trained:
+class BaseUpdate:
     """The base model's update, seen from the triplet; negatives and their weights are the same before and after."""
 
     negatives: list[Negative]
@@ -179,7 +179,7 @@ class Measured:
     encoded: Encoded
     played: dict[str, Played]
     judged: tuple[Opinion, Opinion]
-    trained: Trained
+    trained: BaseUpdate
 
 
 @dataclass(frozen=True)
@@ -430,7 +430,7 @@ class Measure:
         return sampler.negatives(self.batch, of.entities, of.queries)
 
     @torch.no_grad()
-    def _trained(self, of: Round, pair: int, row: int, tail: int) -> Trained:
+    def _trained(self, of: Round, pair: int, row: int, tail: int) -> BaseUpdate:
         given = self.negatives(of)
         ids = given.ids_of(torch.tensor([pair]))[0] if given.ids is not None else torch.empty(0).long()
         vectors = of.queries.new_empty(0, self.config.dim) if given.vectors is None else given.vectors[row]
@@ -450,7 +450,7 @@ class Measure:
             own = (ids == tail).unsqueeze(0)
             found = log_importance(before.unsqueeze(0), chances.unsqueeze(0), self.config.temperature, own)
             weights = found[0].exp()
-        return Trained(
+        return BaseUpdate(
             negatives=self._told(row, ids, vectors, chances, weights, before, after, of.entities),
             score_before=float(all_before[tail]),
             score_after=float(all_after[tail]),

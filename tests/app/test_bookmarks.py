@@ -21,8 +21,6 @@ from dans_data.errors import InputError
 from dans_data.words import visible_text
 from tests import small_run
 from tests.examples import examples
-from tests.small_run import ROOT
-from tests.waiting import PATIENCE
 
 HOSTILE = "<img src=x onerror=alert(1)> **b** [x](javascript:y)"
 texts = some.text(some.characters(exclude_categories=["Cs"]), max_size=60)
@@ -152,14 +150,7 @@ def test_many_at_once_lose_nothing():
 # --- the list on the screen
 
 
-def app_with(**query: str) -> AppTest:
-    """The whole app at this address."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
+app_with = small_run.app
 
 
 def opened(app: AppTest) -> AppTest:

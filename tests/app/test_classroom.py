@@ -5,7 +5,6 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import streamlit as st
 from hypothesis import given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
@@ -30,10 +29,7 @@ def runs(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def alone(runs, tmp_path, monkeypatch):
-    monkeypatch.setenv("DANS_RUNS_DIR", str(runs))
-    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    small_run.only(runs, tmp_path, monkeypatch)
 
 
 def screen(page: str, hidden: set[str], task: str = "", **query: str) -> AppTest:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
@@ -52,10 +51,7 @@ def copy(folder: Path, run_id: str, new_id: str, **settings: object) -> Run:
 
 @pytest.fixture(autouse=True)
 def alone(trained, tmp_path, monkeypatch):
-    monkeypatch.setenv("DANS_RUNS_DIR", str(trained))
-    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    small_run.only(trained, tmp_path, monkeypatch)
 
 
 screen = partial(small_run.screen, "compare.py")

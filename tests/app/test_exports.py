@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-import streamlit as st
 from hypothesis import given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
@@ -114,10 +113,7 @@ def test_table_and_chart_on_a_page():
 
 @pytest.fixture
 def alone(tmp_path, monkeypatch):
-    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
-    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    small_run.only(tmp_path / "runs", tmp_path, monkeypatch)
 
 
 triplet = partial(small_run.screen, "triplet.py")

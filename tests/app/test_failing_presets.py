@@ -14,7 +14,7 @@ from dans_core.config import Config, parse
 from dans_lab.failing import FAILING
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
-from tests.waiting import PATIENCE
+from tests import small_run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,13 +38,7 @@ def stopped(folder: Path, run_id: str, config: Config) -> Run:
         return writer.run
 
 
-def screen(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
+screen = small_run.app
 
 
 def form(app: AppTest) -> Config:

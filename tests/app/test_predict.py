@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-import streamlit as st
 
 from dans_app.predict import table
 from dans_app.server import inspecting
@@ -27,10 +26,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def alone(folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("DANS_RUNS_DIR", str(folder))
-    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    small_run.only(folder, tmp_path, monkeypatch)
 
 
 def words(app) -> str:
@@ -55,7 +51,9 @@ def test_the_screen_answers_as_the_run_does(folder):
         assert shown["known"].tolist() == [answer.known or table.NEW for answer in answers]
         assert np.allclose(shown["score"], [answer.score for answer in answers], atol=1e-5)
         if open_ != "relation":
-            assert np.allclose(shown["probability"], [answer.probability for answer in answers])
+            wanted = [np.nan if answer.probability is None else answer.probability for answer in answers]
+            assert np.allclose(shown["probability"], wanted, equal_nan=True)
+            assert shown["probability"].isna().tolist() == [answer.known is not None for answer in answers]
             assert str(run.worth("embassy", open_))[1:40].replace("_", "\\_") in words(app).replace(
                 "\\.", "."
             )

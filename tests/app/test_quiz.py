@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from hypothesis import given
 from hypothesis import strategies as some
 from scipy.stats import binomtest
@@ -36,10 +35,7 @@ def runs(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def alone(runs, tmp_path, monkeypatch):
-    monkeypatch.setenv("DANS_RUNS_DIR", str(runs))
-    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    small_run.only(runs, tmp_path, monkeypatch)
 
 
 def pool_of(

@@ -81,13 +81,7 @@ def make_run(folder: Path, run_id: str, config: Config, state: str = "finished",
         return writer.run
 
 
-def screen(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
+screen = small_run.app
 
 
 def texts(app: AppTest) -> str:

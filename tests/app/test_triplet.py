@@ -39,10 +39,7 @@ def trained(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def alone(trained, tmp_path, monkeypatch):
-    monkeypatch.setenv("DANS_RUNS_DIR", str(trained))
-    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    small_run.only(trained, tmp_path, monkeypatch)
 
 
 screen = partial(small_run.screen, "triplet.py")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 
 from dans_app.server import inspecting
 from dans_app.server.inspecting import Foremost
@@ -40,10 +39,7 @@ def trained(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def alone(trained, tmp_path, monkeypatch):
-    monkeypatch.setenv("DANS_RUNS_DIR", str(trained))
-    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    small_run.only(trained, tmp_path, monkeypatch)
 
 
 def headings(app) -> list[str]:

@@ -209,7 +209,7 @@ def test_the_command(folder, tmp_path, capsys):
     kept = tmp_path / "answers.csv"
     assert main(["predict", path, "--relation", "embassy", "--csv", str(kept)]) == 0
     out = capsys.readouterr().out
-    assert "(?, embassy, ?)" in out and "probability: fitted on valid" in out
+    assert "(?, embassy, ?)" in out and "the chance that a new answer is true, fitted on valid" in out
     with kept.open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 10 and {row["known"] for row in rows} == {""}
