@@ -188,7 +188,6 @@ def test_an_address_with_a_wrong_part_gets_one_sentence_and_a_triplet(trained, n
 
 
 def _read(found, run, kg):
-    import streamlit as st
 
     from dans_app.triplet import asked as triplet_asked
 

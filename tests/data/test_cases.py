@@ -304,3 +304,27 @@ def test_what_is_kept_is_read_as_it_was_whatever_it_looks_like(tmp_path, monkeyp
     odd = [("# a", '"r ""x"""', "head"), ("head", "relation", "tail"), ("#", "r", "0.5")]
     own.add(Dataset("x", {split: odd for split in SPLITS}), "odd")
     assert load("odd").splits == {split: odd for split in SPLITS}
+
+
+# --- what is too little to conclude from
+
+
+def test_one_row_tells_nothing_of_its_columns() -> None:
+    files = [(f"{split}.tsv", b"a\tr\tb\tHIGH\n") for split in SPLITS]
+    with pytest.raises(InputError, match=r"train.tsv, line 1: 4 columns separated by tabs"):
+        from_uploads(files, "kg")
+
+
+def test_blank_cells_are_passed_over_and_a_missing_name_is_not() -> None:
+    blank = FORMS["excel.csv"] + b" ; ; ;;\r\n"
+    assert facts(from_uploads([("kg.csv", blank)], "kg")) == FACTS
+    with pytest.raises(InputError, match="the name of the head is empty"):
+        from_uploads([("kg.csv", FORMS["excel.csv"] + b" ;binds;gene1;;\r\n")], "kg")
+
+
+def test_a_first_line_that_is_said_to_be_a_triplet_is_one() -> None:
+    data = table(header="source\tweight\ttarget")
+    with pytest.raises(InputError, match="a header without a column for the relation"):
+        from_uploads([("kg.tsv", data)], "kg")
+    found = from_uploads([("kg.tsv", data)], "kg", columns=Columns(header=False))
+    assert facts(found) == FACTS | {("source", "weight", "target")}

@@ -87,6 +87,14 @@ def test_ties_share_a_rank():
     assert np.allclose(np.exp(found[:, 1]), [1 / 4, 1 / 3, 1 / 3, 1 / 3])
 
 
+def test_shares_of_scores_far_apart_and_of_no_candidates_are_numbers():
+    found = shares_of(np.array([2000.0, 0.0, -1.0]), np.array([True, False, False]))
+    assert np.allclose(found[:, 0], [0, -2000, -2001])
+    assert np.allclose(found[1:, 1], np.log([1 / (1 + math.exp(-1)), 1 / (1 + math.e)])) and found[0, 1] == 0
+    with np.errstate(all="raise"):
+        assert shares_of(np.zeros(0), np.zeros(0, dtype=bool)).shape == (0, 2)
+
+
 def test_typed_leaves_what_train_shows_in_the_place(run):
     kg = run.kg
     relation = int(kg.array("train")[0, 1])
@@ -158,6 +166,7 @@ def test_the_open_place_is_filled_by_name(run):
     for answer in tails:
         ids = kg.entity_id(answer.head), kg.relation_id(answer.relation), kg.entity_id(answer.tail)
         assert answer.known == kg.split_of(*ids)
+        assert (answer.probability is None) == (answer.known is not None)
     heads = run.predict(relation="embassy", tail="usa", top=14)
     assert {(answer.relation, answer.tail) for answer in heads} == {("embassy", "usa")} and len(heads) == 14
     again = run.score([(answer.head, answer.relation, answer.tail) for answer in tails])
