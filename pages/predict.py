@@ -64,15 +64,23 @@ def choose(asked: Asked) -> None:
         asked.place.segmented(
             "top", "Answers", {top: top for top in TOPS}, str(asked.top), "How many that are no known facts."
         )
-        if asked.query is not None:
-            key = "predict_typed"
-            st.session_state[key] = asked.typed
-            st.toggle(
-                "Fitting entities only",
-                key=key,
-                help=TYPED_HELP,
-                on_change=lambda: asked.place.choose("typed", "yes" if st.session_state[key] else None),
+        if asked.open != "new":
+            switch(
+                asked, "known", "Known facts, too", "Facts of train, valid and test stand among the answers."
             )
+        if asked.query is not None:
+            switch(asked, "typed", "Fitting entities only", TYPED_HELP)
+
+
+def switch(asked: Asked, name: str, label: str, about: str) -> None:
+    key = f"predict_{name}"
+    st.session_state[key] = getattr(asked, name)
+    st.toggle(
+        label,
+        key=key,
+        help=about,
+        on_change=lambda: asked.place.choose(name, "yes" if st.session_state[key] else None),
+    )
 
 
 def choose_part(asked: Asked, role: str) -> None:
@@ -233,4 +241,5 @@ def show_reliability(asked: Asked, found: Answers) -> None:
         )
 
 
+shell.guard()
 show()

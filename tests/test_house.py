@@ -70,6 +70,17 @@ def test_every_path_that_a_guide_names_is_there(guide):
     assert named and {path for path in named if not (ROOT / path).exists()} == set()
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "pages").glob("*.py")), ids=lambda page: page.stem)
+def test_every_page_lets_the_entry_run_first(page):
+    """Else a deep link to a fresh server shows it without menu and layout (`shell.guard`)."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    # Nothing before it is done where the page is run: those are names and functions.
+    assert lines.count("shell.guard()") == 1
+    assert not [
+        line for line in lines[: lines.index("shell.guard()")] if line.startswith(("st.", "show", "shell."))
+    ]
+
+
 MOST_LINES = 3_600
 """An hour's reading."""
 

@@ -36,6 +36,7 @@ class Asked:
     relation: int | None
     tail: int
     top: int
+    known: bool
     typed: bool
     which: Which
 
@@ -79,21 +80,33 @@ def checked(run: Run, kg: KnowledgeGraph, which: Which) -> Asked:
     if problems:
         place.complain(problems[0])
     top = place.said(url_values.one_of(place.raw("top"), "top", TOPS))
-    typed = place.said(url_values.one_of(place.raw("typed"), "typed", ("no", "yes"))) == "yes"
+    known, typed = (
+        place.said(url_values.one_of(place.raw(name), name, ("no", "yes"))) == "yes"
+        for name in ("known", "typed")
+    )
     relation = None if every else found.relation
     place.keep("ask", None if open_ == "tail" else open_)
     place.keep("top", None if top == TOPS[0] else top)
+    place.keep("known", "yes" if known else None)
     place.keep("typed", "yes" if typed else None)
     for role, name in (("head", kg.entities[found.head]), ("tail", kg.entities[found.tail])):
         place.keep(role, None if open_ in (role, "new") else name)
     place.keep(
         "relation", None if open_ == "relation" else ANY if relation is None else kg.relations[relation]
     )
-    return Asked(run, kg, place, open_, found.head, relation, found.tail, int(top), typed, which)
+    return Asked(run, kg, place, open_, found.head, relation, found.tail, int(top), known, typed, which)
 
 
 def answers(asked: Asked) -> Answers:
-    """What the run answers; raises InputError as `inspecting.inspect` does."""
+    """What the run answers, without known facts unless they are asked for; raises as `inspecting.inspect` does."""
+    found = _answers(asked)
+    if asked.known:
+        return found
+    new = ~asked.kg.known_answers.contains(*found.triplets.T)
+    return Answers(**{name: values[new] for name, values in vars(found).items()})
+
+
+def _answers(asked: Asked) -> Answers:
     run, kg, which = asked.run, asked.kg, asked.which
     if asked.query is not None:
         return inspecting.fill(run, kg, which, *asked.query, asked.top, asked.typed)

@@ -41,7 +41,7 @@ def test_the_screen_answers_as_the_run_does(folder):
         ({"relation": "embassy", "tail": "usa"}, {"ask": "head"}),
         ({"head": "usa", "tail": "china"}, {"ask": "relation"}),
     ):
-        app = screen(run="small", **given, **asked)
+        app = screen(run="small", known="yes", **given, **asked)
         assert not app.exception and not app.error
         shown = app.dataframe[0].value
         answers = run.predict(**asked, top=10)
@@ -57,6 +57,19 @@ def test_the_screen_answers_as_the_run_does(folder):
             assert str(run.worth("embassy", open_))[1:40].replace("_", "\\_") in words(app).replace(
                 "\\.", "."
             )
+
+
+def test_known_facts_stand_among_the_answers_only_if_asked_for(folder):
+    app = screen(run="small", head="usa", relation="embassy")
+    shown = app.dataframe[0].value
+    answers = [
+        answer for answer in load_run(folder / "small").predict("usa", "embassy") if answer.known is None
+    ]
+    assert shown["tail"].tolist() == [answer.tail for answer in answers] and set(shown["known"]) == {
+        table.NEW
+    }
+    app.toggle[0].set_value(True).run()
+    assert "yes" in app.query_params["known"] and len(app.dataframe[0].value) > len(answers)
 
 
 def test_new_facts_are_those_of_the_run(folder):
@@ -76,9 +89,9 @@ def test_fitting_entities_only(folder):
     kg = KnowledgeGraph.load("nations")
     rows = kg.array("train")
     tails = {kg.entities[t] for _, r, t in rows.tolist() if kg.relations[r] == "embassy"}
-    app = screen(run="small", head="usa", relation="embassy", typed="yes", top="50")
-    assert set(app.dataframe[0].value["tail"]) == tails and app.toggle[0].value
-    app.toggle[0].set_value(False).run()
+    app = screen(run="small", head="usa", relation="embassy", known="yes", typed="yes", top="50")
+    assert set(app.dataframe[0].value["tail"]) == tails and app.toggle[1].value
+    app.toggle[1].set_value(False).run()
     assert "typed" not in app.query_params and len(app.dataframe[0].value) == kg.num_entities
 
 
@@ -89,6 +102,7 @@ def test_fitting_entities_only(folder):
         ({"head": "us", "relation": "embassy"}, "no head “us”"),
         ({"top": "1e9"}, "top “1e9”"),
         ({"typed": "maybe"}, "typed “maybe”"),
+        ({"known": "maybe"}, "known “maybe”"),
         ({"ask": "new", "relation": "<b>"}, "no relation"),
         ({"ask": "relation", "tail": "$x$" * 99}, "no tail"),
     ],

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.browser
             "triplet?run=small&head=brazil&relation=embassy&tail=china",
             "(brazil, embassy, china) is",
         ),
+        ("Predict", "predict?run=small&head=brazil&relation=embassy", "over all of them its MRR is"),
         ("Step", "step?run=small&stop=4", "Noise becomes fakes"),
         ("Diagnostics", "diagnostics?run=umls-complex-dans&epoch=100", "At epoch 100"),
         ("Compare", "compare?runs=small,umls-complex-uniform", "trained on other data"),
