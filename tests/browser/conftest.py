@@ -106,15 +106,17 @@ def browser() -> Iterator[playwright_api.Browser]:
 
 @pytest.fixture
 def open_page(browser: playwright_api.Browser) -> Iterator[Callable[..., playwright_api.Page]]:
-    """Open a page in a profile of its own, on a desktop unless told otherwise.
+    """Open a page in a profile of its own, on a desktop of someone who asks for less motion unless told otherwise.
 
-    The test fails if a script on one of them does, or if one asks another host for anything.
+    What moves for seconds at each first visit would take the processor from what is looked at. The test fails if a
+    script on one of them does, or if one asks another host for anything.
     """
     contexts: list[playwright_api.BrowserContext] = []
     problems: list[str] = []
 
     def opened(**look: Any) -> playwright_api.Page:
-        context = browser.new_context(**{"viewport": {"width": 1400, "height": 1000}, **look})
+        usual = {"viewport": {"width": 1400, "height": 1000}, "reduced_motion": "reduce"}
+        context = browser.new_context(**usual | look)
         contexts.append(context)
         context.set_default_timeout(1000 * PATIENCE)
         context.add_init_script(WATCH)
@@ -135,6 +137,12 @@ def open_page(browser: playwright_api.Browser) -> Iterator[Callable[..., playwri
 def page(open_page: Callable[..., playwright_api.Page]) -> playwright_api.Page:
     """A desktop page."""
     return open_page()
+
+
+@pytest.fixture
+def moving_page(open_page: Callable[..., playwright_api.Page]) -> playwright_api.Page:
+    """A desktop page on which things move, as they do for most."""
+    return open_page(reduced_motion="no-preference")
 
 
 def _is_elsewhere(url: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dans_lab.lessons import checks
 from dans_lab.lessons.cards import card, filled
 from dans_lab.lessons.files import lessons
 from dans_lab.lessons.form import Lesson, Step
@@ -65,6 +66,7 @@ def figures(lesson: Lesson, server: Server) -> dict[str, float]:
 def answer(page: Any, step: Step, lesson: Lesson, measured: dict[str, float]) -> None:
     """A wrong answer is told why, then the right one is right."""
     (right,) = step.right(measured)
+    assert step.right(lesson.head.measured) == (right,), "as when its author measured"
     wrong = next(place for place in range(len(step.options)) if place != right)
     for place, verdict in ((wrong, "Not quite."), (right, "Right.")):
         option = step.options[place]
@@ -103,6 +105,7 @@ def test_a_lesson_is_done_from_start_to_end(name: str, server: Server, page: Any
                 at_rest(page)
             case "gap":
                 measured = figures(lesson, server)
+                assert checks.holds(lesson.head.promise, measured)
                 found = lesson.form(lesson.prediction.figure, measured[lesson.prediction.figure])
                 page.get_by_role("img", name=re.compile(rf"Measured {spaced(found)}.* apart")).wait_for()
                 assert page.get_by_text("came out otherwise").count() == 0

@@ -26,6 +26,11 @@ PCA = "relation=embassy&projection=pca"
 
 
 @pytest.fixture
+def page(moving_page):
+    return moving_page
+
+
+@pytest.fixture
 def server(server: Server) -> Server:
     """The server with a run of three snapshots and one of twenty."""
     nations = KnowledgeGraph.load("nations")
@@ -103,7 +108,7 @@ def test_a_deep_link_to_a_fresh_server_shows_pca_then_umap_and_no_one_there_mean
     small_run.drawn(runs, nations, "nations", "done", epochs=(0, 5, 10))
     live = small_run.drawn(runs, nations, "nations", "live", epochs=())
     server = serve()
-    page = open_page()
+    page = open_page(reduced_motion="no-preference")
     page.goto(f"{server.url}/map?run=done&relation=embassy")
     assert "Map of embassy at epoch 10, PCA in two dimensions: 14 true answers" in told(page)
     assert page.get_by_role("heading", name="Map").is_visible() and page.title() == "Map · DANS Lab"
@@ -359,7 +364,7 @@ def test_a_copied_link_opens_the_same_view_elsewhere(server, page, open_page):
     page.wait_for_url(re.compile("layers=true%2CG_E%2CG_R.*selection=e%3A"))
     at_rest(page)
     page.mouse.move(5, 5)
-    other = open_page()
+    other = open_page(reduced_motion="no-preference")
     other.goto(page.url)
     canvas(other)
     at_rest(other)
@@ -500,7 +505,7 @@ def test_the_map_is_saved_as_a_picture_and_as_a_page(server, page, open_page, tm
     assert download.value.suggested_filename.endswith(".html")
     file = tmp_path / "map.html"
     download.value.save_as(file)
-    saved = open_page()
+    saved = open_page(reduced_motion="no-preference")
     problems: list[str] = []
     saved.on(
         "request", lambda request: None if request.url == file.as_uri() else problems.append(request.url)

@@ -15,6 +15,11 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
+def page(moving_page):
+    return moving_page
+
+
+@pytest.fixture
 def server(server: Server) -> Server:
     """The server with a small run."""
     small_run.trained(server.runs, "small", reading="entities", play_every=1)

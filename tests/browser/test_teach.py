@@ -14,7 +14,8 @@ from tests.browser.states import at_rest, fits, is_calm
 pytestmark = pytest.mark.browser
 
 
-def test_the_lecture_of_15_minutes_is_given_from_start_to_end(server, page):
+def test_the_lecture_of_15_minutes_is_given_from_start_to_end(server, moving_page):
+    page = moving_page
     for place, said in plans.places("lecture-15.md").items():
         page.goto(f"{server.url}/{place}")
         for line in plans.quoted(said):

@@ -169,7 +169,8 @@ def drawn(page) -> float:
     return float(page.locator("svg.plot clipPath rect").first.get_attribute("width"))
 
 
-def test_the_first_visit_moves_until_a_person_acts(server, page):
+def test_the_first_visit_moves_until_a_person_acts(server, moving_page):
+    page = moving_page
     page.goto(server.url)
     page.locator(".curves[data-playing]").wait_for()
     seen: set[float] = set()
@@ -185,8 +186,7 @@ def test_the_first_visit_moves_until_a_person_acts(server, page):
     assert drawn(page) == whole
 
 
-def test_nothing_moves_for_who_asks_for_less_motion(server, open_page):
-    page = open_page(reduced_motion="reduce")
+def test_nothing_moves_for_who_asks_for_less_motion(server, page):
     page.goto(server.url)
     page.get_by_role("button", name="▶ Play").wait_for()
     assert page.locator(".curves[data-playing]").count() == 0

@@ -67,6 +67,7 @@ def test_a_zip_is_kept_trained_on_and_known_everywhere(server, page):
     page.get_by_text(re.compile(r"^4 epochs in ")).first.wait_for()
     (run,) = list_runs(server.runs)
     assert (run.meta.dataset, run.meta.source, run.status.state) == ("my-facts", "my-facts", "finished")
+    at_rest(page)
     page.get_by_role("button", name="Share").click()
     page.get_by_text("python -m dans_core train --dataset my-facts").first.wait_for()
     page.keyboard.press("Escape")
