@@ -43,17 +43,21 @@ _BUSY = (
 )
 
 
+LOOK = 50
+"""Milliseconds from one look of the browser to the next; at each frame, as is usual, a page never rests itself."""
+
+
 def at_rest(page: Any) -> None:
     """Wait until all that was asked is answered and drawn, no point moves and nothing is about to be told."""
-    page.wait_for_function(_AT_REST)
+    page.wait_for_function(_AT_REST, polling=LOOK)
     while page.locator(_BUSY).count():
         page.locator(_BUSY).first.wait_for(state="detached")
-        page.wait_for_function(_AT_REST)
+        page.wait_for_function(_AT_REST, polling=LOOK)
 
 
 def fits(page: Any) -> None:
     """Wait until nothing makes the page scroll sideways."""
-    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth + 1", polling=LOOK)
 
 
 def inside(parts: Any, width: int = 400) -> None:

@@ -66,7 +66,7 @@ def figures(lesson: Lesson, server: Server) -> dict[str, float]:
 def answer(page: Any, step: Step, lesson: Lesson, measured: dict[str, float]) -> None:
     """A wrong answer is told why, then the right one is right."""
     (right,) = step.right(measured)
-    assert step.right(lesson.head.measured) == (right,), "as when its author measured"
+    assert step.right(lesson.head.measured) == [right], "as when its author measured"
     wrong = next(place for place in range(len(step.options)) if place != right)
     for place, verdict in ((wrong, "Not quite."), (right, "Right.")):
         option = step.options[place]
