@@ -106,7 +106,7 @@ def _work(job: RunToTrain, ahead: tuple[str, KnowledgeGraph] | None) -> int:
     _log_to(run.path / "log.txt")
     stop = process.StopFlag()
     stop.install()
-    with RunWriter.reopen(run.path) as writer:
+    with RunWriter.reopen(run.path, given=True) as writer:
         try:
             meta = run.meta
             known = ahead and (ahead[0], ahead[1].hash) == (meta.source, meta.hash)

@@ -9,7 +9,7 @@ from dans_app.compare.chosen_runs import SPLITS, RankingOptions, Runs
 from dans_app.map import data as map_data
 from dans_app.map import together as map_together
 from dans_app.map import view as map_view
-from dans_app.server import graph, inspecting, jobs, loading
+from dans_app.server import graph, inspecting, loading
 from dans_app.server.relation_view import relation_label
 from dans_app.shared import curves, exports, run_state, shell, theme, url_values
 from dans_app.shared.address import Address
@@ -116,12 +116,12 @@ def curves_together(runs: Runs) -> None:
     configs, looks = [run.config for run in every], theme.LOOKS[: len(runs)]
     same = all(chosen_runs.same_data(every[0], run) for run in every)
     floor = graph.floor_mrr(every[0].meta.source, every[0].meta.hash) if same else None
-    before = [run_state.under_way(jobs.pool().status(run)) for run in every]
+    before = [run_state.under_way(run.status) for run in every]
 
     @st.fragment(run_every=TICK if any(before) else None)
     def ticking() -> None:
         with shell.told("The curves cannot be drawn"):
-            now = [run_state.under_way(jobs.pool().status(run)) for run in every]
+            now = [run_state.under_way(run.status) for run in every]
             if now != before:
                 st.rerun()
             curves.show(
@@ -212,7 +212,7 @@ def verdict(runs: Runs, ranks: Ranks, options: RankingOptions) -> None:
         rows=rank_comparison.verdict_table(found, "A", metric),
     )
     st.caption(rank_comparison.how(found, split))
-    under_way = [letter for letter in ranks if run_state.under_way(jobs.pool().status(runs[letter]))]
+    under_way = [letter for letter in ranks if run_state.under_way(runs[letter].status)]
     if under_way:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Rank again", icon=":material/refresh:")

@@ -8,7 +8,6 @@ import streamlit as st
 from dans_app.diagnostics import figures, panels, words
 from dans_app.diagnostics.figures import EpochAxis
 from dans_app.diagnostics.panels import Panel
-from dans_app.server import jobs
 from dans_app.shared import exports, run_state, shell, url_values
 from dans_app.shared.address import Address
 from dans_app.shared.run_history import RunHistory
@@ -63,12 +62,12 @@ def show() -> None:
         return
     with shell.told("This run cannot be diagnosed"):
         place, chosen = chosen_view(run)
-        going = run_state.under_way(jobs.pool().status(run))
+        going = run_state.under_way(run.status)
 
         @st.fragment(run_every=TICK if going else None)
         def ticking() -> None:
             with shell.told("This run cannot be diagnosed"):
-                if run_state.under_way(jobs.pool().status(run)) != going:
+                if run_state.under_way(run.status) != going:
                     st.rerun()
                 diagnosed(run, place, chosen, going)
 

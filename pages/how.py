@@ -10,7 +10,7 @@ from dans_app.how import parts as how_parts
 from dans_app.how.parts import Part
 from dans_app.how.prose import prose
 from dans_app.how.seen import Seen
-from dans_app.server import jobs, loading
+from dans_app.server import loading
 from dans_app.shared import classroom, run_state, shell
 from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text
@@ -41,12 +41,12 @@ def show() -> None:
         place = Address("how", run.id)
         opened = Open(opened_part(place, how_parts.parts(run.config)))
         kg = graph(run)
-        going = run_state.under_way(jobs.pool().status(run))
+        going = run_state.under_way(run.status)
 
         @st.fragment(run_every=TICK if going else None)
         def ticking() -> None:
             with shell.told("This run cannot be explained"):
-                if run_state.under_way(jobs.pool().status(run)) != going:
+                if run_state.under_way(run.status) != going:
                     st.rerun()
                 explained(run, place, opened, kg)
 

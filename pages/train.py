@@ -193,6 +193,8 @@ def heading(run: Run, status: Status, wish: str, troubles: int) -> None:
         color, icon = looks.get(status.state, ("gray", ":material/stop:"))
         if wish:
             color, icon = "gray", ":material/hourglass_top:"
+        if status.silent is not None:
+            wish, color, icon = "Does not answer", "red", ":material/hourglass_disabled:"
         st.badge(wish or theme.STATES[status.state], icon=icon, color=color)
         st.badge(f"seed {config.seed}", color="gray")
         place, precision = run.meta.device, run.meta.precision
@@ -317,10 +319,10 @@ class Pace:
 
 def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace: Pace) -> None:
     """One tick: everything that changes while a run trains. Full rerun when the run, or its twin, starts or ends."""
-    status = jobs.pool().status(run)
+    status = run.status
     showing = twin if twin and st.session_state.get(TWIN) else None
     history, twin_history = run_state.history(run), run_state.history(showing) if showing else None
-    going = run_state.under_way(status) or bool(twin and run_state.under_way(jobs.pool().status(twin)))
+    going = run_state.under_way(status) or bool(twin and run_state.under_way(twin.status))
     if going != was_under_way:
         st.rerun()
     wish = run_state.wish(run, status)
@@ -373,10 +375,10 @@ def show(run: Run) -> None:
     twin = find_twin(run, every)
     if twin:
         st.session_state.setdefault(TWIN, True)
-    status = jobs.pool().status(run)
+    status = run.status
     failing.card(run, run_state.history(run), status.state == "finished")
     own = run_state.under_way(status)
-    under_way = own or bool(twin and run_state.under_way(jobs.pool().status(twin)))
+    under_way = own or bool(twin and run_state.under_way(twin.status))
     pace = Pace(
         fast=own
         and (run_state.begins(run, status, run_state.history(run)) or bool(run_state.wish(run, status)))

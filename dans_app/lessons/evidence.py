@@ -54,7 +54,7 @@ def progress(lesson: Lesson) -> Progress:
         if run is None:
             said[name] = ("Not started.", 0.0)
             continue
-        status = jobs.pool().status(run)
+        status = run.status
         going = going or run_state.under_way(status)
         failed = failed or (status.reason if status.state == "failed" else "")
         said[name] = (run_state.sentence(status, run.config), min(1.0, status.epoch / status.epochs))
@@ -65,7 +65,7 @@ def start(lesson: Lesson) -> None:
     """Train what is missing, as far as there is room; raises InputError where nothing of it can be trained."""
     going = False
     for name, run in runs_of(lesson).items():
-        if run is not None and (over(run) or run_state.under_way(jobs.pool().status(run))):
+        if run is not None and (over(run) or run_state.under_way(run.status)):
             going = going or not over(run)
             continue
         try:

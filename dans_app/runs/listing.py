@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import streamlit as st
 
-from dans_app.server import jobs
 from dans_app.shared import shell
 from dans_lab.runs.folder import ListedRun, ListedRuns, Shelf
 from dans_lab.runs.run import runs_dir
@@ -17,13 +16,8 @@ LONGEST_TEXT = 100
 
 
 def look() -> ListedRuns:
-    """All runs as they are now; one whose process is on its way counts as waiting to start."""
-    found = _shelf(str(runs_dir())).look()
-    entries = [
-        replace(entry, status=jobs.pool().status(entry.run)) if entry.status.state == "interrupted" else entry
-        for entry in found.entries
-    ]
-    return ListedRuns(entries, found.unreadable)
+    """All runs as they are now."""
+    return _shelf(str(runs_dir())).look()
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

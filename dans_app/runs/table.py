@@ -45,7 +45,7 @@ def frame(entries: Sequence[ListedRun], disk: Sequence[int | None], zone: tzinfo
 
 def state(entry: ListedRun) -> str:
     """The state in words; a dot for a run that a process holds now."""
-    words = theme.STATES[entry.status.state]
+    words = theme.STATES[entry.status.state] if entry.status.silent is None else "Does not answer"
     return f"● {words}" if entry.status.live else words
 
 

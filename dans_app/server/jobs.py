@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import streamlit as st
 
@@ -20,8 +22,9 @@ from dans_data.words import bytes_in_words, count, seconds_in_words
 from dans_lab.budget import estimates
 from dans_lab.budget.experience import Basis, expect
 from dans_lab.budget.sizes import Sizes
-from dans_lab.runs.records import Status
-from dans_lab.runs.run import Run, list_runs, new_id, runs_dir
+from dans_lab.runs import locks
+from dans_lab.runs.run import Run, list_runs, new_id, run_id_error, runs_dir
+from dans_lab.runs.trash import CACHE
 from dans_lab.runs.writer import RunWriter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +38,33 @@ FIRST_EPOCHS = 1.0
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@dataclass(frozen=True)
+class _Worker:
+    """A training process that waits for a run, and its ticket, as in `locks`."""
+
+    process: subprocess.Popen[bytes]
+    ticket: locks.Ticket
+
+    @property
+    def waits(self) -> bool:
+        return self.process.poll() is None
+
+    def take(self, run: Run, resume: bool) -> None:
+        """Give it the run; OSError where it is gone, or its ticket."""
+        assert self.process.stdin is not None
+        self.ticket.use(run.path)
+        job = json.dumps({"run_dir": str(run.path.resolve()), "resume": resume}) + "\n"
+        self.process.stdin.write(job.encode())
+        self.process.stdin.close()
+
+    def dismiss(self) -> None:
+        """Let it go without a run."""
+        assert self.process.stdin is not None
+        with suppress(OSError):
+            self.process.stdin.close()
+        self.ticket.discard()
+
+
 class Pool:
     """Keeps one worker warm (imports done, data read, waiting for a job) and hands it runs.
 
@@ -44,9 +74,8 @@ class Pool:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._idle: subprocess.Popen[bytes] | None = None
+        self._idle: _Worker | None = None
         self._working: list[subprocess.Popen[bytes]] = []
-        self._resuming: dict[str, subprocess.Popen[bytes]] = {}
         self._timer: threading.Timer | None = None
         self._not_before = time.monotonic() + FIRST_SCREEN
         self._likely = ""
@@ -58,7 +87,7 @@ class Pool:
         """
         with self._turn:
             self._likely = dataset
-            if self._timer is None and (self._idle is None or self._idle.poll() is not None):
+            if self._timer is None and not (self._idle and self._idle.waits):
                 self._timer = threading.Timer(max(0.0, self._not_before - time.monotonic()), self._warm_now)
                 self._timer.daemon = True
                 self._timer.start()
@@ -68,7 +97,9 @@ class Pool:
             self._timer = None
             early = self._not_before > time.monotonic()
             if not early:
-                self._worker()
+                # Where none can be started, who wants to start a run is told why.
+                with suppress(InputError):
+                    self._worker()
         if early:
             self.warm(self._likely)
 
@@ -81,15 +112,16 @@ class Pool:
         """
         kg = graph.load(dataset)
         check_memory(config, dataset)
-        with self._turn:
-            self._check_room()
+        with self._turn, locks.one_start_at_a_time(runs_dir() / CACHE):
+            _check_room()
+            self._likely = dataset
+            # First, so that no run is left behind where no process can be started.
+            self._worker()
             with RunWriter.create(
                 runs_dir(), new_id(config, kg.name), config, kg.name, kg.hash, dataset
             ) as writer:
-                run = writer.run
-            self._likely = dataset
-            self._hand_over(run, resume=False)
-        return run
+                self._hand_over(writer.run, resume=False)
+        return writer.run
 
     def resume(self, run: Run) -> None:
         """Go on with a run that was stopped, interrupted, or paused for so long that its worker left.
@@ -97,23 +129,13 @@ class Pool:
         Raises:
             InputError: for no free core, or a run that cannot go on.
         """
-        with self._turn:
-            if run.is_live:
+        with self._turn, locks.one_start_at_a_time(runs_dir() / CACHE):
+            if (status := run.status).live or status.state == "queued":
                 return
-            self._check_room()
-            RunWriter.requeue(run.path)
-            self._resuming[run.id] = self._hand_over(run, resume=True)
-
-    def status(self, run: Run) -> Status:
-        """Its status; "queued" also while a worker is about to go on with it, of which the run knows nothing yet."""
-        status = run.status
-        worker = self._resuming.get(run.id)
-        if worker is None:
-            return status
-        if status.live or worker.poll() is not None:
-            self._resuming.pop(run.id, None)
-            return run.status
-        return status.model_copy(update={"state": "queued"})
+            _check_room()
+            self._worker()
+            with RunWriter.requeue(run.path):
+                self._hand_over(run, resume=True)
 
     def close(self) -> None:
         """Let the waiting worker go; runs go on."""
@@ -122,55 +144,78 @@ class Pool:
                 self._timer.cancel()
                 self._timer = None
             if self._idle is not None:
-                assert self._idle.stdin is not None
-                self._idle.stdin.close()
+                self._idle.dismiss()
                 self._idle = None
 
-    def _check_room(self) -> None:
-        busy = [run for run in list_runs() if (status := run.status).live or status.state == "queued"]
-        if len(busy) >= CORES:
-            runs = count(len(busy), "run is", "runs are")
-            names = " or ".join(run.id for run in busy[:4]) + (" or another" if len(busy) > 4 else "")
-            raise InputError(
-                f"{runs} under way and this machine has {count(CORES, 'core')}, one for each run; "
-                f"wait for {names} to end, or stop it"
-            )
-
-    def _hand_over(self, run: Run, resume: bool) -> subprocess.Popen[bytes]:
-        """Give the run to the waiting worker; to a new one where that has died."""
-        job = json.dumps({"run_dir": str(run.path.resolve()), "resume": resume}) + "\n"
+    def _hand_over(self, run: Run, resume: bool) -> None:
+        """Give the run, whose lock is held, to the waiting worker; to a new one where that has died."""
         for _ in range(2):
             worker = self._worker()
-            assert worker.stdin is not None
-            try:
-                worker.stdin.write(job.encode())
-                worker.stdin.close()
-            except OSError:
-                worker.wait()
-                continue
-            self._working.append(worker)
             self._idle = None
+            try:
+                worker.take(run, resume)
+            except OSError:
+                worker.dismiss()
+                continue
+            self._working.append(worker.process)
             self._not_before = time.monotonic() + FIRST_EPOCHS
-            return worker
+            return
         raise InputError(f"no training process could be started; its last words are in {_log_file()}")
 
-    def _worker(self) -> subprocess.Popen[bytes]:
+    def _worker(self) -> _Worker:
         # Asking each for its exit code lets the system forget those that ended.
-        self._working = [worker for worker in self._working if worker.poll() is None]
-        if self._idle is None or self._idle.poll() is not None:
-            log = _log_file()
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("ab") as words:
-                self._idle = subprocess.Popen(
-                    [sys.executable, "-m", "dans_lab.worker", *([self._likely] if self._likely else [])],
-                    cwd=ROOT,
-                    stdin=subprocess.PIPE,
-                    stdout=words,
-                    stderr=words,
-                    # Else Ctrl-C on the server would reach every run.
-                    start_new_session=True,
-                )
+        self._working = [process for process in self._working if process.poll() is None]
+        if self._idle is not None and not self._idle.waits:
+            self._idle.dismiss()
+            self._idle = None
+        if self._idle is None:
+            tickets = runs_dir() / CACHE / "workers"
+            try:
+                locks.sweep(tickets)
+                ticket = locks.Ticket(tickets)
+                try:
+                    with _log_file().open("ab") as words:
+                        process = self._start_process(ticket, words)
+                finally:
+                    ticket.leave_to_worker()
+            except OSError as error:
+                raise InputError(f"no training process could be started ({error})") from None
+            self._idle = _Worker(process, ticket)
         return self._idle
+
+    def _start_process(self, ticket: locks.Ticket, words: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "dans_lab.worker", *([self._likely] if self._likely else [])],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=words,
+            stderr=words,
+            # Else Ctrl-C on the server would reach every run.
+            start_new_session=True,
+            pass_fds=(ticket.descriptor,),
+        )
+
+
+def _check_room() -> None:
+    """InputError where each core has its run, whichever server or terminal started them."""
+    found = [Run(each.path) for each in os.scandir(runs_dir()) if run_id_error(each.name) is None]
+    busy = sorted(run.id for run in found if _is_busy(run))
+    if len(busy) >= CORES:
+        runs = count(len(busy), "run is", "runs are")
+        some = " or ".join(busy[:4]) + (" or another" if len(busy) > 4 else "")
+        raise InputError(
+            f"{runs} under way and this machine has {count(CORES, 'core')}, one for each run; "
+            f"wait for {some} to end, or stop it"
+        )
+
+
+def _is_busy(run: Run) -> bool:
+    try:
+        status = run.status
+    except InputError:
+        # Whatever became of its files, who holds its lock has a core.
+        return locks.is_held(run.path / "run.lock")
+    return status.live or status.state == "queued"
 
 
 @st.cache_resource(show_spinner=False)
@@ -181,7 +226,7 @@ def pool() -> Pool:
 
 def _log_file() -> Path:
     """What workers say before they have a run."""
-    return runs_dir() / ".cache" / "workers.log"
+    return runs_dir() / CACHE / "workers.log"
 
 
 @dataclass(frozen=True)

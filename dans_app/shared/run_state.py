@@ -77,6 +77,11 @@ def first_loss(run: Run, history: RunHistory) -> None:
 def sentence(status: Status, config: Config, wish: str = "") -> str:
     """What the run is doing, in a sentence; `wish` is what it is about to do."""
     place = f"epoch {status.epoch:,} of {status.epochs:,}"
+    if status.silent is not None:
+        return (
+            f"No answer for {seconds_in_words(status.silent)}, at {place}: its process is stopped, or this machine too "
+            "busy for it. The run goes on when the process does."
+        )
     if wish:
         return f"{wish} at {place} …"
     match status.state:

@@ -49,6 +49,7 @@ def _record(entry: ListedRun, size: int) -> dict[str, Any]:
         "recorded": entry.recorded,
         "state": status.state,
         "live": status.live,
+        "silent_seconds": status.silent,
         "reason": status.reason,
         "dataset": meta.dataset,
         "study": meta.study,
@@ -71,7 +72,7 @@ def _cells(entry: ListedRun, size: int) -> list[str]:
     """One row of the table for people."""
     config, status = entry.run.config, entry.status
     name = f"{entry.about.name} ({entry.id})" if entry.about.name else entry.id
-    state = "recorded" if entry.recorded else status.state
+    state = "recorded" if entry.recorded else status.state if status.silent is None else "does not answer"
     epoch = f"{status.epoch:,} of {status.epochs:,}"
     settings = [entry.run.meta.dataset, config.decoder, config.sampler, str(config.seed)]
     return [name, state, *settings, epoch, number(status.best_mrr), megabytes(size)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -27,6 +29,9 @@ BEST_EVERY = 3.0
 
 STATUS_EVERY = 0.25
 """Seconds between two writings of status.json."""
+
+BEAT_EVERY = 5.0
+"""Seconds between two beats, by which viewers know that the process is not stopped, however long a stage takes."""
 
 POLL_EVERY = 0.1
 """Seconds between two looks at control.json while paused."""
@@ -81,7 +86,8 @@ def drive(
     """
     session = _Drive(writer, trainer, stop, on_stage, on_state)
     try:
-        return session.run()
+        with _beating(writer):
+            return session.run()
     except Diverged as error:
         if session.best_is_due:
             session.save_best()
@@ -99,6 +105,25 @@ def drive(
         words = " ".join(str(error).split())
         session.show("failed", f"{type(error).__name__}: {words}" if words else type(error).__name__)
     return "failed"
+
+
+@contextmanager
+def _beating(writer: RunWriter) -> Iterator[None]:
+    """Beats in a thread of its own, which stands still only where the whole process does."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_EVERY):
+            writer.beat()
+
+    writer.beat()
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 class _Drive:

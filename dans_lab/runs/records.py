@@ -53,8 +53,9 @@ class Status(Record):
     `diverged` says of a failed run that its losses were no numbers any more, so that trying again is no use.
     `stage` and `values` are the name and losses of the latest stage (for step mode). `seconds` is training
     time over all sessions, `eta_seconds` what is left of it as far as one can tell, `updated` the time of
-    writing since 1970. `live` says whether a process holds the run now; it is found out when reading and not
-    kept in the file, and so is the state "interrupted".
+    writing since 1970. `live` says whether a process holds the run now, and `silent` for how many seconds one that does
+    has not been heard of, where that is long; they are found out when reading and not kept in the file, and so is the
+    state "interrupted".
     """
 
     state: State
@@ -71,6 +72,7 @@ class Status(Record):
     best_mrr: float | None = None
     updated: float
     live: bool = Field(default=False, exclude=True)
+    silent: float | None = Field(default=None, exclude=True)
 
 
 class Meta(Record):

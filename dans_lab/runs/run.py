@@ -1,6 +1,7 @@
 """The run directory, where training and viewing meet: how to find and read one (`writer` writes it).
 
     run.lock       held by the writer for its life; free while the status is not final means "interrupted"
+    worker.lock    held by the worker that was given the queued run, from before that until the worker ends
     config.json    Config, data set, versions: enough to repeat the run
     events.jsonl   one event a line, after a first line that names this writing of the file
     snapshots/     NNNNNN.npz, one for each Snapshot event
@@ -23,7 +24,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import filelock
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
@@ -36,6 +36,7 @@ from dans_core.events import Event
 from dans_core.kg import KnowledgeGraph
 from dans_data.complaints import first_problem
 from dans_data.errors import InputError
+from dans_lab.runs import locks
 from dans_lab.runs.earlier import EARLIER
 from dans_lab.runs.events_file import read_events
 from dans_lab.runs.records import (
@@ -57,10 +58,10 @@ FINAL = ("finished", "stopped", "failed")
 """States that a run has only after its writer is done with it."""
 
 QUEUE_GRACE = 30.0
-"""Seconds a queued run may be without a writer, while it passes from its creator to the one that trains."""
+"""Seconds a queued run may be without a writer and a worker, where a script passes it on by its path alone."""
 
-_PROBE_PATIENCE = 0.03
-"""Seconds a reader looks again, since another reader may be looking; not needed while the status is fresh."""
+SILENCE = 30.0
+"""Seconds without a beat of its writer after which a run is said not to answer; `drive` beats every few seconds."""
 
 LONGEST_ID = 64
 _RUN_ID = re.compile(rf"[a-z0-9-]{{1,{LONGEST_ID}}}")
@@ -181,15 +182,32 @@ class Run:
         stored = self.stored_status
         if stored.state in FINAL:
             return stored
-        age = time.time() - stored.updated
-        if self._is_locked(age):
-            return stored.model_copy(update={"live": True})
+        if locks.is_held(self.path / "run.lock"):
+            return stored.model_copy(update={"live": True, "silent": self._silence(stored)})
         # The writer may have ended between the two looks.
         stored = self.stored_status
-        waiting = stored.state == "queued" and abs(age) < QUEUE_GRACE
-        if waiting or stored.state == "paused" or stored.state in FINAL:
+        if stored.state == "paused" or stored.state in FINAL or self.is_given(stored):
             return stored
         return stored.model_copy(update={"state": "interrupted", "eta_seconds": None})
+
+    def is_given(self, stored: Status) -> bool:
+        """Whether the run, whose stored status this is, was queued and given to a process that has yet to begin."""
+        if stored.state != "queued":
+            return False
+        if os.path.lexists(ticket := self.path / locks.TICKET):
+            return locks.is_held(ticket)
+        return abs(time.time() - stored.updated) < QUEUE_GRACE
+
+    def _silence(self, stored: Status) -> float | None:
+        """Seconds since the last beat of a writer that trains, where they are too many."""
+        if stored.state not in ("running", "paused"):
+            return None
+        try:
+            beat = (self.path / "run.lock").stat().st_mtime
+        except OSError:
+            return None
+        silent = time.time() - max(beat, stored.updated)
+        return silent if silent > SILENCE else None
 
     @property
     def stored_status(self) -> Status:
@@ -208,24 +226,6 @@ class Run:
     def is_live(self) -> bool:
         """Whether a process holds the run now."""
         return self.status.live
-
-    def _is_locked(self, age: float) -> bool:
-        """Whether a writer holds the lock; `age` is the time in seconds since it last wrote the status."""
-        lock = self.path / "run.lock"
-        if not lock.is_file():
-            return False
-        if not os.access(lock, os.W_OK):
-            # The lock of someone else's run cannot be tried; a fresh status is the only sign left.
-            return abs(age) < QUEUE_GRACE
-        patience = 0.0 if abs(age) < 1.0 else _PROBE_PATIENCE
-        probe = filelock.FileLock(lock)
-        try:
-            with probe.acquire(timeout=patience, poll_interval=_PROBE_PATIENCE / 3):
-                return False
-        except filelock.Timeout:
-            return True
-        except OSError:
-            return False
 
     def follow(self, cursor: Cursor | None = None) -> NewEvents:
         """The events since `cursor` (None: all); a line still being written is left for the next time."""

@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ import filelock
 
 from dans_data.errors import InputError
 from dans_lab.runs.folder import NameAndNote, about_or_nothing
-from dans_lab.runs.run import QUEUE_GRACE, Run, open_run, runs_dir
+from dans_lab.runs.run import Run, open_run, runs_dir
 
 TRASH = ".trash"
 CACHE = ".cache"
@@ -192,8 +191,7 @@ def _at_rest(run: Run) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"run {run.id} cannot be deleted ({error.strerror})") from None
     try:
-        status = run.stored_status
-        if status.state == "queued" and abs(time.time() - status.updated) < QUEUE_GRACE:
+        if run.is_given(run.stored_status):
             raise InputError(f"run {run.id} is about to start and cannot be deleted; stop it first")
         yield
     finally:

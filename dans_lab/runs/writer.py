@@ -9,6 +9,7 @@ import platform
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -25,7 +26,7 @@ from dans_core.events import Event, Snapshot, to_dict
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
 from dans_lab.health_words import in_words
-from dans_lab.runs import machine
+from dans_lab.runs import locks, machine
 from dans_lab.runs import run as runs
 from dans_lab.runs.events_file import read_events
 from dans_lab.runs.records import (
@@ -62,7 +63,8 @@ class RunWriter:
     """The one process that writes a run: made by `create` or `reopen`, holds run.lock until `close`.
 
     To hand a new run to another process, `create` it, `close` it, and let the other `reopen` it. While it waits
-    for its turn keep it open, or it counts as interrupted after `QUEUE_GRACE` seconds.
+    for its turn keep it open, or give it a worker's ticket (`locks`); else it counts as interrupted after `QUEUE_GRACE`
+    seconds.
 
     Attributes:
         path, config, meta: the run.
@@ -146,20 +148,23 @@ class RunWriter:
         return writer
 
     @classmethod
-    def reopen(cls, path: str | os.PathLike[str]) -> RunWriter:
+    def reopen(cls, path: str | os.PathLike[str], given: bool = False) -> RunWriter:
         """Take a queued run, or go back to the last checkpoint of one that ended early; its lock is held.
 
         What was written after the checkpoint is removed, since it will be made again. A run that has no
         checkpoint starts from the beginning. Requests of viewers are forgotten, unless the run was still queued.
+        `given` says that this process is the one that the run was given to.
 
         Raises:
-            InputError: no run, a finished one, one that another process holds, or damaged files.
+            InputError: no run, a finished one, one that another process holds or was given, or damaged files.
         """
         run = Run(path)
         if run.recorded:
             raise InputError(f"run {run.id} is recorded; it cannot be continued")
         writer = cls(run.path, run.config, run.meta, _acquire(run.path))
         try:
+            if not given:
+                writer._refuse_given()
             writer._rewind()
         except BaseException:
             writer.close()
@@ -167,21 +172,27 @@ class RunWriter:
         return writer
 
     @classmethod
-    def requeue(cls, path: str | os.PathLike[str]) -> None:
-        """Queue a run that ended early, for another process to `reopen` it.
+    def requeue(cls, path: str | os.PathLike[str]) -> RunWriter:
+        """Queue a run that ended early, for another process to `reopen` it once this writer is closed.
 
         Requests of viewers up to now are forgotten, and those from now on count.
 
         Raises:
-            InputError: no run, a finished one, or one that another process holds.
+            InputError: no run, a finished one, or one that another process holds or was given.
         """
         run = Run(path)
-        with cls(run.path, run.config, run.meta, _acquire(run.path)) as writer:
+        writer = cls(run.path, run.config, run.meta, _acquire(run.path))
+        try:
+            writer._refuse_given()
             writer.status = run.stored_status
             if writer.status.state == "finished":
                 raise InputError(f"run {run.id} is finished; there is nothing to resume")
             replace(run.path / "control.json", to_json(Control()))
             writer.write_status("queued", eta_seconds=None)
+        except BaseException:
+            writer.close()
+            raise
+        return writer
 
     def trains_on(self, device: str, precision: str, threads: int, goes_on: bool) -> None:
         """Record where the run is trained from now on, and how exact; where it goes on, what was before is kept."""
@@ -268,6 +279,15 @@ class RunWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def beat(self) -> None:
+        """Say that this process is alive and not stopped."""
+        with suppress(OSError):
+            os.utime(self.path / "run.lock")
+
+    def _refuse_given(self) -> None:
+        if locks.is_held(self.path / locks.TICKET) and self.run.is_given(self.run.stored_status):
+            raise InputError(f"run {self.run.id} was given to another process, which is about to train it")
 
     def _opened(self) -> IO[bytes]:
         if self._events is None:
