@@ -363,6 +363,8 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
             twin_box(run, twin, runs)
     with st.container():
         health(run, history)
+        if cut := run_state.cut_short(status, history):
+            st.warning(cut, icon=":material/content_cut:")
     pace.may_slow_down = pace.fast and not wish and not run_state.begins(run, status, history)
     pace.ticked = True
     if wish and not pace.fast:

@@ -367,14 +367,14 @@ _graphs: WeakValueDictionary[str, KnowledgeGraph] = WeakValueDictionary()
 def _load(path: str, which: Which, kept: Stamp, graph_hash: str) -> _Loaded:
     """A run's weights with its graph; `kept`, the stamp of the file, and `graph_hash` renew a kept answer."""
     from dans_lab.inspection import Trained
-    from dans_lab.runs.weights import load_weights
+    from dans_lab.runs.weights import epoch_of, load_weights
 
     run = Run(Path(path))
     kg = _graphs.get(graph_hash) or run.load_kg()
     _graphs[kg.hash] = kg
     state = run.load_checkpoint(which)
-    epoch = state["progress"]["epoch"] if which == "last" else state["epoch"]
-    return _Loaded(Trained.of(load_weights(state, kg, run.config), kg, run.config), int(epoch))
+    epoch = epoch_of(state, which)
+    return _Loaded(Trained.of(load_weights(state, kg, run.config), kg, run.config), epoch)
 
 
 if __name__ == "__main__":

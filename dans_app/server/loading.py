@@ -23,6 +23,7 @@ from dans_app.server.relation_view import RelationView
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
+from dans_lab.runs import bounded
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run, runs_dir
 
@@ -261,7 +262,7 @@ def _memory() -> dict[str, Projection]:
 
 def _folders(run: Run) -> list[Path]:
     """Where pictures of a run are kept: the cache, then what a recorded run ships."""
-    settings = hashlib.sha256((run.path / "config.json").read_bytes()).hexdigest()[:8]
+    settings = hashlib.sha256(bounded.content(run.path / "config.json")).hexdigest()[:8]
     return [runs_dir() / ".cache" / "projections" / f"{run.id}-{settings}", run.path / "projections"]
 
 
@@ -314,4 +315,4 @@ def _content_of(run: Run, epoch: int) -> bytes:
 
 @st.cache_data(max_entries=4096, show_spinner=False)
 def _content(path: str, writing: Stamp) -> bytes:
-    return hashlib.sha256(Path(path).read_bytes()).digest()
+    return hashlib.sha256(bounded.content(Path(path), bounded.ARRAY_BYTES)).digest()

@@ -59,6 +59,16 @@ def wish(run: Run, status: Status) -> str:
     return "Pausing" if status.state != "paused" and status.stage_number >= asked.run_until else ""
 
 
+def cut_short(status: Status, history: RunHistory) -> str | None:
+    """A sentence where the log of events ends before the run did, as a file does that was cut; else None."""
+    if under_way(status) or history.epoch >= status.epoch:
+        return None
+    return (
+        f"The log of events of this run is cut off: it tells of {history.epoch:,} epochs, and {status.epoch:,} were "
+        "trained. What is drawn here ends there."
+    )
+
+
 def begins(run: Run, status: Status, history: RunHistory) -> bool:
     """Whether it has just begun and its first loss is due any moment."""
     if history.epoch or status.state == "paused" or not under_way(status):

@@ -192,9 +192,9 @@ def which_of(checkpoint: str) -> Which:
 def _networks(run: Run, kg: KnowledgeGraph, which: Which) -> tuple[Networks, int]:
     """The networks of a checkpoint, and the epoch they are of."""
     state = run.load_checkpoint(which)
-    from dans_lab.runs.weights import load_weights
+    from dans_lab.runs.weights import epoch_of, load_weights
 
-    epoch = state["progress"]["epoch"] if which == "last" else state["epoch"]
+    epoch = epoch_of(state, which)
     return load_weights(state, kg, run.config), int(epoch)
 
 

@@ -17,7 +17,7 @@ from dans_data.errors import InputError
 from dans_data.triplets import printable
 from dans_lab.inspection import encode
 from dans_lab.runs.run import Run, Which
-from dans_lab.runs.weights import load_weights
+from dans_lab.runs.weights import epoch_of, load_weights
 
 FIELDS = ("decoder", "epoch", "dataset", "hash", "entities", "relations", "entity_names", "relation_names")
 
@@ -69,7 +69,7 @@ def model_npz(run: Run, kg: KnowledgeGraph, which: Which = "best") -> bytes:
         stream,
         allow_pickle=False,
         decoder=np.asarray(run.config.decoder),
-        epoch=np.asarray(state["progress"]["epoch"] if which == "last" else state["epoch"]),
+        epoch=np.asarray(epoch_of(state, which)),
         dataset=np.asarray(kg.name),
         hash=np.asarray(kg.hash),
         entities=encode(networks, kg).cpu().numpy(),

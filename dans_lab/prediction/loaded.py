@@ -190,12 +190,12 @@ def load_run(path: str | os.PathLike[str], which: Which = "best") -> LoadedRun:
     Raises:
         InputError: no such run, no weights yet, or a data set that has changed since.
     """
-    from dans_lab.runs.weights import load_weights
+    from dans_lab.runs.weights import epoch_of, load_weights
 
     run = open_run(os.fspath(path), paths=True)
     kg = run.load_kg()
     state = run.load_checkpoint(which)
-    epoch = state["progress"]["epoch"] if which == "last" else state["epoch"]
+    epoch = epoch_of(state, which)
     with torch.no_grad():
         trained = Trained.of(load_weights(state, kg, run.config), kg, run.config)
     return LoadedRun(run, trained, which, int(epoch))

@@ -148,7 +148,13 @@ class _Drive:
         how = trainer.device_name, process.precision(), torch.get_num_threads()
         writer.trains_on(*how, goes_on=writer.state is not None)
         if writer.state is not None:
-            trainer.load_state_dict(writer.state)
+            try:
+                trainer.load_state_dict(writer.state)
+            except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+                raise InputError(
+                    f"last.pt of run {writer.run.id} does not fit its settings and its graph "
+                    f"({type(error).__name__}: {error}); it cannot be resumed"
+                ) from None
             writer.state = None
         # A killed writer may have left a best.pt from beyond the checkpoint.
         writer.best(trainer.best_state)

@@ -6,7 +6,6 @@ The name and the note a person gave are kept with the run, in its about.json, re
 from __future__ import annotations
 
 import os
-import stat
 import threading
 import time
 from contextlib import suppress
@@ -27,9 +26,6 @@ ABOUT = "about.json"
 NAME_LENGTH = 80
 NOTE_LENGTH = 2000
 """The most characters of a name and of a note."""
-
-_ABOUT_BYTES = 100_000
-"""A larger about.json is none of ours and is not read."""
 
 _SETTLED = 2.0
 """Seconds after which the time of a change tells it from the next one, however coarse the clock of the disk."""
@@ -58,11 +54,9 @@ class NameAndNote(Record):
 def read_about(run: Run) -> NameAndNote:
     """The name and note of a run; empty ones where none were given. InputError says what is wrong with the file."""
     path = run.path / ABOUT
-    try:
-        found = path.lstat()
-    except OSError:
+    if not os.path.lexists(path):
         return NameAndNote()
-    if not stat.S_ISREG(found.st_mode) or found.st_size > _ABOUT_BYTES:
+    if path.is_symlink():
         raise InputError(f"{path} does not hold the name and note of a run")
     return read(path, NameAndNote)
 

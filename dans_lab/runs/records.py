@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from dans_data.complaints import first_problem
 from dans_data.errors import InputError
+from dans_lab.runs import bounded
 
 State = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted"]
 
@@ -35,6 +36,15 @@ class Record(BaseModel):
 
 R = TypeVar("R", bound=Record)
 
+_MOST = 10**12
+"""More epochs or stages than any run has; beyond some such number tables and charts cannot show them."""
+
+_LONGEST = 1e9
+"""Seconds that no run takes: thirty years."""
+
+_LATEST = 7.3e9
+"""Seconds since 1970: the year 2201."""
+
 
 class Control(Record):
     """What a viewer asks for, as a target and not as a command, so asking twice is asking once.
@@ -43,7 +53,7 @@ class Control(Record):
     So pause = 0, one step = stage number + 1, resume = None.
     """
 
-    run_until: int | None = Field(default=None, ge=0)
+    run_until: int | None = Field(default=None, ge=0, le=_MOST)
     stop: bool = False
 
 
@@ -61,16 +71,16 @@ class Status(Record):
     state: State
     reason: str = ""
     diverged: bool = False
-    epoch: int = Field(default=0, ge=0)
-    epochs: int = Field(ge=1)
-    stage_number: int = Field(default=0, ge=0)
+    epoch: int = Field(default=0, ge=0, le=_MOST)
+    epochs: int = Field(ge=1, le=_MOST)
+    stage_number: int = Field(default=0, ge=0, le=_MOST)
     stage: str = ""
     values: dict[str, float | None] = Field(default_factory=dict)
-    seconds: float = Field(default=0.0, ge=0)
+    seconds: float = Field(default=0.0, ge=0, le=_LONGEST)
     eta_seconds: float | None = None
-    best_epoch: int | None = None
-    best_mrr: float | None = None
-    updated: float
+    best_epoch: int | None = Field(default=None, ge=0, le=_MOST)
+    best_mrr: float | None = Field(default=None, ge=0, le=1)
+    updated: float = Field(ge=0, le=_LATEST)
     live: bool = Field(default=False, exclude=True)
     silent: float | None = Field(default=None, exclude=True)
 
@@ -100,8 +110,11 @@ class Meta(Record):
     @field_validator("created")
     @classmethod
     def _is_time(cls, text: str) -> str:
-        if datetime.fromisoformat(text).tzinfo is None:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is None:
             raise ValueError("has no time zone")
+        if not 1970 < time.year < 2200:
+            raise ValueError("is no time at which a run can have been created")
         return text
 
 
@@ -142,12 +155,7 @@ def to_json(record: Record) -> bytes:
 
 def read(path: Path, kind: type[R]) -> R:
     """The record in a JSON file; InputError says what is wrong with it."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from None
+    data = bounded.content(path)
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:

@@ -36,7 +36,7 @@ from dans_core.events import Event
 from dans_core.kg import KnowledgeGraph
 from dans_data.complaints import first_problem
 from dans_data.errors import InputError
-from dans_lab.runs import locks
+from dans_lab.runs import bounded, locks
 from dans_lab.runs.earlier import EARLIER
 from dans_lab.runs.events_file import read_events
 from dans_lab.runs.records import (
@@ -230,19 +230,16 @@ class Run:
     def follow(self, cursor: Cursor | None = None) -> NewEvents:
         """The events since `cursor` (None: all); a line still being written is left for the next time."""
         path = self.path / "events.jsonl"
-        try:
-            # What is read from one open file belongs together: a resuming writer puts another in its place.
-            with path.open("rb") as file:
-                log = log_id(file.read(LOG_LINE_BYTES))
-                size = file.seek(0, os.SEEK_END)
-                known = cursor is not None and cursor.log == log and cursor.offset <= size
-                start = cursor.offset if cursor is not None and known else 0
-                file.seek(start)
-                data = file.read()
-        except FileNotFoundError:
+        if not os.path.lexists(path):
             return NewEvents([], Cursor("", 0), cursor is not None and cursor.offset > 0)
-        except OSError as error:
-            raise InputError(f"{path} cannot be read ({error.strerror})") from None
+        # What is read from one open file belongs together: a resuming writer puts another in its place.
+        with bounded.opened(path, bounded.EVENT_BYTES) as file:
+            log = log_id(bounded.read(file, path, LOG_LINE_BYTES))
+            size = file.seek(0, os.SEEK_END)
+            known = cursor is not None and cursor.log == log and cursor.offset <= size
+            start = cursor.offset if cursor is not None and known else 0
+            file.seek(start)
+            data = bounded.read(file, path)
         data = data[: data.rfind(b"\n") + 1]
         events = read_events(path, data, start)
         return NewEvents(events, Cursor(log, start + len(data)), cursor is not None and not known)
@@ -265,10 +262,15 @@ class Run:
         """The arrays of one snapshot by name."""
         path = self.path / "snapshots" / f"{epoch:06d}.npz"
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with (
+                bounded.opened(path, bounded.ARRAY_BYTES) as file,
+                np.load(file, allow_pickle=False) as arrays,
+            ):
                 return {name: arrays[name] for name in arrays.files}
-        except FileNotFoundError:
-            raise InputError(f"run {self.id} has no snapshot of epoch {epoch}") from None
+        except InputError:
+            if not os.path.lexists(path):
+                raise InputError(f"run {self.id} has no snapshot of epoch {epoch}") from None
+            raise
         # A damaged archive fails in many ways, deep inside zipfile and numpy.
         except Exception:
             raise InputError(f"{path} is not a snapshot, or is damaged") from None
@@ -286,7 +288,7 @@ class Run:
     def load_checkpoint(self, which: Which = "best") -> Checkpoint:
         """What best.pt or last.pt holds, on the CPU; imports torch."""
         path = self.path / f"{which}.pt"
-        if not path.is_file():
+        if not os.path.lexists(path):
             other = "last" if which == "best" else "best"
             hint = (
                 f"; there is {other}.pt, the weights called {other}"
@@ -297,11 +299,14 @@ class Run:
         import torch
 
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with bounded.opened(path, bounded.CHECKPOINT_BYTES) as file:
+                state = torch.load(file, map_location="cpu", weights_only=True)
+        except InputError:
+            raise
         # A damaged file fails in many ways, deep inside zipfile and pickle.
         except Exception:
             raise InputError(f"{path} is not a checkpoint of this program, or is damaged") from None
-        if not isinstance(state, dict) or "networks" not in state:
+        if not isinstance(state, dict) or not isinstance(state.get("networks"), dict):
             raise InputError(f"{path} is not a checkpoint of this program")
         return state
 

@@ -18,6 +18,16 @@ from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.dans import Dans
 from dans_data.errors import InputError
+from dans_lab.runs.run import Which
+
+
+def epoch_of(state: dict[str, Any], which: Which) -> int:
+    """The epoch that the weights of best.pt or last.pt are of; InputError where the checkpoint does not say."""
+    place = state.get("progress") if which == "last" else state
+    epoch = place.get("epoch") if isinstance(place, dict) else None
+    if not isinstance(epoch, int) or epoch < 0:
+        raise InputError(f"{which}.pt does not say of which epoch it is: it is damaged")
+    return epoch
 
 
 def load_weights(state: dict[str, Any], kg: KnowledgeGraph, config: Config) -> Networks:
@@ -63,7 +73,7 @@ def _fitting(kg: KnowledgeGraph) -> Iterator[None]:
     """InputError for weights of another shape."""
     try:
         yield
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
             f"the checkpoint does not fit data set {kg.name!r} and its settings: {error}"
         ) from None

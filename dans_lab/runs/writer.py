@@ -26,7 +26,7 @@ from dans_core.events import Event, Snapshot, to_dict
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
 from dans_lab.health_words import in_words
-from dans_lab.runs import locks, machine
+from dans_lab.runs import bounded, locks, machine
 from dans_lab.runs import run as runs
 from dans_lab.runs.events_file import read_events
 from dans_lab.runs.records import (
@@ -331,12 +331,11 @@ class RunWriter:
     def _events_before(self, offset: object) -> bytes:
         """The event lines up to the offset that last.pt holds."""
         path = self.path / "events.jsonl"
-        try:
-            with path.open("rb") as file:
-                file.seek(LOG_LINE_BYTES)
-                kept = file.read(offset - LOG_LINE_BYTES) if isinstance(offset, int) else b""
-        except OSError as error:
-            raise InputError(f"{path} cannot be read ({error.strerror})") from None
+        with bounded.opened(path, bounded.EVENT_BYTES) as file:
+            file.seek(LOG_LINE_BYTES)
+            kept = b""
+            if isinstance(offset, int):
+                kept = bounded.read(file, path, min(max(0, offset - LOG_LINE_BYTES), bounded.EVENT_BYTES))
         if offset != LOG_LINE_BYTES + len(kept) or (kept and not kept.endswith(b"\n")):
             raise InputError(f"{path} ends before the point of last.pt, so the run cannot be resumed")
         return kept

@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 
 from dans_data.complaints import first_problem
 from dans_data.errors import InputError
+from dans_lab.runs import bounded
 from dans_lab.runs.records import Record, read
 from dans_lab.runs.run import STUDIES, runs_dir
 from dans_lab.study.plan import Plan, parse_plan
@@ -117,10 +118,7 @@ class Study:
     def plan(self) -> Plan:
         """What was asked for, with settings for the graph it runs on."""
         file = self.path / "study.toml"
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise InputError(f"{file} cannot be read") from None
+        text = bounded.text(file)
         return parse_plan(text, self.name, str(file), self._made_for())
 
     def _made_for(self) -> int:
@@ -165,7 +163,10 @@ def _is_record(file: Path) -> bool:
 
 def _record(file: Path | zipfile.Path) -> RunRecord:
     try:
-        return RunRecord.model_validate_json(file.read_bytes())
+        data = (
+            bounded.content(file, bounded.STUDY_RECORD_BYTES) if isinstance(file, Path) else file.read_bytes()
+        )
+        return RunRecord.model_validate_json(data)
     except ValidationError as error:
         raise InputError(f"{file}: {first_problem(error)}") from None
     except (OSError, zipfile.BadZipFile, zlib.error):

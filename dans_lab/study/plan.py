@@ -26,7 +26,6 @@ import hashlib
 import itertools
 import json
 import math
-import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ from dans_core.config import Config
 from dans_data.errors import InputError
 from dans_lab.budget.recipe import chosen_for_size, config_for
 from dans_lab.presets import PRESETS
+from dans_lab.runs import bounded
 from dans_lab.runs.earlier import EARLIER
 from dans_lab.runs.run import LONGEST_ID, STUDIES, run_id_error, runs_dir
 
@@ -222,13 +222,9 @@ def read_plan(source: str | Path) -> Plan:
             )
         path = SHIPPED / f"{source}.toml" if source in names else begun
         name = source
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"there is no study file {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"{path} cannot be read ({reason})") from None
+    if not path.exists():
+        raise InputError(f"there is no study file {path}")
+    text = bounded.text(path)
     return parse_plan(text, name, str(path))
 
 
@@ -241,9 +237,7 @@ def parse_plan(text: str, name: str, where: str, train: int = 0) -> Plan:
         InputError: as `read_plan`.
     """
     try:
-        written = _File.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where} is not TOML: {error}") from None
+        written = _File.model_validate(bounded.toml(text, where))
     except ValidationError as error:
         raise InputError(f"{where}: {_complaint(error)}") from None
     try:
