@@ -141,18 +141,22 @@ def check_address(datasets: list[str]) -> None:
     if respelled:
         # Widgets are filled from the address with which a run of the script begins.
         st.rerun()
-    if problems := [*_impossible(datasets)]:
+    if problems := dict(_impossible(datasets)):
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        problem = f"{markdown_text(problems[0], 200)}{more}"
+        problem = f"{markdown_text(next(iter(problems.values())), 200)}{more}"
         st.session_state[_PROBLEM] = (
             f"The address holds a setting that is not possible, so its default stands: {problem}."
         )
+        # A widget would read them before it knows its bounds, and not all of them can be read.
+        for name in problems:
+            del st.query_params[name]
+        st.rerun()
     if _PROBLEM in st.session_state:
         st.warning(st.session_state[_PROBLEM], icon=":material/link_off:")
 
 
-def _impossible(datasets: list[str]) -> Iterator[str]:
-    """What the address asks for and no widget can show."""
+def _impossible(datasets: list[str]) -> Iterator[tuple[str, str]]:
+    """What the address asks for and no widget can show: its name there, and why."""
     for name in Config.model_fields:
         if key(name) not in st.query_params:
             continue
@@ -162,10 +166,10 @@ def _impossible(datasets: list[str]) -> Iterator[str]:
         except ValidationError as error:
             # What a widget can show, it shows, and the form says what is wrong with it.
             if error.errors()[0]["loc"] and not _can_show(name, raw):
-                yield explain(error)
+                yield key(name), explain(error)
     asked = spelling.dataset(datasets).plain(st.query_params.get(DATASET, _USUAL))
     if asked not in datasets and DATASET in st.query_params:
-        yield f"dataset = {asked[:40]!r}: must be one of {', '.join(datasets)}"
+        yield DATASET, f"dataset = {asked[:40]!r}: must be one of {', '.join(datasets)}"
 
 
 def use_preset(name: str) -> None:
@@ -373,7 +377,7 @@ def _can_show(name: str, raw: str) -> bool:
         value = float(raw)
     except ValueError:
         return False
-    return (low is None or low <= value) and (high is None or value <= high)
+    return math.isfinite(value) and (low is None or low <= value) and (high is None or value <= high)
 
 
 def _sampler_changed() -> None:
