@@ -52,7 +52,7 @@ def opened(path: Path, most: int) -> Iterator[BinaryIO]:
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path} is not a regular file")
+            raise InputError(f"{path} cannot be read (it is not a regular file)")
         if found.st_size > most:
             raise InputError(
                 f"{path} has {bytes_in_words(found.st_size)}; it can have {bytes_in_words(most)} at most"
