@@ -97,9 +97,13 @@ def renew(stop: Callable[[], bool] = lambda: False, device: str | torch.device =
     known = speed.here(threads, name_of(choose(device)))
     if known is None or not speed.is_fresh(known):
         try:
-            speed.keep(measure(stop, device))
+            found = measure(stop, device)
         except Interrupted:
             return
+        if found.provisional:
+            since = known.disturbed if known and known.disturbed else found.measured
+            found = found.model_copy(update={"disturbed": since})
+        speed.keep(found)
 
 
 def measure(stop: Callable[[], bool] = lambda: False, device: str | torch.device = "auto") -> Speed:

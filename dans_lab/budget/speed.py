@@ -26,7 +26,8 @@ FRESH = 3600.0
 """Seconds for which a measurement is not made again: a machine may be busier or thriftier later."""
 
 SOON = 120.0
-"""The same for a provisional one: soon, but each takes some three seconds of a core that others want as well."""
+"""The same for the first provisional one. After it ever longer, as each takes some three seconds of a core that others
+want as well, and a machine that is shared for good will not be found free."""
 
 STEADY = 0.8
 """Share of the processor below which a practice was disturbed."""
@@ -54,7 +55,8 @@ class Slower(Record):
 class Speed(Record):
     """What was measured: `small` and `large` graphs, told apart by how their messages are made (`costs.are_sparse`).
 
-    `machine` as `machine.name` has it, `device` as runs record it, `measured` the time in seconds since 1970.
+    `machine` as `machine.name` has it, `device` as runs record it, `measured` the time in seconds since 1970;
+    `disturbed` since when all measurements were provisional, None where this one is not.
     """
 
     machine: str
@@ -63,6 +65,12 @@ class Speed(Record):
     measured: float
     small: Slower
     large: Slower
+    disturbed: float | None = Field(default=None, gt=0)
+
+    @property
+    def provisional(self) -> bool:
+        """Whether other work kept a part of it waiting."""
+        return self.small.provisional or self.large.provisional
 
     def of(self, config: Config, sizes: Sizes) -> Slower:
         """What holds for a run with these settings on a graph of these sizes."""
@@ -91,7 +99,10 @@ def here(threads: int | None = None, device: str | None = None) -> Speed | None:
 
 def is_fresh(speed: Speed) -> bool:
     """Whether a measurement need not be made again yet."""
-    lasts = SOON if speed.small.provisional or speed.large.provisional else FRESH
+    lasts = FRESH
+    if speed.provisional:
+        disturbed = speed.measured - (speed.disturbed or speed.measured)
+        lasts = min(FRESH, max(SOON, disturbed))
     return abs(time.time() - speed.measured) < lasts
 
 

@@ -186,6 +186,31 @@ def test_what_is_provisional_is_measured_again_soon(part):
     assert not speed.is_fresh(known(0.3, between)) and not speed.is_fresh(known(0.95, 2 * speed.FRESH))
 
 
+def test_on_a_machine_that_stays_busy_it_is_measured_ever_more_rarely(short, monkeypatch):
+    monkeypatch.setattr(speed, "STEADY", 2.0)
+    practice.renew()
+    first = speed.here(torch.get_num_threads())
+    assert first.provisional and first.disturbed == first.measured
+    shown = {"small": Slower(base=3.0, game=3.0, share=0.3)}
+    for disturbed, lasts in ((0.0, speed.SOON), (600.0, 600.0), (1e6, speed.FRESH)):
+        for age, fresh in ((lasts - 20, True), (lasts + 20, False)):
+            measured = time.time() - age
+            each = speed_of(1.0, 1.0, measured=measured, **shown).model_copy(
+                update={"disturbed": measured - disturbed}
+            )
+            assert speed.is_fresh(each) is fresh
+    # The next one knows since when, and one that nothing disturbed forgets it.
+    early = first.model_copy(update={"measured": first.measured - 500, "disturbed": first.measured - 700})
+    speed.keep(early)
+    practice.renew()
+    found = speed.here(torch.get_num_threads())
+    assert found.measured >= first.measured and found.disturbed == early.disturbed
+    monkeypatch.setattr(speed, "STEADY", 0.0)
+    monkeypatch.setattr(speed, "FRESH", -1.0)
+    practice.renew()
+    assert speed.here(torch.get_num_threads()).disturbed is None
+
+
 def test_a_busy_machine_is_promised_slow_and_its_free_time_told():
     config, free, busy = Config(), speed_of(1.0, 1.0), Slower(base=4.0, game=4.0, share=0.25)
     speed.keep(free)
