@@ -5,26 +5,32 @@ from functools import partial
 
 import streamlit as st
 
-from dans_app.shared import classroom, exports, shell
+from dans_app.server import studies
+from dans_app.shared import classroom, exports, shell, study_link
 from dans_app.shared.address import Address
-from dans_app.shared.words import markdown_text
+from dans_app.shared.words import markdown_text, sentence
 from dans_app.studies import choice as study_choice
 from dans_app.studies import data as study_data
-from dans_app.studies import figures, words
+from dans_app.studies import figures, form, words
 from dans_app.studies import files as study_files
 from dans_app.studies import runs as study_runs
 from dans_app.studies import table as study_table
 from dans_app.studies.choice import ORDERS, SPLITS, Places, Spot, TableOptions
-from dans_app.studies.data import Listed, Loaded, StudyListing, StudyView
+from dans_app.studies.data import Conducted, Listed, Loaded, StudyListing, StudyView
 from dans_app.studies.sections import MOST_COLUMNS, Drawn, calm, chart, learned, settings, stability
+from dans_data.errors import InputError
 from dans_lab.names import METRICS
-from dans_lab.study import tables
+from dans_lab.study import session, tables
 from dans_lab.study import words as told
 from dans_lab.study.facts import unseen
+from dans_lab.study.folder import Study
+from dans_lab.study.plan import Plan
 
 TICK = 3.0
 TABLE = "studies_table"
-KINDS = {"md": "text/markdown", "csv": "text/csv", "html": "text/html"}
+PROBLEM = "studies_problem"
+KINDS = {"md": "text/markdown", "csv": "text/csv", "html": "text/html", "toml": "application/toml"}
+AT_REST = Conducted("at rest")
 
 
 def show() -> None:
@@ -33,22 +39,43 @@ def show() -> None:
     shell.narrow_hint("The other pages are behind the arrows at the top left.")
     shell.toolbar(bar, None)
     found = study_data.listing()
+    # Before anything is complained of, which another part of the address takes away.
+    new = form.address()
     places = Places.of(found)
-    if places.key is not None:
-        study_choice.choose_study(places.screen, found, places.key)
+    if new.raw(study_link.NEW) is not None and not classroom.hides("settings"):
+        new_study(places.screen, new)
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        if places.key is not None:
+            study_choice.choose_study(places.screen, found, places.key)
+        if not classroom.hides("settings"):
+            st.button(
+                "New study",
+                icon=":material/add:",
+                type="secondary" if found.studies else "primary",
+                key="studies_new",
+                on_click=new.choose,
+                args=(study_link.NEW, "1"),
+                help="Choose data, samplers, decoders, seeds and settings, see what it takes, and start it.",
+            )
     options = study_choice.options(places.screen)
     said = st.empty()
     unreadable(found)
     if places.key is None:
-        none_yet()
+        none_yet(found)
     else:
         with shell.told("This study cannot be shown"):
             study(places, found.studies[places.key], options)
             with st.expander(
-                "Start a study", icon=":material/play_arrow:", key="studies_start", on_change="rerun"
+                "Studies that come with the app",
+                icon=":material/play_arrow:",
+                key="studies_start",
+                on_change="rerun",
             ) as more:
                 if more.open:
-                    how_to_start()
+                    how_to_start(found)
+    if problem := st.session_state.pop(PROBLEM, None):
+        st.error(sentence(problem), icon=":material/error:")
     if places.screen.message:
         said.warning(places.screen.message, icon=":material/link_off:")
 
@@ -66,12 +93,31 @@ def unreadable(found: StudyListing) -> None:
 # --- none yet --------------------------------------------------------------------------------------------------
 
 
-def none_yet() -> None:
+def new_study(screen: Address, place: Address) -> None:
+    said = st.empty()
+    st.button(
+        "Back to the studies",
+        icon=":material/arrow_back:",
+        type="tertiary",
+        on_click=form.close,
+        args=(place,),
+    )
+    form.show(place)
+    if screen.message:
+        said.warning(screen.message, icon=":material/link_off:")
+
+
+def none_yet(found: StudyListing) -> None:
+    here = (
+        ""
+        if classroom.hides("settings")
+        else "Put one together by **New study**, or start one of those below. "
+    )
     st.info(
-        "There is no study yet. One is started in a terminal, and shows up here while it runs.",
+        f"There is no study yet. {here}One that is started in a terminal shows up here while it runs, too.",
         icon=":material/science:",
     )
-    how_to_start()
+    how_to_start(found)
 
     @st.fragment(run_every=TICK)
     def waiting() -> None:
@@ -81,16 +127,37 @@ def none_yet() -> None:
     waiting()
 
 
-def how_to_start() -> None:
+def how_to_start(found: StudyListing) -> None:
+    """The studies that come with the program, each with its button and its command."""
     for plan in study_data.shipped_plans():
         asks = f"**{markdown_text(plan.title)}**: {markdown_text(plan.question, 300)}"
         st.markdown(f"{asks}  \n:small[{markdown_text(words.size(plan), 200)}]")
-        st.code(f"python -m dans_core study {plan.name}", language="bash")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            may = plan.name not in found.studies and study_data.download(plan) is None
+            if may and not classroom.hides("settings"):
+                st.button(
+                    "Start",
+                    icon=":material/play_arrow:",
+                    key=f"studies_start_{plan.name}",
+                    on_click=begin,
+                    args=(plan,),
+                )
+            st.code(f"python -m dans_core study {plan.name}", language="bash")
     st.caption(
-        "The times are rough: before it begins, the command times each kind of run and says what it will take. Stopped "
-        "with Ctrl-C, the same command goes on with it. Your own question is a file like those in assets/studies: "
-        "`python -m dans_core study FILE.toml`."
+        "The times are rough: before it begins, a study times each kind of run. In a terminal Ctrl-C pauses it, and "
+        "the same command goes on with it. A study of your own that the form cannot say is a file like those in "
+        "assets/studies: `python -m dans_core study FILE.toml`."
     )
+
+
+def begin(plan: Plan) -> None:
+    """For callbacks: start a study and look at it."""
+    try:
+        studies.conductors().begin(plan)
+    except InputError as problem:
+        st.session_state[PROBLEM] = str(problem)
+    else:
+        Address("studies", "").choose("study", plan.name)
 
 
 # --- a study ---------------------------------------------------------------------------------------------------
@@ -106,6 +173,8 @@ def study(places: Places, listed: Listed, options: TableOptions) -> None:
         st.caption(f"Training budget: {markdown_text(plan.budget, 400)}")
     how_far(loaded)
     damaged(loaded)
+    if not loaded.records:
+        return
     study_choice.choose_part(places.study, loaded, places.number)
     options = study_choice.that_are_there(places.screen, loaded, options)
     every = study_data.view(loaded, places.number, options.metric)
@@ -142,16 +211,61 @@ def how_far(loaded: Loaded) -> None:
         if now is None or now.plan is not loaded.plan or study_data.load(now).stamp != loaded.stamp:
             st.rerun()
         going = study_data.going(loaded)
-        left = study_data.seconds_left(loaded, len(going))
+        state = AT_REST if loaded.shipped else study_data.conducted(loaded.listed.study)
+        left = study_data.seconds_left(loaded, max(len(going), state.size), going)
         done = 1 - len(loaded.left) / loaded.listed.total
-        st.progress(done, text=words.progress(loaded, going, left))
+        st.progress(done, text=words.progress(loaded, state, going, left))
         if going:
             st.caption("  \n".join(["Being trained now:", *map(markdown_text, words.training_now(going))]))
-        elif not loaded.shipped:
-            st.caption("This goes on with it:")
-            st.code(words.command(loaded), language="bash")
+        if not loaded.shipped:
+            conducting(loaded, state, bool(going))
 
     ticking()
+
+
+def conducting(loaded: Loaded, state: Conducted, training: bool) -> None:
+    """Who runs it, and what can be asked of it."""
+    listed = loaded.listed.study
+    if state.reason:
+        st.error(f"It ended before its time: {markdown_text(state.reason, 300)}.", icon=":material/error:")
+    if who := words.conductor(state):
+        st.caption(who)
+    if not classroom.hides("controls"):
+        if state.state != "at rest":
+            st.button(
+                "Pause",
+                icon=":material/pause:",
+                key="studies_pause",
+                disabled=state.state in ("starting", "pausing"),
+                on_click=ask_to_pause,
+                args=(listed,),
+            )
+        elif not training:
+            st.button(
+                "Resume",
+                icon=":material/play_arrow:",
+                type="primary",
+                key="studies_resume",
+                on_click=go_on,
+                args=(listed,),
+            )
+    if state.state == "at rest" and not training:
+        st.caption("In a terminal this goes on with it:")
+        st.code(words.command(loaded), language="bash")
+
+
+def ask_to_pause(study: Study) -> None:
+    try:
+        session.ask(study, pause=True)
+    except InputError as problem:
+        st.session_state[PROBLEM] = str(problem)
+
+
+def go_on(study: Study) -> None:
+    try:
+        studies.conductors().go_on(study)
+    except InputError as problem:
+        st.session_state[PROBLEM] = str(problem)
 
 
 def damaged(loaded: Loaded) -> None:
@@ -321,6 +435,7 @@ def downloads(loaded: Loaded, view: StudyView, options: TableOptions, drawn: Dra
         )
         file("This table", partial(exports.csv, rows), table, study_files.TABLE_HELP)
         file("Every run", lambda: exports.csv(study_files.runs_frame(loaded)), every, study_files.RUNS_HELP)
+        file("Study file", loaded.plan.text.encode, f"{loaded.plan.name}.toml", study_files.PLAN_HELP)
         file("Charts", partial(exports.charts, drawn, loaded.plan.title), charts, study_files.CHARTS_HELP)
 
 

@@ -8,16 +8,18 @@ import streamlit as st
 
 import dans_data
 from dans_app.server import graph, jobs
-from dans_app.shared import classroom, curves, run_state, settings, shell, theme
+from dans_app.shared import classroom, cost_words, curves, run_state, settings, shell, study_link, theme
 from dans_app.shared.run_history import RunHistory
 from dans_app.shared.words import markdown_text, sentence
 from dans_app.train import failing, words
 from dans_core.config import Config
 from dans_data.errors import InputError
+from dans_data.places import folders
 from dans_data.words import bytes_in_words, count, epoch_in_words, seconds_in_words
 from dans_lab.budget.experience import Basis
 from dans_lab.runs.records import Status
 from dans_lab.runs.run import Run, find_twin, list_runs, recorded_runs, twin_config
+from dans_lab.study.draft import Draft
 
 ButtonKind = Literal["primary", "secondary", "tertiary"]
 Color = Literal["green", "gray", "orange", "blue", "red"]
@@ -25,17 +27,7 @@ Color = Literal["green", "gray", "orange", "blue", "red"]
 TWIN = "dans_show_twin"
 TICK = 0.5
 FAST_TICK = 0.1
-GUESS_TICK = 2
 UNSHOWN = "This run cannot be shown"
-
-COST_BASIS: dict[Basis, str] = {
-    "runs": "The time is that of earlier runs here.",
-    "practice": "The time follows from a few steps that were timed here.",
-    "busy": "The time follows from a few steps that were timed here beside other work; they are timed again soon.",
-    "formulas": "Until a few steps were timed here, the time is that of another machine.",
-}
-
-PROVISIONAL: tuple[Basis, ...] = ("busy", "formulas")
 
 
 def say(error: InputError) -> None:
@@ -63,6 +55,16 @@ def compare(run: Run, twin: Run) -> None:
     shell.leave("Compare", runs=f"{run.id},{twin.id}")
 
 
+def five_seeds(run: Run) -> None:
+    """The form of a study of this run and its twin."""
+    try:
+        configs = [run.config, twin_config(run.config)]
+        train = len(graph.load(run.meta.source).array("train"))
+        shell.leave("Studies", **study_link.query(Draft.of_runs(configs, run.meta.source, train)))
+    except InputError as error:
+        say(error)
+
+
 def resume(run: Run) -> None:
     try:
         run.request() if run.is_live else jobs.pool().resume(run)
@@ -78,10 +80,15 @@ def ask(run: Run, run_until: int | None = None, stop: bool = False) -> None:
 
 
 def act(
-    label: str, icon: str, action: Callable[..., None], *args: Run, kind: ButtonKind = "secondary"
+    label: str,
+    icon: str,
+    action: Callable[..., None],
+    *args: Run,
+    kind: ButtonKind = "secondary",
+    about: str | None = None,
 ) -> None:
     """A button inside the ticking part whose action concerns the whole page."""
-    if st.button(label, icon=icon, type=kind):
+    if st.button(label, icon=icon, type=kind, help=about):
         action(*args)
         st.rerun()
 
@@ -137,7 +144,7 @@ def controls() -> None:
                     key="start_training",
                     on_click=start,
                 )
-                tick = GUESS_TICK if cost.basis in PROVISIONAL else None
+                tick = cost_words.TICK if cost.basis in cost_words.PROVISIONAL else None
                 st.fragment(run_every=tick)(tell_cost)(config, dataset, cost.basis)
                 if warning:
                     st.warning(sentence(warning), icon=":material/memory:")
@@ -160,14 +167,11 @@ def tell_cost(config: Config, dataset: str, basis: Basis) -> None:
     cost = jobs.estimate(config, dataset)
     if cost.basis != basis:
         st.rerun()
-    provisos: dict[Basis, str] = {
-        "formulas": "; the time is a guess until this machine was timed, in some seconds",
-        "busy": f"; with no other work on this machine {seconds_in_words(cost.free_seconds)}",
-    }
     st.caption(
         f"Takes {seconds_in_words(cost.seconds)} ({epoch_in_words(cost.epoch_seconds)} an epoch), "
-        f"{bytes_in_words(cost.memory)} of memory and {bytes_in_words(cost.bytes)} on disk{provisos.get(basis, '')}.",
-        help=f"One core, one run. {COST_BASIS[cost.basis]}",
+        f"{bytes_in_words(cost.memory)} of memory and {bytes_in_words(cost.bytes)} on disk"
+        f"{cost_words.proviso(basis, cost.free_seconds)}.",
+        help=f"One core, one run. {cost_words.BASIS[cost.basis]}",
     )
 
 
@@ -302,7 +306,11 @@ def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
         st.toggle("Show the twin in the curves", key=TWIN)
         st.markdown(words.comparison(run, twin, runs))
         st.caption(cost)
-        act("Compare them", ":material/compare_arrows:", compare, run, twin, kind="tertiary")
+        with st.container(horizontal=True, gap="small"):
+            if here and run.meta.source in folders():
+                about = "Opens a study with these settings filled in; it starts when you say so."
+                act("Train 5 seeds of each", ":material/science:", five_seeds, run, about=about)
+            act("Compare them", ":material/compare_arrows:", compare, run, twin, kind="tertiary")
 
 
 @dataclass

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,11 @@ from dans_app.server import graph
 from dans_core.config import Config
 from dans_data.errors import InputError
 from dans_data.words import bytes_in_words, count, seconds_in_words
-from dans_lab.budget import estimates
-from dans_lab.budget.experience import Basis, expect
+from dans_lab.budget import estimates, several
+from dans_lab.budget.experience import Basis, Experience
+from dans_lab.budget.several import Forecast
 from dans_lab.budget.sizes import Sizes
-from dans_lab.runs import locks
+from dans_lab.runs import locks, machine
 from dans_lab.runs.run import Run, list_runs, new_id, run_id_error, runs_dir
 from dans_lab.runs.trash import CACHE
 from dans_lab.runs.writer import RunWriter
@@ -35,7 +37,7 @@ FIRST_SCREEN = 1.5
 FIRST_EPOCHS = 1.0
 """Seconds after a start before the next worker is made ready, which would slow down the first losses of the run."""
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CORES = machine.cores()
 
 
 @dataclass(frozen=True)
@@ -252,8 +254,7 @@ def estimate(config: Config, dataset: str, runs: list[Run] | None = None) -> Cos
 
     Raises InputError for a data set that cannot be read.
     """
-    kg = graph.load(dataset)
-    told = expect(config, Sizes.of(kg), kg.hash, list_runs() if runs is None else runs)
+    told = experience(dataset, runs).expect(config)
     need = told.need
     return Cost(
         seconds=need.run_seconds,
@@ -263,6 +264,25 @@ def estimate(config: Config, dataset: str, runs: list[Run] | None = None) -> Cos
         basis=told.basis,
         free_seconds=told.free_seconds,
     )
+
+
+def experience(dataset: str, runs: list[Run] | None = None) -> Experience:
+    """What is known here of runs on a data set; `runs` (None: those of the runs folder) tell.
+
+    Raises InputError for a data set that cannot be read.
+    """
+    kg = graph.load(dataset)
+    return Experience(Sizes.of(kg), kg.hash, list_runs() if runs is None else runs)
+
+
+def forecast(kinds: Sequence[Config], seeds: int, known: Experience) -> Forecast:
+    """What so many seeds of each kind of run will take on this machine together, a run on each core."""
+    return several.forecast(kinds, seeds, known, CORES, estimates.free_memory())
+
+
+def memory(config: Config, dataset: str) -> int:
+    """Bytes of memory that a run needs at its peak. Raises InputError for a data set that cannot be read."""
+    return estimates.predict(config, Sizes.of(graph.load(dataset))).memory_bytes
 
 
 def check_memory(config: Config, dataset: str) -> str | None:

@@ -6,7 +6,7 @@ Each widget is bound to the URL, so a link carries the settings; what comes in i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import streamlit as st
@@ -43,8 +43,9 @@ _PRESETS = {
     "game has a round in every step. With the settings that train it well.",
     "paper": "The numbers of the DANS paper and its released code: 5,000 epochs, and noise so small that all fakes "
     "of a condition are copies.",
+    "released-faults": "What the released code of DANS trains by mistake: fakes of G_R only, a FiLM that never learns, "
+    "and no D_aux.",
 }
-"""What the presets of the form are; `released-faults` stands in the list of runs that go wrong."""
 
 
 def default(name: str, sampler: str | None = None, dataset: str | None = None) -> Any:
@@ -216,35 +217,42 @@ def preset_buttons() -> None:
     own.pop("seed", None)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(":small[Preset]", width="content")
-        for name, about in _PRESETS.items():
-            differs = {
-                setting: value for setting, value in PRESETS[name].items() if value != default(setting)
-            }
+        for name, values in PRESETS.items():
+            differs = {setting: value for setting, value in values.items() if value != default(setting)}
             st.button(
                 name.replace("-", " ").capitalize(),
                 icon=":material/check:" if differs == own else None,
                 key=f"preset_{name}",
                 on_click=use_preset,
                 args=(name,),
-                help=about,
+                help=_PRESETS[name],
             )
+
+
+def choose_dataset(
+    names: list[str], key: str, on_change: Callable[[], None], index: int = 0, **more: Any
+) -> str:
+    """The list of data sets, with the chosen one read; `more` goes to the widget."""
+    dataset = st.selectbox(
+        "Data set",
+        names,
+        index=index,
+        format_func=lambda name: theme.DATASETS.get(name, name),
+        key=key,
+        on_change=on_change,
+        help="Data sets that came with the program, those in the folder DANS_DATA_DIR or downloaded, and your own. The "
+        "Data screen shows, downloads and adds them.",
+        **more,
+    )
+    with st.spinner("Reading the triplets …", show_time=True):
+        graph.sizes(dataset)
+    return dataset
 
 
 def dataset_widget(names: list[str]) -> str:
     """Choose a data set by name."""
-    dataset = st.selectbox(
-        "Data set",
-        names,
-        index=names.index(_USUAL) if _USUAL in names else 0,
-        format_func=lambda name: theme.DATASETS.get(name, name),
-        key=DATASET,
-        bind="query-params",
-        on_change=_forget_problem,
-        help="Data sets that came with the program, those in the folder DANS_DATA_DIR or downloaded, and your own. The "
-        "Data screen shows, downloads and adds them.",
-    )
-    with st.spinner("Reading the triplets …", show_time=True):
-        graph.sizes(dataset)
+    first = names.index(_USUAL) if _USUAL in names else 0
+    dataset = choose_dataset(names, DATASET, _forget_problem, index=first, bind="query-params")
     _move_on(st.session_state.get(_DATASET_BEFORE), dataset)
     return dataset
 
@@ -304,10 +312,7 @@ def widget(name: str) -> None:
 
 def _sampler_widget(label: str, options: tuple[str, ...], common: dict[str, Any]) -> None:
     """The list of samplers, each with what it is in the help, and the chosen one below."""
-    every = "\n".join(
-        f"- **{theme.SAMPLERS[name]}**: {about}" for name, about in theme.SAMPLERS_ABOUT.items()
-    )
-    common |= {"help": f"{common['help']}\n\n{every}", "on_change": _sampler_changed}
+    common |= {"help": f"{common['help']}\n\n{about_samplers()}", "on_change": _sampler_changed}
     sampler = st.selectbox(
         label,
         options,
@@ -317,6 +322,11 @@ def _sampler_widget(label: str, options: tuple[str, ...], common: dict[str, Any]
     )
     st.session_state[_SAMPLER_BEFORE] = sampler
     st.caption(theme.SAMPLERS_ABOUT[sampler])
+
+
+def about_samplers() -> str:
+    """What each sampler is, as a list in Markdown."""
+    return "\n".join(f"- **{theme.SAMPLERS[name]}**: {about}" for name, about in theme.SAMPLERS_ABOUT.items())
 
 
 def sampler_title() -> str:

@@ -164,9 +164,7 @@ function draw(state) {
     state.count,
     `Round ${number.toLocaleString("en")} of ${data.total.toLocaleString("en")} · epoch ${round.epoch.toLocaleString("en")} · stop ${place} of ${round.stops.length}: ${stop.label}`,
   )
-  const [head, relation, tail] = data.triplet
-  const query = data.side === "tail" ? `${head}, ${relation}, ?` : `?, ${relation}, ${tail}`
-  put(state.triplet, `Query: (${query}), answer: ${data.side === "tail" ? tail : head}`)
+  put(state.triplet, `Triplet: (${data.triplet.join(", ")})`)
   put(state.title, stop.title)
   put(state.text, stop.text)
   drawFormula(state, stop)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
 import dans_data
-from dans_app.server import graph, jobs
+from dans_app.server import graph, jobs, studies
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
+from dans_lab.budget.several import Forecast
 from dans_lab.runs.records import read
 from dans_lab.runs.run import Run, runs_dir
-from dans_lab.study import tables
+from dans_lab.study import pace, session, tables
 from dans_lab.study import words as study_words
 from dans_lab.study.folder import RunRecord, Study, StudyRecord, list_studies
 from dans_lab.study.plan import SHIPPED, Cell, Label, Plan, StudyPart, read_plan
@@ -82,21 +84,21 @@ def download(plan: Plan) -> dans_data.DatasetInfo | None:
     return next((info for info in dans_data.available() if info.name == plan.dataset and not info.here), None)
 
 
-def cost(plan: Plan) -> float | None:
-    """About how many seconds a study takes with a run on each core; None where its data set is not here to be read."""
+def cost(plan: Plan) -> Forecast | None:
+    """What a study takes on this machine; None where its data set is not here to be read."""
     if download(plan) is not None:
         return None
     try:
-        return _cost(plan.text, plan) / jobs.CORES
+        made = _made_for(plan.text, len(graph.load(plan.dataset).array("train")), plan)
+        kinds = [cell.config for cell in made.kinds]
+        return jobs.forecast(kinds, len(plan.seeds), jobs.experience(plan.dataset))
     except InputError:
         return None
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
-def _cost(text: str, _plan: Plan) -> float:
-    plan = _plan.made_for(len(graph.load(_plan.dataset).array("train")))
-    each = [jobs.estimate(cell.config, plan.dataset, []).seconds for cell in plan.kinds]
-    return len(plan.seeds) * sum(each)
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _made_for(text: str, train: int, _plan: Plan) -> Plan:
+    return _plan.made_for(train)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -157,6 +159,9 @@ def load(listed: Listed) -> Loaded:
     """A study with all that can be read of it."""
     study = listed.study
     records, damaged, state = _reader(str(study.path)).read()
+    if not study.shipped and not (study.path / "study.json").exists() and not records and not damaged:
+        # It was started a moment ago, or could not begin.
+        return Loaded(listed, None, "", records, damaged, state)
     try:
         meta, problem = _meta(str(study.path), stamp(study.path / "study.json"), study), ""
     except InputError as error:
@@ -254,35 +259,42 @@ def going(loaded: Loaded) -> list[Run]:
     return [run for run in there if run is not None and run.is_live]
 
 
-def seconds_left(loaded: Loaded, at_a_time: int) -> float | None:
-    """What the runs without a record will take, so many at a time; None before anything is known.
+@dataclass(frozen=True)
+class Conducted:
+    """Whether a study is being run, and by whom.
 
-    Runs that differ in their seeds alone take the same time; other kinds as long as those that ended did on average.
+    `state` is "starting", "timing", "training", "pausing" or "at rest"; `by` who started it last, `size` how many runs
+    it trains at a time, `reason` why it came to rest before its time, "" where it was paused or is whole.
     """
-    left = set(loaded.left)
-    if not left:
-        return 0.0
-    if not loaded.records:
-        return loaded.meta.estimate if loaded.meta else None
-    mean = sum(record.seconds for record in loaded.records.values()) / len(loaded.records)
-    total = 0.0
-    for cell_runs in kinds(loaded.listed):
-        done = [loaded.records[run].seconds for run in cell_runs if run in loaded.records]
-        each = sum(done) / len(done) if done else mean
-        total += each * len(left.intersection(cell_runs))
-        left -= set(cell_runs)
-    return total / max(1, at_a_time)
+
+    state: Literal["starting", "timing", "training", "pausing", "at rest"]
+    by: session.By | None = None
+    size: int = 1
+    reason: str = ""
 
 
-def kinds(listed: Listed) -> list[tuple[str, ...]]:
-    """The ids of the runs of each cell of all parts."""
-    plan = listed.plan
-    return _kinds(plan.text, plan.name, plan.train, plan)
+def conducted(study: Study) -> Conducted:
+    """How it is with a study of this machine now."""
+    if studies.conductors().starts(study):
+        return Conducted("starting", "app")
+    last = session.last_session(study)
+    by, size = (last.by, last.size) if last else (None, 1)
+    if not session.is_running(study):
+        return Conducted("at rest", by, reason=studies.why_it_ended(study))
+    if session.is_to_pause(study):
+        return Conducted("pausing", by, size)
+    return Conducted("training" if last and last.stage == "training" else "timing", by, size)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _kinds(text: str, name: str, train: int, _plan: Plan) -> list[tuple[str, ...]]:
-    return [_plan.runs_of(cell) for part in _plan.parts for cell in part.cells]
+def seconds_left(loaded: Loaded, at_a_time: int, going: Sequence[Run] = ()) -> float | None:
+    """What the runs without a record will take, so many at a time (`pace.left`); None before anything is known.
+
+    Of those that are `going` on, what is left of their epochs.
+    """
+    expected = loaded.meta.expected if loaded.meta else {}
+    done = {run.id: run.stored_status.epoch / run.stored_status.epochs for run in going}
+    left = pace.left(loaded.plan, loaded.records, expected, max(1, at_a_time), done=done)
+    return left if left is not None or loaded.meta is None else loaded.meta.estimate
 
 
 # --- its tables ------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from dans_lab.study.plan import Label
 
 REPORT_HELP = "The whole study as Markdown: findings, tables with intervals, and what it ran on."
 TABLE_HELP = "Means, standard deviations, differences, intervals and p, one cell a row."
+PLAN_HELP = "What was asked for, to be run in a terminal or changed by hand."
 RUNS_HELP = "Settings and all metrics of every run, one a row."
 CHARTS_HELP = "All charts on this screen as one web page that works by itself, offline."
 

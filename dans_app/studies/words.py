@@ -9,7 +9,7 @@ from dans_app.shared import theme
 from dans_app.shared.theme import Look
 from dans_app.shared.words import markdown_text
 from dans_app.studies import data
-from dans_app.studies.data import Column, Listed, Loaded, StudyView, cost, download
+from dans_app.studies.data import Column, Conducted, Listed, Loaded, StudyView, cost, download
 from dans_data.words import bytes_in_words, count, number, p_value, seconds_in_words, signed
 from dans_lab.names import DATASETS, METRICS, SAMPLERS_ABOUT
 from dans_lab.runs.run import Run
@@ -67,21 +67,37 @@ def size(plan: Plan) -> str:
     text = f"{len(plan.jobs):,} runs on {DATASETS.get(plan.dataset, plan.dataset)}"
     if (info := download(plan)) is not None:
         return f"{text}, which is downloaded first ({bytes_in_words(info.bytes)})"
-    seconds = cost(plan)
-    return text if seconds is None else f"{text}, {seconds_in_words(seconds)} on this machine"
+    told = cost(plan)
+    return text if told is None else f"{text}, {seconds_in_words(told.seconds)} on this machine"
 
 
 # --- how far it is -----------------------------------------------------------------------------------------------
 
 
-def progress(loaded: Loaded, going: Sequence[Run], left: float | None) -> str:
-    """How many runs there are, and when the rest will be: "57 of 180 runs, about 3 hours left at this pace"."""
+def progress(loaded: Loaded, now: Conducted, going: Sequence[Run], left: float | None) -> str:
+    """How many runs there are, and when the rest will be: "57 of 180 runs are there, about 3 hours left"."""
     total, missing = loaded.listed.total, len(loaded.left)
     text = f"**{total - missing:,} of {total:,} runs** are there"
-    if not going:
+    match now.state:
+        case "starting":
+            return f"{text}; it is starting."
+        case "timing":
+            return f"{text}; each kind of run is timed first."
+        case "pausing":
+            return f"{text}; it pauses as soon as its runs have kept where they are."
+    if not going and now.state == "at rest":
         return f"{text}; none is being trained now."
     pace = "" if left is None else f", {seconds_in_words(left)} left"
     return f"{text}{pace}."
+
+
+def conductor(now: Conducted) -> str:
+    """Who runs the study now, in a sentence; "" for nobody."""
+    if now.state == "at rest":
+        return ""
+    if now.by == "terminal":
+        return "A process in a terminal runs it; pausing it here ends that command, and either can go on with it."
+    return "A process of its own runs it: closing this window, or ending the app, stops nothing."
 
 
 def training_now(going: Sequence[Run], most: int = 4) -> list[str]:

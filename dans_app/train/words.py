@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dans_app.server import jobs
-from dans_app.shared import curves, theme
+from dans_app.shared import cost_words, curves, theme
 from dans_app.shared.run_history import RunHistory
 from dans_core.config import Config
-from dans_data.words import seconds_in_words
 from dans_lab.names import about_negatives
 from dans_lab.runs.run import Run
 
@@ -69,9 +68,9 @@ def comparison(run: Run, twin: Run, runs: list[Run]) -> str:
 
 def five_seeds(config: Config, twin: Config, dataset: str, runs: list[Run]) -> str:
     """What a fair comparison would take: both samplers with five seeds."""
-    each = [jobs.estimate(one, dataset, runs).seconds for one in (config, twin)]
-    total = seconds_in_words(5 * sum(each))
-    return f"A fair comparison takes five seeds of each: 10 runs, {total} one after another on this machine."
+    own = [run for run in runs if not run.recorded]
+    told = jobs.forecast([config, twin], 5, jobs.experience(dataset, own))
+    return f"A fair comparison takes five seeds of each: {cost_words.together(told)}."
 
 
 def _seed_spread(run: Run, runs: list[Run]) -> str:

@@ -40,6 +40,52 @@ class Expected:
         return self.share * self.need.run_seconds
 
 
+class Experience:
+    """What is known here of runs on one graph, looked up once for as many settings as are asked about."""
+
+    def __init__(
+        self,
+        sizes: Sizes,
+        data_hash: str,
+        runs: Iterable[Run],
+        threads: int | None = None,
+        device: str | None = None,
+    ) -> None:
+        """Of `runs`, those tell that finished on the same data, on this machine and with this torch.
+
+        They were trained with so many threads (None: those of a new process) on this device (None: the one it
+        practised on).
+        """
+        self._sizes, self._known = sizes, speed.here(threads, device)
+        device = device or (self._known.device if self._known else None)
+        place = data_hash, machine.name(threads), versions()["torch"]
+        self._said: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        for run in runs:
+            meta, its = run.meta, run.config
+            if (meta.hash, meta.machine, meta.versions.get("torch")) != place:
+                continue
+            status = run.stored_status
+            if status.state == "finished" and device in (None, meta.device):
+                said = predict(its, sizes, self._known).run_seconds
+                self._said.setdefault((its.decoder, its.sampler), []).append((said, status.seconds / said))
+
+    def expect(self, config: Config) -> Expected:
+        """What a run with these settings will take here.
+
+        Finished runs with the same decoder and sampler tell first, the nearest by their length; then practice, then the
+        formulas alone.
+        """
+        need = predict(config, self._sizes, self._known)
+        if found := self._said.get((config.decoder, config.sampler)):
+            nearest = sorted((abs(math.log(said / need.run_seconds)), factor) for said, factor in found)
+            factors = [factor for _, factor in nearest[:_NEAREST]]
+            return Expected(need.taking(statistics.median(factors)), "runs")
+        if self._known is None:
+            return Expected(need, "formulas")
+        practised = self._known.of(config, self._sizes)
+        return Expected(need, "busy" if practised.provisional else "practice", practised.share)
+
+
 def expect(
     config: Config,
     sizes: Sizes,
@@ -48,28 +94,5 @@ def expect(
     threads: int | None = None,
     device: str | None = None,
 ) -> Expected:
-    """What a run with these settings on this graph will take here, and of `runs` those that tell.
-
-    Those are finished runs on the same data with the same decoder and sampler, trained on this machine with so many
-    threads (None: those of a new process) on this device (None: the one it practised on): the nearest by their length.
-    """
-    known = speed.here(threads, device)
-    device = device or (known.device if known else None)
-    need = predict(config, sizes, known)
-    kind = data_hash, config.decoder, config.sampler, machine.name(threads), versions()["torch"]
-    factors = []
-    for run in runs:
-        meta, its = run.meta, run.config
-        if (meta.hash, its.decoder, its.sampler, meta.machine, meta.versions.get("torch")) != kind:
-            continue
-        status = run.stored_status
-        if status.state == "finished" and device in (None, meta.device):
-            said = predict(its, sizes, known).run_seconds
-            factors.append((abs(math.log(said / need.run_seconds)), status.seconds / said))
-    if factors:
-        nearest = [factor for _, factor in sorted(factors)[:_NEAREST]]
-        return Expected(need.taking(statistics.median(nearest)), "runs")
-    if known is None:
-        return Expected(need, "formulas")
-    practised = known.of(config, sizes)
-    return Expected(need, "busy" if practised.provisional else "practice", practised.share)
+    """What a run with these settings on this graph will take here; of `runs` those that tell, as in `Experience`."""
+    return Experience(sizes, data_hash, runs, threads, device).expect(config)

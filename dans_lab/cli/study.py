@@ -14,6 +14,7 @@ from dans_data.errors import InputError
 from dans_data.words import bytes_in_words, count, duration, number
 from dans_lab.cli.output import print_json
 from dans_lab.study.facts import by_size
+from dans_lab.study.folder import Study, studies_dir
 from dans_lab.study.plan import read_plan
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def study(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each run.")] = False,
+    begun: Annotated[bool, typer.Option("--begun", hidden=True)] = False,
 ) -> int:
     """Train all runs of a study. Ctrl-C stops it, and the same command goes on with it; pressed twice, at once."""
     if workers is not None and not 1 <= workers <= 1024:
@@ -60,13 +62,14 @@ def study(
         )
     if device is not None:
         _use(device, ray)
-    plan = read_plan(file)
+    # The app has made the folder of the study it starts, whatever else has its name.
+    plan = Study(studies_dir() / file).plan if begun else read_plan(file)
     _tell_of_download(plan)
     from dans_lab.runs.process import StopFlag
     from dans_lab.study.conduct import conducting
 
     stop = StopFlag()
-    with conducting(plan) as conduct, _crew(conduct, workers, ray) as crew:
+    with conducting(plan, "app" if begun else "terminal") as conduct, _crew(conduct, workers, ray) as crew:
         stop.install()
         stop.told = crew.stop
         teller = _Json(conduct) if json else _Words(conduct, crew)
@@ -115,14 +118,16 @@ def _crew(conduct: Conduct, workers: int | None, ray: str | None) -> Crew:
 
 def _that_fit(conduct: Conduct) -> int:
     """One process a core, or fewer where the memory that is free holds fewer; at least one."""
-    from dans_lab.budget.estimates import NEARLY, free_memory
+    from dans_lab.budget.estimates import free_memory
+    from dans_lab.budget.several import at_a_time
+    from dans_lab.runs.machine import cores
 
-    cores, free = os.cpu_count() or 1, free_memory()
+    each, free = cores(), free_memory()
     if not conduct.todo or free is None:
-        return cores
+        return each
     need = conduct.memory()
-    size = max(1, min(cores, int(NEARLY * free / need)))
-    if size < cores:
+    size = at_a_time(need, each, free)
+    if size < each:
         print(
             f"{count(size, 'run')} at a time: one needs up to {bytes_in_words(need)} of the {bytes_in_words(free)} "
             "of memory that are free; --workers changes that",
@@ -137,7 +142,7 @@ def _conduct(conduct: Conduct, crew: Crew, stop: Any, teller: _Words | _Json) ->
         try:
             estimate = conduct.estimate(crew, teller.timed)
         except InputError:
-            if stop.asked:
+            if stop.asked or conduct.paused:
                 print("stopped; the same command begins where it was left", file=sys.stderr)
                 return 130
             raise
@@ -153,10 +158,11 @@ def _conduct(conduct: Conduct, crew: Crew, stop: Any, teller: _Words | _Json) ->
         teller.end(None, None)
     for error in conduct.errors.values():
         print(f"error: {error}", file=sys.stderr)
-    if conduct.stopped and not stop.asked:
+    ended = stop.asked or conduct.paused
+    if conduct.stopped and not ended:
         listed = ", ".join(conduct.stopped[:3]) + (" and others" if len(conduct.stopped) > 3 else "")
         print(f"error: stopped by someone else: {listed}; the same command goes on with it", file=sys.stderr)
-    if stop.asked and len(conduct.records) < len(conduct.plan.jobs):
+    if ended and len(conduct.records) < len(conduct.plan.jobs):
         return 130
     return 1 if conduct.errors or conduct.stopped else 0
 

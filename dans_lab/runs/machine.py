@@ -36,6 +36,11 @@ def instruction_set() -> str:
     return next((name for name, needed in _NEEDED.items() if needed <= flags), "DEFAULT")
 
 
+def cores() -> int:
+    """How many runs this process may have trained at the same time, one on each core that it is given."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def name(threads: int | None = None) -> str:
     """This machine with so many threads (None: those of a new process), such as "AMD EPYC 25/17/1, AVX512, 1 thread".
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import filelock
 
-from dans_core.config import Config
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
 from dans_data.errors import InputError
@@ -24,10 +23,12 @@ from dans_lab.runs import machine
 from dans_lab.runs.records import replace, to_json
 from dans_lab.runs.run import runs_dir, source_that_lasts
 from dans_lab.runs.writer import versions
+from dans_lab.study import pace
 from dans_lab.study.crew import Crew
 from dans_lab.study.folder import RunRecord, Study, StudyRecord, studies_dir
 from dans_lab.study.orders import Order
 from dans_lab.study.plan import Plan, PlannedRun
+from dans_lab.study.session import LOCK, By, Session, ask, is_to_pause, last_session, tell
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Conduct:
         records: those that were there, and those that came since.
         expected: seconds of a run of each kind, as timed before. took: those of each run since, all work included.
         errors: why runs have no record, in words. stopped: the ids of those that were stopped, by whomever.
+        by: who started it. paused: whether a viewer asked it to pause.
     """
 
     study: Study
@@ -50,6 +52,8 @@ class Conduct:
     took: dict[str, float] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     stopped: list[str] = field(default_factory=list)
+    by: By = "terminal"
+    paused: bool = False
 
     def estimate(self, crew: Crew, heard: Callable[[int, int], None] = lambda done, of: None) -> float:
         """Seconds that what is left will take this crew; each kind of run is timed, for a second or so.
@@ -59,8 +63,8 @@ class Conduct:
 
         Raises InputError where a kind cannot be trained at all.
         """
-        kinds = {self._kind(planned.config): planned for planned in self.todo}
-        known = self.study.meta.expected | self._measured()
+        kinds = {self.plan.kind_of[planned.run]: planned for planned in self.todo}
+        known = self.study.meta.expected | pace.measured(self.plan, self.records, self.took)
         orders = [
             self._order("time", PlannedRun(kind, planned.config))
             for kind, planned in kinds.items()
@@ -70,6 +74,7 @@ class Conduct:
         done = 0
         heard(done, len(orders))
         for reply in crew.carry_out(orders):
+            self._heed(crew)
             if reply is None:
                 continue
             if reply.seconds is None:
@@ -82,23 +87,9 @@ class Conduct:
         return self.left(crew.size)
 
     def left(self, size: int) -> float:
-        """Seconds that the runs without a record take `size` at a time, as far as one can tell now.
-
-        A kind that has finished runs takes as long as these; others as long as was expected of them, times what the
-        finished ones took beyond what was expected of them.
-        """
-        measured = self._measured()
-        pairs = [
-            (self.expected[kind], seconds) for kind, seconds in measured.items() if kind in self.expected
-        ]
-        pace = sum(seconds for _, seconds in pairs) / sum(expected for expected, _ in pairs) if pairs else 1.0
-        rest = [
-            measured.get(kind, self.expected.get(kind, 0.0) * pace)
-            for planned in self.todo
-            if planned.run not in self.records and planned.run not in self.errors
-            for kind in (self._kind(planned.config),)
-        ]
-        return max(sum(rest) / size, max(rest, default=0.0))
+        """Seconds that the runs without a record take `size` at a time, as far as one can tell now (`pace.left`)."""
+        left = pace.left(self.plan, self.records, self.expected, size, self.took, self.errors)
+        return left or 0.0
 
     def memory(self) -> int:
         """Bytes that the largest of its runs needs at its peak, as predicted."""
@@ -116,7 +107,9 @@ class Conduct:
         Runs that diverged are records. Ends early, without a word, when the crew is stopped.
         """
         begun, before = time.monotonic(), self.study.meta.took or 0.0
+        tell(self.study, Session(by=self.by, size=crew.size, stage="training"))
         for reply in crew.carry_out([self._order("train", planned) for planned in self.todo]):
+            self._heed(crew)
             if reply is None:
                 yield None
             elif reply.record is not None:
@@ -137,20 +130,11 @@ class Conduct:
         _write(self.study.path / "study.json", to_json(meta))
         self.study = Study(self.study.path)
 
-    def _measured(self) -> dict[str, float]:
-        """Mean seconds of the finished runs of each kind."""
-        seconds: dict[str, list[float]] = {}
-        for planned in self.plan.jobs:
-            record = self.records.get(planned.run)
-            if record is not None and record.state == "finished":
-                seconds.setdefault(self._kind(planned.config), []).append(
-                    self.took.get(planned.run, record.seconds)
-                )
-        return {kind: sum(each) / len(each) for kind, each in seconds.items()}
-
-    def _kind(self, config: Config) -> str:
-        """What runs that differ in their seeds alone have in common."""
-        return self.plan.run_id(config.with_values(seed=0))
+    def _heed(self, crew: Crew) -> None:
+        """Stop the crew, once, where a viewer asks the study to pause."""
+        if not self.paused and is_to_pause(self.study):
+            self.paused = True
+            crew.stop()
 
     def _order(self, kind: str, planned: PlannedRun) -> Order:
         return Order.model_validate(
@@ -166,8 +150,10 @@ class Conduct:
 
 
 @contextmanager
-def conducting(plan: Plan) -> Iterator[Conduct]:
+def conducting(plan: Plan, by: By = "terminal") -> Iterator[Conduct]:
     """Take a study in hand: its folder is made, or taken up again where it was left; nobody else may run it meanwhile.
+
+    Who looks at the study is told `by` whom it was started, and why it ended.
 
     Records whose runs the plan no longer asks for stay, and are passed over.
 
@@ -184,9 +170,10 @@ def conducting(plan: Plan) -> Iterator[Conduct]:
         (path / "records").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{path} cannot be made ({error.strerror})") from None
-    lock = filelock.FileLock(path / "study.lock")
+    lock = filelock.FileLock(path / LOCK)
     try:
-        lock.acquire(timeout=0)
+        # Who looks whether it is running holds the lock for a moment.
+        lock.acquire(timeout=0.3, poll_interval=0.02)
     except filelock.Timeout:
         raise InputError(f"study {plan.name} is being run by another process") from None
     except OSError as error:
@@ -208,14 +195,25 @@ def conducting(plan: Plan) -> Iterator[Conduct]:
         records = study.records()
         todo = [planned for planned in plan.jobs if planned.run not in records]
         done = {planned.run: records[planned.run] for planned in plan.jobs if planned.run in records}
-        conduct = Conduct(study, plan, kg, todo, done)
+        conduct = Conduct(study, plan, kg, todo, done, by=by)
+        ask(study, pause=False)
         if study.meta.source != (source := source_that_lasts(plan.dataset)):
             # The same triplets, in another place now.
             conduct.note(source=source)
         if not study.meta.counts:
             # Begun with a version that did not tell as much of them.
             conduct.note(**_facts(kg))
-        yield conduct
+        tell(study, Session(by=by))
+        reason = "it was ended from outside"
+        try:
+            yield conduct
+            reason = next(iter(conduct.errors.values()), "")
+        except InputError as error:
+            reason = "" if conduct.paused else str(error)
+            raise
+        finally:
+            last = last_session(study) or Session(by=by)
+            tell(study, last.model_copy(update={"stage": "over", "reason": reason}))
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -5,6 +5,8 @@ studies/NAME/
   study.json      data set and its hash, versions, machine, the estimate and the time it took
   records/        RUN.json, one for each run that is over; or records.zip, the same files packed
   study.lock      held by the process that runs the study
+  session.json    who runs it, and control.json, what a viewer asks of it (`session`)
+  log.txt         what a process said that the app started
 """
 
 from __future__ import annotations

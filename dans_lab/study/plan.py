@@ -52,7 +52,8 @@ VARIANT = "variant"
 
 MOST_RUNS = 10_000
 
-_MOST_CHARACTERS = 24
+LONGEST_NAME = 24
+"""Characters of the name of a study, from which the ids of its runs begin."""
 
 Figure = Literal["table", "line", "stability"]
 Label = str | int | float | bool
@@ -191,6 +192,11 @@ class Plan:
         )
         return tuple(PlannedRun(self.run_id(config), config) for config in configs)
 
+    @cached_property
+    def kind_of(self) -> dict[str, str]:
+        """What runs that differ in their seeds alone have in common, by the id of each run: the id with seed 0."""
+        return {planned.run: self.run_id(planned.config.with_values(seed=0)) for planned in self.jobs}
+
     def run_id(self, config: Config) -> str:
         """The id of the run with these settings, made of the study's name, what it trains and a digest of all."""
         # Of a path its last part, so that data may be moved; the study compares its hash.
@@ -247,9 +253,9 @@ def parse_plan(text: str, name: str, where: str, train: int = 0) -> Plan:
 
 
 def _plan(written: _File, text: str, name: str, train: int) -> Plan:
-    if run_id_error(name) or len(name) > _MOST_CHARACTERS:
+    if run_id_error(name) or len(name) > LONGEST_NAME:
         raise InputError(
-            f"{name!r} cannot name a study; a study has the name of its file, 1 to {_MOST_CHARACTERS} characters of "
+            f"{name!r} cannot name a study; a study has the name of its file, 1 to {LONGEST_NAME} characters of "
             "a-z, 0-9 and -"
         )
     if written.preset not in PRESETS:
@@ -268,6 +274,10 @@ def _plan(written: _File, text: str, name: str, train: int) -> Plan:
         raise InputError("a study has either a grid and variants of its own or parts, not both")
     if not own and not written.part:
         raise InputError("there is nothing to compare: give a [grid], [[variant]]s or [[part]]s")
+    # Multiplied, since a short file may ask for more than a machine can list.
+    most = len(seeds) * sum(map(_size, written.part or [written]))
+    if most > MOST_RUNS:
+        raise InputError(f"asks for {most:,} runs, more than {MOST_RUNS:,}")
     shared = PRESETS[written.preset] | written.settings
     parts = []
     for part in written.part or [written]:
@@ -277,10 +287,12 @@ def _plan(written: _File, text: str, name: str, train: int) -> Plan:
         except InputError as error:
             raise InputError(f"part {title!r}: {error}" if written.part else str(error)) from None
     about = written.title, written.question, written.budget, written.dataset
-    plan = Plan(name, *about, seeds, tuple(parts), text, train)
-    if len(plan.jobs) > MOST_RUNS:
-        raise InputError(f"asks for {len(plan.jobs):,} runs, more than {MOST_RUNS:,}")
-    return plan
+    return Plan(name, *about, seeds, tuple(parts), text, train)
+
+
+def _size(part: _Part) -> int:
+    """How many cells a part has."""
+    return math.prod([len(part.variant) or 1, *map(len, part.grid.values())])
 
 
 def _part(written: _Part, title: str, note: str, shared: Mapping[str, Any], train: int) -> StudyPart:
@@ -300,8 +312,6 @@ def _part(written: _Part, title: str, note: str, shared: Mapping[str, Any], trai
         axes.append(Axis(name, tuple(steps)))
     if not axes:
         raise InputError("there is nothing to compare: give a grid or variants")
-    if (cells_in_all := math.prod(len(axis.values) for axis in axes)) > MOST_RUNS:
-        raise InputError(f"asks for {cells_in_all:,} settings, more than {MOST_RUNS:,}")
     own = {} if isinstance(written, _File) else written.settings
     cells = tuple(_cells(axes, variants, {**shared, **own}, train))
     names = [axis.name for axis in axes]

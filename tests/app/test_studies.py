@@ -482,7 +482,8 @@ def test_an_unfinished_study_says_what_is_there_what_trains_and_what_is_left(roo
         writer.write_status("running", epoch=7)
         assert [run.id for run in study_data.going(study)] == missing[:1]
         assert "DANS · ComplEx · seed 1: epoch 7 of 40" in words(screen())
-        assert "s left" in study_words.progress(study, study_data.going(study), 2 * done)
+        now = study_data.Conducted("training", "terminal", 2)
+        assert "s left" in study_words.progress(study, now, study_data.going(study), 2 * done)
 
 
 def test_a_new_record_is_another_state_and_only_it_is_read(root, monkeypatch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from dans_data.errors import InputError
 from dans_lab.budget.recipe import config_for
 from dans_lab.cli import main
 from dans_lab.names import SAMPLERS
+from dans_lab.runs import machine
 from dans_lab.runs.run import Run, run_id_error
 from dans_lab.study import facts
 from dans_lab.study.conduct import conducting
@@ -54,7 +54,7 @@ def test_so_many_run_side_by_side_as_the_memory_holds(
     from dans_lab.cli.study import _that_fit
 
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(machine, "cores", lambda: 4)
     with conducting(read_plan(study_file(tmp_path))) as conduct:
         need = conduct.memory() / 1e9
         for gigabytes, size in ((1000, 4), (need / 0.8 * 2.5, 2), (need / 2, 1)):
@@ -278,7 +278,10 @@ def test_a_variant_has_its_own_epochs_and_batches_and_the_study_a_budget() -> No
         ('title = "t"\n[grid]\nseed = [1]', "seed is given by seeds"),
         ('title = "t"\n[grid]\nvariant = ["a"]', "variant is no setting"),
         ('title = "t"\nseeds = 10000000000\n[grid]\nsampler = ["uniform"]', "more than 10,000 runs"),
-        (f"title = 't'\n[grid]\nlr = {LONG}\nl2 = {LONG}\nsigma = {LONG}", "asks for 1,000,000 settings"),
+        (
+            f"title = 't'\n[grid]\nlr = {LONG}\nl2 = {LONG}\nsigma = {LONG}",
+            "asks for 5,000,000 runs, more than 10,000",
+        ),
         ('title = "t"\nseeds = 0\n[grid]\nsampler = ["uniform"]', "seeds = 0"),
         ('title = "t"\nseeds = [1, 1]\n[grid]\nsampler = ["uniform"]', "list of different seeds"),
         ('title = "t"\nseeds = "many"\n[grid]\nsampler = ["uniform"]', "seeds"),
