@@ -1,6 +1,15 @@
-"""The entry of the app: page config and navigation, nothing else. Start it with `streamlit run app.py`."""
+"""The entry of the app: gate, page config and navigation, nothing else. Start it with `streamlit run app.py`."""
 
-from dans_app.shared import shell
+if __name__ == "__main__":
+    from dans_app.shared import shell
 
-shell.configure()
-shell.navigate()
+    shell.configure()
+    shell.navigate()
+else:
+    # Streamlit finds the server in this file and imports it; the file is then the script of each screen, too.
+    from starlette.middleware import Middleware
+    from streamlit import App
+
+    from dans_app.server.gate import Gate, open_browser
+
+    app = App(__file__, middleware=[Middleware(Gate)], lifespan=open_browser)

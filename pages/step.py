@@ -56,7 +56,7 @@ def there(asked: Asked) -> bool:
 
 
 def is_there(asked: Asked, number: int) -> bool:
-    return stepping.is_kept(asked.run, asked.kg, number, asked.triplet)
+    return stepping.is_kept(asked.run, asked.kg, number, asked.query)
 
 
 def stage(asked: Asked, was_ready: bool) -> None:
@@ -68,9 +68,7 @@ def stage(asked: Asked, was_ready: bool) -> None:
         trouble = ""
         for number in numbers:
             try:
-                found = (
-                    None if number in missing else stepping.look(asked.run, asked.kg, number, asked.triplet)
-                )
+                found = None if number in missing else stepping.look(asked.run, asked.kg, number, asked.query)
             except InputError as error:
                 if number == numbers[0]:
                     raise
@@ -92,7 +90,7 @@ def stage(asked: Asked, was_ready: bool) -> None:
 
 def train(asked: Asked, number: int) -> None:
     """Some steps on the way to a round; the next tick finds it, or where it is."""
-    found = stepping.look(asked.run, asked.kg, number, asked.triplet)
+    found = stepping.look(asked.run, asked.kg, number, asked.query)
     if isinstance(found, Way):
         st.session_state[WAY] = (
             f"Training again, epoch {found.epoch:,} of {found.epochs:,}: there round {number:,} of the game is played."
@@ -126,7 +124,7 @@ def choose_triplet(asked: Asked) -> None:
         fact = facts[np.random.default_rng().integers(len(facts))]
         choose(*map(int, fact))
 
-    one, two, three, four = st.columns([4, 4, 4, 3], vertical_alignment="bottom")
+    one, two, three, four, five = st.columns([4, 4, 4, 4, 3], vertical_alignment="bottom")
     one.selectbox(
         "Head",
         np.unique(facts[:, 0]).tolist(),
@@ -151,7 +149,16 @@ def choose_triplet(asked: Asked) -> None:
         on_change=lambda: choose(head, relation, state["step_tail"]),
         help="The answers of head and relation in train.",
     )
-    four.button(
+    with four:
+        asked.place.segmented(
+            "side",
+            "Asked for",
+            {"tail": "Tail, (h, r, ?)", "head": "Head, (?, r, t)"},
+            asked.side,
+            "Training asks both of every triplet. A head is asked for as the tail of the reciprocal relation, "
+            "(t, r⁻¹, ?).",
+        )
+    five.button(
         "Another triplet",
         icon=":material/shuffle:",
         on_click=any_one,

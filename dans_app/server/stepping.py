@@ -52,6 +52,8 @@ def is_kept(run: Run, kg: KnowledgeGraph, number: int, triplet: Triplet) -> bool
 def look(run: Run, kg: KnowledgeGraph, number: int, triplet: Triplet) -> dict[str, Any] | Way:
     """A round as a triplet lives it, the fields of `Measured`; how far it is where it must be trained first.
 
+    The triplet is a query with its answer: (t, r⁻¹, h) where a head is asked for.
+
     Raises InputError where the run cannot be stepped through, where it diverges before, and for no training triplet.
     """
     kept, key = _answers(), _key(run, kg, number, triplet)

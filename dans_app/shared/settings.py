@@ -43,9 +43,8 @@ _PRESETS = {
     "game has a round in every step. With the settings that train it well.",
     "paper": "The numbers of the DANS paper and its released code: 5,000 epochs, and noise so small that all fakes "
     "of a condition are copies.",
-    "released-faults": "What the released code of DANS trains by mistake: fakes of G_R only, a FiLM that never learns, "
-    "and no D_aux.",
 }
+"""What the presets of the form are; `released-faults` stands in the list of runs that go wrong."""
 
 
 def default(name: str, sampler: str | None = None, dataset: str | None = None) -> Any:
@@ -217,15 +216,17 @@ def preset_buttons() -> None:
     own.pop("seed", None)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(":small[Preset]", width="content")
-        for name, values in PRESETS.items():
-            differs = {setting: value for setting, value in values.items() if value != default(setting)}
+        for name, about in _PRESETS.items():
+            differs = {
+                setting: value for setting, value in PRESETS[name].items() if value != default(setting)
+            }
             st.button(
                 name.replace("-", " ").capitalize(),
                 icon=":material/check:" if differs == own else None,
                 key=f"preset_{name}",
                 on_click=use_preset,
                 args=(name,),
-                help=_PRESETS[name],
+                help=about,
             )
 
 

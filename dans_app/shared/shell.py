@@ -40,6 +40,9 @@ ARRIVED = "dans_arrived"
 _LEAVING = "dans_leaving"
 """Session key: what the page that is shown wants done when the person goes to another."""
 
+_LEARN = ("how", "step", "lessons", "quiz")
+"""Paths of the pages that teach: a menu of their own, so that beside a side bar all others still stand in one row."""
+
 _NEWCOMERS = ("", "start", "how")
 """Paths of the pages that offer the tour."""
 
@@ -48,7 +51,7 @@ _NEWEST = "dans_run_picker"
 
 
 def pages() -> list[st.Page]:
-    """The screens, in the order of the menu; the first is the one without a path."""
+    """The screens, in the order in which the menu names them; the first is the one without a path."""
     train = st.Page(
         ROOT / "pages" / "train.py",
         title="Train",
@@ -160,6 +163,14 @@ def pages() -> list[st.Page]:
     ]
 
 
+def menu() -> dict[str, list[st.Page]]:
+    """The screens as the menu has them: those in the row itself, and those of the menu Learn."""
+    found: dict[str, list[st.Page]] = {"": [], "Learn": []}
+    for each in pages():
+        found["Learn" if each.url_path in _LEARN else ""].append(each)
+    return found
+
+
 def page(title: str) -> st.Page:
     """The screen of this title."""
     return next(each for each in pages() if each.title == title)
@@ -214,7 +225,7 @@ def navigate() -> None:
     """The menu, and the page that was asked for."""
     st.session_state[READY] = True
     classroom.keep()
-    page = st.navigation(pages(), position="hidden" if classroom.hides("menu") else "top")
+    page = st.navigation(menu(), position="hidden" if classroom.hides("menu") else "top", expanded=True)
     if st.session_state.get(PAGE) != page.url_path:
         st.session_state.pop(_LEAVING, _nothing)()
     st.session_state[PAGE] = page.url_path
@@ -224,9 +235,10 @@ def navigate() -> None:
         classroom.keep(anew=True)
     st.set_page_config(page_title=f"{page.title} · DANS Lab")
     screen.around()
-    with told("The lesson cannot be followed"):
-        _accompany(page.url_path or "train")
-    with _on_tour(page.title):
+    with _on_tour(page.title) as touring:
+        if not touring:
+            with told("The lesson cannot be followed"):
+                _accompany(page.url_path or "train")
         page.run()
     # After the first screen is on its way: the others then find what they need.
     loading.prepare()
@@ -246,17 +258,21 @@ def _accompany(path: str) -> None:
 
 
 @contextmanager
-def _on_tour(title: str) -> Iterator[None]:
-    """The card of a stop of the tour above the screen that is drawn, where the address asks for one."""
+def _on_tour(title: str) -> Iterator[bool]:
+    """The card of a stop of the tour above the screen that is drawn, where the address asks for one; whether it does.
+
+    A lesson that is followed waits meanwhile, as two guides would speak at once.
+    """
     stop, problem = tour.asked(st.query_params.get(tour.KEY), title)
     if stop is None:
         st.query_params.pop(tour.KEY, None)
         if problem:
             st.warning(problem, icon=":material/link_off:")
-        yield
+        yield False
         return
+    lesson_place.follow()
     words = tour.card(stop, _go)
-    yield
+    yield True
     tour.name_a_negative(stop, words)
 
 
@@ -267,8 +283,11 @@ def _newcomers_come_here() -> bool:
 
 
 def _go(title: str, query: Mapping[str, str]) -> None:
-    """Go to a screen as its address alone says."""
+    """Go to a screen as its address alone says; a lesson that is followed is not left."""
+    followed = lesson_place.now()
     _forget_views()
+    if followed is not None:
+        lesson_place.begin(followed.lesson.name)
     leave(title, **query)
 
 

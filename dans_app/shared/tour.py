@@ -109,13 +109,14 @@ def card(stop: int, go: Go) -> DeltaGenerator:
     """The card of a stop; answers the place of its words, for what is found out after the screen is drawn."""
     ahead = _look_ahead()
     title, last = STOPS[stop - 1].title, stop == len(STOPS)
-    with st.container(border=True, key="tour_card"):
-        left, right = st.columns([3, 1], vertical_alignment="center")
-        words = left.empty()
-        words.markdown(_words(stop))
+    with st.container(
+        key="tour_card", border=True, horizontal=True, vertical_alignment="center", gap="small"
+    ):
+        words = st.empty()
+        words.markdown(_words(stop), width="stretch")
         if not ahead.is_alive():
             name_a_negative(stop, words)
-        with right, st.container(horizontal=True, horizontal_alignment="right", gap="xsmall"):
+        with st.container(horizontal=True, gap="xsmall", width="content"):
             if stop > 1 and st.button("Back", icon=":material/arrow_back:", key="tour_back"):
                 go(STOPS[stop - 2].title, address(stop - 1))
             if not last and st.button(
@@ -151,7 +152,7 @@ def _load() -> None:
 def name_a_negative(stop: int, words: DeltaGenerator) -> None:
     """Say on the Triplet screen which negative was generated; where its networks are not loaded yet this takes long."""
     if STOPS[stop - 1].title == "Triplet" and (found := negative()):
-        words.markdown(_words(stop, found))
+        words.markdown(_words(stop, found), width="stretch")
 
 
 def negative() -> str:

@@ -1,4 +1,4 @@
-"""What the address of the screen Step asks for, checked: a training triplet, a round, and a stop of it."""
+"""What the address of the screen Step asks for, checked: a query of a training triplet, a round, a stop of it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from dans_app.shared.address import Address
 from dans_app.shared.words import instead, markdown_text
 from dans_app.step import stops
 from dans_core.kg import KnowledgeGraph
+from dans_data import RECIPROCAL
 from dans_lab.runs.run import Run
 from dans_lab.stepping.rounds import total_rounds
 
 PARTS = ("head", "relation", "tail")
+SIDES = ("tail", "head")
 Triplet = tuple[int, int, int]
 Names = tuple[str, str, str]
 
@@ -25,7 +27,7 @@ class Asked:
 
     Attributes:
         place, own: the address, and the part of it that means something for this run alone.
-        triplet: ids of a training triplet.
+        triplet: ids of a training triplet. side: its place that is asked for, one of `SIDES`.
         number, stop: the round and the stop to begin with, from 1; `total` is how many rounds the run has.
     """
 
@@ -34,6 +36,7 @@ class Asked:
     place: Address
     own: Address
     triplet: Triplet
+    side: str
     number: int
     stop: int
     total: int
@@ -45,21 +48,29 @@ class Asked:
         return self.kg.entities[head], self.kg.relations[relation], self.kg.entities[tail]
 
     @property
+    def query(self) -> Triplet:
+        """Head and relation of the query that is followed, the reciprocal where a head is asked for, and its answer."""
+        return url_values.Triplet(*self.triplet, self.side).query(self.kg)
+
+    @property
     def token(self) -> str:
         """Another one where the browser is to begin anew."""
-        return "-".join((self.run.id, *map(str, self.triplet), self.place.visit, self.own.visit))
+        return "-".join((self.run.id, *map(str, self.query), self.place.visit, self.own.visit))
 
 
 def checked(run: Run, kg: KnowledgeGraph) -> Asked:
     """Read the address, keep in it what is really shown, and complain there of what cannot be."""
     place, own = Address("step", kg.hash), Address("step", run.id, "run")
-    found = place.said(_triplet([place.raw(name) for name in PARTS], kg))
+    texts, turned = _forwards([place.raw(name) for name in PARTS], kg)
+    found = place.said(_triplet(texts, kg))
+    side = place.said(url_values.one_of("head" if turned else place.raw("side"), "side", SIDES))
     total = total_rounds(run.config)
     number = own.said(whole(own.raw("round"), "round", total))
     stop = own.said(_stop(own.raw("stop"), [stage for stage, _ in stops.kinds(run.config)]))
     remember(place, kg, found)
+    place.keep("side", None if side == SIDES[0] else side)
     keep(own, number, stop)
-    return Asked(run, kg, place, own, found, number, stop, total)
+    return Asked(run, kg, place, own, found, side, number, stop, total)
 
 
 def whole(text: str | None, name: str, most: int) -> tuple[int, str | None]:
@@ -92,17 +103,22 @@ def keep(own: Address, number: int, stop: int) -> None:
     own.keep("stop", None if stop == 1 else str(stop))
 
 
+def _forwards(texts: list[str | None], kg: KnowledgeGraph) -> tuple[list[str | None], bool]:
+    """Names of (t, r⁻¹, h) as those of (h, r, t), and whether they were turned round."""
+    head, relation, tail = texts
+    plain = (relation or "").removesuffix(RECIPROCAL)
+    if plain == relation or plain not in kg.relations:
+        return texts, False
+    return [tail, plain, head], True
+
+
 def _triplet(texts: list[str | None], kg: KnowledgeGraph) -> tuple[Triplet, str | None]:
     """The training triplet of these names, or one that agrees with most of them, and what is wrong."""
     head, head_problem = url_values.entity(texts[0], kg, "head")
     tail, tail_problem = url_values.entity(texts[2], kg, "tail")
     relation, relation_problem = url_values.relation(texts[1], kg)
-    if texts[1] is None or relation_problem or relation >= kg.num_relations:
-        backwards = f"Step follows tails, and “{markdown_text(texts[1] or '')}” is a relation read backwards"
-        problem = relation_problem or (texts[1] and instead(backwards, "another triplet"))
-        given: list[int | None] = [head, None, tail]
-        shown = fitting(given, kg)
-        return shown, head_problem or problem or tail_problem or None
+    if texts[1] is None or relation_problem:
+        return fitting([head, None, tail], kg), head_problem or relation_problem or tail_problem
     shown = fitting([head, relation, tail], kg)
     if problem := head_problem or tail_problem:
         return shown, problem

@@ -164,7 +164,9 @@ function draw(state) {
     state.count,
     `Round ${number.toLocaleString("en")} of ${data.total.toLocaleString("en")} · epoch ${round.epoch.toLocaleString("en")} · stop ${place} of ${round.stops.length}: ${stop.label}`,
   )
-  put(state.triplet, `Triplet: (${data.triplet.join(", ")})`)
+  const [head, relation, tail] = data.triplet
+  const query = data.side === "tail" ? `${head}, ${relation}, ?` : `?, ${relation}, ${tail}`
+  put(state.triplet, `Query: (${query}), answer: ${data.side === "tail" ? tail : head}`)
   put(state.title, stop.title)
   put(state.text, stop.text)
   drawFormula(state, stop)

@@ -44,7 +44,7 @@ function boundsOf(round, stop, near) {
   if (!near || focus === "all") return { ...whole, far: 1 }
   const looked =
     focus === "fakes"
-      ? [...Object.values(map.fakes).flatMap((f) => f.after), map.entities[round.tail]]
+      ? [...Object.values(map.fakes).flatMap((f) => f.after), map.entities[round.answer]]
       : [...map.fakes[focus].before, ...map.fakes[focus].after]
   const close = around(looked)
   // Not so near that a tiny step looks like a journey.
@@ -215,7 +215,7 @@ export function describeMap(svg, round, stop, data) {
   if (stop.view.arrows) parts.push(`arrows show where L_G pulls each fake of ${stop.view.arrows}`)
   svg.setAttribute(
     "aria-label",
-    `${parts.join("; ")}. Head: ${data.names[round.head]}, tail: ${data.names[round.tail]}.`,
+    `${parts.join("; ")}. Head: ${data.names[round.head]}, tail: ${data.names[round.tail]}; the ${data.side} is asked for.`,
   )
 }
 

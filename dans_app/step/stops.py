@@ -80,11 +80,12 @@ LETTERS = {
     "e_h": "the head’s vector",
     "e_t": "the tail’s vector",
     "e_r": "the relation’s vector; e_h ⊗ e_r, of head and relation, is the query",
+    "e_r⁻¹": "the vector of the reciprocal relation; e_t ⊗ e_r⁻¹, of tail and reciprocal, is the query",
     "s(": "the decoder’s score; s′ are the scores of others",
     "eˢ": "e to the power of the score s; s′ are the scores of others",
-    "p(": "the decoder’s belief in the tail, a softmax over all entities",
-    "cos": "the cosine of the angle between query and tail",
-    "ẽ": "a fake, the embedding of an invented tail: ẽ₁ is fake 1, ẽ_E one of G_E, ẽ_R one of G_R",
+    "p(": "the decoder’s belief in the {answer}, a softmax over all entities",
+    "cos": "the cosine of the angle between query and {answer}",
+    "ẽ": "a fake, the embedding of an invented {answer}: ẽ₁ is fake 1, ẽ_E one of G_E, ẽ_R one of G_R",
     "σ": "how strong the noise is; ε is standard normal",
     "median": "the length in the middle of all entities’",
     "D_adv": "the probability of being real, says D",
@@ -92,7 +93,7 @@ LETTERS = {
     "CE": "cross-entropy of what the fake proposes against the decoder’s beliefs",
     "L_G": "the loss of the pathway, which wants to be taken for real",
     "L_D": "the loss of D: L_adv and, by its weight, L_aux",
-    "L_adv": "the loss of D_adv, of one tail and one fake of each pathway here",
+    "L_adv": "the loss of D_adv, of one {answer} and one fake of each pathway here",
     "L_aux": "the loss of D_aux, of one fake of each pathway here",
     "L = ": "L, the base loss of this triplet",
     "m(": "the chance of an entity to be drawn",
@@ -100,18 +101,18 @@ LETTERS = {
     "N_s": "negatives of a query",
     "γ": "RotatE’s constant, 12",
 }
-"""What stands in the formulas, by what it is known by there."""
+"""What stands in the formulas, by what it is known by there; `answer` is the place that is asked for."""
 
 
-def letters(formula: str) -> list[tuple[str, str]]:
-    """What stands in a formula, with its meaning."""
+def letters(formula: str, answer: str = "tail") -> list[tuple[str, str]]:
+    """What stands in a formula, with its meaning, where this place of a triplet is asked for."""
     # The name of an entity may hold anything.
     ours = formula.partition(" for x = ")[0]
     found = [
-        (name, about)
+        (name, about.format(answer=answer))
         for name, about in LETTERS.items()
         if re.search(
-            rf"(?<![\w-]){re.escape(name)}(?![A-Za-z])" if name[-1] != "(" else rf"\b{re.escape(name)}", ours
+            rf"(?<![\w-]){re.escape(name)}(?![A-Za-z⁻])" if name[-1] != "(" else rf"\b{re.escape(name)}", ours
         )
     ]
     return [(name.strip("( =") + "(x)" * (name[-1] == "("), about) for name, about in found]
@@ -119,7 +120,7 @@ def letters(formula: str) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Told:
-    """All that a stop is made of."""
+    """All that a stop is made of; the triplet is a query with its answer, (t, r⁻¹, h) where a head is asked for."""
 
     found: Found
     triplet: tuple[int, int, int]
@@ -131,9 +132,30 @@ class Told:
         return _short(self.kg.entities[entity])
 
     @property
-    def tail(self) -> str:
-        """The tail's name."""
+    def answer(self) -> str:
+        """The answer's name."""
         return self.name(self.triplet[2])
+
+    @property
+    def backwards(self) -> bool:
+        """Whether a head is asked for."""
+        return self.triplet[1] >= self.kg.num_relations
+
+    @property
+    def places(self) -> tuple[str, str]:
+        """The place of a triplet that is given, and the one that is asked for."""
+        return ("tail", "head") if self.backwards else ("head", "tail")
+
+    @property
+    def letters(self) -> tuple[str, str, str]:
+        """How the query's entity, its relation and its answer are written in formulas."""
+        return ("t", "r⁻¹", "h") if self.backwards else ("h", "r", "t")
+
+    @property
+    def query(self) -> str:
+        """The query, in formulas."""
+        given, relation, _ = self.letters
+        return f"e_{given} ⊗ e_{relation}"
 
 
 def kinds(config: Config) -> list[tuple[str, str]]:
@@ -178,14 +200,15 @@ def moved(before: float, after: float) -> str:
 
 def _entities(told: Told, stage: str) -> Stop:
     encoded = told.found["encoded"]
-    carried = share(told.config.message_split)
+    carried, (given, _, asked) = share(told.config.message_split), told.letters
     return _encode(
         told,
         "Vectors",
         "Entities become vectors",
         "The R-GCN makes the vector of every entity from its neighbours; "
         f"{carried} of the training triplets, drawn anew for each step, carry the messages. {_since(told)}",
-        f"e_h = R-GCN(h):  ‖e_h‖ = {figure(encoded['length_head'])},  ‖e_t‖ = {figure(encoded['length_tail'])}",
+        f"e_{given} = R-GCN({given}):  ‖e_{given}‖ = {figure(encoded['length_head'])},  "
+        f"‖e_{asked}‖ = {figure(encoded['length_tail'])}",
     )
 
 
@@ -206,28 +229,30 @@ def _since(told: Told) -> str:
 
 def _query(told: Told, stage: str) -> Stop:
     encoded = told.found["encoded"]
-    score, query, tail = encoded["score"], encoded["length_query"], encoded["length_tail"]
+    score, query, answer = encoded["score"], encoded["length_query"], encoded["length_tail"]
+    (given, place), asked, scored = told.places, told.letters[2], f"s({', '.join(told.letters)})"
     if told.config.decoder == "rotate":
-        formula = f"s(h, r, t) = γ − Σ |e_h ⊗ e_r − e_t| = 12 − {figure(12 - score)} = {figure(score)}"
+        formula = f"{scored} = γ − Σ |{told.query} − e_{asked}| = 12 − {figure(12 - score)} = {figure(score)}"
     else:
-        cosine = score / (query * tail) if query * tail else 0.0
+        cosine = score / (query * answer) if query * answer else 0.0
         formula = (
-            f"s(h, r, t) = ‖e_h ⊗ e_r‖ · ‖e_t‖ · cos = {figure(query)} · {figure(tail)} · {figure(cosine)} = "
+            f"{scored} = ‖{told.query}‖ · ‖e_{asked}‖ · cos = {figure(query)} · {figure(answer)} · {figure(cosine)} = "
             f"{figure(score)}"
         )
-    return _encode(
-        told,
-        "Query",
-        "Head and relation ask for a tail",
-        f"The decoder joins the vectors of head and relation to a query, e_h ⊗ e_r, and scores {told.tail} by it. "
-        "The higher the score, the likelier the triplet.",
-        formula,
+    text = (
+        f"The reciprocal relation r⁻¹, which has a vector of its own, turns the question round. The decoder joins it "
+        f"with the tail’s vector to a query, {told.query}, and scores {told.answer} by it."
+        if told.backwards
+        else f"The decoder joins the vectors of head and relation to a query, {told.query}, and scores {told.answer} "
+        "by it. The higher the score, the likelier the triplet."
     )
+    return _encode(told, "Query", f"{given.capitalize()} and relation ask for a {place}", text, formula)
 
 
 def _beliefs(told: Told, stage: str) -> Stop:
     encoded = told.found["encoded"]
     score, belief = encoded["score"], encoded["belief"]
+    given, relation, asked = told.letters
     first, at = told.name(encoded["foremost"][0]), share(encoded["beliefs"][0], 1)
     whole = math.exp(score) / belief if belief else math.inf
     return _encode(
@@ -235,17 +260,19 @@ def _beliefs(told: Told, stage: str) -> Stop:
         "Beliefs",
         "What the decoder believes",
         f"Softmax turns the scores of all {told.kg.num_entities:,} entities into beliefs, and the decoder expects "
-        f"{first} most, at {at}. {told.tail} has rank {_rank(encoded['rank'])} when other known answers are left out.",
-        f"p(t | h, r) = eˢ / Σ eˢ′ = {figure(math.exp(score))} / {figure(whole)} = {figure(belief)}",
+        f"{first} most, at {at}. {told.answer} has rank {_rank(encoded['rank'])} when other known answers are left "
+        "out.",
+        f"p({asked} | {given}, {relation}) = eˢ / Σ eˢ′ = {figure(math.exp(score))} / {figure(whole)} = "
+        f"{figure(belief)}",
     )
 
 
 def _encode(told: Told, label: str, title: str, text: str, formula: str) -> Stop:
-    encoded = told.found["encoded"]
+    encoded, (_, place) = told.found["encoded"], told.places
     changes = [
-        Change("Score", figure(encoded["score"]), about="of the triplet, by the decoder"),
-        Change("Belief", share(encoded["belief"], 1), about="p of the tail among all entities"),
-        Change("Rank", _rank(encoded["rank"]), about="of the tail, other known answers left out"),
+        Change("Score", figure(encoded["score"]), about=f"of the {place} for this query, by the decoder"),
+        Change("Belief", share(encoded["belief"], 1), about=f"p of the {place} among all entities"),
+        Change("Rank", _rank(encoded["rank"]), about=f"of the {place}, other known answers left out"),
     ]
     view = View(fakes=dict.fromkeys(told.found["played"], 0))
     return Stop("encode", label, title, text, formula, changes, _fakes_table(told, view), view)
@@ -256,14 +283,17 @@ def _encode(told: Told, label: str, title: str, text: str, formula: str) -> Stop
 
 def _made(told: Told, stage: str) -> Stop:
     played = told.found["played"][stage]
-    alone = {"G_E": "the head’s vector alone", "G_R": "the query, that is from head and relation"}[stage]
+    given, _ = told.places
+    alone = {"G_E": f"the {given}’s vector alone", "G_R": f"the query, that is from {given} and relation"}[
+        stage
+    ]
     local = (
         "FiLM is off, so the pathway is the same for every condition."
         if played["alpha"] is None
-        else f"FiLM makes it local to this {_condition(stage)}: it scales features by α, here "
+        else f"FiLM makes it local to this {given if stage == 'G_E' else 'query'}: it scales features by α, here "
         f"{figure(played['alpha'])} away from 1 on average."
     )
-    condition = {"G_E": "e_h", "G_R": "e_h ⊗ e_r"}[stage]
+    condition = {"G_E": f"e_{told.letters[0]}", "G_R": told.query}[stage]
     first = played["before"][0]
     return _game(
         told,
@@ -311,7 +341,7 @@ def _loss_of(fake: Found, config: Config) -> str:
 def _learned_g(told: Told, stage: str) -> Stop:
     played, updates = told.found["played"][stage], told.found["updates"][stage]
     which = "One update" if updates == 1 else f"The last of {updates} updates"
-    many = {"G_E": "heads", "G_R": "queries"}[stage]
+    many = {"G_E": "entities", "G_R": "queries"}[stage]
     return _game(
         told,
         stage,
@@ -331,7 +361,11 @@ def _game(told: Told, stage: str, label: str, title: str, text: str, formula: st
         _change("L_G", _mean(before, "loss"), _mean(after, "loss"), over, "mean over this triplet’s fakes"),
         _change("D_adv", _mean(before, "d_adv"), _mean(after, "d_adv"), over, "real? mean over the fakes"),
         _change(
-            "Score", _mean(before, "score"), _mean(after, "score"), over, "mean over the fakes, as tails"
+            "Score",
+            _mean(before, "score"),
+            _mean(after, "score"),
+            over,
+            f"mean over the fakes, as {told.places[1]}s",
         ),
     ]
     if before[0]["d_aux"] is not None:
@@ -346,10 +380,6 @@ def _at(told: Told, stage: str) -> dict[str, int]:
     return {name: int(names.index(name) < names.index(stage)) for name in names}
 
 
-def _condition(stage: str) -> str:
-    return {"G_E": "head", "G_R": "query"}[stage]
-
-
 # --- D ---------------------------------------------------------------------------------------------------------
 
 
@@ -362,10 +392,10 @@ def _real_or_not(told: Told, stage: str) -> Stop:
         told,
         "D_adv",
         "D_adv: real or generated?",
-        f"D looks at vectors alone, and D_adv says how likely each is a real entity. For {told.tail} the right answer "
-        "is 1, for the fakes it is 0.",
-        f"L_adv = −½ log D_adv(e_t) − {' − '.join(names)} = −½ log {figure(opinion['real'])} − {' − '.join(numbers)} "
-        f"= {figure(opinion['adversarial'])}",
+        f"D looks at vectors alone, and D_adv says how likely each is a real entity. For {told.answer} the right "
+        "answer is 1, for the fakes it is 0.",
+        f"L_adv = −½ log D_adv(e_{told.letters[2]}) − {' − '.join(names)} = −½ log {figure(opinion['real'])} − "
+        f"{' − '.join(numbers)} = {figure(opinion['adversarial'])}",
     )
 
 
@@ -399,7 +429,10 @@ def _learned_d(told: Told, stage: str) -> Stop:
 
 def _judged(told: Told, label: str, title: str, text: str, formula: str, over: bool = False) -> Stop:
     before, after = told.found["judged"]
-    changes = [_change("D_adv(e_t)", before["real"], after["real"], over, "of the true tail: real?")]
+    asked, place = told.letters[2], told.places[1]
+    changes = [
+        _change(f"D_adv(e_{asked})", before["real"], after["real"], over, f"of the true {place}: real?")
+    ]
     for name in before["fakes"]:
         was, now = (_average(opinion["fakes"][name]) for opinion in (before, after))
         changes.append(
@@ -444,10 +477,10 @@ def _loss(told: Told, stage: str) -> Stop:
     trained, config = told.found["trained"], told.config
     score, loss = trained["score_before"], trained["loss_before"]
     weight = "" if not config.proposes else "w "
-    given = trained["negatives"]
+    given, (_, place) = trained["negatives"], told.places
     if config.loss == "softmax":
         against = sum(n["weight"] * math.exp(n["before"]) for n in given)
-        text = "The tail competes with its negatives. The loss is small once its score is far above all of theirs."
+        text = f"The {place} competes with its negatives. The loss is small once its score is far above all of theirs."
         formula = (
             f"L = log(eˢ + Σ {weight}eˢ′) − s = log({figure(math.exp(score))} + {figure(against)}) − {figure(score)} = "
             f"{figure(loss)}"
@@ -455,7 +488,10 @@ def _loss(told: Told, stage: str) -> Stop:
     else:
         own = math.log1p(math.exp(-score))
         others = loss * (1 + len(given)) - own
-        text = "The tail is to score high, and each negative low, every one on its own. The loss is the mean of all."
+        text = (
+            f"The {place} is to score high, and each negative low, every one on its own. The loss is the mean of "
+            "all."
+        )
         formula = (
             f"L = (log(1 + e⁻ˢ) + Σ {weight}log(1 + eˢ′)) / {1 + len(given)} = ({figure(own)} + {figure(others)}) / "
             f"{1 + len(given)} = {figure(loss)}"
@@ -471,21 +507,23 @@ def _learned_base(told: Told, stage: str) -> Stop:
         "The base model has learned",
         f"One update changed embeddings, R-GCN and relations, by all {pairs:,} queries together. The entities glide to "
         "where the same messages put them now.",
-        f"s(h, r, t): {moved(trained['score_before'], trained['score_after'])}",
+        f"s({', '.join(told.letters)}): {moved(trained['score_before'], trained['score_after'])}",
         over=True,
     )
 
 
 def _base(told: Told, label: str, title: str, text: str, formula: str, over: bool = False) -> Stop:
-    trained, encoded = told.found["trained"], told.found["encoded"]
+    trained, encoded, (_, place) = told.found["trained"], told.found["encoded"], told.places
     belief, after = share(encoded["belief"], 1), share(trained["belief_after"], 1)
     changes = [
         _change(
             "Loss", trained["loss_before"], trained["loss_after"], over, "of this triplet, same negatives"
         ),
-        _change("Score", trained["score_before"], trained["score_after"], over, "of this triplet"),
-        Change("Belief", belief, after if over else "", "p of the tail among all entities"),
-        Change("Rank", _rank(encoded["rank"]), _rank(trained["rank_after"]) if over else "", "of the tail"),
+        _change("Score", trained["score_before"], trained["score_after"], over, f"of the {place}"),
+        Change("Belief", belief, after if over else "", f"p of the {place} among all entities"),
+        Change(
+            "Rank", _rank(encoded["rank"]), _rank(trained["rank_after"]) if over else "", f"of the {place}"
+        ),
     ]
     drawn = {n["entity"] for n in trained["negatives"] if n["source"] in ("proposed", "random")}
     view = View(moved=over, fakes=dict.fromkeys(told.found["played"], 1), drawn=sorted(drawn))

@@ -35,6 +35,7 @@ def payload(asked: Asked, rounds: Iterable[Found], busy: str = "") -> dict[str, 
         "perRound": len(stops.kinds(asked.run.config)),
         "busy": busy,
         "triplet": asked.names,
+        "side": asked.side,
         "names": list(asked.kg.entities),
         "looks": looks(),
         "rounds": [of_round(asked, found) for found in rounds],
@@ -43,7 +44,7 @@ def payload(asked: Asked, rounds: Iterable[Found], busy: str = "") -> dict[str, 
 
 def of_round(asked: Asked, found: Found) -> dict[str, Any]:
     """One round: its stops in words, and the places of all that the map shows."""
-    told = stops.stops(found, asked.triplet, asked.kg, asked.run.config)
+    told = stops.stops(found, asked.query, asked.kg, asked.run.config)
     played = found["played"]
     sides = {
         name: {side: [_rounded(fake["place"]) for fake in of[side]] for side in ("before", "after")}
@@ -55,6 +56,7 @@ def of_round(asked: Asked, found: Found) -> dict[str, Any]:
         "epoch": found["epoch"],
         "head": asked.triplet[0],
         "tail": asked.triplet[2],
+        "answer": asked.query[2],
         "held": stops.share(found["held"]),
         "longest": max((x * x + y * y) ** 0.5 for each in pulls.values() for x, y in each),
         "map": {
@@ -63,7 +65,9 @@ def of_round(asked: Asked, found: Found) -> dict[str, Any]:
             "fakes": sides,
             "pulls": pulls,
         },
-        "stops": [dataclasses.asdict(stop) | {"letters": stops.letters(stop.formula)} for stop in told],
+        "stops": [
+            dataclasses.asdict(stop) | {"letters": stops.letters(stop.formula, asked.side)} for stop in told
+        ],
     }
 
 

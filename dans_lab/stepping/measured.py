@@ -39,7 +39,7 @@ Place = tuple[float, float]
 
 @dataclass(frozen=True)
 class Encoded:
-    """The triplet as the R-GCN and the decoder have it.
+    """The triplet as the R-GCN and the decoder have it; head, relation and tail are those of the query.
 
     Attributes:
         length_head, length_tail, length_query: of e_h, e_t and e_h ⊗ e_r.
@@ -191,7 +191,7 @@ class _Made:
 
 
 class Measure:
-    """Measures the rounds of one run, for any of its training triplets. Nothing here reaches the Trainer.
+    """Measures the rounds of one run, for any query of its training triplets. Nothing here reaches the Trainer.
 
     The fakes that are shown, `FAKES` for each condition, come from a noise that never changes, and batch norm takes its
     statistics from them alone. So they move only because weights moved or entities were encoded anew.
@@ -215,7 +215,7 @@ class Measure:
         return plane
 
     def measure(self, of: Round, triplet: tuple[int, int, int]) -> Measured:
-        """The round as this triplet lives it.
+        """The round as this triplet lives it, by its tail query; (t, r⁻¹, h) is the head query of (h, r, t).
 
         Raises InputError where that is no training triplet.
         """
@@ -238,11 +238,14 @@ class Measure:
 
     def _places_of(self, triplet: tuple[int, int, int]) -> tuple[int, int]:
         """The pair of the triplet in the batch, and its query."""
-        found = (self.kg.train == torch.tensor(triplet)).all(1).nonzero()
+        head, relation, tail = triplet
+        batch = self.batch
+        asked = (batch.heads[batch.query] == head) & (batch.relations[batch.query] == relation)
+        found = (asked & (batch.answer == tail)).nonzero()
         if not len(found):
             raise InputError("it is no training triplet, so no step is ever made for it")
         pair = int(found[0, 0])
-        return pair, int(self.batch.query[pair])
+        return pair, int(batch.query[pair])
 
     # --- encode ------------------------------------------------------------------------------------------------
 

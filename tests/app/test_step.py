@@ -99,6 +99,24 @@ def test_the_address_opens_round_stop_and_triplet(nations):
     assert not alerts(app)
 
 
+def test_a_head_is_asked_for_as_the_tail_of_the_reciprocal(nations):
+    head, relation, tail = nations.train[50].tolist()
+    names = nations.entities[head], nations.relations[relation], nations.entities[tail]
+    backwards = dict(zip(step_asked.PARTS, (names[2], f"{names[1]}⁻¹", names[0]), strict=True))
+    app = ticked(screen(run="small", stop="2", **backwards), [1, 2])
+    assert tuple(asked(app, part) for part in step_asked.PARTS) == names and asked(app, "side") == "head"
+    shown = data(app)["rounds"][0]
+    assert (shown["head"], shown["tail"], shown["answer"]) == (head, tail, head)
+    assert shown["stops"][1]["formula"].startswith("s(t, r⁻¹, h) = ‖e_t ⊗ e_r⁻¹‖ · ‖e_h‖")
+    tails = ticked(screen(run="small", stop="2", **dict(zip(step_asked.PARTS, names, strict=True))), [1, 2])
+    (control,) = tails.button_group
+    assert control.value == "tail"
+    control.set_value("head").run()
+    again = ticked(tails, [1, 2])
+    assert asked(again, "side") == "head" and data(again)["rounds"] == data(app)["rounds"]
+    assert not alerts(app) and not alerts(again)
+
+
 def test_a_link_may_name_a_stage():
     app = screen(run="small", stop="D")
     assert data(app)["stop"] == 10 and asked(app, "stop") == "10" and not alerts(app)
@@ -113,7 +131,8 @@ def test_a_link_may_name_a_stage():
         ({"stop": "-1"}, "stop “\\-1”"),
         ({"head": "Brasil"}, "has no head “Brasil”"),
         ({"relation": "<img src=x>"}, "has no relation"),
-        ({"relation": "embassy⁻¹"}, "read backwards; another triplet"),
+        ({"relation": "⁻¹"}, "has no relation"),
+        ({"side": "both"}, "side “both”; it can be tail or head"),
         ({"tail": "nowhere"}, "has no tail"),
     ],
 )

@@ -25,14 +25,19 @@ CASES = {
     "no FiLM, no D_aux": {"film": "none", "aux_weight": 0.0},
     "many updates": {"k_g": 2, "k_d": 3},
 }
+HEADS = ("rotate", "weights")
+"""Cases in which a head is asked for."""
 
 
-@pytest.fixture(scope="module", params=CASES.values(), ids=CASES)
+@pytest.fixture(scope="module", params=CASES)
 def round_(request, nations):
-    config = Config(**{**request.param, **SMALL})
+    config = Config(**{**CASES[request.param], **SMALL})
     live = Relived(nations, config)
     live.reach(2)
-    triplet = tuple(nations.train[100].tolist())
+    head, relation, tail = nations.train[100].tolist()
+    triplet = head, relation, tail
+    if request.param in HEADS:
+        triplet = tail, relation + nations.num_relations, head
     found = json.loads(
         json.dumps(dataclasses.asdict(Measure(nations, config).measure(live.rounds[2], triplet)))
     )
@@ -63,6 +68,7 @@ def test_a_stop_has_two_sentences_at_most(round_):
 def test_what_stands_in_a_formula_is_explained(round_):
     for stop in round_[2]:
         named = " ".join(name for name, _ in stops.letters(stop.formula))
+        assert ("e_r⁻¹" in stop.formula) == ("e_r⁻¹" in named)
         for name in re.findall(
             r"D_adv|D_aux|L_G|L_D|L_adv|L_aux|e_[htr]|ẽ|σ|CE|N_s|γ|(?<!\w)[pms]\(", stop.formula
         ):

@@ -10,6 +10,7 @@ from dans_app.shared import tour
 from dans_core.kg import KnowledgeGraph
 from dans_lab.inspection import Question, Trained, inspect_triplet
 from dans_lab.runs.weights import load_weights
+from tests import small_run
 
 
 def test_the_stops_are_five_each_in_at_most_two_sentences() -> None:
@@ -29,6 +30,15 @@ def test_a_stop_is_on_its_own_screen_alone() -> None:
     assert tour.asked("3", "Map") == (3, None)
     assert tour.asked(None, "Map") == (None, None)
     assert tour.asked("3", "Data") == (None, "Stop 3 of the tour is on the screen Map; begin it on Train.")
+
+
+def test_a_lesson_waits_while_the_tour_is_on() -> None:
+    app = small_run.app(tour="1", lesson="does-it-help", step="2")
+    keys = {button.key for button in app.button}
+    assert "tour_next" in keys and "lesson_back" not in keys
+    app.button(key="tour_leave").click().run()
+    keys = {button.key for button in app.button}
+    assert "lesson_back" in keys and "tour_next" not in keys
 
 
 def test_the_negative_that_is_named_is_that_of_the_networks() -> None:

@@ -137,13 +137,24 @@ def shuts_nobody_out(page) -> None:
     assert found == []
 
 
-def test_the_pages_come_first_by_keyboard(server, page):
+def test_the_pages_come_first_by_keyboard_and_none_is_hidden_beside_the_side_bar(server, page):
+    page.set_viewport_size(PROJECTOR)
     visit(page, server, "train")
     came: list[str] = []
     for _ in range(4):
         page.keyboard.press("Tab")
         came.append(page.evaluate("document.activeElement.dataset.testid ?? ''"))
     assert came[0] == "stSkipToContent" and set(came[1:]) == {"stTopNavLink"}
+    expect(page.get_by_test_id("stSidebar")).to_have_attribute("data-collapsed", "false")
+    row = page.get_by_test_id("stTopNav")
+    learn = row.get_by_role("button")
+    expect(learn).to_have_text("Learn")
+    learn.press("Enter")
+    shown = [*row.get_by_role("link").all(), *page.get_by_role("menuitem").all()]
+    paths = {link.get_attribute("href").rpartition("/")[2] or "train" for link in shown}
+    assert paths | {"teach"} == set(PAGES)
+    page.get_by_role("menuitem", name="Step").press("Enter")
+    page.get_by_role("heading", name="Step", level=1).wait_for()
 
 
 def test_a_presentation_begins_and_ends_with_a_key_and_stands_in_the_address(server, page):
@@ -177,6 +188,8 @@ def test_on_a_phone_the_side_bar_closes_after_a_choice(server, open_page):
     bar: Any = page.get_by_test_id("stSidebar")
     page.get_by_test_id("stExpandSidebarButton").click()
     expect(bar).to_have_attribute("data-collapsed", "false")
+    # All pages but that for teachers.
+    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(len(PAGES) - 1)
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Data").click()
     page.get_by_role("heading", name="Data", level=1).wait_for()
     expect(bar).not_to_be_in_viewport()

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_a_newcomer_is_brought_to_a_named_negative_and_back(server, page):
+    page.set_viewport_size({"width": 1280, "height": 720})
     page.goto(server.url)
     page.get_by_role("button", name="What is this? (2 minutes)").click()
     for stop, title in enumerate(("Train", "How it works", "Map", "Triplet", "Studies"), 1):
@@ -23,6 +24,9 @@ def test_a_newcomer_is_brought_to_a_named_negative_and_back(server, page):
             page.get_by_text(re.compile("For it G_R invented a tail that is most like")).wait_for()
         at_rest(page)
         is_calm(page)
+        if title == "How it works":
+            box = page.get_by_role("group", name=re.compile("DANS")).bounding_box()
+            assert box["y"] + box["height"] <= 720, "the drawing is cut"
         if title != "Studies":
             page.locator(".st-key-tour_next button").click()
     page.locator(".st-key-tour_back button").click()

@@ -52,7 +52,8 @@ def test_living_a_run_again_and_measuring_it_trains_bit_for_bit_as_the_trainer_d
     while not live.trainer.finished:
         live.advance()
         if live.trainer.stage == "encode" and live.rounds:
-            measure.measure(live.rounds[live.done], tuple(kg.train[0].tolist()))
+            for side in ("tail", "head"):
+                measure.measure(live.rounds[live.done], asked(kg, 0, side))
     mine, its = live.trainer.state_dict(), plain(config, kg).state_dict()
     for part in ("networks", "moving", "optimizer", "sampler", "random"):
         pairs = list(zip(tensors(mine[part]), tensors(its[part]), strict=True))
@@ -113,8 +114,10 @@ def test_a_triplet_that_is_not_trained_on_is_refused():
     kg, config = random_graph(0), settings()
     live = Relived(kg, config)
     live.reach(1)
-    with pytest.raises(InputError, match="no training triplet"):
-        Measure(kg, config).measure(live.rounds[1], tuple(kg.test[0].tolist()))
+    head, relation, tail = kg.test[0].tolist()
+    for triplet in ((head, relation, tail), (tail, relation + kg.num_relations, head)):
+        with pytest.raises(InputError, match="no training triplet"):
+            Measure(kg, config).measure(live.rounds[1], triplet)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +133,12 @@ def test_the_negatives_are_those_that_the_step_was_given(more):
             measure.negatives(of), config.temperature,
         )  # fmt: skip
         assert float(loss) == of.values["base"]["base"]
+
+
+def asked(kg: KnowledgeGraph, place: int, side: str) -> tuple[int, int, int]:
+    """The query of a training triplet that asks for this side, and its answer."""
+    head, relation, tail = kg.train[place].tolist()
+    return (head, relation, tail) if side == "tail" else (tail, relation + kg.num_relations, head)
 
 
 # --- every number, slowly and apart ----------------------------------------------------------------------------
@@ -170,7 +179,8 @@ class Slow:
     def rank(self, scores: list[float]) -> float:
         known = {
             t for split in ("train", "valid", "test") for h, r, t in self.kg.array(split).tolist()
-            if (h, r) == (self.head, self.relation)
+            for known in ((h, r, t), (t, r + self.kg.num_relations, h)) if known[:2] == (self.head, self.relation)
+            for t in known[2:]
         }  # fmt: skip
         rivals = [s for t, s in enumerate(scores) if t not in known | {self.tail}]
         own = scores[self.tail]
@@ -234,22 +244,28 @@ class Slow:
         return self.config.adv_weight * adversarial + self.config.ce_weight * self.entropy(fake, asked)
 
 
-def case(reading: str, decoder: str = "complex", number: int = 2, **more):
-    """A small run lived to a round, the round measured for a triplet, and the same slowly."""
+def case(reading: str, decoder: str = "complex", number: int = 2, side: str = "tail", **more):
+    """A small run lived to a round, the round measured for a query of a triplet, and the same slowly."""
     kg, config = random_graph(1, n=30), settings(reading, decoder=decoder, **more)
     live, measure = Relived(kg, config), Measure(kg, config)
     live.reach(number)
-    triplet = tuple(kg.train[4].tolist())
+    triplet = asked(kg, 4, side)
     of = live.rounds[number]
     return kg, config, of, measure.measure(of, triplet), Slow(kg, config, of, triplet)
 
 
-CASES = [("entities", "complex"), ("vectors", "distmult"), ("entities", "rotate")]
+CASES = [
+    ("entities", "complex", "tail"),
+    ("entities", "complex", "head"),
+    ("vectors", "distmult", "head"),
+    ("entities", "rotate", "tail"),
+]
 
 
 @pytest.fixture(params=CASES, ids="-".join)
 def found(request):
-    return case(*request.param)
+    reading, decoder, side = request.param
+    return case(reading, decoder, side=side)
 
 
 def test_what_is_said_of_the_encoded_triplet(found):
@@ -394,11 +410,16 @@ def test_what_d_says_of_the_triplet_and_its_losses(found):
 
 
 @pytest.mark.parametrize(
-    ("reading", "loss"),
-    [("entities", "softmax"), ("entities", "bce"), ("vectors", "bce"), ("vectors", "softmax")],
+    ("reading", "loss", "side"),
+    [
+        ("entities", "softmax", "tail"),
+        ("entities", "bce", "head"),
+        ("vectors", "bce", "tail"),
+        ("vectors", "softmax", "head"),
+    ],
 )
-def test_what_is_said_of_the_base_models_update(reading, loss):
-    kg, config, of, mine, slow = case(reading, loss=loss)
+def test_what_is_said_of_the_base_models_update(reading, loss, side):
+    kg, config, of, mine, slow = case(reading, loss=loss, side=side)
     told, given = mine.trained, Measure(kg, config).negatives(of)
     pair = slow.pairs.index((slow.head, slow.relation, slow.tail))
     ids = given.ids[pair].tolist()
@@ -445,6 +466,8 @@ def test_what_is_said_of_the_base_models_update(reading, loss):
         assert {n.source for n in told.negatives} == {"proposed"}
     for n, entity in zip(told.negatives, ids, strict=False):
         fact = (slow.head, slow.relation, entity)
+        if side == "head":
+            fact = entity, slow.relation - kg.num_relations, slow.head
         assert n.entity == entity
         assert n.split == next((split for split in facts if fact in facts[split]), "")
 

@@ -1,0 +1,112 @@
+"""Which requests the server answers: those under its own name, from its own pages.
+
+A page of another site can have its name resolve to 127.0.0.1 and then speak with this server as if it were its own
+(DNS rebinding). Its browser still says under which name it asks, and for which page: by Host and by Origin.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import webbrowser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit import config
+
+WRONG_HOST = (
+    "This server answers under its own names alone. If the name in the address is meant to lead here, start it with "
+    "--server.allowedHosts and that name.\n"
+)
+WRONG_ORIGIN = (
+    "This server answers to its own pages alone. If a page elsewhere is meant to reach it, start it with "
+    "--server.corsAllowedOrigins and that page's origin.\n"
+)
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:@/?#\[\]]+)(?::\d{1,5})?", re.ASCII)
+_EVERY_ADDRESS = ("", "0.0.0.0", "::")
+
+
+class Gate:
+    """Refuses a request or a WebSocket before anything else sees it, with one sentence and 421 or 403."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let it pass or refuse it; a WebSocket is refused with 403 before it is accepted."""
+        refused = refusal(scope) if scope["type"] in ("http", "websocket") else None
+        if refused is None:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            status = 421 if refused == WRONG_HOST else 403
+            await PlainTextResponse(refused, status)(scope, receive, send)
+
+
+def refusal(scope: Scope) -> str | None:
+    """Why a request of this ASGI scope is refused, or None.
+
+    Answered are loopback names and addresses, the address that the request came in on, and what is configured:
+    `server.allowedHosts`, `browser.serverAddress` and `server.address`. An Origin has to be the very host and port that
+    is asked, or one of `server.corsAllowedOrigins`.
+    """
+    hosts, origins = _header(scope, b"host"), _header(scope, b"origin")
+    host = hosts[0].lower() if len(hosts) == 1 else ""
+    if not _is_own_name(host, scope):
+        return WRONG_HOST
+    # A proxy in front may speak HTTPS for a server that does not.
+    own = {f"http://{host}", f"https://{host}", *_configured("server.corsAllowedOrigins")}
+    if len(origins) > 1 or not own.issuperset(origin.lower() for origin in origins):
+        return WRONG_ORIGIN
+    return None
+
+
+def _header(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+
+
+def _configured(option: str) -> set[str]:
+    value = config.get_option(option) or ()
+    values = [value] if isinstance(value, str) else value
+    return {text.strip().lower() for text in values}.difference(_EVERY_ADDRESS)
+
+
+def _is_own_name(host: str, scope: Scope) -> bool:
+    parts = _HOST.fullmatch(host)
+    if parts is None:
+        return False
+    name = parts[1].strip("[]")
+    allowed = _configured("server.allowedHosts")
+    above = {f"*{name[at:]}" for at, letter in enumerate(name) if letter == "."}
+    ours = {"localhost"}.union(*map(_configured, ("browser.serverAddress", "server.address")))
+    if name in ours or not allowed.isdisjoint({"*", name, *above}):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+        # An address needs no resolving, so no other site can make it lead here.
+        came_in_on = ipaddress.ip_address((scope.get("server") or ("",))[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address in (came_in_on, getattr(came_in_on, "ipv4_mapped", None))
+
+
+@asynccontextmanager
+async def open_browser(_app: object) -> AsyncIterator[None]:
+    """As the server starts, open the app in a browser where there is one, as `streamlit run` does for a script."""
+    if not config.get_option("server.headless"):
+        address = config.get_option("server.address")
+        named = (
+            config.get_option("browser.serverAddress")
+            if config.is_manually_set("browser.serverAddress")
+            else ""
+        )
+        name = named or ("localhost" if address in (None, *_EVERY_ADDRESS) else address)
+        scheme = "https" if config.get_option("server.sslCertFile") else "http"
+        base = str(config.get_option("server.baseUrlPath") or "").strip("/")
+        webbrowser.open(f"{scheme}://{name}:{config.get_option('server.port')}/{base}")
+    yield
