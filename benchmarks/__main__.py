@@ -146,6 +146,19 @@ def of_the_app(json_file: JsonFile = None, out: Out = None) -> None:
     _finish(measure(stderr().print), json_file, out)
 
 
+@app.command()
+def answers(
+    dataset: Annotated[str, typer.Option(help="umls, wn18rr, nell-995 or a folder.")] = "nell-995",
+    json_file: JsonFile = None,
+    out: Out = None,
+) -> None:
+    """How fast the screen Predict answers a query on a large graph."""
+    from benchmarks.answers import measure
+    from benchmarks.timing import stderr
+
+    _finish(measure(dataset, stderr().print), json_file, out)
+
+
 def _finish(section: Section, json_file: Path | None, out: Path | None) -> None:
     typer.echo(render(section))
     if out is not None:

@@ -17,7 +17,7 @@ from benchmarks.timing import timed
 from dans_lab.runs import machine
 
 # The order of the sections in a file of results.
-ORDER = ("layer", "epoch", "quality", "ranking", "app", "scaling", "estimates")
+ORDER = ("layer", "epoch", "quality", "ranking", "app", "answers", "scaling", "estimates")
 
 _PREAMBLE = """# Measurements
 

@@ -49,6 +49,13 @@ class Config(BaseModel):
         "training", ge=0, le=2**31 - 1,
     )  # fmt: skip
 
+    patience: int = setting(
+        0, "Patience",
+        "The run ends once its valid ranking has not got better for so many epochs, those of the warm-up not counted. "
+        "0: it never ends early.",
+        "training", "epochs", ge=0, le=100_000,
+    )  # fmt: skip
+
     dim: int = setting(
         100, "Embedding size", "Numbers per entity. More can hold more, and costs more time.", "model",
         "numbers", ge=2, le=2048, multiple_of=2,
@@ -297,6 +304,11 @@ class Config(BaseModel):
             InputError: for an unknown name or a value out of range.
         """
         return parse(self.model_dump(exclude_unset=True) | values)
+
+    def out_of_patience(self, epoch: int, best_epoch: int | None) -> bool:
+        """Whether a run ends early at an epoch, where the best valid ranking so far was at `best_epoch`, if at all."""
+        since = max(best_epoch or 0, self.warmup_epochs if self.waits else 0)
+        return bool(best_epoch) and epoch % self.eval_every == 0 and 0 < self.patience <= epoch - since
 
     @property
     def declaration(self) -> Declaration:

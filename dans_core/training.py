@@ -167,8 +167,9 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done."""
-        return self.epoch >= self.config.epochs
+        """Whether all epochs are done, or it ended early."""
+        config = self.config
+        return self.epoch >= config.epochs or config.out_of_patience(self.epoch, self.best_epoch)
 
     @property
     def warming_up(self) -> bool:
@@ -227,7 +228,7 @@ class Trainer:
             Diverged: if a loss is not a number.
         """
         if self.finished:
-            raise RuntimeError(f"the run finished all its {self.config.epochs} epochs")
+            raise RuntimeError(f"the run finished at epoch {self.epoch}")
         started = time.perf_counter()
         epoch, name = self.epoch + 1, self.stage
         events: list[Event] = []

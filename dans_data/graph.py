@@ -205,7 +205,7 @@ class Graph:
 
         A graph that was built with names that no triplet uses has them in its hash, one a line.
         """
-        return facts_hash({split: self._named(split) for split in SPLITS}, self._unused())
+        return facts_hash({split: self.named(split) for split in SPLITS}, self._unused())
 
     def entity_id(self, name: str) -> int:
         """The id of an entity. Raises InputError, with the names that look like it."""
@@ -242,7 +242,8 @@ class Graph:
     def _entity_ids(self) -> dict[str, int]:
         return {entity: i for i, entity in enumerate(self.entities)}
 
-    def _named(self, split: str) -> Iterator[Triplet]:
+    def named(self, split: str) -> Iterator[Triplet]:
+        """The triplets of a split by name, in the order of `array`."""
         for head, relation, tail in self.array(split).tolist():
             yield self.entities[head], self.relations[relation], self.entities[tail]
 

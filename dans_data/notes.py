@@ -80,7 +80,8 @@ class EmptySplit:
     split: str
 
     def __str__(self) -> str:
-        return f"{self.split} is empty"
+        consequence = ", so training keeps the last weights" if self.split == "valid" else ""
+        return f"{self.split} is empty{consequence}"
 
 
 @dataclass(frozen=True)

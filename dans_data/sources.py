@@ -38,8 +38,8 @@ def load(
     A file is a table (.txt, .tsv, .csv), N-Triples or N-Quads (.nt, .nq) or JSON lines (.jsonl), each also as .gz;
     or a .zip with one such file or with train, valid and test. Dictionaries beside them (entities.dict,
     entity2id.txt) name ids. One file is split here by `split_seed`; where valid or test has no file, some of train
-    are taken for it. The seed changes nothing where all three have one. `limits` are those of the environment if
-    none are given; `columns` is what a person says of those of a table.
+    are taken for it. The seed changes nothing where all three have one; an empty valid file means none is wanted.
+    `limits` are those of the environment if none are given; `columns` is what a person says of those of a table.
 
     A string that is a known name means that data set, even where a folder of this name lies in the working
     folder ("./umls" or a `Path` means the folder). Bundled data sets come before those in `DANS_DATA_DIR`. One of
@@ -165,7 +165,8 @@ def _of_parts(
         return Dataset(name, splits, (*notes, *reader.notes), seed)
     splits = {split: reader.read(part) for split, part in parts.items()}
     for split, triplets in splits.items():
-        if not triplets:
+        # An empty valid file is how a person says that nothing is to be held out for it.
+        if not triplets and split != "valid":
             raise InputError(
                 f"{parts[split].where} holds no triplets; expected lines of head, relation, tail"
             )

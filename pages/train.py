@@ -16,6 +16,7 @@ from dans_core.config import Config
 from dans_data.errors import InputError
 from dans_data.places import folders
 from dans_data.words import bytes_in_words, count, epoch_in_words, seconds_in_words
+from dans_lab import going_on
 from dans_lab.budget.experience import Basis
 from dans_lab.runs.records import Status
 from dans_lab.runs.run import Run, find_twin, list_runs, recorded_runs, twin_config
@@ -68,6 +69,13 @@ def five_seeds(run: Run) -> None:
 def resume(run: Run) -> None:
     try:
         run.request() if run.is_live else jobs.pool().resume(run)
+    except InputError as error:
+        say(error)
+
+
+def train_on(run: Run, config: Config) -> None:
+    try:
+        jobs.pool().train_on(run, config)
     except InputError as error:
         say(error)
 
@@ -248,6 +256,39 @@ def buttons(run: Run, status: Status, wish: str) -> None:
             )
 
 
+def further(run: Run, status: Status) -> None:
+    """More epochs for a run that is over: how many, what they take, and the button."""
+    sizes = graph.sizes(run.meta.source)
+    can = status.state == "finished" and not run.recorded and run.meta.study is None
+    if not can or sizes is None or not (run.path / "last.pt").is_file() or classroom.hides("controls"):
+        return
+    left, right = st.columns([1, 3], vertical_alignment="bottom")
+    with left:
+        more = st.number_input("Further epochs", 1, 100_000, min(status.epoch, 100), key=f"further_{run.id}")
+    try:
+        # A run that is out of patience would end at once.
+        config = going_on.config_of(run, status.epoch + more, 0 if going_on.ended_early(status) else None)
+    except InputError as error:
+        st.error(sentence(error), icon=":material/error:")
+        return
+    with right:
+        st.button(
+            "Train on",
+            icon=":material/double_arrow:",
+            on_click=train_on,
+            args=(run, config),
+            help=markdown_text(
+                going_on.in_words(config, going_on.differences(run, config, sizes.train)), 800
+            ),
+        )
+    seconds = more * status.seconds / max(1, status.epoch)
+    patience = "; it no longer ends early" if config.patience != run.config.patience else ""
+    st.caption(
+        f"Takes about {seconds_in_words(seconds)}, up to epoch {config.epochs:,} in all{patience}. "
+        "Goes on exactly where it ended."
+    )
+
+
 def health(run: Run, history: RunHistory) -> None:
     """What is wrong with the adversarial game now, and what was."""
     if classroom.hides("health"):
@@ -349,6 +390,7 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
             if text := words.result(history, floor):
                 st.markdown(text)
         buttons(run, status, wish)
+        further(run, status)
     if begins and not wish and not pace.ticked:
         # All else is on its way to the browser by now.
         run_state.first_loss(run, history)

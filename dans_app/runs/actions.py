@@ -11,7 +11,7 @@ import streamlit as st
 import dans_data
 from dans_app.runs import words
 from dans_app.server import jobs
-from dans_app.shared import run_state, settings, shell
+from dans_app.shared import exports, run_state, settings, shell
 from dans_app.shared.theme import LOOKS
 from dans_app.shared.words import markdown_text
 from dans_data.errors import InputError
@@ -81,6 +81,7 @@ def _one(entry: ListedRun) -> None:
             on_click="ignore",
             help="All settings, the data set and the versions used, as JSON.",
         )
+        exports.model(run, "runs")
 
 
 def _buttons(entry: ListedRun) -> None:

@@ -185,6 +185,20 @@ def reliability(run: Run, kg: KnowledgeGraph, which: Which) -> Reliability | Non
     return Reliability(found["predicted"], found["observed"], found["answers"], float(found["off"]))
 
 
+def export(run: Run, which: Which) -> bytes:
+    """What the command `export` writes, as a zip archive: the model, its card and all else; raises as above.
+
+    It takes seconds, since the model is ranked for its card, and on a large graph more.
+    """
+    kept = stamp(run.path / f"{which}.pt") or (0, 0, 0)
+    path = str(run.path.resolve())
+    try:
+        answer = _PROCESS.ask(path=path, which=which, stamp=kept, hash=run.meta.hash, ask="export")
+        return answer["zip"].tobytes()
+    except RuntimeError as error:
+        raise InputError(f"its networks cannot be used ({error})") from None
+
+
 def _ask(run: Run, kg: KnowledgeGraph, which: Which, **request: Any) -> helper.Arrays:
     """What the process answers about weights of a run, kept until they change."""
     kept = stamp(run.path / f"{which}.pt") or (0, 0, 0)
@@ -344,6 +358,16 @@ def _reliability(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     return bins | {"off": np.array(fitted.error)}
 
 
+def _export(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
+    from dans_lab.export import run_export
+    from dans_lab.sisters import sisters
+
+    run = Run(Path(str(request["path"])))
+    exported = run_export.export(run, cast(Which, str(request["which"])), sisters)
+    packed, _ = run_export.zipped(exported, run.id)
+    return {"zip": np.frombuffer(packed, dtype=np.uint8)}
+
+
 _ANSWERS: dict[str, Callable[[_Loaded, helper.Arrays], helper.Arrays]] = {
     "load": lambda loaded, request: {},
     "inspect": _inspect,
@@ -357,6 +381,7 @@ _ANSWERS: dict[str, Callable[[_Loaded, helper.Arrays], helper.Arrays]] = {
     "relations": _relations,
     "new": _new,
     "reliability": _reliability,
+    "export": _export,
 }
 
 # Runs on the same data share it.

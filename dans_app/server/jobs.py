@@ -139,6 +139,19 @@ class Pool:
             with RunWriter.requeue(run.path):
                 self._hand_over(run, resume=True)
 
+    def train_on(self, run: Run, config: Config) -> None:
+        """Give a finished run more epochs, as `going_on.config_of` has them in its settings, and train these.
+
+        Raises:
+            InputError: for no free core, too little memory, or a run that cannot go on.
+        """
+        check_memory(config, run.meta.source)
+        with self._turn, locks.one_start_at_a_time(runs_dir() / CACHE):
+            _check_room()
+            self._worker()
+            with RunWriter.train_on(run.path, config):
+                self._hand_over(run, resume=True)
+
     def close(self) -> None:
         """Let the waiting worker go; runs go on."""
         with self._turn:

@@ -14,7 +14,8 @@ from urllib.parse import urlencode, urlsplit
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dans_app.shared import classroom
+from dans_app.server import inspecting
+from dans_app.shared import classroom, theme
 from dans_app.shared.bookmarks import pairs
 from dans_app.shared.words import capital, markdown_text
 from dans_data.errors import InputError
@@ -190,7 +191,7 @@ def share(run: Run | None) -> None:
     st.caption("The same data, seed and settings give the same numbers.")
     st.markdown("**Files of this run**")
     _files(run)
-    st.caption("All of these and the arrays of the embeddings, into a folder:")
+    st.caption("All of these into a folder:")
     st.code(f"python -m dans_core export {run.id} --to FOLDER", language="bash", wrap_lines=True)
 
 
@@ -241,6 +242,7 @@ def _files(run: Run) -> None:
         return make(newest)
 
     with st.container(horizontal=True, gap="small"):
+        model(run)
         _file(
             "config.json",
             partial(run_export.config_json, run),
@@ -269,7 +271,24 @@ def _files(run: Run) -> None:
         )
 
 
-def _file(name: str, make: Callable[[], bytes], run: Run, about: str, missing: str = "") -> None:
+def model(run: Run, place: str = "share") -> None:
+    """A button for all that the command `export` writes; `place` stands once on a page."""
+    weights = inspecting.checkpoints(run)
+    which = theme.WEIGHTS[weights[0]].lower() if weights else ""
+    _file(
+        "model.zip",
+        lambda: inspecting.export(run, weights[0]),
+        run,
+        f"The model as it was evaluated ({which}), in float32, with a card that says what it is worth, its triplets "
+        "for PyKEEN and LibKGE, and all files of the run. It is ranked once more for that, which takes a moment.",
+        "" if weights else "This run has kept no weights yet.",
+        place,
+    )
+
+
+def _file(
+    name: str, make: Callable[[], bytes], run: Run, about: str, missing: str = "", place: str = "share"
+) -> None:
     """A button for a file of a run; `missing` says why there is none."""
     kind = name.rpartition(".")[2]
     st.download_button(
@@ -277,7 +296,7 @@ def _file(name: str, make: Callable[[], bytes], run: Run, about: str, missing: s
         partial(_or_sentence, make),
         file_name=f"{name.removesuffix('.' + kind)}-{run.id}.{kind}",
         mime={"csv": "text/csv", "json": "application/json", "zip": "application/zip"}[kind],
-        key=f"share_{kind}_{name}",
+        key=f"{place}_{kind}_{name}",
         icon=":material/download:",
         on_click="ignore",
         disabled=bool(missing),

@@ -11,6 +11,7 @@ from dans_app.shared.run_history import RunHistory
 from dans_app.shared.words import markdown_text
 from dans_core.config import Config
 from dans_data.words import seconds_in_words
+from dans_lab.going_on import ended_early
 from dans_lab.runs.records import Status
 from dans_lab.runs.run import Run
 
@@ -114,4 +115,12 @@ def sentence(status: Status, config: Config, wish: str = "") -> str:
         case _:
             seconds = status.seconds
             took = f"{max(1, round(seconds))} s" if seconds < 90 else seconds_in_words(seconds)
-            return f"{status.epochs:,} epochs in {took}."
+            if ended_early(status):
+                return (
+                    f"Ended early, at {place}, in {took}: for {config.patience:,} epochs the valid ranking got no "
+                    "better."
+                )
+            last = (
+                "" if status.best_mrr is not None else " There is no valid split: the last weights are kept."
+            )
+            return f"{status.epochs:,} epochs in {took}.{last}"

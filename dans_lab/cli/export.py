@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,36 +15,55 @@ from dans_lab.runs.run import open_run
 
 def export(
     run: RunArgument,
-    to: Annotated[str, typer.Option("--to", metavar="FOLDER", help="A new or an empty folder.")],
-    checkpoint: Weights = "best",
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="FOLDER|FILE.zip", help="A new or an empty folder, or a new zip file."),
+    ],
+    checkpoint: Weights = None,
     json: Json = False,
 ) -> None:
-    """Write a run's settings, metrics, model, negatives and embeddings for other programs."""
+    """Write a run's model, with its card and facts, settings, metrics, negatives and embeddings for other programs."""
     which = which_of(checkpoint)
     found = open_run(run, paths=True)
     from dans_lab.export import run_export as exporting
+    from dans_lab.sisters import sisters
 
     folder = Path(to).expanduser()
-    written = exporting.export(found, folder, which)
+    exporting.check_place(folder)
+
+    def told(run_id: str) -> None:
+        if not json:
+            print(f"ranking {run_id}, the same with another seed, for the model card", file=sys.stderr)
+
+    exported = exporting.export(found, which, lambda run, kg: sisters(run, kg, told))
+    sizes = exporting.write(exported, folder)
     if json:
+        weights, epoch = exported.weights or (None, None)
         print_json(
             {
                 "run": found.id,
                 "folder": str(folder),
-                "files": written.files,
-                "epoch": written.epoch,
+                "files": sizes,
+                "checkpoint": weights,
+                "model_epoch": epoch,
+                "epoch": exported.epoch,
                 "command": exporting.command(found),
             }
         )
         return
-    width = max(map(len, written.files))
+    width = max(map(len, sizes))
     print(f"{found.id} in {folder}:")
-    for name, size in written.files.items():
+    for name, size in sizes.items():
         print(f"  {name:{width}}  {size:>11,} bytes")
-    if "model.npz" in written.files:
-        print(f"The model is that of the {which} weights, as `evaluate` ranks with.")
-    if written.epoch is None:
+    if exported.weights is None:
+        print("The run has kept no weights, so there is no model.")
+    else:
+        weights, epoch = exported.weights
+        print(
+            f"The model has the {weights} weights, of epoch {epoch}, in float32; `evaluate` and `predict` take it."
+        )
+    if exported.epoch is None:
         print("The run has kept no snapshot yet, so there are no negatives and no embeddings.")
     else:
-        print(f"Negatives and embeddings are of epoch {written.epoch}. To repeat the run:")
+        print(f"Negatives and embeddings are of epoch {exported.epoch}. To repeat the run:")
         print(f"  {exporting.command(found)}")

@@ -12,7 +12,7 @@ from dans_data.words import number
 from dans_lab.cli.output import print_json, print_table
 from dans_lab.halves import Stratum, strata
 from dans_lab.names import METRICS, UNSEEN, about_fakes, unseen_of
-from dans_lab.runs.run import Run, Which, open_run
+from dans_lab.runs.run import Run, Which, open_run, usual_weights
 
 if TYPE_CHECKING:
     from dans_core.kg import KnowledgeGraph
@@ -21,28 +21,34 @@ if TYPE_CHECKING:
     from dans_lab.inspection import Row
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the path of its folder.")]
-Weights = Annotated[
-    str, typer.Option(metavar="best|last", help="Weights of the best valid epoch, or the last.")
+RunOrModel = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, or the path of its folder or of an exported one.")
 ]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="best|last",
+        help="Weights of the best valid epoch, or the last.",
+        show_default="best; last without a valid split",
+    ),
+]
+LAST_COUNT = "There is no valid split to say which epoch is the best, so these are the last weights."
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
 
 
 def evaluate(
-    run: RunArgument,
+    run: RunOrModel,
     split: Annotated[str, typer.Option(metavar="train|valid|test", help="Which triplets to rank.")] = "test",
-    checkpoint: Weights = "best",
+    checkpoint: Weights = None,
     json: Json = False,
 ) -> None:
     """Filtered ranking of a split, beside the floor of ranking by slot popularity alone."""
     which = which_of(checkpoint)
-    found = open_run(run, paths=True)
-    kg = found.load_kg()
-    kg.array(split)
-    networks, epoch = _networks(found, kg, which)
-    from dans_core.ranking import evaluate as rank
-    from dans_core.ranking import popularity_floor
+    from dans_lab.prediction import load_run
 
-    result, floor = rank(networks.model, kg, split), popularity_floor(kg, split)
+    found = load_run(run, which)
+    kg = found.kg
+    result, floor = found.evaluate(split), found.floor(split)
     both = result.ranks.numpy(), floor.ranks.numpy()
     if json:
         record = _metrics(result)
@@ -52,8 +58,8 @@ def evaluate(
         record["floor"]["seen"] = floor.seen and _metrics(floor.seen)
         record["halves"] = [dataclasses.asdict(stratum) for stratum in strata(kg, split, *both)]
         record["relations"] = {name: _metrics(metrics) for name, metrics in result.relations.items()}
-        record |= {"run": found.id, "dataset": found.meta.dataset, "split": split}
-        print_json(record | {"checkpoint": which, "epoch": epoch})
+        record |= {"run": found.run.id, "dataset": kg.name, "split": split}
+        print_json(record | {"checkpoint": found.which, "epoch": found.epoch})
         return
     if not result.count:
         print(f"{kg.name} has no {split} triplets, so there is nothing to rank")
@@ -67,7 +73,10 @@ def evaluate(
             rows.append([source, side, *map(number, values), f"{metrics.count:,}"])
     headings = [*METRICS.values(), "queries"]
     columns = [("ranked by", False), ("side", False), *((heading, True) for heading in headings)]
-    print_table(f"{found.id}: {kg.name} {split}, {which} weights, epoch {epoch}", columns, rows)
+    title = f"{found.run.id}: {kg.name} {split}, {found.which} weights, epoch {found.epoch}"
+    print_table(title, columns, rows)
+    if not len(kg.valid):
+        print(LAST_COUNT)
     if split != "train":
         _print_halves(strata(kg, split, *both))
     if result.seen is not None:
@@ -98,15 +107,16 @@ def inspect(
         str, typer.Option(metavar="tail|head", help="Which side the negatives replace.")
     ] = "tail",
     draws: Annotated[int, typer.Option(min=1, max=1000, help="Negatives from each source.")] = 5,
-    checkpoint: Weights = "best",
+    checkpoint: Weights = None,
     json: Json = False,
 ) -> None:
     """The negatives of one triplet from each source: nearest entity, scores, D's opinion, known fact or not."""
-    which = which_of(checkpoint)
+    named = which_of(checkpoint)
     if side not in ("tail", "head"):
         raise InputError(f"side = {side!r}: must be one of tail, head")
     found = open_run(run, paths=True)
     kg = found.load_kg()
+    which = named or usual_weights(kg)
     head, relation, tail = kg.entity_id(triplet[0]), kg.relation_id(triplet[1]), kg.entity_id(triplet[2])
     if side == "head":
         # Fake heads of (h, r, t) are fake tails of its reciprocal (t, r⁻¹, h).
@@ -181,8 +191,10 @@ def _fact(row: Row, answer: int) -> str:
     return f"false negative ({row.known})" if row.known else "no"
 
 
-def which_of(checkpoint: str) -> Which:
-    """Which weights a person names. Raises InputError for another word."""
+def which_of(checkpoint: str | None) -> Which | None:
+    """Which weights a person names, if any. Raises InputError for another word."""
+    if checkpoint is None:
+        return None
     for which in get_args(Which):
         if checkpoint == which:
             return cast(Which, which)
@@ -194,8 +206,7 @@ def _networks(run: Run, kg: KnowledgeGraph, which: Which) -> tuple[Networks, int
     state = run.load_checkpoint(which)
     from dans_lab.runs.weights import epoch_of, load_weights
 
-    epoch = epoch_of(state, which)
-    return load_weights(state, kg, run.config), int(epoch)
+    return load_weights(state, kg, run.config), epoch_of(state, which)
 
 
 def _metrics(metrics: Metrics) -> dict[str, Any]:

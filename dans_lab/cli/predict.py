@@ -14,7 +14,7 @@ import typer
 
 from dans_data.errors import InputError
 from dans_data.words import number
-from dans_lab.cli.look import RunArgument, Weights, which_of
+from dans_lab.cli.look import RunOrModel, Weights, which_of
 from dans_lab.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _COLUMNS = ("head", "relation", "tail", "rank", "score", "probability", "known")
 
 
 def predict(
-    run: RunArgument,
+    run: RunOrModel,
     head: Annotated[str | None, typer.Option(metavar="NAME", help=_NAME, show_default=False)] = None,
     relation: Annotated[
         str | None, typer.Option(metavar="NAME", help="The name of a relation.", show_default=False)
@@ -40,11 +40,14 @@ def predict(
         bool,
         typer.Option("--typed", help="Only entities that train shows in the open place of the relation."),
     ] = False,
-    checkpoint: Weights = "best",
+    checkpoint: Weights = None,
     csv_file: Annotated[
         str | None,
         typer.Option(
-            "--csv", metavar="FILE", help="Write the answers to this file, too.", show_default=False
+            "--csv",
+            metavar="FILE",
+            help="Write the answers to this file, too; pandas reads an entity called NA by keep_default_na=False.",
+            show_default=False,
         ),
     ] = None,
     json: Annotated[
@@ -69,7 +72,12 @@ def predict(
     if csv_file is not None:
         _write(Path(csv_file), answers)
     if json:
-        about = {"run": found.run.id, "dataset": found.kg.name, "checkpoint": which, "epoch": found.epoch}
+        about = {
+            "run": found.run.id,
+            "dataset": found.kg.name,
+            "checkpoint": found.which,
+            "epoch": found.epoch,
+        }
         about |= {"worth": None if worth is None else dataclasses.asdict(worth[1])}
         print_json(about | {"answers": [dataclasses.asdict(answer) for answer in answers]})
         return

@@ -15,7 +15,7 @@ from rich.text import Text
 from dans_core.config import Config
 from dans_core.events import Event, HealthWarning, Losses, Ranking, to_dict
 from dans_core.training import Stage, Trainer
-from dans_data.words import count, duration, number
+from dans_data.words import count, duration, listed, number
 from dans_lab.cli.output import noted, print_json
 from dans_lab.health_words import in_words, worded
 from dans_lab.runs import process
@@ -78,6 +78,10 @@ class _Words:
         lines += [f"note: {noted(note)}" for note in kg.notes]
         where = f"on {self.trainer.device_name}, {process.precision()}"
         how = f"{config.decoder}, {config.sampler}, {count(config.epochs, 'epoch')}, seed {config.seed}, {where}"
+        if config.patience:
+            how += f", patience {config.patience}"
+        if before := self.writer.meta.trained_on:
+            how += f", trained on from epoch {listed([str(epoch) for epoch in before])}"
         return [*lines, f"run {self.writer.path.name}: {how}"]
 
     def numbers(self) -> str:
@@ -132,7 +136,7 @@ class _Lines(_Words):
                 self.say(_warning(event, self.writer.config))
         if any(isinstance(event, Losses) for event in stage.events):
             epochs = self.writer.config.epochs
-            if stage.epoch == epochs or stage.epoch * 10 // epochs > (stage.epoch - 1) * 10 // epochs:
+            if self.trainer.finished or stage.epoch * 10 // epochs > (stage.epoch - 1) * 10 // epochs:
                 words = (self.place(), self.numbers(), self.time_left())
                 self.say("  ".join(word for word in words if word))
 

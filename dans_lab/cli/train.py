@@ -18,6 +18,7 @@ from dans_lab.budget.recipe import chosen_for_size, config_for
 from dans_lab.budget.sizes import Sizes
 from dans_lab.cli.download import bring
 from dans_lab.failing import EVERY, FAILING
+from dans_lab.going_on import config_of, differences, ended_early, in_words
 from dans_lab.presets import PRESETS
 from dans_lab.runs.run import Run, list_runs, new_id, open_run, run_id_error, runs_dir, source_that_lasts
 from dans_lab.runs.writer import RunWriter
@@ -44,6 +45,14 @@ def _setting(name: str, metavar: str = "NAME") -> Any:
 
 
 def train(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="With --resume, the run to go on with: its id or folder.",
+            show_default=False,
+        ),
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
@@ -82,7 +91,13 @@ def train(
             metavar="RUN", help="The run's folder, or its name among the runs.", show_default="a new name"
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run given by --out.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with RUN. With more --epochs than it has, a finished one is trained on, up to so many in all.",
+        ),
+    ] = False,
     threads: Annotated[
         int | None,
         typer.Option(metavar="INTEGER", help="Threads for tensors.", show_default="DANS_THREADS or 1"),
@@ -109,9 +124,10 @@ def train(
     named = {"decoder": decoder, "sampler": sampler, "epochs": epochs, "seed": seed}
     given = _settings(preset, {name: value for name, value in named.items() if value is not None}, set_ or [])
     if resume:
-        return _go_on(
-            _run_to_resume(out, dataset, split_seed, given), _place(device, precision, threads), json
-        )
+        found, more = _run_to_resume(_named(run, out), dataset, split_seed, given)
+        return _go_on(found, more, _place(device, precision, threads), json)
+    if run is not None:
+        raise InputError(f"{run!r}: a run is named here only with --resume; a new one gets its name by --out")
     # Nonsense is told before a large graph is read.
     parse(given)
     path = _new_path(out)
@@ -168,33 +184,53 @@ def _new_path(out: str | None) -> Path | None:
     return path
 
 
+def _named(run: str | None, out: str | None) -> str:
+    """The run to go on with, which may be named in either way."""
+    if run and out and run != out:
+        raise InputError(f"--resume {run} and --out {out} name two runs; name one")
+    if not (named := run or out):
+        raise InputError("--resume needs a RUN, the id or folder of the run to go on with")
+    return named
+
+
 def _run_to_resume(
-    out: str | None, dataset: str | None, split_seed: int | None, given: dict[str, Any]
-) -> Run:
-    if out is None:
-        raise InputError("--resume needs --out RUN, the run to go on with")
-    run = open_run(out, paths=True)
-    if run.stored_status.state == "finished":
-        raise InputError(f"run {run.id} is finished; there is nothing to resume")
+    named: str, dataset: str | None, split_seed: int | None, given: dict[str, Any]
+) -> tuple[Run, Config | None]:
+    """A run, and its new settings where it is to have more epochs than it was begun with."""
+    run = open_run(named, paths=True)
     if dataset is not None and dataset != run.meta.dataset and source_that_lasts(dataset) != run.meta.source:
         raise InputError(
             f"run {run.id} is on data set {run.meta.dataset}, not {dataset}; leave --dataset out"
         )
     if split_seed is not None and split_seed != run.meta.split_seed:
         raise InputError(f"run {run.id} has split seed {run.meta.split_seed}, not {split_seed}; leave it out")
-    for name, value in given.items():
-        if (new := getattr(parse({name: value}), name)) != (old := getattr(run.config, name)):
+    wanted = {name: getattr(parse({name: value}), name) for name, value in given.items()}
+    more = None
+    if wanted.get("epochs", run.config.epochs) != run.config.epochs or "patience" in wanted:
+        more = config_of(run, wanted.pop("epochs", run.config.epochs), wanted.pop("patience", None))
+    elif run.stored_status.state == "finished":
+        raise InputError(
+            f"run {run.id} is finished; there is nothing to resume. To train on, say how many epochs it is to have in "
+            f"all, such as --epochs {run.config.epochs + 100}"
+        )
+    for name, new in wanted.items():
+        if new != (old := getattr(run.config, name)):
             raise InputError(
                 f"run {run.id} has {name} = {old}, not {new}; a run goes on with its own settings, so leave it out"
             )
-    return run
+    return run, more
 
 
-def _go_on(run: Run, place: torch.device, json: bool) -> int:
+def _go_on(run: Run, more: Config | None, place: torch.device, json: bool) -> int:
     bring(run.meta.source, quiet=json)
     kg = run.load_kg()
-    _check_memory(run.config, Sizes.of(kg), place)
-    trainer = _trainer(kg, run.config, place)
+    config = more or run.config
+    _check_memory(config, Sizes.of(kg), place)
+    trainer = _trainer(kg, config, place)
+    if more is not None:
+        if not json:
+            print(in_words(more, differences(run, more, len(kg.train))))
+        RunWriter.train_on(run.path, more).close()
     with RunWriter.reopen(run.path) as writer:
         return _train(writer, trainer, json)
 
@@ -281,6 +317,10 @@ def _print_summary(writer: RunWriter, floor: float | None) -> None:
     print(
         f"{status.state} at epoch {status.epoch} of {status.epochs} after {duration(status.seconds)} of training"
     )
+    if ended_early(status):
+        print(f"it ended early: for {writer.config.patience} epochs the valid ranking got no better")
+    if status.state == "finished" and status.best_mrr is None:
+        print("there is no valid split, so no epoch is the best: the weights that are kept are the last ones")
     if status.best_mrr is not None:
         beside = f"; popularity floor {number(floor)}" if floor is not None else ""
         print(f"best valid MRR {number(status.best_mrr)} at epoch {status.best_epoch}{beside}")
@@ -289,7 +329,7 @@ def _print_summary(writer: RunWriter, floor: float | None) -> None:
         print(f"next: {COMMAND} evaluate {run} --split test")
         print(f"      {COMMAND} inspect {run} --triplet HEAD RELATION TAIL")
     else:
-        print(f"go on: {COMMAND} train --resume --out {run}")
+        print(f"go on: {COMMAND} train --resume {run}")
 
 
 def _short(path: Path) -> str:

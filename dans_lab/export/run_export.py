@@ -1,4 +1,4 @@
-"""What a run gives to other programs: its settings, metrics, negatives and embeddings, and the line that repeats it.
+"""What a run gives to other programs: model, settings, metrics, negatives, embeddings, and the line that repeats it.
 
 Plain numpy on the files of a run, without torch but for the model. The terminal's `export` and the app's downloads both
 come from here.
@@ -7,12 +7,13 @@ come from here.
 from __future__ import annotations
 
 import io
+import os
 import shlex
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from dans_lab.export.spreadsheet import csv_bytes
 from dans_lab.runs.frames import Floats, Frame, Ids, known_splits
 from dans_lab.runs.records import Stored, replace, to_json
 from dans_lab.runs.run import Run, Which
+
+if TYPE_CHECKING:
+    from dans_lab.export.model_card import Others
 
 Row = tuple[Any, ...]
 
@@ -47,31 +51,30 @@ NEGATIVE_COLUMNS = (
     "known fact",
 )
 
-_ABOUT = """Run {run} of DANS Lab
-{line}
+_ABOUT = """# Run {run} of DANS Lab
 
-Data set: {dataset}, sha256 {hash}
-Decoder {decoder}, sampler {sampler}, {epochs:,} epochs, seed {seed}; the run is {state} at epoch {epoch:,}.
-Made with {versions}.
+Data set: {dataset}, sha256 {hash}. Decoder {decoder}, sampler {sampler}, {epochs:,} epochs, seed {seed}; the run is
+{state} at epoch {epoch:,} and has kept no weights, so there is no model. Made with {versions}.
 
 To repeat it, in the folder of the program:
 
-    {command}
+```
+{command}
+```
 
-The same data, seed, settings and versions give the same numbers.
-
-config.json     the settings, the data set and its hash, the versions and the seed
-metrics.csv     everything measured as it trained: epoch, name, value
+The same data, seed, settings and versions give the same numbers. config.json has the settings, the data set and its
+hash, the versions and the seed.
 """
 
-_ABOUT_MODEL = """model.npz       the model that `evaluate --checkpoint {which}` ranks with, in the same precision
-    decoder, epoch  how it scores, and which epoch its weights are of
-    dataset, hash   what it was trained on
-    entities        (N, dim), with all that the encoder adds; entity_names in the same order
-    relations       (2R, .), reciprocals last; relation_names in the same order
-    The score is the sum of h * r * t with DistMult; the real part of the sum of h * r * conj(t) with ComplEx, where
-    halves of a vector are real and imaginary parts; 12 - the sum of |h * exp(ir) - t| with RotatE, where r are angles.
-    In Python: from dans_lab.export.model_file import load_model; load_model("model.npz").evaluate(kg).mrr
+_ABOUT_RUN = """
+## What the run left
+
+```
+metrics.csv     everything measured as it trained: epoch, name, value
+{snapshot}```
+
+In the CSV files, text that a spreadsheet would run as a formula has a ' in front. An entity may be called NA: read them
+by pandas with `keep_default_na=False`, or its name becomes a missing value.
 """
 
 _ABOUT_SNAPSHOT = """negatives.csv   of the snapshot of epoch {epoch:,}: for each kept query one negative of each source
@@ -87,35 +90,129 @@ _ABOUT_SNAPSHOT = """negatives.csv   of the snapshot of epoch {epoch:,}: for eac
     D_adv           probability of being real, by the discriminator; empty without a GAN
     D_aux           probability of being made by G_R, by the discriminator; empty without D_aux
     known fact      the split that holds (head, relation, nearest entity), which makes it a false negative
-embeddings.npz  of the same epoch: {embeddings}{sample}
-entities.tsv    the entity embeddings, one a line, for projector.tensorflow.org (Load, step 1)
+embeddings.npz  of the same epoch, in half precision: {embeddings}{sample}
+vectors.tsv     the entity embeddings, one a line, for projector.tensorflow.org (Load, step 1)
 metadata.tsv    their names and how many training triplets each is in (Load, step 2)
-
-In the CSV files, text that a spreadsheet would run as a formula has a ' in front.
 """
 
 _ABOUT_SAMPLE = """
-                a sample by relation, {kept:,} of {all:,} entities, since the graph is large; model.npz holds the
-                vectors of all"""
+                a sample by relation, {kept:,} of {all:,} entities, since the graph is large"""
+
+_NO_SNAPSHOT = "The run has kept no snapshot, so there are no negatives and no embeddings of it.\n"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export` wrote: the size in bytes of each file, and the epoch of the snapshot, None without one."""
+    """What `export` writes or wrote.
 
-    files: dict[str, int]
+    Attributes:
+        files: how to make each file, by its path within the folder.
+        weights: which weights the model has, and the epoch they are of; None of a run that has none.
+        epoch: of the snapshot; None without one.
+    """
+
+    files: dict[str, Callable[[], bytes]]
+    weights: tuple[Which, int] | None
     epoch: int | None
 
 
-def export(run: Run, folder: Path, which: Which = "best") -> Exported:
-    """Write all of a run that other programs can use into a new or empty folder.
+def export(run: Run, which: Which | None = None, others: Others = lambda run, kg: ()) -> Exported:
+    """All of a run that other programs can use.
 
-    The model is that of the weights named by `which`, those that `evaluate` ranks with; a run without weights gives
-    none, and one without a snapshot no negatives and no embeddings.
+    The model is that of the weights named by `which`, by default those that `evaluate` ranks with; it is ranked on test
+    for its card. A run without weights gives none, and one without a snapshot no negatives and no embeddings. `others`
+    finds what the same settings reached with other seeds.
 
     Raises:
-        InputError: a folder that holds something or cannot be written, a data set that is gone, damaged files.
+        InputError: no such weights, a data set that is gone, damaged files.
     """
+    kept = newest_snapshot(run)
+    files: dict[str, Callable[[], bytes]] = {
+        "config.json": lambda: config_json(run),
+        "metrics.csv": lambda: metrics_csv(run),
+    }
+    weights, intro = None, _about(run)
+    if which or any((run.path / f"{each}.pt").is_file() for each in ("best", "last")):
+        # It brings torch, which nothing else here needs.
+        from dans_lab.export.model_folder import model_of
+
+        kg = kept.kg if kept else run.load_kg()
+        weights, intro, model = model_of(run, kg, which, others, command(run))
+        files |= model
+    if kept is not None:
+        files |= {
+            "negatives.csv": lambda: negatives_csv(kept),
+            "embeddings.npz": lambda: embeddings_npz(kept),
+            "vectors.tsv": lambda: vectors_tsv(kept),
+            "metadata.tsv": lambda: metadata_tsv(kept),
+        }
+    files["README.md"] = lambda: (intro + _about_run(kept)).encode()
+    return Exported(files, weights, kept.epoch if kept else None)
+
+
+def write(exported: Exported, folder: Path) -> dict[str, int]:
+    """Write it into a new or empty folder, or into a new file that ends with .zip; the size in bytes of each file.
+
+    Raises:
+        InputError: a folder that holds something or cannot be written, a file that is there already.
+    """
+    if folder.suffix.lower() == ".zip":
+        return _write_zip(exported, folder)
+    found = _check_empty(folder)
+    sizes: dict[str, int] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in exported.files.items():
+            data = content()
+            sizes[name] = len(data)
+            (folder / name).parent.mkdir(exist_ok=True)
+            replace(folder / name, data)
+    except BaseException as error:
+        for name in sizes:
+            (folder / name).unlink(missing_ok=True)
+        for inner in {Path(name).parent for name in sizes} - {Path()}:
+            (folder / inner).rmdir()
+        if not found and folder.is_dir():
+            folder.rmdir()
+        if isinstance(error, OSError):
+            raise InputError(f"{folder} cannot be written ({error.strerror})") from None
+        raise
+    return sizes
+
+
+def zipped(exported: Exported, top: str) -> tuple[bytes, dict[str, int]]:
+    """The same in a zip archive, in a folder `top`; and the size in bytes of each file."""
+    stream, sizes = io.BytesIO(), {}
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in exported.files.items():
+            data = content()
+            sizes[name] = len(data)
+            archive.writestr(f"{top}/{name}", data)
+    return stream.getvalue(), sizes
+
+
+def _write_zip(exported: Exported, file: Path) -> dict[str, int]:
+    if os.path.lexists(file):
+        raise InputError(f"{file} is there already; expected a new file")
+    data, sizes = zipped(exported, file.stem)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace(file, data)
+    except OSError as error:
+        raise InputError(f"{file} cannot be written ({error.strerror})") from None
+    return sizes
+
+
+def check_place(folder: Path) -> None:
+    """Raises InputError where `write` could not write: before anything is ranked, which takes long."""
+    if folder.suffix.lower() != ".zip":
+        _check_empty(folder)
+    elif os.path.lexists(folder):
+        raise InputError(f"{folder} is there already; expected a new file")
+
+
+def _check_empty(folder: Path) -> bool:
+    """Whether the folder is there, and empty; InputError for one that is not."""
     try:
         found = folder.exists()
         occupied = found and (not folder.is_dir() or any(folder.iterdir()))
@@ -123,45 +220,10 @@ def export(run: Run, folder: Path, which: Which = "best") -> Exported:
         raise InputError(f"{folder} cannot be read ({error.strerror})") from None
     if occupied:
         what = "is not empty" if folder.is_dir() else "is a file"
-        raise InputError(f"{folder} {what}; expected a new or an empty folder")
-    kept = newest_snapshot(run)
-    contents: dict[str, Callable[[], bytes]] = {
-        "README.txt": lambda: about(run, kept, which).encode(),
-        "config.json": lambda: config_json(run),
-        "metrics.csv": lambda: metrics_csv(run),
-    }
-    if (run.path / f"{which}.pt").is_file():
-        contents["model.npz"] = lambda: _model(run, kept.kg if kept else run.load_kg(), which)
-    if kept is not None:
-        contents |= {
-            "negatives.csv": lambda: negatives_csv(kept),
-            "embeddings.npz": lambda: embeddings_npz(kept),
-            "entities.tsv": lambda: vectors_tsv(kept),
-            "metadata.tsv": lambda: metadata_tsv(kept),
-        }
-    sizes: dict[str, int] = {}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            data = content()
-            sizes[name] = len(data)
-            replace(folder / name, data)
-    except BaseException as error:
-        for name in sizes:
-            (folder / name).unlink(missing_ok=True)
-        if not found and folder.is_dir():
-            folder.rmdir()
-        if isinstance(error, OSError):
-            raise InputError(f"{folder} cannot be written ({error.strerror})") from None
-        raise
-    return Exported(sizes, kept.epoch if kept else None)
-
-
-def _model(run: Run, kg: KnowledgeGraph, which: Which) -> bytes:
-    # It brings torch, which nothing else here needs.
-    from dans_lab.export.model_file import model_npz
-
-    return model_npz(run, kg, which)
+        raise InputError(
+            f"{folder} {what}; expected a new or an empty folder, or a new file that ends with .zip"
+        )
+    return found
 
 
 # --- settings and metrics --------------------------------------------------------------------------------------
@@ -223,13 +285,11 @@ def metrics_csv(run: Run) -> bytes:
     return csv_bytes(METRIC_COLUMNS, metrics(run.events()))
 
 
-def about(run: Run, kept: Kept | None, which: Which = "best") -> str:
-    """What an exported folder holds, in words, with the line that repeats the run."""
+def _about(run: Run) -> str:
+    """What a run without weights is, in words, with the line that repeats it."""
     status = run.status
-    title = f"Run {run.id} of DANS Lab"
-    text = _ABOUT.format(
+    return _ABOUT.format(
         run=run.id,
-        line="=" * len(title),
         dataset=run.meta.dataset,
         hash=run.meta.hash,
         decoder=run.config.decoder,
@@ -241,10 +301,12 @@ def about(run: Run, kept: Kept | None, which: Which = "best") -> str:
         versions=", ".join(f"{name} {version}" for name, version in run.meta.versions.items()),
         command=command(run),
     )
-    if (run.path / f"{which}.pt").is_file():
-        text += _ABOUT_MODEL.format(which=which)
+
+
+def _about_run(kept: Kept | None) -> str:
+    """What an exported folder holds beside the model, in words."""
     if kept is None:
-        return text + "\nThe run has kept no snapshot, so there are no negatives and no embeddings.\n"
+        return _ABOUT_RUN.format(snapshot="") + "\n" + _NO_SNAPSHOT
     frame = kept.frame
     held = [
         f"entities ({'S' if frame.is_sample else 'N'}, dim)",
@@ -256,7 +318,8 @@ def about(run: Run, kept: Kept | None, which: Which = "best") -> str:
     sample = (
         _ABOUT_SAMPLE.format(kept=len(frame.entity_ids), all=frame.num_entities) if frame.is_sample else ""
     )
-    return text + _ABOUT_SNAPSHOT.format(epoch=kept.epoch, embeddings=", ".join(held), sample=sample)
+    words = _ABOUT_SNAPSHOT.format(epoch=kept.epoch, embeddings=", ".join(held), sample=sample)
+    return _ABOUT_RUN.format(snapshot=words)
 
 
 def _numbers(place: str, value: Any) -> Iterator[tuple[str, float]]:

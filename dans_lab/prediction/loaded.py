@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from dans_data.errors import InputError
 from dans_lab.inspection import Trained
 from dans_lab.prediction.answers import Filled, Floats, fill_relation, fill_tail, new_facts, score
 from dans_lab.prediction.calibration import Calibration, calibrate
-from dans_lab.runs.run import Run, Which, open_run
+from dans_lab.runs.run import MODEL, Run, Which, open_run, usual_weights
 from dans_lab.worth import Worth, worth
 
 
@@ -44,10 +45,10 @@ class Answer:
 
 
 class LoadedRun:
-    """A finished or stopped run.
+    """A finished or stopped run, or the model that was exported of one.
 
     Attributes:
-        run: its folder; `epoch` that of its weights, `which` "best" or "last".
+        run: its folder, or that of the export; `epoch` that of its weights, `which` "best" or "last".
         kg, config, model: its graph, settings and base model, in evaluation mode.
     """
 
@@ -68,6 +69,10 @@ class LoadedRun:
     def evaluate(self, split: str = "test") -> RankingResult:
         """Filtered ranking of a split."""
         return self._evaluated(split)[0]
+
+    def floor(self, split: str = "test") -> RankingResult:
+        """The same by slot popularity alone, without any model."""
+        return self._evaluated(split)[1]
 
     def predict(
         self,
@@ -184,18 +189,36 @@ class LoadedRun:
         return (relation + self.kg.num_relations) % (2 * self.kg.num_relations)
 
 
-def load_run(path: str | os.PathLike[str], which: Which = "best") -> LoadedRun:
-    """A run by its id or the path of its folder, with its best weights by valid MRR, or its last.
+def load_run(path: str | os.PathLike[str], which: Which | None = None) -> LoadedRun:
+    """A run by its id or the path of its folder, or a model by that of its exported folder.
+
+    `which` are the "best" weights by valid MRR or the "last"; None is the best, or the last of a run that had no valid
+    split. An exported folder has one of them.
 
     Raises:
         InputError: no such run, no weights yet, or a data set that has changed since.
     """
+    try:
+        run = open_run(os.fspath(path), paths=True)
+    except InputError:
+        folder = Path(path).expanduser()
+        if not (folder / MODEL).is_file():
+            raise
+        return _load_exported(folder, which)
     from dans_lab.runs.weights import epoch_of, load_weights
 
-    run = open_run(os.fspath(path), paths=True)
     kg = run.load_kg()
+    which = which or usual_weights(kg)
     state = run.load_checkpoint(which)
-    epoch = epoch_of(state, which)
     with torch.no_grad():
         trained = Trained.of(load_weights(state, kg, run.config), kg, run.config)
-    return LoadedRun(run, trained, which, int(epoch))
+    return LoadedRun(run, trained, which, epoch_of(state, which))
+
+
+def _load_exported(folder: Path, which: Which | None) -> LoadedRun:
+    from dans_lab.export.model_folder import load_folder
+
+    trained, weights, epoch = load_folder(folder)
+    if which not in (None, weights):
+        raise InputError(f"{folder} has the {weights} weights of its run alone, not the {which} ones")
+    return LoadedRun(Run(folder), trained, weights, epoch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 EARLIER: dict[str, Any] = {
+    "patience": 0,
     "shared": 1,
     "pathway_fakes": 0,
     "average": 0.0,

@@ -162,7 +162,7 @@ class Shelf:
             return kept
         entry: ListedRun | str
         try:
-            # The settings never change, so a run that is known keeps what was read of them.
+            # A run that is known keeps what was read of its settings as long as their file is the same.
             same = isinstance(kept, ListedRun) and stamps[0] == before[0]
             run = kept.run if isinstance(kept, ListedRun) and same else open_run(Path(folder.path))
             entry = ListedRun(folder.name, run.recorded, run, run.status, about_or_nothing(run))

@@ -92,7 +92,7 @@ class Meta(Record):
     the study that the run belongs to. `device` says where it was trained and `precision` how exact its products were;
     of a run that went on otherwise both, as "cuda:0 (NVIDIA H200), then cpu". `machine` is the one that trained it, as
     `machine.name` has it; empty where an earlier version of the program did. `split_seed` is what one file was split
-    with, 0 where the files were split already.
+    with, 0 where the files were split already. `trained_on` are the epochs at which it was over and then trained on.
     """
 
     dataset: str
@@ -106,6 +106,7 @@ class Meta(Record):
     device: str = "cpu"
     precision: str = "float32"
     machine: str = ""
+    trained_on: list[int] = Field(default_factory=list)
 
     @field_validator("created")
     @classmethod

@@ -69,6 +69,9 @@ _RUN_ID = re.compile(rf"[a-z0-9-]{{1,{LONGEST_ID}}}")
 STUDIES = "studies"
 """The folder among the runs that holds studies, and so the name that no run can have."""
 
+MODEL = "model.safetensors"
+"""The file by which a folder is the model that was exported of a run."""
+
 SNAPSHOT = re.compile(r"[0-9]{6}\.npz")
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -119,6 +122,11 @@ def run_id_error(run_id: str) -> str | None:
     return f"{shown!r} is not a run id; expected 1 to 64 characters of a-z, 0-9 and -"
 
 
+def usual_weights(kg: KnowledgeGraph) -> Which:
+    """Which weights of a run on this graph count: the best ones; the last, where no valid split says which are best."""
+    return "best" if len(kg.array("valid")) else "last"
+
+
 def source_that_lasts(source: str | os.PathLike[str]) -> str:
     """The name of a data set as it is, a path made absolute: a run may go on from another working folder."""
     path = Path(source).expanduser()
@@ -159,7 +167,7 @@ class Run:
 
     @cached_property
     def config(self) -> Config:
-        """The settings; they never change."""
+        """The settings; none but `epochs` and `patience` ever change, where a run is trained on."""
         stored = self._stored
         try:
             return config_module.parse({**EARLIER, **stored.config})
@@ -168,7 +176,7 @@ class Run:
 
     @cached_property
     def meta(self) -> Meta:
-        """Data set, seed, versions and time of creation; they never change."""
+        """Data set, seed, versions and time of creation, which never change, and where it was trained."""
         stored = self._stored
         return Meta.model_construct(**{name: getattr(stored, name) for name in Meta.model_fields})
 
@@ -444,5 +452,10 @@ def _inside(root: Path, run_id: str) -> Run:
 def _readable(run: Run) -> Run:
     if not (run.path / "config.json").exists():
         raise InputError(f"there is no run in {run.path}, it has no config.json")
+    if (run.path / MODEL).exists():
+        raise InputError(
+            f"{run.path} is the model that was exported of a run; it can be evaluated and asked, by `evaluate` and "
+            "`predict`, and nothing else"
+        )
     run.config, run.meta, run.stored_status  # noqa: B018 - read to see that it can be read
     return run

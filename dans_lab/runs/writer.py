@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dans_core.config import Config
-from dans_core.events import Event, Snapshot, to_dict
+from dans_core.events import Event, Finished, Snapshot, to_dict
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
 from dans_lab.health_words import in_words
@@ -51,6 +51,9 @@ THEN = ", then "
 """Between the devices of a run that went on elsewhere."""
 
 _VERSIONS = ("numpy", "pydantic", "torch", "torch-geometric")
+
+_OVER = json.dumps({"event": Finished.kind})[:-1].encode()
+"""How the line begins that says that a run is over."""
 
 _log = logging.getLogger(__name__)
 
@@ -140,8 +143,7 @@ class RunWriter:
             replace(path / "control.json", to_json(Control()))
             writer.write_status("queued")
             # Last, since a folder becomes a run by its config.json.
-            stored = Stored(**meta.model_dump(), config=config.model_dump())
-            replace(path / "config.json", to_json(stored))
+            writer._write_config()
         except BaseException:
             writer.close()
             raise
@@ -194,6 +196,30 @@ class RunWriter:
             raise
         return writer
 
+    @classmethod
+    def train_on(cls, path: str | os.PathLike[str], config: Config) -> RunWriter:
+        """Queue a run, a finished one too, for a process to `reopen` it by `config` once this writer is closed.
+
+        `going_on.config_of` makes the settings: they may differ in `epochs` and `patience` alone.
+
+        Raises:
+            InputError: no run, or one that another process holds or was given.
+        """
+        run = Run(path)
+        writer = cls(run.path, config, run.meta, _acquire(run.path))
+        try:
+            writer._refuse_given()
+            writer.status = before = run.stored_status
+            if before.state == "finished":
+                writer.meta = run.meta.model_copy(update={"trained_on": [*run.meta.trained_on, before.epoch]})
+            writer._write_config()
+            replace(run.path / "control.json", to_json(Control()))
+            writer.write_status("queued", epochs=config.epochs, eta_seconds=None)
+        except BaseException:
+            writer.close()
+            raise
+        return writer
+
     def trains_on(self, device: str, precision: str, threads: int, goes_on: bool) -> None:
         """Record where the run is trained from now on, and how exact; where it goes on, what was before is kept."""
         now = {"device": device, "precision": precision, "machine": machine.name(threads)}
@@ -204,8 +230,7 @@ class RunWriter:
         meta = self.meta.model_copy(update=now)
         if meta != self.meta:
             self.meta = meta
-            stored = Stored(**meta.model_dump(), config=self.config.model_dump())
-            replace(self.path / "config.json", to_json(stored))
+            self._write_config()
 
     def append(self, *events: Event) -> None:
         """Write events, one a line, warnings in words, and hand them to the operating system.
@@ -289,6 +314,10 @@ class RunWriter:
         if locks.is_held(self.path / locks.TICKET) and self.run.is_given(self.run.stored_status):
             raise InputError(f"run {self.run.id} was given to another process, which is about to train it")
 
+    def _write_config(self) -> None:
+        stored = Stored(**self.meta.model_dump(), config=self.config.model_dump())
+        replace(self.path / "config.json", to_json(stored))
+
     def _opened(self) -> IO[bytes]:
         if self._events is None:
             raise ValueError(f"the writer of {self.path} is closed")
@@ -321,6 +350,8 @@ class RunWriter:
         if (self.path / "last.pt").exists():
             self.state = run.load_checkpoint("last")
             kept = self._events_before(self.state.pop("event_offset", None))
+            # Of a run that is trained on.
+            kept = b"".join(line for line in kept.splitlines(keepends=True) if not line.startswith(_OVER))
         self._remove_leftovers(read_events(self.path / "events.jsonl", kept, LOG_LINE_BYTES))
         self._start_log(kept)
         if before.state != "queued":

@@ -16,7 +16,7 @@ from dans_core.training import Trainer
 from dans_data.errors import InputError
 from dans_data.metrics import TERMS
 from dans_lab.runs.drive import drive
-from dans_lab.runs.run import Run, Which
+from dans_lab.runs.run import Run, usual_weights
 from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.weights import load_weights
 from dans_lab.runs.writer import RunWriter
@@ -160,8 +160,7 @@ def _record(run: Run, kg: KnowledgeGraph) -> RunRecord:
     )
     if found.state == "failed":
         return found
-    which: Which = "best" if len(kg.valid) else "last"
-    model = load_weights(run.load_checkpoint(which), kg, run.config).model
+    model = load_weights(run.load_checkpoint(usual_weights(kg)), kg, run.config).model
     valid, test = (evaluate(model, kg, split) for split in ("valid", "test"))
     doubled = [(int(tail), int(head)) for tail, head in (2 * test.ranks).tolist()]
     return found.model_copy(update={"valid": _metrics(valid), "test": _metrics(test), "ranks": doubled})

@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
+from dans_app.server import inspecting
 from dans_app.shared import exports
+from dans_lab.cli import main
 from dans_lab.export import run_archive, run_export
 from dans_lab.runs.run import Run, list_runs
 from tests import small_run
@@ -142,6 +144,25 @@ def test_share_gives_address_command_and_files(alone, tmp_path, nations):
     words = " ".join(each.value for each in app.markdown)
     assert "This run does not" in words and "“nations” is there" in words
     assert not buttons["run.zip"].disabled
+
+
+def test_the_model_is_what_the_command_writes(alone, tmp_path):
+    run = small_run.trained(tmp_path / "runs", "small", sampler="uniform")
+    _, buttons = shared(triplet(run="small"))
+    assert not buttons["model.zip"].disabled and "best epoch" in buttons["model.zip"].help
+    with zipfile.ZipFile(io.BytesIO(inspecting.export(run, "best"))) as packed:
+        packed.extractall(tmp_path)
+    assert main(["export", "small", "--to", str(tmp_path / "out")]) == 0
+    for file in (tmp_path / "out").rglob("*"):
+        if file.is_file() and file.suffix != ".npz":
+            assert file.read_bytes() == (tmp_path / "small" / file.relative_to(tmp_path / "out")).read_bytes()
+    assert (tmp_path / "small" / "embeddings.npz").is_file()
+
+
+def test_a_run_without_weights_has_no_model(alone, tmp_path, nations):
+    small_run.drawn(tmp_path / "runs", nations, "nations", "bare")
+    _, buttons = shared(triplet(run="bare"))
+    assert buttons["model.zip"].disabled and "kept no weights" in buttons["model.zip"].help
 
 
 def test_the_file_of_a_run_opens_as_a_run_elsewhere(tmp_path, nations):

@@ -31,7 +31,7 @@ from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter, versions
 from tests import small_run
 from tests.sound_pathway import SOUND
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -744,6 +744,33 @@ def test_each_state_offers_what_makes_sense(tmp_path):
         make_run(tmp_path / "runs", f"r-{state}", Config(epochs=4, seed=len(state)), state=state)
         app = screen(run=f"r-{state}")
         assert {button.label for button in app.button} & {"Pause", "Resume", "Stop"} == offered
+
+
+@pytest.mark.kill
+def test_a_run_that_is_over_is_trained_on(tmp_path):
+    run = small_run.trained(tmp_path / "runs", "over", patience=2, sampler="uniform", eval_every=2, epochs=40)
+    status = run.status
+    assert status.epoch < 40
+    app = screen(run="over")
+    assert f"Ended early, at epoch {status.epoch} of 40" in texts(app)
+    assert "for 2 epochs the valid ranking got no better" in texts(app)
+    app.number_input(key="further_over").set_value(30).run()
+    total = status.epoch + 30
+    assert f"up to epoch {total} in all; it no longer ends early" in texts(app)
+    (button,) = (button for button in app.button if button.label == "Train on")
+    assert f"As a run of {total} epochs without a break, but for this" in button.help
+    button.click().run()
+    now = Run(run.path)
+    assert (now.config.epochs, now.config.patience, now.meta.trained_on) == (total, 0, [status.epoch])
+    wait_for(lambda: now.status.state == "finished" and now.status.epoch == total, "the last of its epochs")
+
+
+def test_what_cannot_be_trained_on_offers_it_not(tmp_path):
+    run = small_run.trained(tmp_path / "runs", "weightless", sampler="uniform")
+    assert any(button.label == "Train on" for button in screen(run="weightless").button)
+    (run.path / "last.pt").unlink()
+    assert not any(button.label == "Train on" for button in screen(run="weightless").button)
+    assert not any(button.label == "Train on" for button in screen(run="umls-complex-dans").button)
 
 
 def test_what_was_asked_is_said_until_it_is_done(tmp_path):

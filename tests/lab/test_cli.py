@@ -216,7 +216,7 @@ def test_datasets(capsys):
         (["train", "--out", "/proc/new/run"], "cannot be made"),
         (["train", "--out", ".."], "'..' is not a run id"),
         (["train", "--out", ""], "'' is not a run id"),
-        (["train", "--resume"], "needs --out"),
+        (["train", "--resume"], "needs a RUN"),
         (["train", "--resume", "--out", "nothing"], "there is no run 'nothing'"),
         (["train", "--resume", "--out", "small"], "finished"),
         (["train", "--bogus"], "No such option"),
@@ -310,7 +310,7 @@ def test_ctrl_c_then_resume(runs_folder, capsys):
     status = run.status
     assert status.state == "stopped" and 5 <= status.epoch < 2000
     text = shown.decode()
-    assert "epoch" in text and "go on: python -m dans_core train --resume --out broken-off" in text
+    assert "epoch" in text and "go on: python -m dans_core train --resume broken-off" in text
     assert text.endswith("broken-off\r\n") and "\x1b[?25h" in text, "the cursor is shown again"
 
     assert "has dim = 8, not 16" in refused(

@@ -9,10 +9,10 @@ import shlex
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -22,7 +22,6 @@ from dans_data import SPLITS
 from dans_data.errors import InputError
 from dans_lab.cli import main
 from dans_lab.export import run_export as export
-from dans_lab.export.model_file import load_model
 from dans_lab.export.run_export import Kept
 from dans_lab.export.spreadsheet import csv_bytes, spreadsheet_text
 from dans_lab.runs.frames import Frame, nearest_entities
@@ -34,16 +33,16 @@ from tests.lab.refusals import refused
 from tests.spreadsheets import original_text
 
 RECORDED_RUN = "umls-complex-dans"
-FILES = [
-    "README.txt",
-    "config.json",
-    "metrics.csv",
-    "negatives.csv",
-    "embeddings.npz",
+OF_RUN = ["README.md", "config.json", "metrics.csv"]
+OF_SNAPSHOT = ["negatives.csv", "embeddings.npz", "vectors.tsv", "metadata.tsv"]
+OF_MODEL = [
+    "model.safetensors",
     "entities.tsv",
-    "metadata.tsv",
-    "model.npz",
+    "relations.tsv",
+    *(f"triplets/{split}.{ending}" for split in SPLITS for ending in ("txt", "del")),
+    *(f"triplets/{name}" for name in ("entity_ids.del", "relation_ids.del", "dataset.yaml")),
 ]
+FILES = [*OF_RUN, *OF_SNAPSHOT, *OF_MODEL]
 NASTY = [
     "=1+1",
     "+cmd|' /C calc'!A0",
@@ -58,6 +57,10 @@ NASTY = [
     "a,b",
     "＝1",
 ]
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
 
 
 def rows_of(data: bytes) -> list[list[str]]:
@@ -237,18 +240,18 @@ def test_a_recorded_run_is_exported(tmp_path, umls, capsys):
     assert main(["export", RECORDED_RUN, "--to", str(folder)]) == 0
     out, err = capsys.readouterr()
     assert err == "" and "epoch 300" in out
-    assert sorted(file.name for file in folder.iterdir()) == sorted(FILES)
+    assert files_in(folder) == sorted(FILES)
     run = Run(RECORDED / RECORDED_RUN)
     # With the settings that are younger than the recorded run, at their defaults.
     complete = {"config": run.config.model_dump()}
     assert read(folder / "config.json", Stored) == read(run.path / "config.json", Stored).model_copy(
         update=complete
     )
-    assert export.command(run) in (folder / "README.txt").read_text() and export.command(run) in out
+    assert export.command(run) in (folder / "README.md").read_text() and export.command(run) in out
     with np.load(folder / "embeddings.npz", allow_pickle=False) as held:
         assert held["entity_names"].tolist() == list(umls.entities)
         assert held["relation_names"][-1] == umls.relation_name(2 * umls.num_relations - 1)
-        vectors = np.loadtxt(folder / "entities.tsv", delimiter="\t")
+        vectors = np.loadtxt(folder / "vectors.tsv", delimiter="\t")
         np.testing.assert_array_equal(vectors.astype(np.float16), held["entities"].astype(np.float16))
     heading, *lines = (folder / "metadata.tsv").read_text().splitlines()
     assert heading.split("\t") == ["name", "training triplets"]
@@ -289,33 +292,13 @@ def test_what_is_asked_wrongly_gets_one_sentence(tmp_path, capsys):
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize(
-    ("decoder", "which"), [("distmult", "best"), ("complex", "best"), ("complex", "last"), ("rotate", "best")]
-)
-def test_the_model_ranks_as_it_was_evaluated(tmp_path, nations, capsys, decoder, which):
-    small_run.trained(tmp_path / "runs", "small", sampler="uniform", decoder=decoder)
-    assert main(["evaluate", "small", "--checkpoint", which, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert main(["export", "small", "--to", str(tmp_path / "out"), "--checkpoint", which]) == 0
-    model = load_model(tmp_path / "out" / "model.npz")
-    found = model.evaluate(nations)
-    assert (found.mrr, found.hits_at_1, model.epoch) == (told["mrr"], told["hits_at_1"], told["epoch"])
-    assert model.entities.dtype == torch.float32 and model.hash == nations.hash
-    assert f"evaluate --checkpoint {which}" in (tmp_path / "out" / "README.txt").read_text()
-    with pytest.raises(InputError, match="kinships has other entities"):
-        model.evaluate(KnowledgeGraph.load("kinships"))
-    (tmp_path / "model.npz").write_bytes(b"PK no")
-    for file in ("model.npz", "absent.npz"):
-        with pytest.raises(InputError, match=r"is no model\.npz of an export"):
-            load_model(tmp_path / file)
-
-
 def test_a_run_without_snapshots_gives_what_it_has(tmp_path, nations, capsys):
     small_run.drawn(tmp_path / "runs", nations, "nations", "bare", epochs=())
     assert main(["export", "bare", "--to", str(tmp_path / "out")]) == 0
     assert "no snapshot" in capsys.readouterr().out
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == sorted(FILES[:3])
-    assert "no snapshot" in (tmp_path / "out" / "README.txt").read_text()
+    assert files_in(tmp_path / "out") == sorted(OF_RUN)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "no snapshot" in card and "has kept no weights" in card
 
 
 def test_a_run_of_own_data_and_its_relations(tmp_path, capsys):
@@ -324,7 +307,6 @@ def test_a_run_of_own_data_and_its_relations(tmp_path, capsys):
     lines = [f"{'=' if i % 2 else ''}e{i}\t+r\te{(i * 3 + 1) % 5}" for i in range(5)]
     for split in SPLITS:
         (data / f"{split}.txt").write_text("\n".join(lines if split == "train" else lines[:1]) + "\n")
-    from dans_core import KnowledgeGraph
 
     kg = KnowledgeGraph.load(data)
     run = small_run.drawn(tmp_path / "runs", kg, str(data), "own")

@@ -6,10 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from dans_core import Config, KnowledgeGraph, Trainer
 from dans_data.errors import InputError
-from dans_lab.export.run_export import Kept, embeddings_npz, export, metadata_tsv, negatives, vectors_tsv
+from dans_lab.export.run_export import (
+    Kept,
+    embeddings_npz,
+    export,
+    metadata_tsv,
+    negatives,
+    vectors_tsv,
+    write,
+)
 from dans_lab.runs import snapshot_sample as studied
 from dans_lab.runs.frames import Frame, nearest_entities
 from dans_lab.runs.snapshot import snapshot_of
@@ -177,13 +186,11 @@ def test_what_is_exported_of_a_sample_goes_with_its_names(umls: KnowledgeGraph, 
 
 def test_an_exported_run_whose_snapshots_are_samples_has_all_entities_too(tmp_path, umls, few):
     run = small_run.trained(tmp_path / "runs", "some", dataset="umls")
-    export(run, tmp_path / "out", "last")
-    assert "80 of 135 entities" in (tmp_path / "out" / "README.txt").read_text()
-    with (
-        np.load(tmp_path / "out" / "model.npz") as every,
-        np.load(tmp_path / "out" / "embeddings.npz") as kept,
-    ):
-        assert every["entity_names"].tolist() == list(umls.entities) and int(every["epoch"]) == 6
+    write(export(run, "last"), tmp_path / "out")
+    assert "80 of 135 entities" in (tmp_path / "out" / "README.md").read_text()
+    every = load_file(tmp_path / "out" / "model.safetensors")["entities"]
+    assert every.shape[0] == umls.num_entities
+    with np.load(tmp_path / "out" / "embeddings.npz") as kept:
         place = {name: row for row, name in enumerate(umls.entities)}
         rows = [place[name] for name in kept["entity_names"]]
-        np.testing.assert_allclose(every["entities"][rows], kept["entities"], atol=1e-3)
+        np.testing.assert_allclose(every[rows], kept["entities"], atol=1e-3)

@@ -1,0 +1,29 @@
+"""What the documentation shows in Python runs as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dans_lab.prediction import LoadedRun
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_notebook_of_the_docs_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
+    text = (ROOT / "docs" / "python.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert len(blocks) == 7
+    names: dict[str, object] = {}
+    for place, block in enumerate(blocks):
+        exec(compile(block, f"docs/python.md, block {place + 1}", "exec"), names)
+    run = names["run"]
+    assert isinstance(run, LoadedRun)
+    assert f"# {(run.which, run.epoch)}" in blocks[0]
+    sizes = f"({len(run.kg.entities)}, {len(run.kg.relations)}, {run.kg.train.shape})"
+    assert f"# {sizes}" in blocks[1]
+    out = capsys.readouterr().out
+    assert f"MRR {run.evaluate().mrr:.3f}" in out and "cell_function" in out
+    assert "(docs/python.md)" in (ROOT / "README.md").read_text()
