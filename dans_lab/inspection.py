@@ -161,10 +161,12 @@ class Judged:
 
     scores   of the decoder
     d_adv    D's probability that the tail is a real entity, of a conditional D for this query; NaN without a GAN
+    d_aux    D's probability that G_R made the tail, though it is an entity; NaN without D_aux
     """
 
     scores: Floats
     d_adv: Floats
+    d_aux: Floats
 
 
 @dataclass(frozen=True)
@@ -260,9 +262,10 @@ def judge(run: Trained, triplets: npt.NDArray[np.int64]) -> Judged:
     queries = networks.model.queries(run.entities, heads, relations)
     vectors = run.entities[tails]
     scores = networks.model.decoder.score(queries, vectors).double().numpy()
-    if networks.discriminator is None:
-        return Judged(scores, np.full(len(triplets), np.nan))
-    return Judged(scores, networks.discriminator(vectors, queries)[0].sigmoid().double().numpy())
+    none = np.full(len(triplets), np.nan)
+    heads_of_d = (None, None) if networks.discriminator is None else networks.discriminator(vectors, queries)
+    d_adv, d_aux = (none if logits is None else logits.sigmoid().double().numpy() for logits in heads_of_d)
+    return Judged(scores, d_adv, d_aux)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import streamlit as st
 from dans_app.diagnostics import figures, panels, words
 from dans_app.diagnostics.figures import EpochAxis
 from dans_app.diagnostics.panels import Panel
-from dans_app.shared import exports, run_state, shell, url_values
+from dans_app.shared import classroom, exports, run_state, shell, url_values
 from dans_app.shared.address import Address
 from dans_app.shared.run_history import RunHistory
 from dans_app.shared.words import capital, markdown_text
@@ -107,9 +107,10 @@ def diagnosed(run: Run, place: Address, chosen: Chosen, going: bool) -> None:
     )
     view = DiagnosisView(run, panels.thinned(history.diagnoses, marked), found, axis)
     epoch_choice(place, chosen, view.epochs, going)
-    verdict(run, found)
-    if run.config.fakes or history.warnings:
-        health(view, history)
+    if not classroom.hides("health"):
+        verdict(run, found)
+        if run.config.fakes or history.warnings:
+            health(view, history)
     hardness(view, place, chosen)
     measured(view)
     every_figure(view, history)

@@ -73,6 +73,7 @@ def arrays(kg: KnowledgeGraph, epoch: int, dim: int) -> dict[str, np.ndarray]:
         "heads_e": heads.astype(np.int32),
         "median_length": np.float32(np.sqrt(dim)),
         "d_entities": np.full(len(ids), 0.5, np.float16),
+        "aux_entities": np.full(len(ids), 0.5, np.float16),
         "spread_e": np.float32(0.5),
         "spread_r": np.float32(0.1),
     }

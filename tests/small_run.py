@@ -65,6 +65,7 @@ def arrays(kg: KnowledgeGraph, epoch: int, dim: int = 8, gan: bool = True) -> di
         "aux_fakes_r": np.full(len(queries), 0.9, np.float16),
         "fakes_r": per_relation[queries[:, 1]].astype(np.float16),
         "d_entities": np.full(kg.num_entities, 0.5, np.float16),
+        "aux_entities": np.full(kg.num_entities, 0.5, np.float16),
         "d_fakes_e": np.full(kg.num_entities, 0.25, np.float16),
         "d_fakes_r": np.full(len(queries), 0.75, np.float16),
         "spread_e": np.float32(0.5),

@@ -140,10 +140,9 @@ def _of_snapshot(
 ) -> Pool:
     frame = _frame
     kept, queries = len(frame.entities), len(frame.queries)
-    nothing = np.full(queries, np.nan, np.float32)
     by_head = np.searchsorted(frame.heads_e, frame.queries[:, 0])
     rows = frame.rows_of(frame.answers)
-    parts = [("real", rows, frame.score_true, frame.d_entities[rows], nothing)]
+    parts = [("real", rows, frame.score_true, frame.d_entities[rows], frame.aux_entities[rows])]
     if "G_E" in frame.pathways:
         fakes = frame.d_fakes_e[by_head], frame.aux_fakes_e[by_head]
         parts.append(("G_E", kept + by_head, frame.score_e, *fakes))
@@ -215,7 +214,7 @@ def _of_weights(
     measures = {
         "score": said.scores,
         "d_adv": said.d_adv,
-        "d_aux": np.full(len(triplets), np.nan),
+        "d_aux": said.d_aux,
         "length": lengths[triplets[:, 2]] / unit,
         "common": np.where(slot < len(common), common[np.minimum(slot, len(common) - 1)], 0),
     }

@@ -37,7 +37,10 @@ MEASURES = {
 OPINIONS = {"d_adv": "Real by D_adv, share", "d_aux": "By G_R by D_aux, share"}
 """What D says of it."""
 
-AUX_NOTE = "D_aux is trained on fakes alone, so it has no say here."
+AUX_NOTE = (
+    "D_aux learned from fakes alone: what it makes of entities is no more than what they look like to it."
+)
+NO_AUX = "D_aux has no say here: the run has none, or its snapshot is of a version that did not ask it about entities."
 
 
 @dataclass(frozen=True)
@@ -369,6 +372,6 @@ def fitted_note(asked: Sequence[Judge], game: Game) -> str:
         parts.append(
             "D_adv was only ever asked whether a vector is a real entity, and all of these are: “real” counts as true."
         )
-    if game.name != "pathway":
-        parts.append(AUX_NOTE)
+    if game.name != "pathway" and (d := {judge.name for judge in asked} & {"D_adv", "D_aux"}):
+        parts.append(AUX_NOTE if "D_aux" in d else NO_AUX)
     return " ".join(parts)

@@ -110,14 +110,15 @@ def propose(
 
 @dataclass(frozen=True)
 class Opinions:
-    """What the weights of a run say of n triplets, shape (n,) each; `d_adv` is NaN without a GAN."""
+    """What the weights of a run say of n triplets, as in `dans_lab.inspection.Judged`; shape (n,) each."""
 
     scores: npt.NDArray[np.float64]
     d_adv: npt.NDArray[np.float64]
+    d_aux: npt.NDArray[np.float64]
 
 
 def judge(run: Run, kg: KnowledgeGraph, which: Which, triplets: npt.NDArray[np.int64]) -> Opinions:
-    """The decoder's scores of triplets (n, 3), and what D_adv says of their tails; raises as `inspect` does."""
+    """The decoder's scores of triplets (n, 3), and what D says of their tails; raises as `inspect` does."""
     return Opinions(**_ask(run, kg, which, ask="judge", triplets=triplets))
 
 
@@ -280,7 +281,7 @@ def _judge(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:
     from dans_lab.inspection import judge
 
     found = judge(loaded.trained, request["triplets"])
-    return {"scores": found.scores, "d_adv": found.d_adv}
+    return {"scores": found.scores, "d_adv": found.d_adv, "d_aux": found.d_aux}
 
 
 def _entities(loaded: _Loaded, request: helper.Arrays) -> helper.Arrays:

@@ -58,6 +58,7 @@ class Frame:
     cosine_r: Floats
     median_length: float
     d_entities: Floats
+    aux_entities: Floats
     d_fakes_e: Floats
     d_fakes_r: Floats
     aux_fakes_e: Floats

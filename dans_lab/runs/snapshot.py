@@ -64,7 +64,9 @@ def snapshot_of(trainer: Trainer) -> dict[str, np.ndarray]:
         found["entity_ids"] = torch.from_numpy(ids)
         found["median_length"] = entities.norm(dim=1).median()
     if networks.discriminator is not None:
-        found["d_entities"] = _realness(networks.discriminator, kept, queries)
+        found["d_entities"], aux = _of_entities(networks.discriminator, kept, queries)
+        if aux is not None:
+            found["aux_entities"] = aux
         for name, side in fakes.items():
             key, first = name[-1].lower(), side.made[:, 0]
             if name == "G_E":
@@ -81,16 +83,19 @@ def snapshot_of(trainer: Trainer) -> dict[str, np.ndarray]:
     return packed({name: torch.as_tensor(values).cpu().numpy() for name, values in found.items()})
 
 
-def _realness(discriminator: Discriminator, entities: Tensor, queries: Tensor) -> Tensor:
-    """The probability (N,) of being real; of a conditional D the mean over some of the queries."""
+def _of_entities(
+    discriminator: Discriminator, entities: Tensor, queries: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Probabilities "real" and "made by G_R", (N,) each; of a conditional D the means over some of the queries."""
     if not discriminator.conditional:
-        return discriminator(entities)[0].sigmoid()
+        adv, aux = discriminator(entities)
+        return adv.sigmoid(), None if aux is None else aux.sigmoid()
     chosen = torch.linspace(0, len(queries) - 1, min(_ASKED, len(queries))).round().long().to(queries.device)
     # One query at a time: all together would be many times the entities.
-    total = entities.new_zeros(len(entities))
-    for query in queries[chosen]:
-        total += discriminator(entities, query)[0].sigmoid()
-    return total / len(chosen)
+    heads = [discriminator(entities, query) for query in queries[chosen]]
+    real = torch.stack([adv.sigmoid() for adv, _ in heads]).mean(0)
+    told = [aux.sigmoid() for _, aux in heads if aux is not None]
+    return real, torch.stack(told).mean(0) if told else None
 
 
 def _opinions(

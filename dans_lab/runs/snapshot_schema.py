@@ -97,6 +97,9 @@ SCHEMA: dict[str, Array] = {
     "score_true": _half(("Q",), "decoder score of the true answer"),
     "score_random": _half(("Q",), "decoder score of the random entity"),
     "d_entities": _half(("S",), "probability “real” of the kept entities by D_adv", GAN),
+    "aux_entities": _half(
+        ("S",), "probability “made by G_R” of them by D_aux, which never learns from entities", GAN, D_AUX
+    ),
     "heads_e": _ids(("C",), "the heads of the queries, ascending: the conditions of G_E", "G_E"),
     **_of_pathway("G_E", "C"),
     **_of_pathway("G_R", "Q"),

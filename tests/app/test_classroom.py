@@ -141,4 +141,10 @@ def test_parts_of_the_game_and_downloads_are_hidden_one_by_one():
     assert "Ten others" not in labels(screen("quiz.py", {"game"}))
     there = screen("triplet.py", set())
     assert {"Table as CSV", "Chart as a web page"} <= labels(there)
+    told = {each.value for each in screen("diagnostics.py", set()).markdown}
+    assert any(each.startswith("**At epoch") for each in told)
+    quiet = screen("diagnostics.py", {"health"})
+    assert not any("**At epoch" in each.value for each in quiet.markdown)
+    assert "When something was wrong" not in {each.value for each in quiet.header}
+    assert "How hard are they?" in {each.value for each in quiet.header}
     assert not labels(screen("triplet.py", {"downloads"})) & {"Table as CSV", "Chart as a web page"}

@@ -153,6 +153,7 @@ def test_triplets_are_scored_as_on_the_screen_triplet(runs):
         positive = inspecting.inspect(run, kg, "best", query, 1, 0)[0].positive
         assert found.measures["score"][place] == pytest.approx(positive.score, abs=1e-5)
         assert found.measures["d_adv"][place] == pytest.approx(positive.d_adv, abs=1e-5)
+        assert found.measures["d_aux"][place] == pytest.approx(positive.d_aux, abs=1e-5)
         # There the median of an even number of entities is the lower one of the middle two.
         assert found.measures["length"][place] == pytest.approx(positive.scale, rel=0.02)
         common = sum(row[1:] == list(query[1:]) for row in kg.array("train").tolist())
@@ -203,11 +204,15 @@ def test_judges_are_read_by_their_middle_where_trained_and_fitted_to_others_else
     found, _ = pool_of(runs, "with-gan", "real", 6)
     ten = pools.draw(found, GAMES["real"], 0)
     by_name = {judge.name: judge for judge in judges.judges(found, GAMES["real"], ten)}
-    assert set(by_name) == {"D_adv", "Decoder"}, "D_aux never learned of real entities"
+    assert set(by_name) == {"D_adv", "D_aux", "Decoder"}
     assert by_name["D_adv"].says(0.4) is True and by_name["D_adv"].says(0.6) is False
     rest = np.setdiff1d(np.arange(len(found.kinds)), ten)
-    fitted = judges.best_threshold(found.measures["score"][rest], found.sought[rest])
-    assert (by_name["Decoder"].threshold, by_name["Decoder"].above) == fitted
+    for name, measure in (("Decoder", "score"), ("D_aux", "d_aux")):
+        fitted = judges.best_threshold(found.measures[measure][rest], found.sought[rest])
+        assert (by_name[name].threshold, by_name[name].above) == fitted and by_name[name].fitted
+    kept = Run(runs / "with-gan").load_snapshot(6)["aux_entities"]
+    real = found.kinds == "real"
+    assert found.measures["d_aux"][real].tolist() == kept[found.rows[real]].tolist()
 
     found, _ = pool_of(runs, "with-gan", "pathway", 6)
     by_name = {judge.name: judge for judge in judges.judges(found, GAMES["pathway"], [0, 1])}
@@ -310,6 +315,29 @@ def test_without_weights_no_triplets_are_asked(runs):
 def test_an_address_may_say_anything(runs, query, said):
     app = screen(run="with-gan", **query)
     assert said in words(app) and "Round " in words(app)
+
+
+def test_snapshots_of_an_earlier_version_are_played_without_d_aux(runs):
+    run = Run(runs / "chance")
+    for _, file in run.snapshots():
+        with np.load(file) as arrays:
+            kept = {name: arrays[name] for name in arrays.files if name != "aux_entities"}
+        np.savez(file, **kept)
+    found, _ = pool_of(runs, "chance", "real", 5)
+    ten = pools.draw(found, GAMES["real"], 0)
+    players = judges.judges(found, GAMES["real"], ten)
+    assert [judge.name for judge in players] == ["D_adv", "Decoder"]
+    app = screen(run="chance", answers="r" * ROUNDS)
+    assert "did not ask it about entities" in words(app)
+    assert "D_aux" not in app.dataframe[0].value["Player"].tolist()
+    app = screen(run="with-gan", answers="r" * ROUNDS)
+    assert "D_aux learned from fakes alone" in words(app)
+    assert [name.rstrip(" *\\") for name in app.dataframe[0].value["Player"]] == [
+        "You",
+        "D_adv",
+        "D_aux",
+        "Decoder",
+    ]
 
 
 def test_a_graph_too_small_for_ten_rounds_says_so(runs, tmp_path, monkeypatch):

@@ -434,8 +434,11 @@ def test_opinions_of_a_conditional_d_are_means_over_queries(nations):
         own = judge(arrays["fakes_r"].float(), queries)[0].sigmoid()
         torch.testing.assert_close(arrays["d_fakes_r"].float(), own, atol=2e-3, rtol=0)
         chosen = queries[torch.linspace(0, len(queries) - 1, 64).round().long()]
-        means = torch.stack([judge(entity.expand(64, 8), chosen)[0].sigmoid().mean() for entity in entities])
-        torch.testing.assert_close(arrays["d_entities"].float(), means, atol=2e-3, rtol=0)
+        for head, name in enumerate(("d_entities", "aux_entities")):
+            means = torch.stack(
+                [judge(entity.expand(64, 8), chosen)[head].sigmoid().mean() for entity in entities]
+            )
+            torch.testing.assert_close(arrays[name].float(), means, atol=2e-3, rtol=0)
 
 
 def test_an_inspected_negative_is_judged_for_the_query_of_the_triplet(nations):

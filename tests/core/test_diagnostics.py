@@ -252,13 +252,22 @@ def test_measuring_and_keeping_change_nothing(nations):
 
 
 def test_snapshot_holds_every_condition_once(nations):
-    arrays = snapshot_of(trained(nations))
+    run = trained(nations)
+    arrays = snapshot_of(run)
     queries = np.unique(nations.queries("train")[:, :2], axis=0)
     assert np.array_equal(arrays["queries"], queries)
     assert np.array_equal(arrays["heads_e"], np.unique(queries[:, 0]))
     assert arrays["fakes_r"].shape == (len(queries), 8) and arrays["fakes_r"].dtype == np.float16
     assert arrays["entities"].shape == (nations.num_entities, 8)
     assert all(((arrays[k] >= 0) & (arrays[k] <= 1)).all() for k in ("d_entities", "d_fakes_e", "d_fakes_r"))
+    weights = {name: value.double() for name, value in run.networks.discriminator.state_dict().items()}
+    layer = torch.from_numpy(arrays["entities"]).double()
+    for part in ("trunk.0", "trunk.2"):
+        layer = layer @ weights[f"{part}.weight"].T + weights[f"{part}.bias"]
+        layer = torch.where(layer > 0, layer, 0.2 * layer)
+    for part, name in (("adv", "d_entities"), ("aux", "aux_entities")):
+        said = (layer @ weights[f"{part}.weight"].T + weights[f"{part}.bias"]).sigmoid()[:, 0]
+        assert arrays[name] == pytest.approx(said.numpy(), abs=3e-3)
     uniform = set(snapshot_of(trained(nations, sampler="uniform")))
     assert uniform == {
         "epoch",
