@@ -25,7 +25,7 @@ from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
 from dans_lab.runs import bounded
 from dans_lab.runs.frames import Frame
-from dans_lab.runs.run import Run, runs_dir
+from dans_lab.runs.run import Run, recorded_runs, runs_dir
 
 IMPORT_DELAY = 5.0
 """Seconds before the server imports what draws the other screens: first its own is painted."""
@@ -66,10 +66,11 @@ def prepare() -> None:
     """Have ready, before long, what the other screens need. Returns at once; calling it again does nothing."""
     # While a run trains, numpy's second thread waits for a core that is taken: a PCA takes 3 ms with one, 145 with two.
     threadpool_limits(1)
-    threading.Thread(target=_prepare, args=(projector(),), name="prepare", daemon=True).start()
+    projector()
+    threading.Thread(target=_prepare, name="prepare", daemon=True).start()
 
 
-def _prepare(umap: Projector) -> None:
+def _prepare() -> None:
     time.sleep(IMPORT_DELAY)
     for module in (
         "step.view",
@@ -83,10 +84,11 @@ def _prepare(umap: Projector) -> None:
         "runs.table",
     ):
         importlib.import_module(f"dans_app.{module}")
-    umap.wait_until_warm()
-    # A broken install is told by the page that needs it.
+    # While UMAP still waits, which takes longer and is needed by fewer. A broken install is told by its page.
     with contextlib.suppress(Exception):
         inspecting.warm_up()
+        for run in recorded_runs():
+            inspecting.look_ahead(run, "best")
 
 
 @st.cache_resource(show_spinner=False)

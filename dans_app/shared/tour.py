@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -21,7 +22,7 @@ KEY = "tour"
 """Query key of the number of the stop, from 1."""
 
 _RUN = "umls-complex-dans"
-_FACT = ("gene_or_genome", "affects", "organ_or_tissue_function")
+_FACT = ("regulation_or_law", "affects", "patient_or_disabled_group")
 _DRAWS = 5
 
 Go = Callable[[str, dict[str, str]], None]
@@ -52,7 +53,7 @@ STOPS = (
     ),
     Stop(
         "Map",
-        f"Every point is an entity, or a **fake**, an invented tail, here of the relation *{_FACT[1]}*. Press Play to "
+        f"Every point is an entity, or a **fake**, an invented tail, here of the relation *{_FACT[1]}*; press Play to "
         "see how they moved as the run learned.",
         {"relation": _FACT[1]},
     ),
@@ -113,7 +114,7 @@ def card(stop: int, go: Go) -> DeltaGenerator:
         key="tour_card", border=True, horizontal=True, vertical_alignment="center", gap="small"
     ):
         words = st.empty()
-        words.markdown(_words(stop), width="stretch")
+        words.markdown(_words(stop, kept_negative() if title == "Map" else ""), width="stretch")
         if not ahead.is_alive():
             name_a_negative(stop, words)
         with st.container(horizontal=True, gap="xsmall", width="content"):
@@ -153,6 +154,31 @@ def name_a_negative(stop: int, words: DeltaGenerator) -> None:
     """Say on the Triplet screen which negative was generated; where its networks are not loaded yet this takes long."""
     if STOPS[stop - 1].title == "Triplet" and (found := negative()):
         words.markdown(_words(stop, found), width="stretch")
+
+
+def kept_negative() -> str:
+    """The fake of G_R for the fact of the tour that the newest snapshot keeps, in a sentence; needs no networks.
+
+    "" where the run cannot be read, or keeps no fake for it.
+    """
+    if (recorded := run()) is None:
+        return ""
+    try:
+        kg = loading.graph(recorded)
+        frame = loading.frame(recorded, recorded.snapshots()[-1][0], kg)
+    except InputError:
+        # The screen itself says what is wrong with the run.
+        return ""
+    head, relation = kg.entity_id(_FACT[0]), kg.relations.index(_FACT[1])
+    row = np.flatnonzero((frame.queries == (head, relation)).all(axis=1))
+    if not len(row):
+        return ""
+    nearest = int(frame.nearest("G_R", row)[0][0])
+    known = "a known answer" if kg.split_of(head, relation, nearest) else "no known answer"
+    return (
+        f"One of them is for *{_FACT[0]}*: G_R invented a tail that is most like "
+        f"**{markdown_text(kg.entities[nearest])}**, {known}."
+    )
 
 
 def negative() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from dans_app.shared import tour
@@ -39,6 +40,24 @@ def test_a_lesson_waits_while_the_tour_is_on() -> None:
     app.button(key="tour_leave").click().run()
     keys = {button.key for button in app.button}
     assert "lesson_back" in keys and "tour_next" not in keys
+
+
+def test_the_negative_that_is_named_first_is_that_of_the_snapshot() -> None:
+    recorded = tour.run()
+    assert recorded is not None
+    kg = KnowledgeGraph.load("umls")
+    kept = recorded.load_snapshot(recorded.snapshots()[-1][0])
+    head = kg.entity_id(tour.address(4)["head"])
+    row = kept["queries"].tolist().index([head, kg.relations.index(tour.address(4)["relation"])])
+    fake = kept["fakes_r"][row].astype(float)
+
+    def cosine(entity: np.ndarray) -> float:
+        return float(entity @ fake / np.linalg.norm(entity) / np.linalg.norm(fake))
+
+    nearest = max(range(kg.num_entities), key=lambda i: cosine(kept["entities"][i].astype(float)))
+    known = kg.split_of(head, kg.relations.index("affects"), nearest) is not None
+    said = tour.kept_negative().replace("\\", "")
+    assert f"most like **{kg.entities[nearest]}**, {'a' if known else 'no'} known answer." in said
 
 
 def test_the_negative_that_is_named_is_that_of_the_networks() -> None:
