@@ -16,9 +16,10 @@ from dans_data.catalogue import CATALOGUE, Fact
 from dans_data.errors import InputError
 from dans_data.files import SUFFIXES, home, kind, read_triplets, split_files
 from dans_data.notes import Remark
+from dans_data.shipped import TOP
 from dans_data.triplets import SPLITS, Counts, Triplet, counts
 
-BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "kg"
+BUNDLED = TOP / "assets" / "kg"
 DATA_DIR_VARIABLE = "DANS_DATA_DIR"
 
 OWN_NAME = re.compile(r"[a-z0-9-]{1,40}")

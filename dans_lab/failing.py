@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 from dans_core.config import Config, parse
 from dans_core.events import Diagnostics, Event, Losses, PathwayHealth, Ranking
 from dans_core.health import WINDOW
+from dans_data.shipped import TOP
 from dans_lab.presets import PRESETS
 
 T = TypeVar("T", bound=Event)
@@ -20,7 +20,7 @@ Read = Callable[[Sequence[Event]], float]
 DATASET = "umls"
 """The data set on which they were measured, and go wrong."""
 
-MEASURED = Path(__file__).resolve().parents[1] / "assets" / "failing.json"
+MEASURED = TOP / "assets" / "failing.json"
 """The figure of each with some seeds, in their order, as `python -m assets.failing` found them."""
 
 

@@ -8,6 +8,13 @@ from dans_core.declared import import_registered
 from dans_data.errors import InputError
 
 
+def dans() -> int:
+    """The installed command `dans`: alone it opens the app; its exit code."""
+    if len(sys.argv) == 1:
+        sys.argv.append("app")
+    return main()
+
+
 def main() -> int:
     """Run the command that was asked for; its exit code."""
     try:

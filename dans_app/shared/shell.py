@@ -18,11 +18,11 @@ from dans_app.shared.spelling import DATASET
 from dans_app.shared.words import markdown_text as markdown_text
 from dans_core.declared import import_registered
 from dans_data.errors import InputError
+from dans_data.shipped import TOP
 from dans_data.words import count, plural
 from dans_lab.runs.folder import about_or_nothing
 from dans_lab.runs.run import Run, recorded_runs, runs_dir, scan_runs
 
-ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 READY = "dans_ready"
 """Session key: app.py has run in this browser session, so the menu and the titles are right."""
@@ -53,7 +53,7 @@ _NEWEST = "dans_run_picker"
 def pages() -> list[st.Page]:
     """The screens, in the order in which the menu names them; the first is the one without a path."""
     train = st.Page(
-        ROOT / "pages" / "train.py",
+        TOP / "pages" / "train.py",
         title="Train",
         icon=":material/show_chart:",
         url_path="start",
@@ -69,84 +69,84 @@ def pages() -> list[st.Page]:
         # A default page has no path of its own, but a person may type it.
         st.Page(to_train, title="Train", url_path="train", visibility="hidden"),
         st.Page(
-            ROOT / "pages" / "how.py",
+            TOP / "pages" / "how.py",
             title="How it works",
             icon=":material/schema:",
             url_path="how",
             help="DANS as one drawing: each part opens its formula with the numbers of a run, its settings, its code.",
         ),
         st.Page(
-            ROOT / "pages" / "step.py",
+            TOP / "pages" / "step.py",
             title="Step",
             icon=":material/footprint:",
             url_path="step",
             help="One round of the game, a stage at a time: the negatives of one triplet before and after each update.",
         ),
         st.Page(
-            ROOT / "pages" / "lessons.py",
+            TOP / "pages" / "lessons.py",
             title="Lessons",
             icon=":material/school:",
             url_path="lessons",
             help="Eight short lessons: predict, run, see the gap, and answer a question from the screen.",
         ),
         st.Page(
-            ROOT / "pages" / "quiz.py",
+            TOP / "pages" / "quiz.py",
             title="Real or generated",
             icon=":material/quiz:",
             url_path="quiz",
             help="You be the discriminator: tell fakes from entities in ten rounds, and be scored beside D.",
         ),
         st.Page(
-            ROOT / "pages" / "data.py",
+            TOP / "pages" / "data.py",
             title="Data",
             icon=":material/hub:",
             url_path="data",
             help="What a data set holds, what to know before believing a score on it, and your own triplets.",
         ),
         st.Page(
-            ROOT / "pages" / "map.py",
+            TOP / "pages" / "map.py",
             title="Map",
             icon=":material/scatter_plot:",
             url_path="map",
             help="Real entities and generated negatives in one projection, at every snapshot of a run.",
         ),
         st.Page(
-            ROOT / "pages" / "triplet.py",
+            TOP / "pages" / "triplet.py",
             title="Triplet",
             icon=":material/conversion_path:",
             url_path="triplet",
             help="The negatives of one triplet from each sampler: nearest entity, scores, and D's opinion.",
         ),
         st.Page(
-            ROOT / "pages" / "predict.py",
+            TOP / "pages" / "predict.py",
             title="Predict",
             icon=":material/lightbulb:",
             url_path="predict",
             help="What a run answers where a place of a triplet is open: ranked, known facts marked, with its worth.",
         ),
         st.Page(
-            ROOT / "pages" / "diagnostics.py",
+            TOP / "pages" / "diagnostics.py",
             title="Diagnostics",
             icon=":material/monitor_heart:",
             url_path="diagnostics",
             help="Are the generated negatives hard, diverse and really false? Every measurement, epoch by epoch.",
         ),
         st.Page(
-            ROOT / "pages" / "compare.py",
+            TOP / "pages" / "compare.py",
             title="Compare",
             icon=":material/compare_arrows:",
             url_path="compare",
             help="Runs side by side: what differs, their curves, and whether one ranks better than luck.",
         ),
         st.Page(
-            ROOT / "pages" / "studies.py",
+            TOP / "pages" / "studies.py",
             title="Studies",
             icon=":material/science:",
             url_path="studies",
             help="Many runs for one question: tables with intervals, what beats what, and every run behind them.",
         ),
         st.Page(
-            ROOT / "pages" / "runs.py",
+            TOP / "pages" / "runs.py",
             title="Runs",
             icon=":material/list_alt:",
             url_path="runs",
@@ -154,7 +154,7 @@ def pages() -> list[st.Page]:
         ),
         # Not in the menu, which is for students as well: the dialog of Teach leads to it.
         st.Page(
-            ROOT / "pages" / "teach.py",
+            TOP / "pages" / "teach.py",
             title="For teachers",
             icon=":material/school:",
             url_path="teach",
@@ -200,7 +200,7 @@ def configure() -> None:
     st.set_page_config(
         page_title="DANS Lab",
         # A file, since Streamlit fetches icons given by name from another host.
-        page_icon=str(ROOT / "dans_app" / "shared" / "icon.svg"),
+        page_icon=str(Path(__file__).with_name("icon.svg")),
         layout="wide",
         initial_sidebar_state=330,
     )

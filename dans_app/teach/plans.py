@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from urllib.parse import urlsplit
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+from dans_data.shipped import TOP
+
+DOCS = TOP / "docs"
 
 PLANS = {"lecture-45.md": "A lecture of 45 minutes", "lecture-15.md": "A lecture of 15 minutes"}
 """The plans by their files, with their titles."""

@@ -12,6 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from dans_data.errors import InputError
+from dans_lab.cli import app as app_command
 from dans_lab.cli import data, export, look, predict, report, runs, study, train
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(app_command.app)
 app.command()(train.train)
 app.command()(look.evaluate)
 app.command()(look.inspect)

@@ -25,6 +25,7 @@ from dans_core.config import parse
 from dans_core.events import Diagnostics, Losses, Ranking
 from dans_data.complaints import did_you_mean, first_problem
 from dans_data.errors import InputError
+from dans_data.shipped import TOP
 from dans_data.stamps import Stamp, stamp
 from dans_lab.lessons import checks
 from dans_lab.lessons.form import KINDS, SCREENS, FigurePart, Head, Lesson, LessonRun, Option, RunPart, Step
@@ -32,7 +33,7 @@ from dans_lab.lessons.measuring import AT, OF_STUDIES, field_names
 from dans_lab.presets import PRESETS
 from dans_lab.runs.run import RECORDED
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "lessons"
+FOLDER = TOP / "assets" / "lessons"
 """The folder of the lessons that come with the program: NAME.md, one file each."""
 
 _NAME = re.compile(r"[a-z0-9-]{1,40}")

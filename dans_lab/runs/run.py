@@ -36,6 +36,7 @@ from dans_core.events import Event
 from dans_core.kg import KnowledgeGraph
 from dans_data.complaints import first_problem
 from dans_data.errors import InputError
+from dans_data.shipped import TOP
 from dans_lab.runs import bounded, locks
 from dans_lab.runs.earlier import EARLIER
 from dans_lab.runs.events_file import read_events
@@ -52,7 +53,7 @@ from dans_lab.runs.records import (
 )
 
 RUNS_DIR_VARIABLE = "DANS_RUNS_DIR"
-RECORDED = Path(__file__).resolve().parents[2] / "assets" / "recorded"
+RECORDED = TOP / "assets" / "recorded"
 
 FINAL = ("finished", "stopped", "failed")
 """States that a run has only after its writer is done with it."""

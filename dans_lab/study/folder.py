@@ -22,12 +22,13 @@ from pydantic import Field, ValidationError
 
 from dans_data.complaints import first_problem
 from dans_data.errors import InputError
+from dans_data.shipped import TOP
 from dans_lab.runs import bounded
 from dans_lab.runs.records import Record, read
 from dans_lab.runs.run import STUDIES, runs_dir
 from dans_lab.study.plan import Plan, parse_plan
 
-RESULTS = Path(__file__).resolve().parents[2] / "results"
+RESULTS = TOP / "results"
 """The folder of the studies that come with the program: results/DATASET/NAME, or results/NAME of a study alone there.
 
 A study named after its data set stands in the folder of that data set itself, as results/wn18rr.

@@ -38,13 +38,14 @@ from pydantic import ConfigDict as ModelConfig
 
 from dans_core.config import Config
 from dans_data.errors import InputError
+from dans_data.shipped import TOP
 from dans_lab.budget.recipe import chosen_for_size, config_for
 from dans_lab.presets import PRESETS
 from dans_lab.runs import bounded
 from dans_lab.runs.earlier import EARLIER
 from dans_lab.runs.run import LONGEST_ID, STUDIES, run_id_error, runs_dir
 
-SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "studies"
+SHIPPED = TOP / "assets" / "studies"
 """The folder of the study files that come with the program."""
 
 VARIANT = "variant"
