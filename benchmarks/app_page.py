@@ -72,6 +72,10 @@ class Bench:
         """The processes of the server for UMAP and for the networks of runs."""
         return [pid for module in HELPERS.values() for pid in processes(module, self.runs)]
 
+    def processor_time(self) -> float:
+        """Seconds of processor time that the server and its helpers have used."""
+        return self._cpu([self.server.pid, *self.helpers()])
+
     @staticmethod
     def _cpu(processes: list[int]) -> float:
         """Seconds of processor time that they have used."""

@@ -284,7 +284,7 @@ def further(run: Run, status: Status) -> None:
     seconds = more * status.seconds / max(1, status.epoch)
     patience = "; it no longer ends early" if config.patience != run.config.patience else ""
     st.caption(
-        f"Takes about {seconds_in_words(seconds)}, up to epoch {config.epochs:,} in all{patience}. "
+        f"Takes {seconds_in_words(seconds)}, up to epoch {config.epochs:,} in all{patience}. "
         "Goes on exactly where it ended."
     )
 
@@ -390,7 +390,6 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
             if text := words.result(history, floor):
                 st.markdown(text)
         buttons(run, status, wish)
-        further(run, status)
     if begins and not wish and not pace.ticked:
         # All else is on its way to the browser by now.
         run_state.first_loss(run, history)
@@ -408,6 +407,7 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
             )
         )
         st.caption(words.about_sampler(run.config))
+        further(run, status)
     with st.container():
         if not classroom.hides("settings"):
             twin_box(run, twin, runs)
