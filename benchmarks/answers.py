@@ -121,7 +121,7 @@ def _ask(
             page.evaluate("condition => benchmark.arm(condition)", done)
             page.goto(f"{bench.server.url}/predict?run={_RUN}&head={head}&relation={relation}")
             page.wait_for_function(
-                f"() => {{ const clock = benchmark; return {done} }}", polling=20, timeout=300_000
+                f"() => {{ const clock = benchmark; return {done} }}", polling=20, timeout=900_000
             )
             seconds = page.evaluate("() => performance.now() / 1000")
         else:
