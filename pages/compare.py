@@ -15,6 +15,7 @@ from dans_app.shared import curves, exports, run_state, shell, theme, url_values
 from dans_app.shared.address import Address
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
+from dans_data.metrics import TERMS
 from dans_data.words import count, listed, plural
 from dans_lab.names import METRICS
 
@@ -58,7 +59,7 @@ def show() -> None:
         comparable = {
             letter: ranks[letter] for letter in ranks if chosen_runs.same_data(runs["A"], runs[letter])
         }
-        verdict(runs, comparable, options)
+        verdict(runs, comparable, graphs, options)
     metrics(runs, ranks, graphs, options)
     with shell.told("The maps cannot be drawn"):
         maps(
@@ -187,7 +188,7 @@ def may_rank(graphs: Graphs, split: str) -> bool:
     return False
 
 
-def verdict(runs: Runs, ranks: Ranks, options: RankingOptions) -> None:
+def verdict(runs: Runs, ranks: Ranks, graphs: Graphs, options: RankingOptions) -> None:
     """Each run against A over the same triplets."""
     others = [letter for letter, run in runs.items() if not chosen_runs.same_data(runs["A"], run)]
     if others:
@@ -200,7 +201,11 @@ def verdict(runs: Runs, ranks: Ranks, options: RankingOptions) -> None:
     if "A" not in ranks or len(ranks) < 2:
         return
     metric, split = options.metric, options.split
-    found = tested(ranks, metric)
+    base = inspecting.floor_ranks(runs["A"], graphs["A"], options.weights, split)
+    floor = float(TERMS[metric](base).mean())
+    histories = run_state.histories(*(runs[letter] for letter in ranks))
+    gains = {letter: each.late_gain for letter, each in zip(ranks, histories, strict=True)}
+    found = tested(ranks, metric, floor, gains)
     lines = [rank_comparison.sentence(each, "A", metric) for each in found]
     groups = differences.seed_groups({letter: runs[letter] for letter in ranks})
     st.markdown("  \n".join([*lines, rank_comparison.seed_note(groups, ranks)]))
@@ -220,8 +225,10 @@ def verdict(runs: Runs, ranks: Ranks, options: RankingOptions) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def tested(ranks: Ranks, metric: str) -> list[rank_comparison.Verdict]:
-    return rank_comparison.verdicts(ranks, metric)
+def tested(
+    ranks: Ranks, metric: str, floor: float, gains: dict[str, float | None]
+) -> list[rank_comparison.Verdict]:
+    return rank_comparison.verdicts(ranks, metric, floor, gains)
 
 
 # --- metrics ---------------------------------------------------------------------------------------------------

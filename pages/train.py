@@ -345,7 +345,9 @@ def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
                 st.caption(cost)
             return
         st.toggle("Show the twin in the curves", key=TWIN)
-        st.markdown(words.comparison(run, twin, runs))
+        floor = graph.floor_mrr(run.meta.source, run.meta.hash)
+        gains = run_state.history(run).late_gain, run_state.history(twin).late_gain
+        st.markdown(words.comparison(run, twin, runs, floor, gains))
         st.caption(cost)
         with st.container(horizontal=True, gap="small"):
             if here and run.meta.source in folders():

@@ -20,7 +20,9 @@ from dans_app.shared.words import plotly_text
 from dans_core.kg import KnowledgeGraph
 from dans_data.metrics import TERMS
 from dans_data.words import count, listed, number, p_value, signed
+from dans_lab import standing
 from dans_lab.names import METRICS
+from dans_lab.standing import Withheld
 from dans_lab.study import statistics
 from dans_lab.study.statistics import Difference
 from dans_lab.study.tables import SIGNIFICANT
@@ -38,11 +40,15 @@ _LOOK = {look.name: look for look in LOOKS}
 
 @dataclass(frozen=True)
 class Verdict:
-    """How one run compares with the first; `p` is corrected for the number of comparisons."""
+    """How one run compares with the first; `p` is corrected for the number of comparisons.
+
+    `withheld` says why it is not called higher or lower, whatever p is.
+    """
 
     letter: str
     difference: Difference
     p: float
+    withheld: Withheld | None = None
 
     @property
     def sure(self) -> bool:
@@ -73,18 +79,37 @@ def metrics_alt(table: pd.DataFrame, split: str) -> str:
 # --- paired tests ----------------------------------------------------------------------------------------------
 
 
-def verdicts(ranks: Mapping[str, Ranks], metric: str) -> list[Verdict]:
-    """Every run against the first, over the same triplets, p corrected by Holm."""
-    (_, first), *others = ranks.items()
-    of = TERMS[metric]
+def verdicts(
+    ranks: Mapping[str, Ranks],
+    metric: str,
+    floor: float | None = None,
+    gains: Mapping[str, float | None] | None = None,
+) -> list[Verdict]:
+    """Every run against the first, over the same triplets, p corrected by Holm.
+
+    `floor` is the metric of popularity alone, `gains` the `standing.late_gain` of each run; where they are known, they
+    may withhold a verdict.
+    """
+    (name, first), *others = ranks.items()
+    of, late = TERMS[metric], gains or {}
     found = [statistics.paired(of(first), of(other)) for _, other in others]
     corrected = statistics.holm([each.p for each in found])
-    return [Verdict(letter, each, p) for (letter, _), each, p in zip(others, found, corrected, strict=True)]
+    out = []
+    for (letter, other), each, p in zip(others, found, corrected, strict=True):
+        both = float(of(first).mean()), float(of(other).mean())
+        why = standing.why_withheld(both, floor, (late.get(name), late.get(letter)), p < SIGNIFICANT)
+        out.append(Verdict(letter, each, p, why))
+    return out
 
 
 def sentence(verdict: Verdict, first: str, metric: str) -> str:
     """The verdict in words, in Markdown."""
     found, letter, name = verdict.difference, verdict.letter, METRICS[metric]
+    if verdict.withheld is not None:
+        return (
+            f"**{letter} and {first}: no verdict, {verdict.withheld}** ({name} {signed(found.mean)}, "
+            f"{signed(found.low)} … {signed(found.high)}, {p_value(verdict.p)}): {standing.ABOUT[verdict.withheld]}."
+        )
     if not verdict.sure:
         which = "this triplet" if found.count == 1 else f"these {found.count:,} triplets"
         return (
@@ -132,6 +157,7 @@ def verdict_table(found: Sequence[Verdict], first: str, metric: str) -> pd.DataF
                 "high (95 %)": each.difference.high,
                 "p": each.difference.p,
                 "p (Holm)": each.p,
+                "no verdict": each.withheld or "",
                 "triplets": each.difference.count,
             }
             for each in found

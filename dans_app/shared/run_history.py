@@ -10,6 +10,7 @@ import numpy as np
 
 from dans_core.events import LOSSES, Diagnostics, Event, Finished, HealthWarning, Losses, Ranking
 from dans_lab.runs.run import Cursor, Run
+from dans_lab.standing import late_gain
 
 
 @dataclass
@@ -54,6 +55,12 @@ class RunHistory:
     def diagnostics(self) -> Diagnostics | None:
         """The newest diagnosis."""
         return self.diagnoses[-1] if self.diagnoses else None
+
+    @property
+    def late_gain(self) -> float | None:
+        """The share of the best valid MRR that came late, as in `standing.late_gain`."""
+        mrr = self.curve("mrr")
+        return late_gain(list(zip(mrr.epochs, mrr.values, strict=True)))
 
     def follow(self, run: Run) -> RunHistory:
         """Take in the new events of `run`; starts again where a resume has cut the file shorter."""

@@ -370,7 +370,9 @@ def _view(
 ) -> StudyView:
     part = _loaded.plan.parts[number]
     records = tables.over_seen(_loaded.records, seen) if seen else _loaded.records
-    made = tables.table(_loaded.plan, part, records, metric)
+    meta = _loaded.meta
+    floor = {} if meta is None else meta.floor_seen if seen else meta.floor
+    made = tables.table(_loaded.plan, part, records, metric, floor)
 
     def place(labels: Mapping[str, Label]) -> tuple[Label, Column]:
         return labels[part.rows.name], made.column_of(labels)

@@ -22,6 +22,7 @@ from dans_lab.study.folder import RunRecord
 from dans_lab.study.plan import Label
 from dans_lab.study.tables import Comparison, Spread
 from dans_lab.study.words import spread as spread_words
+from dans_lab.study.words import verdict
 
 GREY = theme.RANDOM.color
 FAR = 8.0
@@ -63,8 +64,8 @@ def forest(view: StudyView, column: Column, rows: Sequence[Label], ends: tuple[f
     shown = [row for row in rows if row != view.reference]
     heights = {row: -place for place, row in enumerate(shown)}
     traces, notes = [], []
-    for verdict, look in VERDICTS.items():
-        own = [(r, c) for r in shown if (c := view.comparisons.get((r, column))) and c.verdict == verdict]
+    for kind, look in VERDICTS.items():
+        own = [(r, c) for r in shown if (c := view.comparisons.get((r, column))) and c.verdict == kind]
         near = [(row, found) for row, found in own if ends[0] <= found.difference <= ends[1]]
         traces.append(_differences(view, column, near, heights, look))
         for row, found in own:
@@ -95,7 +96,8 @@ def forest(view: StudyView, column: Column, rows: Sequence[Label], ends: tuple[f
 def forest_alt(view: StudyView, column: Column, rows: Sequence[Label]) -> str:
     """The same in words."""
     parts = [
-        f"{view.row_name(row)} {signed(found.difference)} ({signed(found.low)} … {signed(found.high)}), {found.verdict}"
+        f"{view.row_name(row)} {signed(found.difference)} ({signed(found.low)} … {signed(found.high)}), "
+        f"{verdict(found)}"
         for row in rows
         if (found := view.comparisons.get((row, column)))
     ]

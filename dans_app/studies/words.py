@@ -20,11 +20,14 @@ from dans_lab.study.plan import Label, Plan
 from dans_lab.study.tables import Comparison, ResultCell, Verdict
 from dans_lab.study.words import MARKS, marks, sentence
 from dans_lab.study.words import spread as spread_words
+from dans_lab.study.words import verdict as verdict_words
 
 VERDICTS: dict[Verdict, Look] = {
     "better": Look("better", theme.OPINION[2], "triangle-up"),
     "worse": Look("worse", theme.OPINION[0], "triangle-down"),
     "cannot be told apart": Look("cannot be told apart", theme.RANDOM.color, "circle-open"),
+    "near the floor": Look("near the floor", theme.RANDOM.color, "circle-open-dot"),
+    "still rising": Look("still rising", theme.RANDOM.color, "circle-x-open"),
 }
 """How each verdict is drawn; shape and colour both tell."""
 
@@ -146,7 +149,7 @@ def legend(view: StudyView, split: str) -> str:
     if split != "test":
         return NO_TEST
     neither = f"{MARKS['cannot be told apart']} cannot be told apart from it."
-    text = f"{marks(markdown_text(view.row_title(view.reference)))} {neither}"
+    text = f"{marks(markdown_text(view.row_title(view.reference)), view.comparisons.values())} {neither}"
     if any(found.seeds == 1 for found in view.comparisons.values()):
         text += " Faint: over one seed, which speaks of itself alone."
     return text
@@ -159,7 +162,7 @@ def difference(found: Comparison, reference: str) -> str:
     return (
         f"{number(abs(found.difference))} {way} than {reference} "
         f"(95 %: {number(low)} … {number(high)}), {p_value(found.corrected)} corrected, "
-        f"over {count(found.seeds, 'seed')}: {found.verdict}"
+        f"over {count(found.seeds, 'seed')}: {verdict_words(found)}"
     )
 
 
@@ -177,7 +180,7 @@ def explained(
     if beside is None or over_seen is None:
         return text
     found = beside.comparisons.get((row, column))
-    said = f": {found.verdict}" if found else ""
+    said = f": {verdict_words(found)}" if found else ""
     return f"{text} On {beside.where('test')} {spread_words(over_seen)}{said}."
 
 

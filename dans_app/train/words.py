@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
 from dans_app.server import jobs
 from dans_app.shared import cost_words, curves, theme
 from dans_app.shared.run_history import RunHistory
+from dans_app.shared.words import capital, markdown_text
 from dans_core.config import Config
+from dans_data.errors import InputError
+from dans_lab import standing
 from dans_lab.names import about_negatives
 from dans_lab.runs.run import Run
-
-# *Measured* with the default settings, seeds 10 to 19 (results/umls/samplers-umls): best valid MRR of ComplEx 0.908 …
-# 0.925 with DANS, 0.902 … 0.914 with uniform negatives.
-SEED_NOTE = "on UMLS, ten runs that differed in nothing but the seed lay up to 0.017 apart"
+from dans_lab.study.luck import LEAST, Luck, luck
 
 
 def about_sampler(config: Config) -> str:
@@ -54,8 +56,17 @@ def nothing_wrong(config: Config, history: RunHistory) -> str:
     )
 
 
-def comparison(run: Run, twin: Run, runs: list[Run]) -> str:
-    """The best valid MRR of a run and its twin, side by side, without a winner."""
+def comparison(
+    run: Run,
+    twin: Run,
+    runs: list[Run],
+    floor: float | None = None,
+    gains: tuple[float | None, float | None] = (None, None),
+) -> str:
+    """The best valid MRR of a run and its twin, side by side, without a winner, and what they rest on.
+
+    `floor` is that of popularity alone, `gains` the `late_gain` of the run and of the twin.
+    """
     parts = []
     order = list(theme.SAMPLERS)
     for each in sorted((run, twin), key=lambda one: order.index(one.config.sampler)):
@@ -63,7 +74,19 @@ def comparison(run: Run, twin: Run, runs: list[Run]) -> str:
         value = "no ranking yet" if status.best_mrr is None else f"**{status.best_mrr:.3f}**"
         soon = "" if status.state == "finished" else f" so far (epoch {status.epoch:,} of {status.epochs:,})"
         parts.append(f"{theme.SAMPLERS[each.config.sampler]} {value}{soon}")
-    return f"Best valid MRR: {', '.join(parts)}. One run of each proves nothing: {_seed_spread(run, runs)}."
+    return (
+        f"Best valid MRR: {', '.join(parts)}.{_standing(run, twin, floor, gains)} One run of each proves nothing"
+        f"{_seed_spread(run, runs)}."
+    )
+
+
+def _standing(run: Run, twin: Run, floor: float | None, gains: tuple[float | None, float | None]) -> str:
+    """Why the two may say nothing yet, in a sentence; "" where nothing speaks against them."""
+    first, second = run.stored_status.best_mrr, twin.stored_status.best_mrr
+    if first is None or second is None:
+        return ""
+    why = standing.why_withheld((first, second), floor, gains, sure=True)
+    return "" if why is None else f" **{capital(why)}**: {standing.ABOUT[why]}."
 
 
 def five_seeds(config: Config, twin: Config, dataset: str, runs: list[Run]) -> str:
@@ -74,7 +97,7 @@ def five_seeds(config: Config, twin: Config, dataset: str, runs: list[Run]) -> s
 
 
 def _seed_spread(run: Run, runs: list[Run]) -> str:
-    """How much the seed alone changes the result: measured where runs allow it, else from the documentation."""
+    """How much the seed alone changes the result on this graph, as it was measured; "" where it was not."""
     settings = run.config.model_dump(exclude={"seed"})
     found = {
         other.config.seed: other.stored_status.best_mrr
@@ -84,10 +107,26 @@ def _seed_spread(run: Run, runs: list[Run]) -> str:
         and other.stored_status.state == "finished"
         and other.stored_status.best_mrr is not None
     }
-    if len(found) >= 3:
+    if len(found) >= LEAST:
         values = [value for value in found.values() if value is not None]
         low, high = min(values), max(values)
         return (
-            f"your {len(found)} runs that differ in nothing but the seed reach from {low:.3f} to {high:.3f}"
+            f": your {len(found)} runs that differ in nothing but the seed reach from {low:.3f} to {high:.3f}"
         )
-    return SEED_NOTE
+    known = _luck(run.meta.hash, run.config.decoder, run.config.sampler)
+    if known is None:
+        return ""
+    return (
+        f": in the study “{markdown_text(known.study)}” of this graph {known.runs} runs of "
+        f"{theme.DECODERS[run.config.decoder]} with {theme.SAMPLERS[run.config.sampler]} that differ in nothing "
+        f"but the seed reach from {known.low:.3f} to {known.high:.3f}"
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _luck(data_hash: str, decoder: str, sampler: str) -> Luck | None:
+    try:
+        return luck(data_hash, decoder, sampler)
+    except InputError:
+        # A sentence without a number says no more than it knows.
+        return None

@@ -129,4 +129,4 @@ def _of_study(part: FigurePart) -> float:
 
 @cache
 def _table(study: Study, _: Stamp | None) -> ResultTable:
-    return table(study.plan, study.plan.parts[0], study.records())
+    return table(study.plan, study.plan.parts[0], study.records(), floor=study.meta.floor)

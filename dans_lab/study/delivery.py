@@ -162,10 +162,14 @@ def comparisons_csv(read: Read, number: int) -> bytes:
     Where there are unseen entities, all of them once more over the seen triplets.
     """
     part, seen = read.plan.parts[number], read.meta.seen
-    every = [("all", tables.table(read.plan, part, read.records, metric)) for metric in METRICS]
+    every = [
+        ("all", tables.table(read.plan, part, read.records, metric, read.meta.floor)) for metric in METRICS
+    ]
     if seen:
         kept = tables.over_seen(read.records, seen)
-        every += [("seen", tables.table(read.plan, part, kept, metric)) for metric in METRICS]
+        every += [
+            ("seen", tables.table(read.plan, part, kept, metric, read.meta.floor_seen)) for metric in METRICS
+        ]
     axes = _axes(read.tables[number])
     head = [*(["triplets"] * bool(seen)), "metric", *axes, "reference", "difference", "low", "high"]
     head += ["p", "holm_p", "verdict", "seeds", "queries"]

@@ -38,12 +38,16 @@ class AgainstReference:
 
 @dataclass(frozen=True)
 class VerdictCounts:
-    """How many of all comparisons say something; `alone` more would if each were the only one."""
+    """How many of all comparisons say something; `alone` more would if each were the only one.
+
+    `withheld` are those without a verdict, near the floor or still rising.
+    """
 
     compared: int
     better: int
     worse: int
     alone: int
+    withheld: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,21 @@ class IntervalReach:
 @dataclass(frozen=True)
 class SingleSeed:
     """Some comparison is over a single seed."""
+
+
+@dataclass(frozen=True)
+class NearFloor:
+    """The cells whose mean is near the popularity floor, which is `floor`."""
+
+    entries: tuple[ResultCell, ...]
+    floor: float
+
+
+@dataclass(frozen=True)
+class StillRising:
+    """The cells whose runs had not levelled off when their epochs were over."""
+
+    entries: tuple[ResultCell, ...]
 
 
 @dataclass(frozen=True)
@@ -106,6 +125,8 @@ Finding = (
     | VerdictCounts
     | IntervalReach
     | SingleSeed
+    | NearFloor
+    | StillRising
     | OverSeen
     | FigureRange
     | DivergedRuns
@@ -121,6 +142,7 @@ def findings(table: ResultTable, seen: ResultTable | None = None) -> list[Findin
     """
     found: list[Finding] = [_against_reference(table, column) for column in table.columns]
     found += _counts(table)
+    found += _standing(table)
     found += [] if seen is None else _over_seen(table, seen)
     if table.part.figure == "stability":
         found += [each for name in FIGURES if (each := _range(table, name)) is not None]
@@ -160,13 +182,23 @@ def _counts(table: ResultTable) -> Iterator[Finding]:
     if not compared:
         return
     better, worse = (sum(each.verdict == verdict for each in compared) for verdict in ("better", "worse"))
-    alone = sum(each.p < SIGNIFICANT <= each.corrected for each in compared)
-    yield VerdictCounts(len(compared), better, worse, alone)
+    alone = sum(each.p < SIGNIFICANT <= each.corrected for each in compared if each.withheld is None)
+    withheld = sum(each.withheld is not None for each in compared)
+    yield VerdictCounts(len(compared), better, worse, alone, withheld)
     reach = [(each.high - each.low) / 2 for each in compared]
     if np.isfinite(reach).all():
         yield IntervalReach(len(reach), min(reach), float(np.median(reach)), max(reach))
     if any(each.seeds == 1 for each in compared):
         yield SingleSeed()
+
+
+def _standing(table: ResultTable) -> Iterator[NearFloor | StillRising]:
+    """The cells whose means say little of how good they are, or would be with more epochs."""
+    near = tuple(entry for entry in table.entries if table.is_near_floor(entry))
+    if near and table.floor is not None:
+        yield NearFloor(near, table.floor)
+    if rising := tuple(entry for entry in table.entries if entry.rising):
+        yield StillRising(rising)
 
 
 def _over_seen(table: ResultTable, seen: ResultTable) -> Iterator[OverSeen]:

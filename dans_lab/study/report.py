@@ -19,7 +19,7 @@ from dans_lab.study.markup import markdown_text, rows
 from dans_lab.study.picture import WORDS, worth_drawing
 from dans_lab.study.plan import Plan
 from dans_lab.study.tables import ResultCell, ResultTable, Spread
-from dans_lab.study.words import MARKS, figure, heading, marks, row_name, sentences, spread
+from dans_lab.study.words import MARKS, figure, heading, marks, row_name, sentences, spread, verdict
 
 _SEEN = ("mrr", "hits_at_10")
 """Metrics that a table of all metrics has over the seen triplets, too."""
@@ -55,9 +55,11 @@ def read_study(study: Study, metric: str = "mrr") -> Read:
     records = {planned.run: found[planned.run] for planned in plan.jobs if planned.run in found}
     if not records:
         raise InputError(f"study {study.name} has no run that is over yet, so there is nothing to report")
-    made = tuple(tables.table(plan, part, records, metric) for part in plan.parts)
+    made = tuple(tables.table(plan, part, records, metric, meta.floor) for part in plan.parts)
     over_seen = tables.over_seen(records, meta.seen) if meta.seen else {}
-    seen = tuple(tables.table(plan, part, over_seen, metric) for part in plan.parts if over_seen)
+    seen = tuple(
+        tables.table(plan, part, over_seen, metric, meta.floor_seen) for part in plan.parts if over_seen
+    )
     return Read(study, plan, meta, records, made, metric, seen)
 
 
@@ -88,7 +90,7 @@ def _part(read: Read, table: ResultTable, number: int | None) -> list[str]:
     )
     blocks += [markdown_text(part.note)] if part.note else []
     reference = markdown_text(row_name(table, part.reference))
-    compared = marks(reference) if table.comparisons else ""
+    compared = marks(reference, table.comparisons) if table.comparisons else ""
     if part.columns:
         blocks += [f"Test {metric}. {compared}".strip(), _matrix(table)]
         blocks += [] if seen is None else [f"Test {metric} over the seen triplets:", _matrix(seen)]
@@ -245,7 +247,7 @@ def _comparisons(table: ResultTable) -> str:
             _p(each.p),
             _p(each.corrected),
             str(each.seeds),
-            each.verdict,
+            verdict(each),
         ]
         for each in table.comparisons
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from dans_core.config import Config
 from dans_data.errors import InputError
 from dans_data.metrics import TERMS, Floats
 from dans_lab.names import DECODERS, SAMPLERS
+from dans_lab.standing import Withheld, is_near, is_rising, late_gain, why_withheld
 from dans_lab.study.folder import RunRecord
 from dans_lab.study.plan import VARIANT, Cell, Label, Plan, StudyPart
 from dans_lab.study.statistics import crossed, holm
@@ -22,7 +23,8 @@ SIGNIFICANT = 0.05
 Column = tuple[Label, ...]
 """A column of a table: its value on each axis but that of the rows."""
 
-Verdict = Literal["better", "worse", "cannot be told apart"]
+Verdict = Literal["better", "worse", "cannot be told apart", "near the floor", "still rising"]
+"""The last two say why no verdict is given."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,17 @@ class ResultCell:
         return Spread.of([record.seconds for record in self.records])
 
     @property
+    def late_gain(self) -> float | None:
+        """The median over the finished runs of what the last quarter of the epochs brought (`standing.late_gain`)."""
+        found = [gain for record in self.records if (gain := late_gain(_course(record))) is not None]
+        return float(np.median(found)) if found else None
+
+    @property
+    def rising(self) -> bool:
+        """Whether its runs had not levelled off."""
+        return is_rising(self.late_gain)
+
+    @property
     def trained(self) -> Spread | None:
         """Seconds of training alone of a finished run, without rankings and checks; None of records of before."""
         curves = [record.curves["seconds"] for record in self.records if record.curves.get("seconds")]
@@ -86,6 +99,7 @@ class Comparison:
     difference       in the metric; low and high are its 95 % interval, for new seeds and new test triplets
     p, corrected     two-sided; corrected by Holm for all the comparisons of the table
     seeds, queries   how many the difference is over; a test triplet is two queries. One seed speaks of itself alone
+    withheld         why it is not called better or worse, whatever p is
     """
 
     labels: dict[str, Label]
@@ -98,10 +112,13 @@ class Comparison:
     corrected: float
     seeds: int
     queries: int
+    withheld: Withheld | None = None
 
     @property
     def verdict(self) -> Verdict:
         """What may be said, at the level of 5 % for the whole table."""
+        if self.withheld is not None:
+            return self.withheld
         if self.corrected >= SIGNIFICANT:
             return "cannot be told apart"
         return "better" if self.difference > 0 else "worse"
@@ -109,12 +126,21 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """The cells of a part in its order, and the comparisons in the same order, but for those without a common seed."""
+    """The cells of a part in its order, and the comparisons in the same order, but for those without a common seed.
+
+    `floor` is the metric of ranking by popularity alone; None where it is not known.
+    """
 
     part: StudyPart
     entries: tuple[ResultCell, ...]
     comparisons: tuple[Comparison, ...]
     metric: str
+    floor: float | None = None
+
+    def is_near_floor(self, entry: ResultCell) -> bool:
+        """Whether the mean of a cell is near the popularity floor."""
+        spread = entry.spread(self.metric)
+        return spread is not None and is_near(spread.mean, self.floor)
 
     def entry(self, labels: Mapping[str, Label]) -> ResultCell:
         """The entry with these values on all axes; KeyError if there is none."""
@@ -137,8 +163,16 @@ class ResultTable:
         return tuple(labels[axis.name] for axis in self.part.columns)
 
 
-def table(plan: Plan, part: StudyPart, records: Mapping[str, RunRecord], metric: str = "mrr") -> ResultTable:
+def table(
+    plan: Plan,
+    part: StudyPart,
+    records: Mapping[str, RunRecord],
+    metric: str = "mrr",
+    floor: Mapping[str, float] | None = None,
+) -> ResultTable:
     """The table of a part; `metric`, of `TERMS`, is that of the comparisons.
+
+    `floor` has the metrics of ranking the same triplets by popularity alone, where they are known.
 
     Raises:
         InputError: for another metric, or records whose ranks cannot be those of one test split.
@@ -146,8 +180,8 @@ def table(plan: Plan, part: StudyPart, records: Mapping[str, RunRecord], metric:
     if metric not in TERMS:
         raise InputError(f"metric = {metric!r}: must be one of {', '.join(TERMS)}")
     entries = tuple(_entry(plan, cell, records) for cell in part.cells)
-    found = ResultTable(part, entries, (), metric)
-    return ResultTable(part, entries, _comparisons(found), metric)
+    found = ResultTable(part, entries, (), metric, (floor or {}).get(metric))
+    return replace(found, comparisons=_comparisons(found))
 
 
 def over_seen(records: Mapping[str, RunRecord], seen: str) -> dict[str, RunRecord]:
@@ -232,11 +266,12 @@ def _comparisons(of: ResultTable) -> tuple[Comparison, ...]:
         if not seeds:
             continue
         of_row, of_reference = (np.stack([side[seed] for seed in seeds]) for side in (rows, others))
-        found.append((entry.labels, crossed(of_reference, of_row)))
-    corrected = holm([difference.p for _, difference in found])
+        both = float(of_reference.mean()), float(of_row.mean())
+        found.append((entry, reference, both, crossed(of_reference, of_row)))
+    corrected = holm([difference.p for *_, difference in found])
     return tuple(
         Comparison(
-            labels,
+            entry.labels,
             part.reference,
             of.metric,
             each.mean,
@@ -246,9 +281,16 @@ def _comparisons(of: ResultTable) -> tuple[Comparison, ...]:
             p,
             each.seeds,
             2 * each.count,
+            why_withheld(both, of.floor, (reference.late_gain, entry.late_gain), p < SIGNIFICANT),
         )
-        for (labels, each), p in zip(found, corrected, strict=True)
+        for (entry, reference, both, each), p in zip(found, corrected, strict=True)
     )
+
+
+def _course(record: RunRecord) -> list[tuple[float, float]]:
+    """Epoch and valid MRR of each ranking that is kept."""
+    pairs = zip(record.curves.get("epoch", []), record.curves.get("valid_mrr", []), strict=False)
+    return [(epoch, value) for epoch, value in pairs if epoch is not None and value is not None]
 
 
 def _ranks(record: RunRecord) -> Floats:

@@ -5,9 +5,12 @@ The report and the Studies screen say the same; each makes foreign names in a se
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dans_data import words
 from dans_data.words import count, plural, signed
 from dans_lab.names import METRICS
+from dans_lab.standing import ABOUT, RISING, Withheld
 from dans_lab.study import tables
 from dans_lab.study.convergence import FIGURES
 from dans_lab.study.findings import (
@@ -17,16 +20,24 @@ from dans_lab.study.findings import (
     Finding,
     IntervalReach,
     MissingRuns,
+    NearFloor,
     NotCompared,
     OverSeen,
     SingleSeed,
+    StillRising,
     VerdictCounts,
     findings,
 )
 from dans_lab.study.plan import VARIANT, Label
 from dans_lab.study.tables import SIGNIFICANT, Column, Comparison, ResultCell, ResultTable, Spread, Verdict
 
-MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "cannot be told apart": "○"}
+MARKS: dict[Verdict, str] = {
+    "better": "▲",
+    "worse": "▼",
+    "cannot be told apart": "○",
+    "near the floor": "◌",
+    "still rising": "◌",
+}
 
 _NAMES = (VARIANT, "sampler", "decoder")
 """Axes whose values say what they are without the name of the axis."""
@@ -77,14 +88,26 @@ def compared(seeds: int) -> str:
     return _COMPARED if seeds > 1 else _COMPARED_ONCE
 
 
-def marks(reference: str) -> str:
-    """What the marks of a table mean."""
-    return f"{MARKS['better']} better and {MARKS['worse']} worse than {reference}, Holm p < {SIGNIFICANT:g}."
+def marks(reference: str, some: Iterable[Comparison] = ()) -> str:
+    """What the marks of a table with these comparisons mean."""
+    text = f"{MARKS['better']} better and {MARKS['worse']} worse than {reference}, Holm p < {SIGNIFICANT:g}."
+    why = dict.fromkeys(each.withheld for each in some if each.withheld is not None)
+    said = [f"{MARKS[each]} no verdict, {each}: {ABOUT[each]}." for each in why]
+    return " ".join([text, *said])
+
+
+def verdict(found: Comparison) -> str:
+    """What a comparison says: "better", or "no verdict, still rising"."""
+    return found.verdict if found.withheld is None else f"no verdict, {found.withheld}"
 
 
 def _named(axis: str, value: Label) -> str:
     shown = tables.label(axis, value)
     return shown if axis in _NAMES else f"{tables.title(axis)} {shown}"
+
+
+def _places(table: ResultTable, entries: Iterable[ResultCell]) -> str:
+    return ", ".join(_place(table, entry) for entry in entries)
 
 
 def _place(table: ResultTable, of: ResultCell | Comparison) -> str:
@@ -112,6 +135,14 @@ def sentence(table: ResultTable, finding: Finding) -> str:
             return _reach(finding)
         case SingleSeed():
             return "Comparisons over a single seed speak of that seed alone; other seeds may well say something else."
+        case NearFloor(entries, floor):
+            shown = f"{METRICS[table.metric]} {words.number(floor)}"
+            return f"Near the popularity floor ({shown}), which knows nothing: {_places(table, entries)}."
+        case StillRising(entries):
+            return (
+                f"Still rising at their end, with more than {100 * RISING:g} % of the best valid MRR gained in the "
+                f"last quarter of the epochs: {_places(table, entries)}. More epochs would change these figures."
+            )
         case OverSeen():
             return _over_seen(table, finding)
         case FigureRange():
@@ -140,10 +171,14 @@ def _against_reference(table: ResultTable, found: AgainstReference) -> str:
         return f"{text}. Nothing is compared with it."
     neither = _rows(axis, found.by("cannot be told apart"))
     better, worse = (_rows(axis, found.by(verdict)) for verdict in ("better", "worse"))
+    why: tuple[Withheld, ...] = ("near the floor", "still rising")
+    withheld = [f"No verdict, {each}: {some}." for each in why if (some := _rows(axis, found.by(each)))]
     if not (better or worse):
-        return f"{text}. None can be told apart from it: {neither}."
-    text += f". Better: {better or 'none'}. Worse: {worse or 'none'}."
-    return f"{text} Cannot be told apart: {neither}." if neither else text
+        said = [f"None can be told apart from it: {neither}."] if neither else []
+    else:
+        said = [f"Better: {better or 'none'}.", f"Worse: {worse or 'none'}."]
+        said += [f"Cannot be told apart: {neither}."] if neither else []
+    return " ".join([f"{text}.", *said, *withheld])
 
 
 def _ends(table: ResultTable, found: AgainstReference) -> str:
@@ -162,11 +197,12 @@ def _rows(axis: str, some: list[Comparison]) -> str:
 
 
 def _verdict_counts(table: ResultTable, found: VerdictCounts) -> str:
-    neither = found.compared - found.better - found.worse
+    neither = found.compared - found.better - found.worse - found.withheld
+    withheld = f", {found.withheld} without a verdict" if found.withheld else ""
     text = (
         f"{count(found.compared, 'comparison')} with {row_name(table, table.part.reference)}: {found.better} better, "
-        f"{found.worse} worse, {neither} cannot be told apart, at {100 * SIGNIFICANT:g} % for all of them together "
-        "(Holm)."
+        f"{found.worse} worse, {neither} cannot be told apart{withheld}, at {100 * SIGNIFICANT:g} % for all of them "
+        "together (Holm)."
     )
     if found.alone:
         text += (
@@ -186,7 +222,7 @@ def _reach(found: IntervalReach) -> str:
 def _over_seen(table: ResultTable, found: OverSeen) -> str:
     text = f"Over the {found.triplets:,} seen test triplets alone the verdicts are the same"
     others = "; ".join(
-        f"{_place(table, own)} {own.verdict} ({signed(own.difference)}), not “{over_all}”"
+        f"{_place(table, own)} {verdict(own)} ({signed(own.difference)}), not “{over_all}”"
         for own, over_all in found.others
     )
     return f"{text} but for: {others}." if others else f"{text}."
