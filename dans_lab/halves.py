@@ -14,6 +14,11 @@ Floats = npt.NDArray[np.float64]
 HALVES = ("neither half", "one half", "both halves")
 """How many halves of a triplet train shows, by their number."""
 
+ABOUT = (
+    "A test triplet (h, r, t) has two halves, (h, r, ?) and (?, r, t): how many of them train shows says how much "
+    "could be known of it without any model."
+)
+
 
 @dataclass(frozen=True)
 class Stratum:

@@ -22,8 +22,8 @@ Withheld = Literal["near the floor", "still rising"]
 """Why a verdict is withheld."""
 
 ABOUT: dict[Withheld, str] = {
-    "near the floor": "both rank hardly better than popularity alone, which knows nothing, so which of them is ahead "
-    "says nothing",
+    "near the floor": "both rank hardly better than popularity alone, or not even that, so which of them is ahead says "
+    "nothing",
     "still rising": "what one of them gained in the last quarter of its epochs is more than the difference, so more "
     "epochs may turn it round",
 }

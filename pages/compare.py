@@ -17,6 +17,7 @@ from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
 from dans_data.metrics import TERMS
 from dans_data.words import count, listed, plural
+from dans_lab import halves
 from dans_lab.names import METRICS
 
 TICK = 1.0
@@ -61,6 +62,7 @@ def show() -> None:
         }
         verdict(runs, comparable, graphs, options)
     metrics(runs, ranks, graphs, options)
+    strata(runs, comparable, graphs, options)
     with shell.told("The maps cannot be drawn"):
         maps(
             place,
@@ -257,6 +259,30 @@ def metrics(runs: Runs, ranks: Ranks, graphs: Graphs, options: RankingOptions) -
     )
     exports.table(table, f"Metrics on {split}")
     st.caption(words.about_weights({letter: runs[letter] for letter in ranks}, options.weights))
+
+
+def strata(runs: Runs, ranks: Ranks, graphs: Graphs, options: RankingOptions) -> None:
+    """What train shows of the triplets, and how the runs on the data of A rank each kind."""
+    if "A" not in ranks or not ranks["A"].size:
+        return
+    with st.expander(
+        "MRR by what train shows", icon=":material/join_inner:", key="compare_strata", on_change="rerun"
+    ) as opened:
+        if opened.open:
+            floor = inspecting.floor_ranks(runs["A"], graphs["A"], options.weights, options.split)
+            table = rank_comparison.strata_table(ranks, floor, graphs["A"], options.split)
+            st.caption(halves.ABOUT)
+            st.dataframe(
+                table,
+                hide_index=True,
+                height="content",
+                column_config={
+                    name: st.column_config.NumberColumn(format="%.3f") for name in ("Floor", *ranks)
+                }
+                | {"Share": st.column_config.NumberColumn(format="percent")},
+                alt=f"MRR on {options.split} of the floor and each run, by how many halves of a triplet train shows.",
+            )
+            exports.table(table, f"MRR on {options.split} by halves")
 
 
 # --- maps ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text, sentence
 from dans_app.studies import choice as study_choice
 from dans_app.studies import data as study_data
-from dans_app.studies import figures, form, words
+from dans_app.studies import figures, form, strata, words
 from dans_app.studies import files as study_files
 from dans_app.studies import runs as study_runs
 from dans_app.studies import table as study_table
@@ -192,6 +192,7 @@ def study(places: Places, listed: Listed, options: TableOptions) -> None:
     beside = seen if view is every and options.split == "test" else None
     results(places.part, loaded, view, beside, spot, options)
     differences(view, spot, options, drawn)
+    strata.show(loaded, every, spot.column)
     by_seed(places.part, loaded, view, spot, options, drawn)
     if view.part.figure != "stability":
         learned(places.study, view, spot, options, drawn)

@@ -20,7 +20,7 @@ from dans_app.shared.words import plotly_text
 from dans_core.kg import KnowledgeGraph
 from dans_data.metrics import TERMS
 from dans_data.words import count, listed, number, p_value, signed
-from dans_lab import standing
+from dans_lab import halves, standing
 from dans_lab.names import METRICS
 from dans_lab.standing import Withheld
 from dans_lab.study import statistics
@@ -74,6 +74,18 @@ def metrics_alt(table: pd.DataFrame, split: str) -> str:
     both = table[table["Side"] == "Both"]
     parts = [f"{run} {mrr:.3f}" for run, mrr in zip(both["Run"], both["MRR"], strict=True)]
     return f"Filtered ranking on {split}, both sides and each. MRR of both: {', '.join(parts)}."
+
+
+def strata_table(ranks: Mapping[str, Ranks], floor: Ranks, kg: KnowledgeGraph, split: str) -> pd.DataFrame:
+    """The MRR of each run and of the floor over the triplets of which train shows both halves, one or neither."""
+    apart = {letter: halves.strata(kg, split, found, floor) for letter, found in ranks.items()}
+    return pd.DataFrame(
+        [
+            {"Train shows": each.halves, "Triplets": each.triplets, "Share": each.share, "Floor": each.floor}
+            | {letter: found[place].mrr for letter, found in apart.items()}
+            for place, each in enumerate(next(iter(apart.values()), []))
+        ]
+    )
 
 
 # --- paired tests ----------------------------------------------------------------------------------------------

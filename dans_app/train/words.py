@@ -69,14 +69,15 @@ def comparison(
     """
     parts = []
     order = list(theme.SAMPLERS)
-    for each in sorted((run, twin), key=lambda one: order.index(one.config.sampler)):
+    both = sorted((run, twin), key=lambda one: order.index(one.config.sampler))
+    for each in both:
         status = each.stored_status
         value = "no ranking yet" if status.best_mrr is None else f"**{status.best_mrr:.3f}**"
         soon = "" if status.state == "finished" else f" so far (epoch {status.epoch:,} of {status.epochs:,})"
         parts.append(f"{theme.SAMPLERS[each.config.sampler]} {value}{soon}")
     return (
         f"Best valid MRR: {', '.join(parts)}.{_standing(run, twin, floor, gains)} One run of each proves nothing"
-        f"{_seed_spread(run, runs)}."
+        f"{_seed_spread(both[0], runs)}."
     )
 
 

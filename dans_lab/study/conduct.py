@@ -19,6 +19,7 @@ from dans_data.errors import InputError
 from dans_data.metrics import TERMS
 from dans_lab.budget.estimates import predict
 from dans_lab.budget.sizes import Sizes
+from dans_lab.halves import HALVES, halves, strata
 from dans_lab.runs import machine
 from dans_lab.runs.records import replace, to_json
 from dans_lab.runs.run import runs_dir, source_that_lasts
@@ -200,7 +201,7 @@ def conducting(plan: Plan, by: By = "terminal") -> Iterator[Conduct]:
         if study.meta.source != (source := source_that_lasts(plan.dataset)):
             # The same triplets, in another place now.
             conduct.note(source=source)
-        if not study.meta.counts:
+        if not study.meta.counts or not study.meta.halves:
             # Begun with a version that did not tell as much of them.
             conduct.note(**_facts(kg))
         tell(study, Session(by=by))
@@ -242,7 +243,10 @@ def _facts(kg: KnowledgeGraph) -> dict[str, Any]:
     from dans_core.ranking import popularity_floor
 
     floor, seen = popularity_floor(kg, "test"), kg.seen_in_train("test")
+    apart = strata(kg, "test", floor.ranks.numpy(), floor.ranks.numpy())
     return {
+        "halves": "".join(map(str, halves(kg, "test").tolist())),
+        "floor_halves": {str(HALVES.index(each.halves)): each.floor for each in apart},
         "floor": {name: getattr(floor, name) for name in TERMS} if floor.count else {},
         "floor_seen": {name: getattr(floor.seen, name) for name in TERMS} if floor.seen else {},
         "seen": "" if seen.all() else "".join("01"[int(each)] for each in seen),

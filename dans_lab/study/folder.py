@@ -75,6 +75,10 @@ class StudyRecord(Record):
     of each kind of run as timed before, so that who goes on with a study need not time them again. `made_for` are the
     training triplets of the graph whose size decided what the plan leaves open; 0 in studies of before, where that has
     its defaults on graphs of any size.
+
+    `halves` has a character for each test triplet, in the order of a record's ranks: how many of its halves train shows
+    (`dans_lab.halves`). `floor_halves` has the MRR of the floor over those with 2, 1 or 0, by this number as text. Both
+    are empty in studies of before.
     """
 
     dataset: str
@@ -92,6 +96,8 @@ class StudyRecord(Record):
     counts: dict[str, int] = Field(default_factory=dict)
     expected: dict[str, float] = Field(default_factory=dict)
     made_for: int = Field(default=0, ge=0)
+    halves: str = Field(default="", pattern="^[012]*$")
+    floor_halves: dict[str, float] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

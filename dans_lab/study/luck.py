@@ -23,14 +23,16 @@ class Luck:
 
 
 def luck(data_hash: str, decoder: str, sampler: str) -> Luck | None:
-    """That of the newest shipped study of these triplets that has runs of this kind; None where there is none.
+    """Of the shipped studies of these triplets, that with the most runs of this kind, the newest of several.
+
+    None where there is none.
 
     Raises InputError for a study that is damaged.
     """
     of_graph = [study for study in map(Study, shipped_studies()) if study.meta.hash == data_hash]
     newest_first = sorted(of_graph, key=lambda study: study.meta.created, reverse=True)
-    found = (_of(study, decoder, sampler) for study in newest_first)
-    return next((luck for luck in found if luck is not None), None)
+    found = [each for study in newest_first if (each := _of(study, decoder, sampler)) is not None]
+    return max(found, key=lambda each: each.runs, default=None)
 
 
 def _of(study: Study, decoder: str, sampler: str) -> Luck | None:

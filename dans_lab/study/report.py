@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dans_data import words
 from dans_data.errors import InputError
 from dans_data.words import signed
+from dans_lab.halves import ABOUT as HALVES_ABOUT
 from dans_lab.names import METRICS
 from dans_lab.study import tables
 from dans_lab.study.convergence import FIGURES, OF_NEGATIVES
@@ -19,7 +21,7 @@ from dans_lab.study.markup import markdown_text, rows
 from dans_lab.study.picture import WORDS, worth_drawing
 from dans_lab.study.plan import Plan
 from dans_lab.study.tables import ResultCell, ResultTable, Spread
-from dans_lab.study.words import MARKS, figure, heading, marks, row_name, sentences, spread, verdict
+from dans_lab.study.words import MARKS, figure, heading, marks, row_name, sentences, spread, strata, verdict
 
 _SEEN = ("mrr", "hits_at_10")
 """Metrics that a table of all metrics has over the seen triplets, too."""
@@ -108,6 +110,8 @@ def _part(read: Read, table: ResultTable, number: int | None) -> list[str]:
             f"Thick lines are medians over the seeds, thin ones runs; the points are in curve-{number}.csv. The time "
             "is of training alone, without rankings and checks."
         )
+    if len(apart := strata(read.meta.halves)) > 1:
+        blocks += ["### Test MRR by what train shows", HALVES_ABOUT, _by_halves(read, table, apart)]
     names = [name for name in figure_names(table) if part.figure == "stability" or name in OF_NEGATIVES]
     if names:
         title = "The way there" if part.figure == "stability" else "Their negatives"
@@ -202,6 +206,17 @@ def _cells(read: Read, table: ResultTable, marked: bool) -> str:
         cells.append(spread(_scaled(entry.seconds, size), 1))
         body.append([*_labels(table, entry.labels), f"{len(entry.records)}", *cells])
     return rows(head, body, len(axes))
+
+
+def _by_halves(read: Read, table: ResultTable, apart: dict[int, str]) -> str:
+    """The floor, then a line for each cell: its MRR over the triplets of each stratum."""
+    axes, floor = _axes(table), read.meta.floor_halves
+    base = [words.number(floor.get(str(number))) for number in apart]
+    body = [["popularity floor", *[""] * (len(axes) - 1), *base]]
+    for entry in table.entries:
+        found = tables.by_halves(entry, read.meta.halves)
+        body.append([*_labels(table, entry.labels), *(spread(found.get(number)) for number in apart)])
+    return rows([*(markdown_text(tables.title(axis)) for axis in axes), *apart.values()], body, len(axes))
 
 
 def _scaled(found: Spread | None, size: float) -> Spread | None:

@@ -208,6 +208,27 @@ def over_seen(records: Mapping[str, RunRecord], seen: str) -> dict[str, RunRecor
     return found
 
 
+def by_halves(entry: ResultCell, halves: str) -> dict[int, Spread]:
+    """The test MRR of a cell over the triplets of which train shows 2, 1 or 0 halves, as `StudyRecord.halves` has it.
+
+    Raises:
+        InputError: for records whose ranks are not as many as there are marks.
+    """
+    shown = np.array(list(halves), dtype=int)
+    values: dict[int, list[float]] = {}
+    for record in entry.records:
+        if len(record.ranks) != len(shown):
+            raise InputError(
+                f"study.json tells of {len(shown):,} test triplets, but run {record.run} has ranked "
+                f"{len(record.ranks):,}"
+            )
+        mrr = TERMS["mrr"](_ranks(record)).mean(1)
+        for number in (2, 1, 0):
+            if (which := shown == number).any():
+                values.setdefault(number, []).append(float(mrr[which].mean()))
+    return {number: spread for number, some in values.items() if (spread := Spread.of(some)) is not None}
+
+
 def label(axis: str, value: Label) -> str:
     """How a value is shown: "DANS", "ComplEx", "on", "0.0001" → "1e-4"."""
     if axis == "sampler":

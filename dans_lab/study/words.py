@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from dans_data import words
 from dans_data.words import count, plural, signed
+from dans_lab.halves import HALVES
 from dans_lab.names import METRICS
 from dans_lab.standing import ABOUT, RISING, Withheld
 from dans_lab.study import tables
@@ -81,6 +82,15 @@ def figure(name: str, value: float) -> str:
     if name in ("collapse", "hardness", "false_negatives"):
         return f"{100 * value:.0f} %"
     return words.number(value, 2 if name == "balance" else 4)
+
+
+def strata(marks: str) -> dict[int, str]:
+    """The strata that `StudyRecord.halves` has, by their number of halves, in words: "both halves, 95 %"."""
+    return {
+        number: f"{HALVES[number]}, {100 * marks.count(str(number)) / len(marks):.0f} %"
+        for number in (2, 1, 0)
+        if str(number) in marks
+    }
 
 
 def compared(seeds: int) -> str:

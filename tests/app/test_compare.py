@@ -392,7 +392,8 @@ def test_the_run_looked_at_and_its_twin_are_shown_at_first():
     assert "B differs from A in Negatives alone." in text
     assert "B has no G_E, G_R and D, and so no line in their panels." in text
     assert re.search(
-        r"B and A: no difference that these 199 triplets could show|B ranks (higher|lower) than A", text
+        r"B and A: no difference that these 199 triplets could show|B ranks (higher|lower) than A|B and A: no verdict",
+        text,
     )
     assert "One run of each: the seed’s luck is not in this interval." in text
     settings, metrics = app.dataframe[0].value, app.dataframe[1].value
@@ -450,7 +451,7 @@ def test_several_runs_are_tested_together_and_one_is_chosen_for_the_relations():
     app = screen(runs="with-gan,twin,seed-1")
     text = words(app)
     assert "corrected for 2 comparisons (Holm)" in text
-    assert "C and A: no difference" in text and "p = 1.00" in text, "the same weights under another seed"
+    assert "C and A: no " in text and "p = 1.00" in text, "the same weights under another seed"
     assert "by the seed alone A and C lie 0.000 MRR apart" in text
     app.segmented_control(key="compare_other").set_value("C").run()
     assert asked(app, "other") == "C" and not app.exception
@@ -524,3 +525,29 @@ def test_tables_that_are_closed_are_not_made():
     app.run()
     assert len(app.dataframe) == 4
     assert app.dataframe[3].value["Triplets"].sum() == 199
+
+
+def test_a_lead_that_means_nothing_is_no_verdict():
+    """Ranks of some thirty: 0.037 beside 0.034 with a floor of 0.027, whatever p says."""
+    random = np.random.default_rng(0)
+    first = random.integers(25, 40, size=(4000, 2)).astype(float)
+    ranks = {"A": first, "B": first - 2}
+    (sure,) = rank_comparison.verdicts(ranks, "mrr")
+    assert sure.sure and sure.withheld is None
+    assert "B ranks higher than A" in rank_comparison.sentence(sure, "A", "mrr")
+    (near,) = rank_comparison.verdicts(ranks, "mrr", 0.027)
+    assert near.withheld == "near the floor" and near.difference == sure.difference
+    assert "B and A: no verdict, near the floor** (MRR +0.00" in rank_comparison.sentence(near, "A", "mrr")
+    (rising,) = rank_comparison.verdicts(ranks, "mrr", 0.001, {"A": 0.001, "B": 0.2})
+    assert rising.withheld == "still rising" and "more epochs may turn it round" in rank_comparison.sentence(
+        rising, "A", "mrr"
+    )
+    assert rank_comparison.verdict_table([rising], "A", "mrr")["no verdict"].tolist() == ["still rising"]
+
+
+def test_runs_are_ranked_apart_by_what_train_shows():
+    kg = KnowledgeGraph.load("umls")
+    floor = popularity_floor(kg, "test").ranks.numpy()
+    table = rank_comparison.strata_table({"A": floor, "B": floor + 1}, floor, kg, "test")
+    assert table["Train shows"].tolist() == ["both halves", "one half"] and table["Triplets"].sum() == 661
+    assert table["A"].tolist() == table["Floor"].tolist() and (table["B"] < table["Floor"]).all()

@@ -19,6 +19,7 @@ from dans_app.studies import figures as study_figures
 from dans_app.studies import files as study_files
 from dans_app.studies import learning as study_learning
 from dans_app.studies import lines as study_lines
+from dans_app.studies import strata as study_strata
 from dans_app.studies import table as study_table
 from dans_app.studies import words as study_words
 from dans_core.config import Config
@@ -354,7 +355,7 @@ def test_each_cell_has_the_metric_on_the_seen_triplets_too(root):
         assert cell["mean"] == f"{own.mean:.3f}" and cell["seen"].startswith(f"seen {over_seen.mean:.3f}")
         assert over_seen.mean > own.mean + 0.1
         assert f"On seen test triplets {over_seen.mean:.3f} ± " in cell["words"]
-    assert data["rows"][1]["cells"][0]["seen"].endswith("▲") and data["floor"] == "0.910 (seen 1.000)"
+    assert data["rows"][1]["cells"][0]["seen"].endswith("▲") and data["floor"] == "0.310 (seen 0.372)"
     entry = view.entries[view.rows[1], ()]
     minutes = (entry.trained or entry.seconds).mean / 60
     assert 9 < minutes < 11
@@ -630,3 +631,19 @@ def test_runs_of_studies_flood_no_list(root, capsys):
     assert "mine" in out and "small-complex" not in out and "2 runs of studies not listed; --studies" in out
     assert main(["runs", "--studies", "--json"]) == 0
     assert {row["study"] for row in json.loads(capsys.readouterr().out)} == {None, "small"}
+
+
+def test_the_strata_of_a_study_stand_beside_the_floor(root):
+    plan = small(root, triplets=4)
+    assert study_strata.frame(loaded(), study_data.view(loaded(), 0, "mrr"), ("complex",)).empty
+    study = Study(root / "studies" / "small")
+    meta = study.meta.model_copy(update={"halves": "2210", "floor_halves": {"2": 0.3, "1": 0.2, "0": 0.1}})
+    replace(study.path / "study.json", to_json(meta))
+    table = study_strata.frame(loaded(), view := study_data.view(loaded(), 0, "mrr"), ("complex",))
+    titles = ["both halves, 50 %", "one half, 25 %", "neither half, 25 %"]
+    assert list(table.columns) == ["Row", *titles]
+    assert table["Row"].tolist() == ["Popularity floor", "DANS", "Uniform", "Popularity"]
+    assert table.loc[0, titles].tolist() == [0.3, 0.2, 0.1]
+    whole = view.entries["dans", ("complex",)].spread("mrr").mean
+    assert np.average(table.loc[1, titles].astype(float), weights=[2, 1, 1]) == pytest.approx(whole)
+    assert "Test MRR by what train shows" in [box.label for box in screen().expander] and plan.parts

@@ -647,6 +647,10 @@ def test_a_twin_is_compared_without_a_winner(tmp_path):
     assert "10 runs, about" in said
     assert words.comparison(run, twin, [run, twin]) == words.comparison(twin, run, [run, twin])
     assert "Train the twin" not in [button.label for button in app.button]
+    assert "one recipe for all” of this graph 10 runs of ComplEx with DANS that differ in nothing" in said
+    near = words.comparison(run, twin, [run, twin], floor=0.9)
+    assert "**Near the floor**: both rank hardly better" in near
+    assert "**Still rising**" in words.comparison(run, twin, [run, twin], floor=0.1, gains=(0.0, 0.1))
     app.toggle(key="dans_show_twin").set_value(True).run()
     assert not app.exception
 
