@@ -159,6 +159,19 @@ def answers(
     _finish(measure(dataset, stderr().print), json_file, out)
 
 
+@app.command(name="first-minute")
+def of_a_newcomer(
+    visits: Annotated[int, typer.Option(min=1, help="Visits of each kind.")] = 5,
+    json_file: JsonFile = None,
+    out: Out = None,
+) -> None:
+    """A newcomer's first minute: to a moving picture, an own action, a named negative."""
+    from benchmarks.first_minute import measure
+    from benchmarks.timing import stderr
+
+    _finish(measure(visits, stderr().print), json_file, out)
+
+
 def _finish(section: Section, json_file: Path | None, out: Path | None) -> None:
     typer.echo(render(section))
     if out is not None:

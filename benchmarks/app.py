@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.app_page import CURVES, HELPERS, RECORDED, Bench, cold_start
+from benchmarks.app_page import CURVES, HELPERS, RECORDED, Bench, Rows, cold_start
+from benchmarks.report import Section
 from tests.browser.server import ARGUMENTS, CHROMIUM, processes, workers
 
-if TYPE_CHECKING:
-    from benchmarks.report import Section
 COLD, CLICKS, ASKS, SWITCHES, REDRAWS, FITS = 5, 10, 5, 3, 10, 3
 """How often each thing is done."""
 
@@ -30,20 +27,7 @@ def measure(progress: Callable[[str], None]) -> Section:
 
     if CHROMIUM is None:
         raise SystemExit("error: no Chromium found; on Debian: apt-get install chromium")
-    rows: list[list[str]] = []
-    records: list[dict[str, Any]] = []
-
-    def tell(what: str, values: list[float], bar: float | None, unit: str = "s", key: str = "") -> None:
-        """A row of median, worst and bar, and the figures behind it."""
-        digits = 0 if unit in ("ms", "MB") else 2
-        middle, worst = statistics.median(values), max(values)
-        cells = [f"{value:,.{digits}f} {unit}" for value in (middle, worst)]
-        rows.append([what, *cells, "" if bar is None else f"≤ {bar:g} {unit}", str(len(values))])
-        records.append(
-            {"name": key or what, "unit": unit, "values": values, "median": middle, "max": worst, "bar": bar}
-        )
-        progress(f"{what}: {cells[0]}")
-
+    tell = Rows(progress)
     # Not in the system's folder for temporary files, which may be in memory.
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -61,8 +45,6 @@ def measure(progress: Callable[[str], None]) -> Section:
         finally:
             browser.close()
 
-    from benchmarks.report import Section
-
     return Section(
         "app",
         "The app: from the click to the screen",
@@ -70,16 +52,13 @@ def measure(progress: Callable[[str], None]) -> Section:
         "click, or the start of the server's process, to the first frame with the new content. Disk caches are "
         f"warm, the runs are on {RECORDED.split('-')[0].upper()} with the default settings. A bar is for the median "
         f"(of {COLD} cold starts, of {CLICKS} first losses), in the rows of the longest frame for the worst.",
-        ["what", "median", "worst", "bar", "times"],
-        rows,
-        records,
+        list(tell.COLUMNS),
+        tell.rows,
+        tell.records,
     )
 
 
-Tell = Callable[..., None]
-
-
-def _starts(bench: Bench, tell: Tell) -> None:
+def _starts(bench: Bench, tell: Rows) -> None:
     times, frames = [], []
     for _ in range(CLICKS):
         bench.open(f"?run={RECORDED}")
@@ -92,7 +71,7 @@ def _starts(bench: Bench, tell: Tell) -> None:
     tell("… longest frame meanwhile", frames, 0.3)
 
 
-def _ticks(bench: Bench, tell: Tell) -> None:
+def _ticks(bench: Bench, tell: Rows) -> None:
     bench.open(f"?run={RECORDED}")
     bench.rest()
     bench.begin()
@@ -106,7 +85,7 @@ def _ticks(bench: Bench, tell: Tell) -> None:
     tell("… of processor time", [1000 * line["cpu"] for line in ticks], 50, "ms")
 
 
-def _asks(bench: Bench, tell: Tell) -> None:
+def _asks(bench: Bench, tell: Rows) -> None:
     found: dict[str, list[float]] = {"Pausing": [], "Paused": [], "Stopping": [], "Stopped": []}
     for _ in range(ASKS):
         bench.open(f"?run={RECORDED}")
@@ -138,7 +117,7 @@ PAGES = {
 }
 
 
-def _switches(bench: Bench, tell: Tell) -> None:
+def _switches(bench: Bench, tell: Rows) -> None:
     """From page to page while a run trains: the first visit of each, then the others."""
     bench.open(f"?run={RECORDED}&epochs=3000")
     bench.rest()
@@ -166,7 +145,7 @@ def _switches(bench: Bench, tell: Tell) -> None:
     tell("Ticks in the server meanwhile", [1000 * tick for tick in ticks], 300, "ms")
 
 
-def _map(bench: Bench, tell: Tell) -> None:
+def _map(bench: Bench, tell: Rows) -> None:
     from dans_app.server import projection
     from dans_core import KnowledgeGraph
     from dans_lab.runs.frames import Frame
@@ -218,7 +197,7 @@ def _map(bench: Bench, tell: Tell) -> None:
     tell(f"… of all {len(frames)} snapshots together", [fit(slice(None)) for _ in range(FITS)], None)
 
 
-def _memory(bench: Bench, tell: Tell) -> None:
+def _memory(bench: Bench, tell: Rows) -> None:
     def megabytes(process: int) -> float:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,30 @@ HELPERS = {"UMAP": "dans_app.server.projection", "torch": "dans_app.server.inspe
 RECORDED = "umls-complex-dans"
 
 CURVES = "clock.inside('.curves', '[data-key=base] svg.plot path.line')"
+
+
+class Rows:
+    """What was measured, row by row: called with what it is, its values, and the bar for it, if any."""
+
+    COLUMNS = ("what", "median", "worst", "bar", "times")
+
+    def __init__(self, progress: Callable[[str], None]) -> None:
+        self.rows: list[list[str]] = []
+        self.records: list[dict[str, Any]] = []
+        self._progress = progress
+
+    def __call__(
+        self, what: str, values: list[float], bar: float | None, unit: str = "s", key: str = ""
+    ) -> None:
+        """A row of median, worst and bar, and the figures behind it."""
+        digits = 0 if unit in ("ms", "MB") else 2
+        middle, worst = statistics.median(values), max(values)
+        cells = [f"{value:,.{digits}f} {unit}" for value in (middle, worst)]
+        self.rows.append([what, *cells, "" if bar is None else f"≤ {bar:g} {unit}", str(len(values))])
+        self.records.append(
+            {"name": key or what, "unit": unit, "values": values, "median": middle, "max": worst, "bar": bar}
+        )
+        self._progress(f"{what}: {cells[0]}")
 
 
 class Bench:

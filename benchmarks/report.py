@@ -17,7 +17,7 @@ from benchmarks.timing import timed
 from dans_lab.runs import machine
 
 # The order of the sections in a file of results.
-ORDER = ("layer", "epoch", "quality", "ranking", "app", "answers", "scaling", "estimates")
+ORDER = ("layer", "epoch", "quality", "ranking", "app", "first-minute", "answers", "scaling", "estimates")
 
 _PREAMBLE = """# Measurements
 
@@ -33,7 +33,8 @@ IN_TURNS = "one thread, all in turns in one process (A B A B …), so that the n
 DECODERS = {"complex": "ComplEx", "distmult": "DistMult", "rotate": "RotatE"}
 SAMPLERS = {"dans": "DANS", "uniform": "uniform"}
 
-_PACKAGES = {"app": ("streamlit", "plotly", "playwright"), "estimates": ("torch",)}
+_OF_THE_APP = ("streamlit", "plotly", "playwright")
+_PACKAGES = {"app": _OF_THE_APP, "first-minute": _OF_THE_APP, "estimates": ("torch",)}
 _PEERS = ("torch", "torch-geometric", "pykeen")
 
 
@@ -129,7 +130,7 @@ def _line(cells: Sequence[str]) -> str:
 def placed(text: str, name: str, body: str) -> str:
     """A file's text with this section replaced, or inserted in `ORDER`; every other byte stays."""
     start = f"\n<!-- python -m benchmarks {name} -->\n"
-    preamble, *parts = re.split(r"(?=\n<!-- python -m benchmarks \w+ -->\n)", text or _PREAMBLE)
+    preamble, *parts = re.split(r"(?=\n<!-- python -m benchmarks [\w-]+ -->\n)", text or _PREAMBLE)
     for i, part in enumerate(parts):
         if part.startswith(start):
             parts[i] = start + body

@@ -71,7 +71,7 @@ bodies = st.text(st.characters(exclude_categories=["Cs"]), max_size=30).map(lamb
 
 def parts(text: str) -> dict[str, str]:
     """What stands before the first section under "", and each section's body."""
-    before, *rest = re.split(r"\n<!-- python -m benchmarks (\w+) -->\n", text)
+    before, *rest = re.split(r"\n<!-- python -m benchmarks ([\w-]+) -->\n", text)
     return {"": before, **dict(zip(rest[::2], rest[1::2], strict=True))}
 
 

@@ -22,6 +22,9 @@ _GAP = Path(__file__).with_name("gap.js")
 
 _REFUSED = "dans_lesson_refused"
 
+MOST_STOPS = 200
+"""Places of the slider of a prediction."""
+
 
 def spoken(place: Place, value: float, figure: str = "") -> str:
     """A value of the predicted figure as it reads, with its unit."""
@@ -59,11 +62,16 @@ def predict(place: Place, step: Step) -> bool:
 
 
 def scale(step: Step, form: str) -> tuple[float, float, float, str]:
-    """The ends and the step of the slider, and how it writes a number: whole ones where the figure reads so."""
+    """The ends and the step of the slider, and how it writes a number: whole ones where the figure reads so.
+
+    It has at most `MOST_STOPS` steps, so that arrow keys get anywhere.
+    """
     found = form.rstrip("%f").rpartition(".")[2]
     digits = int(found) if found.isdecimal() else 0
     if form.endswith("%") or digits == 0:
         return int(step.low), int(step.high), 1, "%d"
+    while digits > 1 and (step.high - step.low) * 10**digits > MOST_STOPS:
+        digits -= 1
     return step.low, step.high, 10.0**-digits, f"%.{digits}f"
 
 

@@ -21,10 +21,30 @@ pytestmark = pytest.mark.browser
 LESSONS = {lesson.name: lesson for lesson in lessons()}
 
 
-def press(page: Any, name: str) -> None:
+BY_KEYBOARD = "does-it-help"
+"""The lesson that is walked without a mouse."""
+
+MOST_TABS = 150
+
+
+def press(page: Any, name: str, keys: bool = False) -> None:
     button = page.get_by_role("button", name=name, exact=False).first
+    if keys:
+        tab_to(page, button)
+        page.keyboard.press("Enter")
+        return
     button.scroll_into_view_if_needed()
     button.click()
+
+
+def tab_to(page: Any, part: Any) -> None:
+    """Press Tab until the focus is in this part of the page."""
+    part.wait_for()
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        if part.evaluate("part => part.contains(document.activeElement)"):
+            return
+    raise AssertionError(f"{MOST_TABS} times Tab do not reach {part}")
 
 
 def spaced(text: str) -> str:
@@ -39,9 +59,9 @@ def is_at(page: Any, lesson: Lesson, step: int) -> None:
     at_rest(page)
 
 
-def look(page: Any, step: Step, lesson: Lesson) -> None:
+def look(page: Any, step: Step, lesson: Lesson, keys: bool) -> None:
     """Go to the other screen, do what the bar says, and come back by it."""
-    page.get_by_role("button", name="Open ").click()
+    press(page, "Open ", keys)
     bar = page.locator(".st-key-lesson_bar")
     bar.get_by_text(step.task.split(".")[0][:40]).wait_for()
     at_rest(page)
@@ -54,7 +74,7 @@ def look(page: Any, step: Step, lesson: Lesson) -> None:
         page.get_by_role("option", name=option).click()
         page.wait_for_url(re.compile(f"{name}={'causes' if wanted.startswith('!') else wanted}"))
         at_rest(page)
-    press(page, "Done, go on")
+    press(page, "Done, go on", keys)
 
 
 def figures(lesson: Lesson, server: Server) -> dict[str, float]:
@@ -63,8 +83,9 @@ def figures(lesson: Lesson, server: Server) -> dict[str, float]:
     return measure(lesson, {name: run.events() for name, run in runs.items() if run})
 
 
-def answer(page: Any, step: Step, lesson: Lesson, measured: dict[str, float]) -> None:
+def answer(page: Any, step: Step, lesson: Lesson, measured: dict[str, float], keys: bool) -> None:
     """A wrong answer is told why, then the right one is right."""
+    options = page.get_by_role("radiogroup")
     (right,) = step.right(measured)
     assert step.right(lesson.head.measured) == [right], "as when its author measured"
     wrong = next(place for place in range(len(step.options)) if place != right)
@@ -72,7 +93,10 @@ def answer(page: Any, step: Step, lesson: Lesson, measured: dict[str, float]) ->
         option = step.options[place]
         assert page.get_by_role("button", name="Next").is_disabled()
         words = filled(lesson, option.text, measured)
-        page.get_by_role("radiogroup").get_by_text(re.compile(spaced(words))).click()
+        if keys:
+            choose(page, options, place)
+        else:
+            options.get_by_text(re.compile(spaced(words))).click()
         told = page.get_by_test_id("stAlert").filter(has_text=verdict)
         told.wait_for()
         because = filled(lesson, option.feedback, measured).replace("*", "")[:60]
@@ -80,9 +104,21 @@ def answer(page: Any, step: Step, lesson: Lesson, measured: dict[str, float]) ->
         at_rest(page)
 
 
+def choose(page: Any, options: Any, place: int) -> None:
+    """Choose the option at this place by the keyboard, from the one that is chosen, if any."""
+    radios = options.get_by_role("radio")
+    chosen = [number for number, radio in enumerate(radios.all()) if radio.is_checked()]
+    if not options.evaluate("part => part.contains(document.activeElement)"):
+        tab_to(page, options)
+    if not chosen:
+        page.keyboard.press("Space")
+    for _ in range(place - (chosen[0] if chosen else 0)):
+        page.keyboard.press("ArrowDown")
+
+
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_is_done_from_start_to_end(name: str, server: Server, page: Any):
-    lesson = LESSONS[name]
+    lesson, keys = LESSONS[name], name == BY_KEYBOARD
     page.goto(f"{server.url}/{card(lesson).link}")
     measured: dict[str, float] = {}
     for number, step in enumerate(lesson.steps):
@@ -91,11 +127,15 @@ def test_a_lesson_is_done_from_start_to_end(name: str, server: Server, page: Any
         match step.kind:
             case "look":
                 assert next_one.is_disabled()
-                look(page, step, lesson)
+                look(page, step, lesson, keys)
                 continue
             case "predict":
                 assert next_one.is_disabled()
-                press(page, "Commit to this")
+                if keys:
+                    tab_to(page, page.get_by_role("slider"))
+                    page.keyboard.press("ArrowRight")
+                    at_rest(page)
+                press(page, "Commit to this", keys)
                 continue
             case "run":
                 press(page, "Run it")
@@ -104,14 +144,15 @@ def test_a_lesson_is_done_from_start_to_end(name: str, server: Server, page: Any
                 )
                 at_rest(page)
             case "gap":
+                assert not keys or "said=0.026" in page.url
                 measured = figures(lesson, server)
                 assert checks.holds(lesson.head.promise, measured)
                 found = lesson.form(lesson.prediction.figure, measured[lesson.prediction.figure])
                 page.get_by_role("img", name=re.compile(rf"Measured {spaced(found)}.* apart")).wait_for()
                 assert page.get_by_text("came out otherwise").count() == 0
             case "ask":
-                answer(page, step, lesson, measured)
-        press(page, "Next")
+                answer(page, step, lesson, measured, keys)
+        press(page, "Next", keys)
     page.get_by_role("heading", name="Lesson complete").wait_for()
     page.get_by_text("Right at the first attempt: 0 of 1").wait_for()
     is_calm(page)
