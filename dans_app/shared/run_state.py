@@ -106,6 +106,9 @@ def sentence(status: Status, config: Config, wish: str = "") -> str:
             return f"E{place[1:]}{left}{what}."
         case "paused":
             return f"Paused at {place}. Resuming goes on exactly here."
+        case "stopped" if status.reason:
+            reason = markdown_text(status.reason, 300)
+            return f"Stopped at {place}: {reason}. What it learned until its last checkpoint is kept, and it can go on."
         case "stopped":
             return f"Stopped at {place}. What it learned so far is kept, and it can go on."
         case "interrupted":

@@ -57,6 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
         # Who read our output has gone; Python would complain once more when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _say(f"{place}{error.strerror or error}", 1)
 
 
 def _say(message: str, code: int) -> int:

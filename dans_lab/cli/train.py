@@ -303,7 +303,7 @@ def _train(writer: RunWriter, trainer: Trainer, json: bool) -> int:
     floor = popularity_floor(trainer.kg, "valid").mrr if ranked else None
     if json:
         report.summary(floor)
-    if state == "failed":
+    if state == "failed" or status.reason:
         print(f"error: {status.reason}", file=sys.stderr)
         return 1
     if not json:

@@ -7,7 +7,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from dans_core.config import Config
 from dans_core.events import Losses, Ranking, Snapshot
 from dans_core.training import Diverged, Stage, Trainer
 from dans_data.errors import InputError
-from dans_lab.runs import process
+from dans_lab.runs import process, refusals
 from dans_lab.runs.records import State
 from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.writer import RunWriter
@@ -94,16 +94,18 @@ def drive(
         session.show("failed", str(error), diverged=True)
     except InputError as error:
         session.show("failed", str(error))
+    except OSError as error:
+        return session.give_up(error)
     except torch.OutOfMemoryError:
-        writer.log(traceback.format_exc())
         session.show(
             "failed",
             f"{trainer.device_name} has too little free memory for this run; a smaller batch_size or the CPU may help",
         )
-    except Exception as error:
         writer.log(traceback.format_exc())
+    except Exception as error:
         words = " ".join(str(error).split())
         session.show("failed", f"{type(error).__name__}: {words}" if words else type(error).__name__)
+        writer.log(traceback.format_exc())
     return "failed"
 
 
@@ -226,6 +228,17 @@ class _Drive:
             best_mrr=trainer.best_mrr if ranked else None,
             **self.last_stage,
         )
+
+    def give_up(self, error: OSError) -> State:
+        """Stop where the disk refuses: the run goes on from its last checkpoint once the disk allows it.
+
+        Where not even the status can be written, the run counts as interrupted, and the reason is the writer's alone.
+        """
+        reason = refusals.in_words(self.writer.path, error)
+        with suppress(OSError):
+            self.show("stopped", reason)
+        self.writer.log(traceback.format_exc())
+        return "stopped"
 
     def save(self) -> None:
         """Write last.pt, and best.pt before it where it is behind."""

@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import secrets
+import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,7 +27,7 @@ from dans_core.events import Event, Finished, Snapshot, to_dict
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
 from dans_lab.health_words import in_words
-from dans_lab.runs import bounded, locks, machine
+from dans_lab.runs import bounded, locks, machine, refusals
 from dans_lab.runs import run as runs
 from dans_lab.runs.events_file import read_events
 from dans_lab.runs.records import (
@@ -124,7 +125,7 @@ class RunWriter:
                 raise InputError(f"{path.parent} is not a folder, so {run_id} cannot be made in it") from None
             raise InputError(f"{path} exists already; choose another name, or resume it") from None
         except OSError as error:
-            raise InputError(f"{path} cannot be made ({error.strerror})") from None
+            raise InputError(refusals.in_words(path, error)) from None
         meta = Meta(
             dataset=kg_name,
             source=source_that_lasts(source),
@@ -136,16 +137,21 @@ class RunWriter:
             split_seed=split_seed,
             machine=machine.name(),
         )
-        writer = cls(path, config, meta, _acquire(path))
+        writer: RunWriter | None = None
         try:
-            (path / "snapshots").mkdir()
-            writer._start_log(b"")
-            replace(path / "control.json", to_json(Control()))
-            writer.write_status("queued")
-            # Last, since a folder becomes a run by its config.json.
-            writer._write_config()
+            with refusals.told(path):
+                writer = cls(path, config, meta, _acquire(path))
+                (path / "snapshots").mkdir()
+                writer._start_log(b"")
+                replace(path / "control.json", to_json(Control()))
+                writer.write_status("queued")
+                # Last, since a folder becomes a run by its config.json.
+                writer._write_config()
         except BaseException:
-            writer.close()
+            # Half a run could neither go on nor be made again under its name.
+            shutil.rmtree(path, ignore_errors=True)
+            if writer is not None:
+                writer.close()
             raise
         return writer
 
@@ -167,7 +173,8 @@ class RunWriter:
         try:
             if not given:
                 writer._refuse_given()
-            writer._rewind()
+            with refusals.told(run.path):
+                writer._rewind()
         except BaseException:
             writer.close()
             raise
@@ -189,8 +196,9 @@ class RunWriter:
             writer.status = run.stored_status
             if writer.status.state == "finished":
                 raise InputError(f"run {run.id} is finished; there is nothing to resume")
-            replace(run.path / "control.json", to_json(Control()))
-            writer.write_status("queued", eta_seconds=None)
+            with refusals.told(run.path):
+                replace(run.path / "control.json", to_json(Control()))
+                writer.write_status("queued", eta_seconds=None)
         except BaseException:
             writer.close()
             raise
@@ -286,16 +294,20 @@ class RunWriter:
         return self._control
 
     def log(self, text: str) -> None:
-        """Append to log.txt."""
-        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+        """Append to log.txt, where the disk lets it."""
+        with suppress(OSError), (self.path / "log.txt").open("a", encoding="utf-8") as file:
             file.write(text)
 
     def close(self) -> None:
         """Let go of the run."""
-        if self._events is not None:
-            self._events.close()
-            self._events = None
-        self._lock.release()
+        events, self._events = self._events, None
+        try:
+            if events is not None:
+                # What a full disk refused before it refuses again.
+                with suppress(OSError):
+                    events.close()
+        finally:
+            self._lock.release()
 
     def __enter__(self) -> RunWriter:
         return self
@@ -392,7 +404,7 @@ def _acquire(path: Path) -> filelock.BaseFileLock:
     except filelock.Timeout:
         raise InputError(f"run {path.name} is being written by another process") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror})") from None
+        raise InputError(refusals.in_words(path, error)) from None
     return lock
 
 

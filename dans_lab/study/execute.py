@@ -141,8 +141,8 @@ def _train(writer: RunWriter, kg: KnowledgeGraph, stop: Callable[[], bool]) -> N
     """Train the writer's run; what ends it before its end is raised."""
     if drive(writer, Trainer(kg, writer.config), stop) == "finished" or _over(writer.run):
         return
-    if writer.status.state == "failed":
-        raise InputError(f"run {writer.run.id} failed: {writer.status.reason}")
+    if writer.status.reason:
+        raise InputError(f"run {writer.run.id} {writer.status.state}: {writer.status.reason}")
     raise Stopped
 
 

@@ -127,6 +127,14 @@ def test_runs_whose_files_are_damaged_count_while_they_train(folder, pool, monke
             pool.start(CONFIG, "nations")
 
 
+def test_where_the_folder_of_runs_is_none_the_start_says_so(folder, pool):
+    folder.rmdir()
+    folder.write_text("")
+    with pytest.raises(InputError, match=r"runs/\.cache cannot be written .*so no run can start"):
+        pool.start(CONFIG, "nations")
+    pool.warm("nations")
+
+
 def test_a_process_that_stands_still_is_said_not_to_answer(folder, pool):
     run = pool.start(CONFIG.with_values(epochs=1000), "nations")
     run.request(run_until=3)
