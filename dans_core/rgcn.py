@@ -24,6 +24,9 @@ class FastRGCN(RGCNConv):
     def __init__(self, in_channels: int, out_channels: int, num_relations: int, num_bases: int) -> None:
         super().__init__(in_channels, out_channels, num_relations, num_bases=num_bases)
 
+    def _set_jittable_templates(self, raise_on_error: bool = False) -> None:
+        """Nothing: PyG would write a module for its `propagate`, in each process another file that stays."""
+
     def propagate_plan(self, x: Tensor, plan: EdgePlan) -> Tensor:
         """The layer on a prepared plan: x (N, in) → (N, out)."""
         own = linear(x, self.root.T, self.bias)

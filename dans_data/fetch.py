@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -77,7 +78,7 @@ def _download(name: str, known: Known, folder: Path, progress: Progress | None) 
             raise InputError(f"{name} was not downloaded: {error}") from error
         if not file.is_right(target):
             raise InputError(
-                f"{name} was not downloaded: what {_address(file.url)} sent is not the expected file "
+                f"{name} was not downloaded: what {_shown(_address(file.url))} sent is not the expected file "
                 "(its checksum differs); nothing was kept"
             )
         done += file.size
@@ -90,9 +91,14 @@ def _address(url: str) -> str:
         return url
     if urlsplit(mirror).scheme not in ("http", "https"):
         raise InputError(
-            f'{MIRROR_VARIABLE} is "{mirror}"; expected an address that begins with https:// or http://'
+            f'{MIRROR_VARIABLE} is "{_shown(mirror)}"; expected an address that begins with https:// or http://'
         )
     return mirror.rstrip("/") + urlsplit(url).path
+
+
+def _shown(url: str) -> str:
+    """An address without the name and password that may stand in it."""
+    return re.sub(r"(^|//)[^/]*@", r"\1", url)
 
 
 def _get_patiently(url: str, target: Path, file: File, tell: Callable[[int], None]) -> None:
@@ -116,14 +122,14 @@ def _get(url: str, target: Path, file: File, tell: Callable[[int], None]) -> Non
     import requests
 
     meter = _Meter(url, target, file, tell)
-    host = urlsplit(url).netloc
+    host = _shown(urlsplit(url).netloc)
     try:
         pooch.HTTPDownloader(progressbar=meter, chunk_size=_CHUNK, timeout=_TIMEOUT)(url, target, None)
     except requests.HTTPError as error:
         response = error.response
         assert response is not None
         code = response.status_code
-        sentence = f"{url} answered {code} {response.reason}".rstrip()
+        sentence = f"{_shown(url)} answered {code} {response.reason}".rstrip()
         if code == _TOO_MANY_REQUESTS or code >= 500:
             raise _MayPassError(f"{sentence}; try again later") from error
         raise InputError(f"{sentence}; the file is not there any more, or not for everyone") from error
@@ -154,7 +160,9 @@ class _Meter:
         # pooch counts whole chunks, and what comes may be shorter.
         came = self._target.stat().st_size
         if came > 2 * self._file.size + _CHUNK:
-            raise InputError(f"what {self._url} sends is far longer than the expected file; nothing was kept")
+            raise InputError(
+                f"what {_shown(self._url)} sends is far longer than the expected file; nothing was kept"
+            )
         self._tell(min(came, self._file.size))
 
     def reset(self) -> None:

@@ -30,6 +30,7 @@ from dans_data.errors import InputError
 from dans_lab.budget import practice, speed
 from dans_lab.runs import process
 from dans_lab.runs.drive import drive
+from dans_lab.runs.records import appending, refuse_link
 from dans_lab.runs.run import Run, source_that_lasts
 from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.writer import RunWriter
@@ -103,6 +104,7 @@ def _work(job: RunToTrain, ahead: tuple[str, KnowledgeGraph] | None) -> int:
         raise InputError(f"run {run.id} was begun before; it can be resumed")
     # Looked at first, so that a folder which is no run gets no log.txt.
     run.config, run.meta  # noqa: B018
+    refuse_link(run.path / "log.txt")
     _log_to(run.path / "log.txt")
     stop = process.StopFlag()
     stop.install()
@@ -121,7 +123,7 @@ def _log_to(path: Path) -> None:
     """From now on standard output and error of this process, C code included, go to the end of this file."""
     sys.stdout.flush()
     sys.stderr.flush()
-    with path.open("ab") as file:
+    with appending(path) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
 

@@ -63,5 +63,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    print("error:", " ".join(message.split()), file=sys.stderr)
+    # An error of ours cuts what it quotes.
+    print("error:", InputError(" ".join(message.split())), file=sys.stderr)
     return code

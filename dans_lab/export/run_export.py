@@ -24,7 +24,7 @@ from dans_data import SPLITS
 from dans_data.errors import InputError
 from dans_lab.budget.recipe import RECIPE_SETTINGS, config_for
 from dans_lab.budget.sizes import sizes_of
-from dans_lab.export.spreadsheet import csv_bytes
+from dans_lab.export.spreadsheet import csv_bytes, spreadsheet_text
 from dans_lab.runs.frames import Floats, Frame, Ids, known_splits
 from dans_lab.runs.records import Stored, replace, to_json
 from dans_lab.runs.run import Run, Which
@@ -438,7 +438,7 @@ def metadata_tsv(kept: Kept) -> bytes:
     train = kg.array("train")
     both = np.where(train[:, 0] != train[:, 2], train[:, 2], -1)
     counts = np.bincount(np.concatenate([train[:, 0], both[both >= 0]]), minlength=kg.num_entities)
-    lines = [f"{kg.entities[number]}\t{counts[number]}\n" for number in ids]
+    lines = [f"{spreadsheet_text(kg.entities[number])}\t{counts[number]}\n" for number in ids]
     return "".join(["name\ttraining triplets\n", *lines]).encode()
 
 

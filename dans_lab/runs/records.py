@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Literal, TypeVar
+from typing import IO, Any, BinaryIO, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -147,6 +149,26 @@ def replace(path: Path, data: bytes) -> None:
     """Make this the content of a file, at once."""
     with replacing(path) as stream:
         stream.write(data)
+
+
+def appending(path: Path) -> BinaryIO:
+    """A file of ours to add to, made where it is not there.
+
+    Raises:
+        OSError: it cannot be written, or is a link or a pipe, which would lead elsewhere.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return os.fdopen(descriptor, "ab")
+
+
+def refuse_link(path: Path) -> None:
+    """Raises InputError for a link: what a run writes and removes must be its own."""
+    if path.is_symlink():
+        raise InputError(f"{path} is a link to elsewhere; a run that goes on holds its files itself")
 
 
 def to_json(record: Record) -> bytes:

@@ -34,8 +34,10 @@ from dans_core.config import Config
 from dans_core.declared import DECLARED
 from dans_core.events import Event
 from dans_core.kg import KnowledgeGraph
+from dans_data.catalogue import CATALOGUE
 from dans_data.complaints import first_problem
 from dans_data.errors import InputError
+from dans_data.places import folders
 from dans_data.shipped import TOP
 from dans_lab.runs import bounded, locks
 from dans_lab.runs.earlier import EARLIER
@@ -65,7 +67,7 @@ SILENCE = 30.0
 """Seconds without a beat of its writer after which a run is said not to answer; `drive` beats every few seconds."""
 
 LONGEST_ID = 64
-_RUN_ID = re.compile(rf"[a-z0-9-]{{1,{LONGEST_ID}}}")
+_RUN_ID = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{LONGEST_ID - 1}}}")
 
 STUDIES = "studies"
 """The folder among the runs that holds studies, and so the name that no run can have."""
@@ -120,7 +122,7 @@ def run_id_error(run_id: str) -> str | None:
     if _RUN_ID.fullmatch(run_id):
         return None
     shown = run_id if len(run_id) <= 80 else run_id[:80] + "…"
-    return f"{shown!r} is not a run id; expected 1 to 64 characters of a-z, 0-9 and -"
+    return f"{shown!r} is not a run id; expected 1 to 64 characters of a-z, 0-9 and -, the first of them no -"
 
 
 def usual_weights(kg: KnowledgeGraph) -> Which:
@@ -285,7 +287,12 @@ class Run:
             raise InputError(f"{path} is not a snapshot, or is damaged") from None
 
     def load_kg(self) -> KnowledgeGraph:
-        """The data set the run was trained on, read again and compared."""
+        """The data set the run was trained on, read again and compared; who looks at a run downloads none."""
+        if self.meta.source in CATALOGUE and self.meta.source not in folders():
+            raise InputError(
+                f"data set {self.meta.source} of run {self.id} is not on this machine; "
+                f"python -m dans_core datasets --download {self.meta.source} brings it"
+            )
         kg = KnowledgeGraph.load(self.meta.source, self.meta.split_seed)
         if kg.hash != self.meta.hash:
             raise InputError(

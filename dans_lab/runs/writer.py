@@ -38,7 +38,9 @@ from dans_lab.runs.records import (
     State,
     Status,
     Stored,
+    appending,
     read,
+    refuse_link,
     replace,
     replacing,
     to_json,
@@ -169,6 +171,7 @@ class RunWriter:
         run = Run(path)
         if run.recorded:
             raise InputError(f"run {run.id} is recorded; it cannot be continued")
+        _refuse_links(run)
         writer = cls(run.path, run.config, run.meta, _acquire(run.path))
         try:
             if not given:
@@ -190,6 +193,7 @@ class RunWriter:
             InputError: no run, a finished one, or one that another process holds or was given.
         """
         run = Run(path)
+        _refuse_links(run)
         writer = cls(run.path, run.config, run.meta, _acquire(run.path))
         try:
             writer._refuse_given()
@@ -264,6 +268,7 @@ class RunWriter:
         """Write one snapshot; before its event is appended, so that who sees the event finds the file."""
         if not SNAPSHOT.fullmatch(file):
             raise ValueError(f"{file!r} is not the name of a snapshot, NNNNNN.npz")
+        refuse_link(self.path / "snapshots")
         with replacing(self.path / "snapshots" / file) as stream:
             np.savez(stream, allow_pickle=False, **arrays)
 
@@ -295,8 +300,8 @@ class RunWriter:
 
     def log(self, text: str) -> None:
         """Append to log.txt, where the disk lets it."""
-        with suppress(OSError), (self.path / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(text)
+        with suppress(OSError), appending(self.path / "log.txt") as file:
+            file.write(text.encode())
 
     def close(self) -> None:
         """Let go of the run."""
@@ -320,7 +325,7 @@ class RunWriter:
     def beat(self) -> None:
         """Say that this process is alive and not stopped."""
         with suppress(OSError):
-            os.utime(self.path / "run.lock")
+            os.utime(self.path / "run.lock", follow_symlinks=False)
 
     def _refuse_given(self) -> None:
         if locks.is_held(self.path / locks.TICKET) and self.run.is_given(self.run.stored_status):
@@ -394,6 +399,11 @@ class RunWriter:
             stale += [file for file in parent.glob(".*.tmp") if not file.name.startswith(_OF_VIEWERS)]
         for file in stale:
             file.unlink(missing_ok=True)
+
+
+def _refuse_links(run: Run) -> None:
+    for name in ("snapshots", "log.txt"):
+        refuse_link(run.path / name)
 
 
 def _acquire(path: Path) -> filelock.BaseFileLock:

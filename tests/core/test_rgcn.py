@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tempfile
 import weakref
 from dataclasses import fields
 from unittest import mock
@@ -216,3 +217,13 @@ def test_dropout_only_with_a_generator_and_only_between_layers(umls, rate):
     assert torch.equal(dropped, encoder(x, plan)) == (rate == 0.0)
     single = Encoder(8, 2 * umls.num_relations, layers=1, bases=2, dropout=rate)
     assert torch.equal(single(x, plan), single(x, plan, torch.Generator().manual_seed(0)))
+
+
+def test_a_layer_leaves_no_file_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    class Another(FastRGCN):
+        """Its name is new to PyG, which would write a module for it."""
+
+    Another(4, 4, 2, 2)
+    assert list(tmp_path.iterdir()) == []

@@ -293,6 +293,14 @@ def test_unknown_name() -> None:
     assert fetch.fetch("umls") == places.BUNDLED / "umls"
 
 
+@pytest.mark.parametrize("mirror", ["ftp://me:secret@x", "me:secret@x", "https://me:secret@127.0.0.1:9"])
+def test_the_password_of_a_mirror_is_never_told(monkeypatch: pytest.MonkeyPatch, mirror: str) -> None:
+    monkeypatch.setenv("DANS_MIRROR", mirror)
+    with pytest.raises(InputError) as told:
+        fetch.fetch("wn18rr")
+    assert "secret" not in str(told.value) and "me:" not in str(told.value)
+
+
 @pytest.mark.parametrize("mirror", ["ftp://x", "somewhere", "/tmp"])
 def test_a_bad_mirror(monkeypatch: pytest.MonkeyPatch, mirror: str) -> None:
     monkeypatch.setenv("DANS_MIRROR", mirror)

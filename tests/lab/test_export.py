@@ -321,7 +321,8 @@ def test_a_run_of_own_data_and_its_relations(tmp_path, capsys):
     with zipfile.ZipFile(io.BytesIO(export.projector_zip(export.newest_snapshot(run)))) as archive:
         assert archive.namelist() == ["vectors.tsv", "metadata.tsv"]
         names = [line.split("\t")[0] for line in archive.read("metadata.tsv").decode().splitlines()[1:]]
-    assert names == list(kg.entities)
+    assert [original_text(name) for name in names] == list(kg.entities)
+    assert not any(name.startswith(("=", "+", "-", "@")) for name in names)
     (data / "train.txt").write_text("a\tr\tb\n")
     capsys.readouterr()
     assert "other triplets" in refused(["export", "own", "--to", str(tmp_path / "again")], capsys)

@@ -85,7 +85,8 @@ def test_reading_imports_neither_torch_nor_streamlit():
 
 
 @pytest.mark.parametrize(
-    "run_id", ["", "..", ".", "/etc", "a/b", "A-Run", "a" * 65, "a\n", "ä", "a\0", "a b", "..-/x"]
+    "run_id",
+    ["", "-a", "--help", "..", ".", "/etc", "a/b", "A-Run", "a" * 65, "a\n", "ä", "a\0", "a b", "..-/x"],
 )
 def test_hostile_ids_are_refused(run_id, runs_folder):
     assert run_id_error(run_id)
@@ -208,6 +209,46 @@ def test_a_reader_that_looks_does_not_keep_a_writer_out(runs_folder):
         for reader in readers:
             reader.join()
     assert seen
+
+
+@pytest.mark.parametrize("name", ["snapshots", "log.txt"])
+def test_a_link_out_of_a_run_is_never_written_through(name, runs_folder, tmp_path):
+    with create(runs_folder) as writer:
+        writer.write_status("stopped")
+    outside = tmp_path / "outside"
+    path = runs_folder / "a-run" / name
+    if name == "snapshots":
+        path.rmdir()
+        outside.mkdir()
+        (outside / "000007.npz").write_bytes(b"theirs")
+        (outside / ".x.tmp").write_bytes(b"theirs")
+    else:
+        outside.write_bytes(b"theirs")
+    path.symlink_to(outside)
+    for taking in (RunWriter.reopen, RunWriter.requeue):
+        with pytest.raises(InputError, match=f"{name} is a link to elsewhere"):
+            taking(path.parent)
+    found = [outside / "000007.npz", outside / ".x.tmp"] if name == "snapshots" else [outside]
+    assert [file.read_bytes() for file in found] == [b"theirs"] * len(found)
+
+
+def test_a_link_that_comes_while_it_trains_is_not_followed(runs_folder, tmp_path):
+    with create(runs_folder) as writer:
+        (writer.path / "snapshots").rmdir()
+        (writer.path / "snapshots").symlink_to(tmp_path)
+        (writer.path / "log.txt").symlink_to(tmp_path / "log")
+        with pytest.raises(InputError, match="snapshots is a link"):
+            writer.snapshot("000001.npz", {"a": np.zeros(3)})
+        writer.log("mine")
+    assert not (tmp_path / "log").exists() and not (tmp_path / "000001.npz").exists()
+
+
+def test_who_looks_at_a_run_downloads_nothing(runs_folder):
+    with (
+        RunWriter.create(runs_folder, "a-run", CONFIG, "wn18rr", "h", "wn18rr") as writer,
+        pytest.raises(InputError, match=r"wn18rr of run a-run is not on this machine; .* --download wn18rr"),
+    ):
+        writer.run.load_kg()
 
 
 def test_readers_leave_no_trace(runs_folder):

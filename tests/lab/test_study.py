@@ -282,6 +282,8 @@ def test_a_variant_has_its_own_epochs_and_batches_and_the_study_a_budget() -> No
             f"title = 't'\n[grid]\nlr = {LONG}\nl2 = {LONG}\nsigma = {LONG}",
             "asks for 5,000,000 runs, more than 10,000",
         ),
+        (f"title = 't'\nseeds = 10_000\n[grid]\nlr = {LONG}\nl2 = {LONG}", "asks for 100,000,000 runs"),
+        ("title = 't'\n" + f"[[part]]\n[part.grid]\nlr = {LONG}\n" * 30, "asks for 15,000 runs"),
         ('title = "t"\nseeds = 0\n[grid]\nsampler = ["uniform"]', "seeds = 0"),
         ('title = "t"\nseeds = [1, 1]\n[grid]\nsampler = ["uniform"]', "list of different seeds"),
         ('title = "t"\nseeds = "many"\n[grid]\nsampler = ["uniform"]', "seeds"),
