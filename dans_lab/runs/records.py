@@ -121,10 +121,21 @@ class Meta(Record):
         return text
 
 
+FORMAT = 1
+"""Which format a run directory has. A later one is whatever this program could not read, or would read wrongly."""
+
+
+class Format(Record):
+    """The format of a run, of which config.json speaks since there are more than one; 1 where it does not."""
+
+    format: int = Field(default=FORMAT, ge=1)
+
+
 class Stored(Meta):
     """config.json as a whole."""
 
     config: dict[str, Any]
+    format: int = FORMAT
 
 
 @contextmanager

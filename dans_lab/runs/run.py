@@ -2,7 +2,7 @@
 
     run.lock       held by the writer for its life; free while the status is not final means "interrupted"
     worker.lock    held by the worker that was given the queued run, from before that until the worker ends
-    config.json    Config, data set, versions: enough to repeat the run
+    config.json    Config, data set, versions: enough to repeat the run; and the format of this folder
     events.jsonl   one event a line, after a first line that names this writing of the file
     snapshots/     NNNNNN.npz, one for each Snapshot event
     last.pt        everything needed to continue; best.pt: the weights of the best epoch
@@ -43,8 +43,10 @@ from dans_lab.runs import bounded, locks
 from dans_lab.runs.earlier import EARLIER
 from dans_lab.runs.events_file import read_events
 from dans_lab.runs.records import (
+    FORMAT,
     LOG_LINE_BYTES,
     Control,
+    Format,
     Meta,
     Status,
     Stored,
@@ -185,7 +187,14 @@ class Run:
 
     @cached_property
     def _stored(self) -> Stored:
-        return read(self.path / "config.json", Stored)
+        path = self.path / "config.json"
+        # First, since of a later format nothing else can be expected to be right.
+        if (written := read(path, Format).format) > FORMAT:
+            raise InputError(
+                f"{path}: run {self.id} has format {written}, from a later version of this program, which reads "
+                f"{FORMAT}; bring the program up to date"
+            )
+        return read(path, Stored)
 
     @property
     def status(self) -> Status:

@@ -243,6 +243,26 @@ def test_a_link_that_comes_while_it_trains_is_not_followed(runs_folder, tmp_path
     assert not (tmp_path / "log").exists() and not (tmp_path / "000001.npz").exists()
 
 
+def test_a_run_of_a_later_format_is_refused_and_one_without_is_read(runs_folder):
+    create(runs_folder).close()
+    path = runs_folder / "a-run" / "config.json"
+    stored = json.loads(path.read_text())
+    assert stored["format"] == 1
+    for later in ({"format": 2}, {"format": 7, "config": "elsewhere", "created": 3}):
+        path.write_text(json.dumps(stored | later))
+        with pytest.raises(
+            InputError, match=r"has format \d, from a later version .* bring the program up to date"
+        ):
+            open_run("a-run")
+        assert list_runs() == []
+    for damaged in ("1", -1, None, 10**400):
+        path.write_text(json.dumps(stored | {"format": damaged}))
+        assert list_runs() == [], damaged
+    del stored["format"]
+    path.write_text(json.dumps(stored))
+    assert open_run("a-run").meta.dataset == "umls"
+
+
 def test_who_looks_at_a_run_downloads_nothing(runs_folder):
     with (
         RunWriter.create(runs_folder, "a-run", CONFIG, "wn18rr", "h", "wn18rr") as writer,
