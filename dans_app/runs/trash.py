@@ -10,7 +10,7 @@ import streamlit as st
 from dans_app.runs import disk_use, words
 from dans_app.runs.actions import attempt
 from dans_data.errors import InputError
-from dans_data.words import count
+from dans_data.words import bytes_in_words, count
 from dans_lab.runs import trash
 from dans_lab.runs.trash import Trashed
 
@@ -42,7 +42,8 @@ def disk_space() -> None:
         cached = trash.cached()
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             size = disk_use.size_in_words(cached) if cached else "empty"
-            made_of = "Pictures of the map and the like, made again when they are needed."
+            most = bytes_in_words(trash.CACHE_BYTES)
+            made_of = f"Pictures of the map and the like, made again when they are needed; beyond {most} the oldest go."
             st.markdown(f"**Cache:** {size}. {made_of}", width="content")
             if st.button("Clear the cache", icon=":material/mop:", disabled=not cached):
                 with st.spinner("Clearing …"):
@@ -56,7 +57,10 @@ def _trash_can(thrown: Sequence[Trashed]) -> None:
         st.markdown("**Trash:** empty.")
         return
     size = disk_use.size_in_words(each.path for each in thrown)
-    st.markdown(f"**Trash:** {count(len(thrown), 'run')}, {size}.")
+    most = bytes_in_words(trash.TRASH_BYTES)
+    st.markdown(
+        f"**Trash:** {count(len(thrown), 'run')}, {size}. Beyond {most} the oldest go, after a day or later."
+    )
     keys = [each.key for each in thrown]
     chosen = st.dataframe(
         {

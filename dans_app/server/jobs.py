@@ -24,7 +24,7 @@ from dans_lab.budget import estimates, several
 from dans_lab.budget.experience import Basis, Experience
 from dans_lab.budget.several import Forecast
 from dans_lab.budget.sizes import Sizes
-from dans_lab.runs import locks, machine
+from dans_lab.runs import locks, machine, trash
 from dans_lab.runs.run import Run, list_runs, new_id, run_id_error, runs_dir
 from dans_lab.runs.trash import CACHE
 from dans_lab.runs.writer import RunWriter
@@ -36,6 +36,9 @@ FIRST_SCREEN = 1.5
 
 FIRST_EPOCHS = 1.0
 """Seconds after a start before the next worker is made ready, which would slow down the first losses of the run."""
+
+_LONGEST_LOG = 1_000_000
+"""Bytes of what workers said from which on it begins anew."""
 
 CORES = machine.cores()
 
@@ -104,6 +107,9 @@ class Pool:
                     self._worker()
         if early:
             self.warm(self._likely)
+            return
+        with suppress(InputError):
+            trash.tidy()
 
     def start(self, config: Config, dataset: str) -> Run:
         """Create a run and train it.
@@ -187,6 +193,8 @@ class Pool:
             tickets = runs_dir() / CACHE / "workers"
             try:
                 locks.sweep(tickets)
+                if _log_file().exists() and _log_file().stat().st_size > _LONGEST_LOG:
+                    _log_file().unlink()
                 ticket = locks.Ticket(tickets)
                 try:
                     with _log_file().open("ab") as words:

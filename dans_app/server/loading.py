@@ -26,6 +26,7 @@ from dans_data.stamps import Stamp, stamp
 from dans_lab.runs import bounded
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run, recorded_runs, runs_dir
+from dans_lab.runs.trash import CACHE, PICTURES
 
 IMPORT_DELAY = 5.0
 """Seconds before the server imports what draws the other screens: first its own is painted."""
@@ -265,7 +266,7 @@ def _memory() -> dict[str, Projection]:
 def _folders(run: Run) -> list[Path]:
     """Where pictures of a run are kept: the cache, then what a recorded run ships."""
     settings = hashlib.sha256(bounded.content(run.path / "config.json")).hexdigest()[:8]
-    return [runs_dir() / ".cache" / "projections" / f"{run.id}-{settings}", run.path / "projections"]
+    return [runs_dir() / CACHE / PICTURES / f"{run.id}-{settings}", run.path / "projections"]
 
 
 # --- kept between clicks; the stamp of a file renews what was read from a file ---------------------------------

@@ -16,17 +16,29 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import filelock
 
 from dans_data.errors import InputError
-from dans_lab.runs.folder import NameAndNote, about_or_nothing
+from dans_lab.runs.folder import DiskUse, NameAndNote, about_or_nothing
 from dans_lab.runs.run import Run, open_run, runs_dir
 
 TRASH = ".trash"
 CACHE = ".cache"
+
+PICTURES = "projections"
+"""The folder of the cache that grows: a folder for each run whose map was seen."""
+
+CACHE_BYTES = 1_000_000_000
+"""What pictures may take; beyond it those that were made longest ago go."""
+
+TRASH_BYTES = 10_000_000_000
+"""What deleted runs may take; beyond it those that were deleted first go."""
+
+_SPARED = timedelta(days=1)
+"""For so long a deleted run stays, however large the trash is."""
 
 _TIME = "%Y%m%dT%H%M%S%f"
 _KEY = re.compile(r"([0-9]{8}T[0-9]{12})-([a-z0-9-]{1,64})")
@@ -154,6 +166,37 @@ def clear_cache() -> None:
         return
     with _telling("the cache cannot be cleared"), _opened(runs_dir()) as root, _opened(CACHE, root) as cache:
         _remove(_folders(cache), cache)
+
+
+def tidy(cache_most: int = CACHE_BYTES, trash_most: int = TRASH_BYTES) -> None:
+    """Keep cache and trash within so many bytes each; what is oldest goes, of the trash nothing of the last day.
+
+    Raises:
+        InputError: something could not be removed.
+    """
+    use, left, now = DiskUse(), trash_most, datetime.now(UTC)
+    old = []
+    for each in trashed():
+        left -= use.of(each.path)
+        if left < 0 and now - each.deleted > _SPARED:
+            old.append(each.key)
+    if old:
+        remove_for_good(old)
+    if not (runs_dir() / CACHE / PICTURES).is_dir():
+        return
+    with (
+        _telling("the cache cannot be kept within its bounds"),
+        _opened(runs_dir()) as root,
+        _opened(CACHE, root) as cache,
+        _opened(PICTURES, cache) as pictures,
+    ):
+        made = {name: os.stat(name, dir_fd=pictures).st_mtime_ns for name in _folders(pictures)}
+        left, old = cache_most, []
+        for name in sorted(made, key=made.__getitem__, reverse=True):
+            left -= use.of(runs_dir() / CACHE / PICTURES / name)
+            if left < 0:
+                old.append(name)
+        _remove(old, pictures)
 
 
 def _trashed(key: str, run_id: str, deleted: datetime) -> Trashed:

@@ -127,7 +127,7 @@ class RunWriter:
                 raise InputError(f"{path.parent} is not a folder, so {run_id} cannot be made in it") from None
             raise InputError(f"{path} exists already; choose another name, or resume it") from None
         except OSError as error:
-            raise InputError(refusals.in_words(path, error)) from None
+            raise InputError(refusals.in_words(path, error, "made")) from None
         meta = Meta(
             dataset=kg_name,
             source=source_that_lasts(source),

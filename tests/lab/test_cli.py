@@ -263,7 +263,7 @@ def test_plain_lines_where_there_is_no_terminal(capsys):
     assert "popularity floor" in out and "evaluate plain --split test" in out
 
 
-def test_a_run_that_fails_exits_with_1(runs_folder, capsys, monkeypatch):
+def test_a_run_that_cannot_be_written_exits_with_1(runs_folder, capsys, monkeypatch):
     make = RunWriter.create
 
     def make_unwritable(*arguments: object) -> RunWriter:
@@ -275,8 +275,8 @@ def test_a_run_that_fails_exits_with_1(runs_folder, capsys, monkeypatch):
     monkeypatch.setattr(RunWriter, "create", make_unwritable)
     assert main(["train", *SMALL, "--epochs", "4", "--out", "failing", "--json"]) == 1
     out, err = capsys.readouterr()
-    assert err.startswith("error: NotADirectoryError") and err.count("\n") == 1
-    assert json.loads(out.splitlines()[-1])["state"] == "failed"
+    assert err.endswith("failing cannot be written (Not a directory)\n") and err.count("\n") == 1
+    assert json.loads(out.splitlines()[-1])["state"] == "stopped"
 
 
 def wait_for_epoch(run: Run, epoch: int) -> None:

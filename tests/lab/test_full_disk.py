@@ -113,7 +113,7 @@ def test_a_folder_that_vanishes_ends_the_run_with_a_sentence(tmp_path, nations):
 def test_in_a_folder_that_cannot_be_written_nothing_starts(read_only, nations):
     create(read_only, nations).close()
     lock_up(read_only)
-    with pytest.raises(InputError, match=r"cannot be written .*take another folder by DANS_RUNS_DIR"):
+    with pytest.raises(InputError, match=r"cannot be made .*take another folder by DANS_RUNS_DIR"):
         RunWriter.create(read_only, "another", CONFIG, nations.name, nations.hash, "nations")
     for taking in (RunWriter.reopen, RunWriter.requeue):
         with pytest.raises(InputError, match="cannot be written"):

@@ -448,6 +448,31 @@ def test_the_cache_goes_and_the_words_of_workers_stay(root):
     assert trash.cached() == [] and files(root) == {".cache/workers.log": b"words"}
 
 
+def test_cache_and_trash_stay_within_their_bounds(root):
+    folder = root / trash.CACHE / trash.PICTURES
+    for age, name in enumerate(("new", "old", "oldest")):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "picture.npz").write_bytes(b"x" * 1000)
+        os.utime(folder / name, (0, 1_000_000 - age))
+    for name in ("a", "b", "c"):
+        make(root, name, "stopped")
+        trash.delete([name])
+    long_ago = {}
+    for number, each in enumerate(trash.trashed()[1:]):
+        key = f"2020010{3 - number}T000000000000-{each.run_id}"
+        each.path.rename(each.path.with_name(key))
+        long_ago[each.run_id] = key
+    trash.tidy()
+    assert len(trash.trashed()) == 3 and len(list(folder.iterdir())) == 3
+    size = DiskUse().of(root / trash.TRASH / long_ago["b"])
+    trash.tidy(cache_most=2_500, trash_most=2 * size + 200)
+    assert {path.name for path in folder.iterdir()} == {"new", "old"}
+    assert [each.run_id for each in trash.trashed()] == ["c", "b"]
+    trash.tidy(cache_most=0, trash_most=0)
+    assert list(folder.iterdir()) == []
+    assert [each.run_id for each in trash.trashed()] == ["c"], "what was deleted today stays"
+
+
 def test_many_at_once_lose_nothing(root):
     """Eight threads delete and restore the same runs: each run ends in exactly one place, whole."""
     runs = [make(root, f"r-{number}", "stopped") for number in range(4)]

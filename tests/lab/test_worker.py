@@ -224,12 +224,11 @@ def test_a_run_that_diverges_fails_with_a_reason(tmp_path, nations):
 
 
 def test_any_other_failure_is_told_in_a_line_and_traced_in_the_log(tmp_path, nations):
-    writer = create(tmp_path, nations)
-    (writer.path / "snapshots").rmdir()
-    (writer.path / "snapshots").write_text("in the way")
-    assert train(writer, nations) == "failed"
+    with create(tmp_path, nations) as writer:
+        trainer = Trainer(nations, CONFIG)
+        assert drive.drive(writer, trainer, lambda: False, on_stage=lambda stage: 1 // 0) == "failed"
     status = writer.run.stored_status
-    assert "NotADirectoryError" in status.reason and "\n" not in status.reason
+    assert status.reason.startswith("ZeroDivisionError: ") and "\n" not in status.reason
     assert "Traceback" in (writer.path / "log.txt").read_text()
 
 
