@@ -73,8 +73,8 @@ _ABOUT_RUN = """
 metrics.csv     everything measured as it trained: epoch, name, value
 {snapshot}```
 
-In the CSV files and metadata.tsv, text that a spreadsheet would run as a formula has a ' in front. An entity may be called
-NA: read them by pandas with `keep_default_na=False`, or its name becomes a missing value.
+In the CSV files and metadata.tsv, text that a spreadsheet would run as a formula has a ' in front. An entity may be
+called NA: read them by pandas with `keep_default_na=False`, or its name becomes a missing value.
 """
 
 _ABOUT_SNAPSHOT = """negatives.csv   of the snapshot of epoch {epoch:,}: for each kept query one negative of each source
