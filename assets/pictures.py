@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from dans_data.cache import CACHE_DIR_VARIABLE
+from dans_data.cache import CACHE_DIR_VARIABLE, OWN_DIR_VARIABLE
 from tests.browser.server import ARGUMENTS, CHROMIUM, Server
 
 FOLDER = Path(__file__).parent / "pictures"
@@ -71,6 +71,7 @@ def main() -> None:
         runs.mkdir()
         # What the person has downloaded, timed or added would be in the pictures.
         os.environ[CACHE_DIR_VARIABLE] = f"{folder}/cache"
+        os.environ[OWN_DIR_VARIABLE] = f"{folder}/own"
         server = Server(runs)
         browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:

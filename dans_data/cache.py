@@ -16,6 +16,7 @@ from dans_data.errors import InputError
 from dans_data.files import home
 
 CACHE_DIR_VARIABLE = "DANS_CACHE_DIR"
+OWN_DIR_VARIABLE = "DANS_OWN_DIR"
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -29,9 +30,20 @@ def cache_dir() -> Path:
     return Path(pooch.os_cache("dans-lab"))
 
 
+def own_dir() -> Path:
+    """The folder `DANS_OWN_DIR`, or the one where programs of this person keep what is theirs: no cache, to stay."""
+    if chosen := os.environ.get(OWN_DIR_VARIABLE):
+        return home(Path(chosen)).absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("dans-lab", appauthor=False)) / "own"
+
+
 @contextmanager
-def turn(folder: Path) -> Iterator[None]:
+def turn(folder: Path, variable: str = CACHE_DIR_VARIABLE) -> Iterator[None]:
     """Inside, no other process or thread is in a turn on the same folder; its parent exists.
+
+    `variable` names another folder than its parent, for complaints.
 
     Raises:
         InputError: the parent cannot be written or is full, told in one sentence; also for an OSError inside.
@@ -43,11 +55,11 @@ def turn(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise InputError(
-                f"no room is left in {folder.parent}; free some, or let {CACHE_DIR_VARIABLE} name another folder"
+                f"no room is left in {folder.parent}; free some, or let {variable} name another folder"
             ) from error
         raise InputError(
             f"{folder.parent} cannot be written ({error.strerror or error}); "
-            f"let {CACHE_DIR_VARIABLE} name a folder that can"
+            f"let {variable} name a folder that can"
         ) from error
 
 

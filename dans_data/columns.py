@@ -50,25 +50,27 @@ Places = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Columns:
-    """What a person says of the columns of a file; None where the file shall tell.
+    """What a person says of the columns and lines of a file; None where the file shall tell.
 
     Attributes:
         places: where head, relation and tail stand, from 0.
         header: whether the first line names the columns.
+        leave_out: whether lines that are no triplets are left out.
     """
 
     places: Places | None = None
     header: bool | None = None
+    leave_out: bool = False
 
     @classmethod
-    def parse(cls, text: str | None, header: bool | None = None) -> Columns:
+    def parse(cls, text: str | None, header: bool | None = None, leave_out: bool = False) -> Columns:
         """From "1,3,2": the columns, from 1, of head, relation and tail.
 
         Raises:
             InputError: other than three different whole numbers.
         """
         if text is None:
-            return cls(None, header)
+            return cls(None, header, leave_out)
         numbers = [int(part) for part in text.split(",") if re.fullmatch(r" *[0-9]{1,4} *", part)]
         if len(numbers) != 3 or text.count(",") != 2 or len(set(numbers)) != 3 or min(numbers) < 1:
             raise InputError(
@@ -76,7 +78,7 @@ class Columns:
                 "tail, counted from 1, such as 1,3,2"
             )
         head, relation, tail = numbers
-        return cls((head - 1, relation - 1, tail - 1), header)
+        return cls((head - 1, relation - 1, tail - 1), header, leave_out)
 
 
 def of_header(row: Sequence[str]) -> Places | None:

@@ -22,7 +22,10 @@ def read_triplets(file: Path, limits: Limits | None = None, plain: bool = False)
         InputError: unreadable, not text, or a line that is not three names; with file and line number.
     """
     part = part_of(file)
-    return Reader(limits or Limits.from_environment()).read(replace(part, form="plain") if plain else part)
+    reader = Reader(limits or Limits.from_environment())
+    found = reader.read(replace(part, form="plain") if plain else part)
+    reader.settle()
+    return found
 
 
 def part_of(file: Path) -> TripletFile:

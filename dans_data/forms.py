@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from dans_data.columns import (
     of_values,
 )
 from dans_data.errors import InputError
+from dans_data.faults import OnFault
 from dans_data.triplets import printable, problem_within
 from dans_data.words import count, plural
 
@@ -37,6 +39,18 @@ _OF_FORM = {"tsv": "\t,;| ", "csv": ",;\t| "}
 
 _SAMPLE = 100
 """Lines that decide what separates the columns, and what they hold."""
+
+_TITLES = 5
+"""Rows among which the table begins; those above it are told as faults."""
+
+_EVEN = 0.9
+"""The share of the rows that must be of one width where only that speaks for a separator."""
+
+_LONGEST_RECORD = 50
+"""Lines that one record of CSV may take."""
+
+_UNENDED = "unexpected end of data"
+"""What `csv` says where a quotation does not end."""
 
 _DECLARED = re.compile(r'"?sep=(.)"?')
 """The first line that Excel writes and reads."""
@@ -75,6 +89,7 @@ def table(
     lines: Iterator[str],
     where: str,
     note: Callable[[str], None],
+    fault: OnFault,
     form: str,
     columns: Columns | None = None,
     found: Callable[[Layout], None] = lambda layout: None,
@@ -82,7 +97,8 @@ def table(
     """Rows of a table; `form` is "csv" or "tsv", what its name promises, and `columns` what a person says of them.
 
     Other columns are left out with a note; blank lines, and comments that begin with "#", are passed over. `found`
-    is told the layout before the first row comes. Raises InputError with the line.
+    is told the layout before the first row comes, and `fault` each line that is no row. Raises InputError where the
+    layout cannot be told.
     """
     # There may be millions of them, and a sample of nothing tells nothing.
     above, begun = 0, ""
@@ -99,8 +115,10 @@ def table(
     comments, tabs = layout.skipped, 0
     begin = layout.first + bool(layout.header)
     width, (at_head, at_relation, at_tail) = layout.width, layout.places
-    for number, row in _records(chain(sample, lines), layout, where, above):
+    for number, row in _records(chain(_without_declaration(sample), lines), layout, above, fault):
         if number < begin:
+            if number < layout.first and any(map(str.strip, row)) and not _is_comment(row):
+                fault(number, _misfit(row, layout))
             continue
         if len(row) != width or not row[0].strip():
             if _is_blank(row, layout):
@@ -110,7 +128,8 @@ def table(
                 if row[0].startswith("#"):
                     comments += 1
                     continue
-                raise InputError(f"{where}, line {number}: {_misfit(row, layout)}")
+                fault(number, _misfit(row, layout))
+                continue
         head, relation, tail = row[at_head], row[at_relation], row[at_tail]
         if "\t" in head or "\t" in relation or "\t" in tail:
             tabs += 1
@@ -148,14 +167,15 @@ def layout_of(
     """
     said = columns or Columns()
     separator = _separator(sample, where, form)
-    records = [(number + above, row) for number, row in _sampled(sample, separator, where)]
+    records = [(number + above, row) for number, row in _sampled(sample, separator)]
     if not records:
         return None
-    skipped = next((at for at, (_, row) in enumerate(records) if not _is_comment(row)), len(records) - 1)
-    (first, row), *below = records[skipped:]
+    begin = _begin([row for _, row in records])
+    skipped = sum(_is_comment(row) for _, row in records[:begin])
+    (first, row), *below = records[begin:]
     known = of_header(row) if said.header is not False else None
     header = said.header or known is not None
-    rows = [record for _, record in (below if header else records[skipped:])]
+    rows = [record for _, record in (below if header else records[begin:])]
     places = said.places or known
     if places is None and said.header is None and lacks_relation(row):
         raise InputError(
@@ -179,6 +199,13 @@ def layout_of(
     return Layout(separator, quoted, places, width, names, first, skipped, unnamed)
 
 
+def _begin(rows: Sequence[Sequence[str]]) -> int:
+    """Which row is the first one or the header: no comment, and no title if one of three columns follows soon."""
+    candidates = [at for at, row in enumerate(rows) if not _is_comment(row)] or [len(rows) - 1]
+    wide = (at for at in candidates[:_TITLES] if len(_trimmed(rows[at], 0)) >= 3)
+    return next(wide, candidates[0])
+
+
 def _places(rows: Sequence[Sequence[str]], width: int) -> Places | None:
     """Where head, relation and tail stand that nobody names: the first three, or by what the other columns hold."""
     if width == 3:
@@ -189,16 +216,24 @@ def _places(rows: Sequence[Sequence[str]], width: int) -> Places | None:
 def first_rows(sample: Sequence[str], where: str, form: str, count: int) -> list[list[str]]:
     """The columns of the first rows as they stand, a header among them, for a person to say which is which."""
     separator = _separator(sample, where, form)
-    found = [row for _, row in _sampled(sample, separator, where) if not _is_comment(row)][:count]
-    return [_trimmed(row, 3) for row in found]
+    rows = [row for _, row in _sampled(sample, separator)]
+    found = [row for row in rows[_begin(rows) :] if not _is_comment(row)] if rows else []
+    return [_trimmed(row, 3) for row in found[:count]]
 
 
 # --- rows ------------------------------------------------------------------------------------------------------
 
 
-def _records(lines: Iterable[str], layout: Layout, where: str, above: int) -> Iterator[Record]:
+def _records(lines: Iterable[str], layout: Layout, above: int, fault: OnFault) -> Iterator[Record]:
     if layout.separator in ",;":
-        yield from _of_csv(_without_declaration(lines), layout.separator, where, above)
+
+        def fits(row: Sequence[str]) -> bool:
+            """Whether this is one row, and no name of it has swallowed whole rows."""
+            within = [line for at in layout.places if at < len(row) for line in row[at].split("\n")[:-1]]
+            swallowed = any(len(line.split(layout.separator)) >= layout.width for line in within)
+            return len(_cut(row, layout.width)) == layout.width and not swallowed
+
+        yield from _of_csv(lines, layout.separator, above, fault, fits)
         return
     separator, quoted = layout.separator, layout.quoted
     for number, line in enumerate(lines, start=above + 1):
@@ -231,21 +266,51 @@ def _in_quotes(column: str) -> bool:
     return len(column) > 1 and column.startswith('"') and column.endswith('"')
 
 
-def _of_csv(lines: Iterable[str], delimiter: str, where: str, above: int = 0) -> Iterator[Record]:
+def _of_csv(
+    lines: Iterable[str],
+    delimiter: str,
+    above: int,
+    fault: OnFault,
+    fits: Callable[[Sequence[str]], bool] = lambda row: True,
+) -> Iterator[Record]:
+    """Records of CSV. One over several lines has to fit, so that a quote that is not closed costs only its own line."""
+    ahead: deque[str] = deque()
+    source = iter(lines)
+    number = above
+    while (line := ahead.popleft() if ahead else next(source, None)) is not None:
+        number += 1
+        # Nearly all lines are this simple.
+        if '"' not in line:
+            yield number, line.split(delimiter)
+            continue
+        taken = [line]
+        row, problem = _record(taken, delimiter)
+        while problem == _UNENDED and len(taken) < _LONGEST_RECORD:
+            more = ahead.popleft() if ahead else next(source, None)
+            if more is None:
+                break
+            taken.append(more)
+            if '"' in more:
+                row, problem = _record(taken, delimiter)
+        if problem or (len(taken) > 1 and not fits(row)):
+            ahead.extendleft(reversed(taken[1:]))
+            what = _UNENDED if len(taken) > 1 else problem
+            expected = 'each quoted name to end with its quote, and a quote in a name to be written ""'
+            fault(number, f"not CSV ({what}); expected {expected}")
+        else:
+            yield number, row
+            number += len(taken) - 1
+
+
+def _record(lines: Sequence[str], delimiter: str) -> tuple[list[str], str]:
+    """The columns of a record over so many lines, and what is wrong with it, if anything, in words of `csv`."""
     reader = csv.reader(
         (line + "\n" for line in lines), delimiter=delimiter, skipinitialspace=True, strict=True
     )
-    while True:
-        number = above + reader.line_num + 1
-        try:
-            yield number, next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise InputError(
-                f"{where}, line {number}: not CSV ({error}); expected each quoted name to end with its quote, "
-                'and a quote in a name to be written ""'
-            ) from error
+    try:
+        return next(reader), ""
+    except csv.Error as error:
+        return [], str(error)
 
 
 def _without_declaration(lines: Iterable[str]) -> Iterator[str]:
@@ -286,20 +351,19 @@ def _separator(sample: Sequence[str], where: str, form: str) -> str:
     if sample and (declared := _DECLARED.fullmatch(sample[0])) and declared[1] in SEPARATORS:
         return declared[1]
     tried = _OF_FORM[form]
-    fitting = {separator: widths for separator in tried if (widths := _widths(sample, separator, where))}
+    fitting = {separator: share for separator in tried if (share := _evenness(sample, separator))}
     if form == "csv":
         both = [separator for separator in ",;" if separator in fitting]
-        even = [separator for separator in both if len(fitting[separator]) == 1]
-        if len(even) == 2:
+        if len(both) == 2 and fitting[","] == fitting[";"] == 1:
             raise InputError(
                 f'{where}, line 1: "," and ";" both make three columns of every line; '
                 "expected names that hold either to stand in double quotes"
             )
         if both:
-            return (even or both)[0]
+            return max(both, key=lambda separator: fitting[separator])
     elif "\t" in fitting:
         return "\t"
-    if others := [separator for separator, widths in fitting.items() if len(widths) == 1]:
+    if others := [separator for separator, share in fitting.items() if share >= _EVEN]:
         return others[0]
     first = next((line for line in sample if line.strip() and not line.startswith("#")), "")
     if form == "csv":
@@ -307,24 +371,20 @@ def _separator(sample: Sequence[str], where: str, form: str) -> str:
     return "\t"
 
 
-def _widths(sample: Sequence[str], separator: str, where: str) -> set[int]:
-    """The widths of the rows that a separator makes, if the first has three columns or more."""
-    rows = [row for _, row in _sampled(sample, separator, where) if not _is_comment(row)]
-    if not rows or (width := len(_trimmed(rows[0], 3))) < 3:
-        return set()
-    if separator == " " and width != 3:
-        return set()
-    return {len(_cut(row, width)) for row in rows}
+def _evenness(sample: Sequence[str], separator: str) -> float:
+    """The share of rows that are as wide as the first one, if a separator makes three columns of it or more; else 0."""
+    every = [row for _, row in _sampled(sample, separator)]
+    rows = [row for row in every[_begin(every) :] if not _is_comment(row)] if every else []
+    if not rows or (width := len(_trimmed(rows[0], 3))) < 3 or (separator == " " and width != 3):
+        return 0.0
+    return sum(len(_cut(row, width)) == width for row in rows) / len(rows)
 
 
-def _sampled(sample: Sequence[str], separator: str, where: str) -> list[Record]:
-    """The rows of the sample that are not blank."""
-    found: list[Record] = []
+def _sampled(sample: Sequence[str], separator: str) -> list[Record]:
+    """The rows of the sample that are not blank; what is no row is told when it is read."""
     sample = list(_without_declaration(sample))
     if separator in ",;":
-        # The sample may end inside a quoted name; a real fault is told when the row is read.
-        with suppress(InputError):
-            found.extend(_of_csv(sample, separator, where))
+        found = list(_of_csv(sample, separator, 0, lambda number, problem: None))
     else:
         found = [
             (number, _columns(line, separator))

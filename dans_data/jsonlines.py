@@ -7,26 +7,28 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from dans_data.columns import KNOWN_WORDS, of_header
-from dans_data.errors import InputError
+from dans_data.faults import OnFault
 from dans_data.forms import Row, Rows
 from dans_data.triplets import printable
 
 _EXPECTED = 'expected one triplet a line, such as {"head": "a", "relation": "r", "tail": "b"}'
 
 
-def rows(lines: Iterable[str], where: str, note: Callable[[str], None]) -> Rows:
+def rows(lines: Iterable[str], note: Callable[[str], None], fault: OnFault) -> Rows:
     """Rows of JSON lines; blank lines are passed over, and other keys left out with a note.
 
-    Raises InputError with the line.
+    `fault` is told each line that is no row.
     """
     left_out: dict[str, None] = {}
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                yield number, _row(json.loads(line), left_out)
+                row = _row(json.loads(line), left_out)
             except (ValueError, RecursionError) as error:
                 reason = error.args[0] if isinstance(error, _UnfitError) else "the line is no JSON"
-                raise InputError(f"{where}, line {number}: {reason}; {_EXPECTED}") from None
+                fault(number, f"{reason}; {_EXPECTED}")
+            else:
+                yield number, row
     if left_out:
         names = ", ".join(f'"{printable(name, 40)}"' for name in list(left_out)[:5])
         note(f"keys left out: {names}{', …' if len(left_out) > 5 else ''}")

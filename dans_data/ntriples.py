@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from dans_data.errors import InputError
+from dans_data.faults import OnFault
 from dans_data.forms import Row, Rows
 from dans_data.triplets import name_problem, printable, problem_within
 
@@ -48,34 +48,36 @@ _TERMS = (
 )
 
 
-def rows(lines: Iterable[str], where: str, note: Callable[[str], None]) -> Rows:
-    """Rows of N-Triples; comments and blank lines are passed over. Raises InputError with the line."""
+def rows(lines: Iterable[str], note: Callable[[str], None], fault: OnFault) -> Rows:
+    """Rows of N-Triples; comments and blank lines are passed over, and `fault` is told each line that is no row."""
     names = _Names()
     literals = 0
     graphs: set[str | None] = {None}
-    number = 0
-    try:
-        for number, line in enumerate(lines, start=1):
-            if found := _TRIPLE.fullmatch(line):
-                head, relation, tail, graph = found.groups()
-                graphs.add(graph)
-                if tail is None:
-                    literals += 1
-                else:
-                    row: Row = names[head], names[relation], names[tail]
-                    yield number, row
-            elif not _NOTHING.fullmatch(line):
-                raise ValueError(f"{_problem(line)}; expected a triplet as N-Triples, such as <a> <r> <b> .")
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(f"{where}, line {number}: {error}") from None
+    for number, line in enumerate(lines, start=1):
+        if found := _TRIPLE.fullmatch(line):
+            head, relation, tail, graph = found.groups()
+            graphs.add(graph)
+            if tail is None:
+                literals += 1
+                continue
+            try:
+                row: Row = names[head], names[relation], names[tail]
+            except _UnfitError as error:
+                fault(number, str(error))
+            else:
+                yield number, row
+        elif not _NOTHING.fullmatch(line):
+            fault(number, f"{_problem(line)}; expected a triplet as N-Triples, such as <a> <r> <b> .")
     if literals:
         note(f"triplets left out, since their tail is a literal and no entity: {literals:,}")
     if len(graphs) > 1:
         note(f"graphs of N-Quads taken together: {len(graphs) - 1:,}")
     if any(term.startswith("_:") for term in names):
         note("blank nodes are entities, named by their labels")
+
+
+class _UnfitError(Exception):
+    """Why an IRI names nothing, in words."""
 
 
 class _Names(dict[str, str]):
@@ -86,9 +88,11 @@ class _Names(dict[str, str]):
         if term.startswith("<"):
             name = _UNICODE.sub(_character, term[1:-1])
             if name.startswith("_:"):
-                raise ValueError(f'the IRI "{printable(name, 40)}" looks like a blank node; expected another')
+                raise _UnfitError(
+                    f'the IRI "{printable(name, 40)}" looks like a blank node; expected another'
+                )
             if problem := name_problem(name):
-                raise ValueError(f'the IRI "{printable(name, 40)}" {problem}')
+                raise _UnfitError(f'the IRI "{printable(name, 40)}" {problem}')
         self[term] = name
         return name
 
@@ -99,7 +103,7 @@ _UNICODE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8}))")
 def _character(escape: re.Match[str]) -> str:
     code = int(escape[1] or escape[2], 16)
     if code > 0x10FFFF or 0xD800 <= code < 0xE000:
-        raise ValueError(f"the escape {escape[0]} is no character; expected one of Unicode")
+        raise _UnfitError(f"the escape {escape[0]} is no character; expected one of Unicode")
     return chr(code)
 
 

@@ -6,10 +6,11 @@ import json
 import re
 import secrets
 import shutil
+import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dans_data.cache import arriving, turn
+from dans_data.cache import OWN_DIR_VARIABLE, arriving, turn
 from dans_data.catalogue import CATALOGUE
 from dans_data.errors import InputError
 from dans_data.files import read_triplets
@@ -17,7 +18,7 @@ from dans_data.places import ABOUT, OWN_NAME, folders, own_place, time_and_size
 from dans_data.places import own_names as names
 from dans_data.triplets import SPLITS, Dataset, counts, facts_hash, printable, suggestion
 
-__all__ = ["add", "name_error", "names", "remove", "suggested_name"]
+__all__ = ["add", "mended", "name_error", "names", "remove", "suggested_name"]
 
 _LONGEST_TITLE = 120
 
@@ -29,7 +30,7 @@ def add(dataset: Dataset, name: str, title: str = "", original: str = "") -> Pat
     `split_seed` (None where it was split already), `notes`, the `hash` of the facts, and `counts`.
 
     Raises:
-        InputError: a name that is taken or bad, a data set that cannot be used, or a cache that cannot be written.
+        InputError: a name that is taken or bad, a data set that cannot be used, or a folder that cannot be written.
     """
     if problem := name_error(name):
         raise InputError(problem)
@@ -39,7 +40,7 @@ def add(dataset: Dataset, name: str, title: str = "", original: str = "") -> Pat
                 f"{dataset.name} has no {split} triplets; expected some in train, valid and test"
             )
     place = own_place(name)
-    with turn(place):
+    with turn(place, OWN_DIR_VARIABLE):
         if place.exists():
             raise InputError(_taken(name))
         with arriving(place) as partial:
@@ -66,7 +67,7 @@ def remove(name: str) -> None:
             f'"{printable(name, 60)}" is not one of your own data sets, and only those can be removed; {which}'
         )
     place = own_place(name)
-    with turn(place):
+    with turn(place, OWN_DIR_VARIABLE):
         # Gone at once, however long the deletion takes.
         trash = place.with_name(f"{name}.partial-{secrets.token_hex(4)}")
         place.rename(trash)
@@ -83,8 +84,15 @@ def name_error(name: str) -> str | None:
 
 
 def suggested_name(text: str) -> str:
-    """A name made of a file's name or of anything else: lower case, with "-" for what cannot stand in it."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-") or "my-data"
+    """A name made of a file's name or of anything else: as `mended`, or "my-data" where nothing is left."""
+    return mended(text) or "my-data"
+
+
+def mended(text: str) -> str:
+    """A name as near to a person's as it can be: lower case, no accents, "-" for what cannot stand in it; may be ""."""
+    plain = unicodedata.normalize("NFKD", text.lower().replace("ß", "ss"))
+    bare = "".join(character for character in plain if not unicodedata.combining(character))
+    return re.sub(r"[^a-z0-9]+", "-", bare).strip("-")[:40].strip("-")
 
 
 def _taken(name: str) -> str:

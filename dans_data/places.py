@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from dans_data.cache import cache_dir
+from dans_data.cache import cache_dir, own_dir
 from dans_data.catalogue import CATALOGUE, Fact
 from dans_data.errors import InputError
 from dans_data.files import SUFFIXES, home, kind, read_triplets, split_files
@@ -101,8 +101,15 @@ def is_whole(folder: Path) -> bool:
 
 
 def own_place(name: str) -> Path:
-    """Where a person's data set of this name lies."""
-    return cache_dir() / "own" / name
+    """Where a person's data set of this name lies, or would."""
+    kept = own_dir() / name
+    former = _former_own_dir() / name
+    return former if former.is_dir() and not kept.is_dir() else kept
+
+
+def _former_own_dir() -> Path:
+    """Where such data sets were kept once; what lies there is still found."""
+    return cache_dir() / "own"
 
 
 def own_names() -> list[str]:
@@ -142,9 +149,10 @@ def _places() -> dict[str, tuple[Path, Where]]:
     for name, path in _in(cache_dir() / "downloaded"):
         if name in CATALOGUE and is_whole(path):
             found.setdefault(name, (path, "downloaded"))
-    for name, path in _in(cache_dir() / "own"):
-        if OWN_NAME.fullmatch(name):
-            found.setdefault(name, (path, "own"))
+    for parent in (own_dir(), _former_own_dir()):
+        for name, path in _in(parent):
+            if OWN_NAME.fullmatch(name):
+                found.setdefault(name, (path, "own"))
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dans_data import doubts, forms, idnames, jsonlines, naming, ntriples
 from dans_data.columns import Columns
 from dans_data.errors import InputError
+from dans_data.faults import Faults, OnFault
 from dans_data.limits import Limits
 from dans_data.notes import Doubt, Remark
 from dans_data.text import Meter, TripletFile, lines
@@ -18,22 +19,23 @@ def rows(
     text: Iterator[str],
     columns: Columns,
     note: Callable[[str], None],
+    fault: OnFault,
     told: Callable[[forms.Layout], None],
 ) -> forms.Rows:
-    """The rows of a file from its lines; of a table, `told` gets the layout first.
+    """The rows of a file from its lines; of a table, `told` gets the layout first, and `fault` what is no row.
 
-    Raises InputError with the line.
+    Raises InputError where the file as a whole cannot be read.
     """
     if part.form == "nt":
-        return ntriples.rows(text, part.where, note)
+        return ntriples.rows(text, note, fault)
     if part.form == "plain":
         return forms.plain(text, part.where)
     if part.form == "jsonl":
-        return jsonlines.rows(text, part.where, note)
+        return jsonlines.rows(text, note, fault)
     if part.form == "2id":
         in_order = Columns((0, 2, 1), header=False)
-        return forms.table(idnames.without_count(text), part.where, _in_silence, "tsv", in_order)
-    return forms.table(text, part.where, note, part.form, columns, told)
+        return forms.table(idnames.without_count(text), part.where, _in_silence, fault, "tsv", in_order)
+    return forms.table(text, part.where, note, fault, part.form, columns, told)
 
 
 class Reader:
@@ -52,12 +54,13 @@ class Reader:
         self._entities = _Names(limits, "entities")
         self._relations = _Names(limits, "relations")
         self._triplets = 0
+        self._faults = Faults()
 
     def read(self, part: TripletFile) -> list[Triplet]:
-        """The triplets of one file in its order, repeated ones included.
+        """The triplets of one file in its order, repeated ones included; lines that are none are told by `settle`.
 
         Raises:
-            InputError: unreadable, not text, over a limit, or a line that is not three names; with file and line.
+            InputError: unreadable, not text, over a limit, or hardly a line that is three names; with file and line.
         """
         entities, relations = self._entities, self._relations
         left = self._limits.triplets - self._triplets
@@ -66,24 +69,34 @@ class Reader:
         def note(words: str) -> None:
             self.notes.append(Remark(f"{naming.base(part.where)}: {words}"))
 
+        fault = self._faults.of(part.where)
         layouts: list[forms.Layout] = []
-        for number, row in rows(part, lines(part, self._meter), self._columns, note, layouts.append):
+        text = lines(part, self._meter)
+        for number, row in rows(part, text, self._columns, note, fault, layouts.append):
             if len(found) == left:
                 raise InputError(f"{part.where}, line {number}: {_too_many('triplets', self._limits)}")
             try:
                 found.append((entities[row[0]], relations[row[1]], entities[row[2]]))
             except _UnfitError as error:
                 role = ROLES[row.index(error.written)]
-                raise InputError(
-                    f"{part.where}, line {number}: the name of the {role} {error.problem}"
-                ) from None
+                fault(number, f"the name of the {role} {error.problem}")
             except _TooManyError as error:
                 raise InputError(f"{part.where}, line {number}: {error}") from None
         self._triplets += len(found)
+        self._faults.count_read(len(found))
         for layout in layouts:
             if doubt := doubts.of(found, layout, self._columns, part.where):
                 self.notes.append(doubt)
         return found
+
+    def settle(self) -> None:
+        """To be called once all files are read: notes the lines that were left out.
+
+        Raises:
+            BadLinesError: some lines are no triplets, and are not to be left out.
+        """
+        if left_out := self._faults.settle(self._columns.leave_out):
+            self.notes.append(Remark(left_out))
 
     def names(self, part: TripletFile, labels: bool) -> dict[str, str]:
         """What a dictionary of ids calls each. Raises InputError as `idnames.read`."""

@@ -39,14 +39,16 @@ def load(
     or a .zip with one such file or with train, valid and test. Dictionaries beside them (entities.dict,
     entity2id.txt) name ids. One file is split here by `split_seed`; where valid or test has no file, some of train
     are taken for it. The seed changes nothing where all three have one; an empty valid file means none is wanted.
-    `limits` are those of the environment if none are given; `columns` is what a person says of those of a table.
+    `limits` are those of the environment if none are given; `columns` is what a person says of those of a table, and
+    of lines that are no triplets.
 
     A string that is a known name means that data set, even where a folder of this name lies in the working
     folder ("./umls" or a `Path` means the folder). Bundled data sets come before those in `DANS_DATA_DIR`. One of
     the catalogue that is not here is downloaded, and "pykeen:NAME" is what PyKEEN knows by that name.
 
     Raises:
-        InputError: nothing is there, a split is missing or empty, a limit is passed, or a line is not a triplet.
+        InputError: nothing is there, a split is missing or empty, or a limit is passed.
+        BadLinesError: lines are no triplets; with all of them.
     """
     seed = _checked_seed(split_seed)
     limits = limits or Limits.from_environment()
@@ -92,7 +94,8 @@ def from_uploads(
     Nothing is written to disk, and nothing is read from it.
 
     Raises:
-        InputError: other files than these, a limit is passed, or a line is not a triplet.
+        InputError: other files than these, or a limit is passed.
+        BadLinesError: lines are no triplets; with all of them.
     """
     seed = _checked_seed(split_seed)
     limits = limits or Limits.from_environment()
@@ -161,9 +164,12 @@ def _of_parts(
     """One file, to be split, or one for each split; `dictionaries` of "entities", "relations", "labels"."""
     reader = Reader(limits, columns)
     if isinstance(parts, TripletFile):
-        splits, notes = _split(reader.read(parts), parts.where, seed)
+        triplets = reader.read(parts)
+        reader.settle()
+        splits, notes = _split(triplets, parts.where, seed)
         return Dataset(name, splits, (*notes, *reader.notes), seed)
     splits = {split: reader.read(part) for split, part in parts.items()}
+    reader.settle()
     for split, triplets in splits.items():
         # An empty valid file is how a person says that nothing is to be held out for it.
         if not triplets and split != "valid":

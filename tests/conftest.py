@@ -48,6 +48,7 @@ def a_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory):
     """What the person has downloaded or added is not seen by the tests, nor changed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DANS_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("DANS_OWN_DIR", str(tmp_path_factory.mktemp("own")))
         yield
 
 

@@ -6,11 +6,12 @@ What they hold is shown at once; nothing is written before "Keep this data set" 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dans_app.data import upload_columns, upload_reading, upload_words
+from dans_app.data import upload_columns, upload_faults, upload_reading, upload_words
 from dans_app.data.upload_reading import Reading
 from dans_app.server import graph
 from dans_app.shared import shell
@@ -18,6 +19,7 @@ from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text, sentence
 from dans_data import own
 from dans_data.errors import InputError
+from dans_data.faults import BadLinesError
 
 ANCHOR = "own-triplets"
 """Where the panel stands on its screen, for links to it."""
@@ -73,9 +75,13 @@ def _look(dropped: Sequence[UploadedFile]) -> None:
     names = [file.name for file in files]
     if replaced := [file.name for place, file in enumerate(dropped) if place not in places]:
         st.caption(upload_words.replaced(replaced, names))
-    columns = upload_columns.said(names)
+    columns = replace(upload_columns.said(names), leave_out=upload_faults.left_out(files))
     try:
         reading = upload_reading.read(files, st.session_state.get(_SEED, 0), columns)
+    except BadLinesError as error:
+        upload_faults.ask(files, error)
+        upload_columns.ask(upload_reading.first_rows(), asked=not error.few)
+        return
     except InputError as error:
         st.error(sentence(error, 500), icon=":material/error:")
         upload_columns.ask(upload_reading.first_rows(), asked=True)
@@ -149,15 +155,18 @@ def _name_and_keep(names: Sequence[str], reading: Reading) -> None:
     if state.get(_NAME_OF) != names or _NAME not in state:
         state[_NAME_OF] = names
         state[_NAME] = suggested(reading.dataset.name)
-    name = st.text_input(
+    typed = st.text_input(
         "Name",
         key=_NAME,
         live=True,
         help="What the data set is called from now on, on every screen and in the terminal.",
     )
+    name = own.mended(typed) or typed
     problem = own.name_error(name)
     if problem:
         st.caption(f":red[{sentence(problem)}]")
+    elif name != typed:
+        st.caption(f"It will be called **{markdown_text(name)}**: small letters, digits and “-”.")
     if st.button("Keep this data set", type="primary", icon=":material/save:", disabled=bool(problem)):
         _keep(reading, name, ", ".join(names))
 

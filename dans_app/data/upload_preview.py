@@ -46,7 +46,9 @@ def _preview(
     part: TripletFile, beginning: list[str], count: int, columns: Columns
 ) -> tuple[str, list[Triplet]]:
     layouts: list[forms.Layout] = []
-    rows = reading.rows(part, iter(beginning), columns, lambda note: None, layouts.append)
+    rows = reading.rows(
+        part, iter(beginning), columns, lambda note: None, lambda line, problem: None, layouts.append
+    )
     triplets = [
         (head.strip(" "), relation.strip(" "), tail.strip(" "))
         for _, (head, relation, tail) in islice(rows, count)

@@ -126,8 +126,9 @@ def read(files: Sequence[UploadedFile], seed: int, columns: Columns) -> Reading:
                     upload_preview.columns_of(content, ROWS_AS_THEY_STAND),
                 )
         st.session_state[_READ] = kept = replace(kept, asked=asked)
-    if isinstance(kept.answer, str):
-        raise InputError(kept.answer)
+    if isinstance(kept.answer, InputError):
+        # Else each time that it is raised again adds to what it holds of the stack.
+        raise kept.answer.with_traceback(None)
     return kept.answer
 
 
@@ -161,15 +162,15 @@ class _Kept:
 
     asked: tuple[int | str, ...]
     digest: str
-    answer: Reading | str
+    answer: Reading | InputError
     rows: list[list[str]]
 
 
-def _answer(files: Sequence[File], seed: int, columns: Columns) -> Reading | str:
+def _answer(files: Sequence[File], seed: int, columns: Columns) -> Reading | InputError:
     try:
         return _read(files, seed, columns)
     except InputError as error:
-        return str(error)
+        return error
 
 
 def _read(files: Sequence[File], seed: int, columns: Columns) -> Reading:

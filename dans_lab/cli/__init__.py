@@ -12,8 +12,10 @@ import typer
 from typer.exceptions import TyperException
 
 from dans_data.errors import InputError
+from dans_data.faults import BadLinesError
 from dans_lab.cli import app as app_command
 from dans_lab.cli import data, export, look, predict, report, runs, study, train
+from dans_lab.cli.output import line_by_line
 
 app = typer.Typer(
     name="python -m dans_core",
@@ -42,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
         code = app(given, standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
+    except BadLinesError as error:
+        print("error:", "\n".join(line_by_line(error)), file=sys.stderr)
+        return 2
     except InputError as error:
         return _say(str(error), 2)
     except TyperException as error:

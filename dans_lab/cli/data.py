@@ -62,6 +62,9 @@ def datasets(
             show_default="what its words tell",
         ),
     ] = None,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out", help="With NAME or --add: leave out lines that are no triplets.")
+    ] = False,
     remove: Annotated[
         str | None, typer.Option(metavar="NAME", help="Delete a data set that was added.")
     ] = None,
@@ -75,10 +78,10 @@ def datasets(
     for option, value in (("--name", name), ("--split-seed", split_seed)):
         if value is not None and add is None:
             raise InputError(f"{option} goes with --add PATH")
-    for option, said in (("--columns", columns), ("--header", header)):
+    for option, said in (("--columns", columns), ("--header", header), ("--leave-out", leave_out or None)):
         if said is not None and source is None and add is None:
             raise InputError(f"{option} goes with NAME or --add PATH")
-    table = Columns.parse(columns, header)
+    table = Columns.parse(columns, header, leave_out)
     if source is not None:
         from dans_lab.cli.survey import show
 
@@ -99,7 +102,7 @@ def datasets(
 def _add(source: str, name: str | None, split_seed: int, columns: Columns, json: bool) -> None:
     from dans_data import load, own
 
-    chosen = own.suggested_name(Path(source).stem) if name is None else name
+    chosen = own.suggested_name(Path(source).stem) if name is None else own.mended(name) or name
     # Before what may take a while to read.
     if problem := own.name_error(chosen):
         raise InputError(problem if name is not None else f"{problem}; --name NAME gives it another")
@@ -107,6 +110,8 @@ def _add(source: str, name: str | None, split_seed: int, columns: Columns, json:
     place = own.add(found, chosen, original=Path(source).name)
     _tell("added", chosen, place, json)
     if not json:
+        if name not in (None, chosen):
+            print(f'note: it is called {chosen}, since "{name}" cannot name a data set')
         for note in found.notes:
             print(f"note: {noted(note, source)}")
 

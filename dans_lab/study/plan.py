@@ -56,6 +56,19 @@ MOST_RUNS = 10_000
 LONGEST_NAME = 24
 """Characters of the name of a study, from which the ids of its runs begin."""
 
+_TABLES, _LISTS = ("settings", "grid", "table"), ("variant", "part")
+"""The fields that are written as tables, and as lists of them."""
+
+_ALSO_CALLED = {
+    **dict.fromkeys(("set", "config", "options", "params", "parameters", "hyperparameters"), "settings"),
+    **dict.fromkeys(("data", "graph", "kg"), "dataset"),
+    **dict.fromkeys(("name", "heading"), "title"),
+    **dict.fromkeys(("matrix", "sweep", "search"), "grid"),
+    **dict.fromkeys(("description", "remark", "notes"), "note"),
+    **dict.fromkeys(("repeats", "repetitions", "n_seeds", "num_seeds"), "seeds"),
+}
+"""What fields are called elsewhere."""
+
 Figure = Literal["table", "line", "stability"]
 Label = str | int | float | bool
 
@@ -360,16 +373,45 @@ def _cells(
 
 
 def _complaint(error: ValidationError) -> str:
-    """The first complaint about a study file in one sentence."""
-    first = error.errors(include_url=False)[0]
+    """A complaint about a study file in one sentence: of a field that there is not, else the first."""
+    every = error.errors(include_url=False)
+    # A field of another name may be why one is missing.
+    first = next((each for each in every if each["type"] == "extra_forbidden"), every[0])
     place = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        names = [*_File.model_fields, *_Table.model_fields]
-        close = difflib.get_close_matches(str(first["loc"][-1]), names, n=1)
-        return f"there is no field {place!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+        return f"there is no field {place!r}{_meant(first['loc'])}"
     if first["type"] == "missing":
         return f"{place} is missing"
     return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+
+
+def _meant(loc: tuple[int | str, ...]) -> str:
+    """What to add to the complaint about a field that there is not: what it is called, or where it belongs."""
+    wrong = str(loc[-1]).lower()
+    fields = (
+        _Table.model_fields
+        if "table" in loc[:-1]
+        else _File.model_fields
+        if len(loc) == 1
+        else _Part.model_fields
+    )
+    if wrong in Config.model_fields:
+        return f"; {wrong} is a setting, which stands below [settings], or with several values below [grid]"
+    known = _ALSO_CALLED.get(wrong)
+    begun = [name for name in fields if len(wrong) > 2 and (name.startswith(wrong) or wrong.startswith(name))]
+    close = (
+        [known] if known in fields else begun or difflib.get_close_matches(wrong, fields, n=1, cutoff=0.55)
+    )
+    if not close:
+        return f"; the fields are {', '.join(fields)}"
+    meant = (
+        f"[{close[0]}]"
+        if close[0] in _TABLES
+        else f"[[{close[0]}]]"
+        if close[0] in _LISTS
+        else repr(close[0])
+    )
+    return f"; did you mean {meant}?"
 
 
 def _identity(config: Config) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     """No runs, an empty cache, and no data but what comes with the program."""
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("DANS_OWN_DIR", str(tmp_path / "own"))
     monkeypatch.delenv("DANS_DATA_DIR", raising=False)
     monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     st.cache_resource.clear()

@@ -31,15 +31,16 @@ NAMES = {
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch) -> Path:
+def kept(tmp_path, monkeypatch) -> Path:
     """An own place for what is kept."""
     monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("DANS_OWN_DIR", str(tmp_path / "own"))
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.delenv("DANS_DATA_DIR", raising=False)
     monkeypatch.delenv("DANS_LIMITS", raising=False)
     st.cache_resource.clear()
     st.cache_data.clear()
-    return tmp_path / "cache"
+    return tmp_path / "own"
 
 
 def _page() -> None:
@@ -113,7 +114,7 @@ def bundled(name: str) -> dict[str, bytes]:
 # --- what was read
 
 
-def test_one_file_is_shown_split_and_kept(cache):
+def test_one_file_is_shown_split_and_kept(kept):
     app = panel(("Our Facts.tsv", upload_words.SAMPLE))
     rows = [tuple(line.split("\t")) for line in upload_words.SAMPLE.decode().splitlines()]
     names = {name for head, _, tail in rows for name in (head, tail)}
@@ -123,7 +124,7 @@ def test_one_file_is_shown_split_and_kept(cache):
     assert list(shown.columns) == ["head", "relation", "tail"] and len(shown) == upload_reading.FIRST_ROWS
     assert set(map(tuple, shown.to_numpy())) <= set(rows)
     assert app.number_input[0].value == 0 and app.text_input[0].value == "our-facts"
-    assert not app.warning and not app.error and not cache.exists(), "nothing is written before the button"
+    assert not app.warning and not app.error and not kept.exists(), "nothing is written before the button"
 
     app.button[0].click().run()
     assert own.names() == ["our-facts"]
@@ -194,9 +195,9 @@ def test_what_is_odd_is_said_in_words():
         [(f"{HOSTILE}.tsv", f"{HOSTILE}\tb\n".encode())],
     ],
 )
-def test_a_wrong_file_gets_one_sentence_and_the_right_one_takes_its_place(files, cache):
+def test_a_wrong_file_gets_one_sentence_and_the_right_one_takes_its_place(files, kept):
     app = panel(*files)
-    assert len(app.error) == 1 and not app.button and not cache.exists()
+    assert len(app.error) == 1 and not app.button and not kept.exists()
     assert not any("head" in table.value.columns for table in app.dataframe)
     assert app.error[0].value.endswith(".") and "\n" not in app.error[0].value
     drop(app, ("good.tsv", upload_words.SAMPLE))
@@ -204,6 +205,28 @@ def test_a_wrong_file_gets_one_sentence_and_the_right_one_takes_its_place(files,
     assert "not used any more" in words(app)
     app.file_uploader[0].clear()
     assert not calm(app.run()).dataframe
+
+
+def test_all_bad_lines_are_listed_and_left_out_by_a_button():
+    rows = upload_words.SAMPLE.decode().splitlines()
+    broken = "\n".join([*rows[:3], f"{HOSTILE}\tb", *rows[3:], "\tr\tb", "a\tr\tb\tc"])
+    app = panel(("facts.tsv", broken.encode()))
+    assert app.error[0].value == f"3 lines are no triplets; {len(rows)} are."
+    assert list(app.dataframe[0].value["Line"]) == [4, len(rows) + 2, len(rows) + 3]
+    assert "head is empty" in app.dataframe[0].value["What is wrong"][1]
+    (button,) = app.button
+    assert button.label == "Leave these 3 lines out"
+    button.click()
+    assert not calm(app.run()).error
+    assert f"{len(rows)} triplets" in words(app) and "3 lines left out, which are no triplets" in words(app)
+    app.button[0].click().run()
+    assert "3 lines left out" in str(dans_data.load("facts").notes)
+
+    # The next file is asked about anew.
+    drop(app, ("more.tsv", (upload_words.SAMPLE + b"x\ty\n") * 2))
+    assert app.button[0].label == "Leave these 2 lines out" and len(app.error) == 1
+    drop(app, ("most.tsv", b"x\ty\n" * 30))
+    assert not app.button and "most of the lines" in app.error[0].value
 
 
 def test_nonsense_in_the_limits_is_told(monkeypatch):
@@ -230,13 +253,15 @@ def test_names_mean_nothing_on_the_panel():
 def test_the_name_is_checked_as_it_is_typed():
     app = panel(("umls.tsv", upload_words.SAMPLE))
     assert app.text_input[0].value == "umls-2"
-    for wrong in ("umls", "Not A Name", "", "../x", "x" * 41, HOSTILE):
+    for wrong in ("umls", "UMLS", "", "数据", "/"):
         app.text_input[0].set_value(wrong)
         assert calm(app.run()).button[0].disabled
-        assert app.caption[-1].value.startswith(":red[") or any(
-            c.value.startswith(":red[") for c in app.caption
-        )
+        assert any(c.value.startswith(":red[") for c in app.caption)
         assert meant(words(app)) == []
+    for typed, name in (("Not A Name", "not-a-name"), ("../x", "x"), (HOSTILE, own.mended(HOSTILE))):
+        app.text_input[0].set_value(typed)
+        assert not calm(app.run()).button[0].disabled
+        assert f"It will be called **{markdown_text(name)}**" in words(app) and meant(words(app)) == []
     app.text_input[0].set_value("mine")
     assert not calm(app.run()).button[0].disabled
     app.button[0].click().run()

@@ -12,6 +12,7 @@ import pytest
 from dans_data import SPLITS, Dataset, Triplet, from_uploads, load, own
 from dans_data.columns import Columns
 from dans_data.errors import InputError
+from dans_data.faults import MOST_KEPT, BadLinesError
 from dans_data.notes import Doubt
 from dans_lab.cli import main
 
@@ -160,6 +161,104 @@ def test_another_encoding_gets_advice_that_helps() -> None:
         from_uploads([("kg.csv", data)], "kg")
 
 
+# --- lines that are no triplets
+
+BAD = {5: "a,b", 9: '"open,binds,gene1', 14: ",binds,gene1", 20: "a,b,c,d", 33: 'x,"y"z,w', 34: ""}
+"""The numbers of lines at which these are put between others of a CSV file; the last is nothing at all."""
+
+
+def with_bad_lines(bad: dict[int, str]) -> bytes:
+    found = table(",").decode().splitlines()
+    for number, line in sorted(bad.items()):
+        found.insert(number - 1, line)
+    return "\n".join(found).encode()
+
+
+def test_all_bad_lines_are_told_at_once_and_left_out_where_a_person_says_so() -> None:
+    data = with_bad_lines(BAD)
+    with pytest.raises(BadLinesError) as caught:
+        from_uploads([("kg.csv", data)], "kg")
+    error = caught.value
+    assert [fault.line for fault in error.faults] == [5, 9, 14, 20, 33]
+    assert (error.count, error.read, error.few) == (5, len(ROWS), True)
+    assert str(error).startswith("kg.csv, line 5: 2 columns, expected 3")
+    assert str(error).endswith("(4 more lines are no triplets: 9, 14, 20 and 33)")
+    for fault, words in zip(
+        error.faults, ["2 columns", "quote", "head is empty", "4 columns", "quote"], strict=True
+    ):
+        assert words in fault.problem
+    found = from_uploads([("kg.csv", data)], "kg", columns=Columns(leave_out=True))
+    assert facts(found) == FACTS
+    assert "kg.csv: 5 lines left out, which are no triplets: 5, 9, 14, 20 and 33" in map(str, found.notes)
+
+
+def test_a_quote_that_swallows_whole_lines_costs_its_own_line_alone() -> None:
+    data = with_bad_lines({3: '"a,binds,gene1', 6: 'b",binds,gene2'})
+    with pytest.raises(BadLinesError) as caught:
+        from_uploads([("kg.csv", data)], "kg")
+    assert [fault.line for fault in caught.value.faults] == [3]
+    found = from_uploads([("kg.csv", data)], "kg", columns=Columns(leave_out=True))
+    assert facts(found) == FACTS | {('b"', "binds", "gene2")}
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("kg.tsv", table().decode(), "only one\n"),
+        ("kg.nt", "".join(f"<{h}> <{r}> <{t}> .\n" for h, r, t in ROWS), "<a> <b> .\n"),
+        ("kg.jsonl", "".join(f"{json.dumps(row)}\n" for row in ROWS), '{"head": 1}\n'),
+    ],
+)
+def test_of_every_form_and_over_several_files(name: str, good: str, bad: str) -> None:
+    ending = name.removeprefix("kg")
+    files = [(f"{split}{ending}", (bad + good + bad).encode()) for split in SPLITS]
+    with pytest.raises(BadLinesError) as caught:
+        from_uploads(files, "kg")
+    last = len(ROWS) + 2
+    places = [(fault.where, fault.line) for fault in caught.value.faults]
+    assert places == [(f"{split}{ending}", line) for split in SPLITS for line in (1, last)]
+    found = from_uploads(files, "kg", columns=Columns(leave_out=True))
+    assert found.splits == {split: ROWS for split in SPLITS}
+    assert f"6 lines left out, which are no triplets: train{ending} 1, train{ending} {last}" in str(
+        found.notes
+    )
+
+
+def test_where_most_lines_are_none_nothing_is_left_out() -> None:
+    data = table() + b"no triplet\n" * len(ROWS)
+    with pytest.raises(BadLinesError) as caught:
+        from_uploads([("kg.tsv", data)], "kg", columns=Columns(leave_out=True))
+    assert not caught.value.few and caught.value.count == len(ROWS)
+    with pytest.raises(BadLinesError) as caught:
+        from_uploads([("kg.tsv", b"no triplet\n" * 100_000)], "kg")
+    assert caught.value.count == 1_000 and len(caught.value.faults) == MOST_KEPT, (
+        "it does not read on for ever"
+    )
+
+
+def test_a_title_above_a_table_is_a_bad_line_and_the_header_is_found() -> None:
+    data = b"Exported in 2024\n\n" + table(",", "head,relation,tail")
+    with pytest.raises(BadLinesError, match=r"kg.csv, line 1: 1 column"):
+        from_uploads([("kg.csv", data)], "kg")
+    assert facts(from_uploads([("kg.csv", data)], "kg", columns=Columns(leave_out=True))) == FACTS
+
+
+def test_the_terminal_lists_them_and_leaves_them_out(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("DANS_OWN_DIR", str(tmp_path / "own"))
+    path = tmp_path / "kg.csv"
+    path.write_bytes(with_bad_lines(BAD))
+    assert main(["datasets", str(path)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == f"error: 5 lines are no triplets, and {len(ROWS)} are"
+    assert [line.split(":")[0] for line in said[1:6]] == [f"  {path}, line {n}" for n in (5, 9, 14, 20, 33)]
+    assert said[6:] == ["mend them, or leave them out: python -m dans_core datasets --add FILE --leave-out"]
+    assert main(["datasets", "--add", str(path), "--name", "mine", "--leave-out"]) == 0
+    assert "note: kg.csv: 5 lines left out" in capsys.readouterr().out
+    assert facts(load("mine")) == FACTS and "5 lines left out" in str(load("mine").notes)
+    assert main(["datasets", "--leave-out"]) == 2
+    assert "--leave-out goes with NAME or --add PATH" in capsys.readouterr().err
+
+
 # --- files that belong together
 
 PARTS = {"train": ROWS[:60], "valid": ROWS[60:70], "test": ROWS[70:]}
@@ -277,7 +376,7 @@ def test_what_has_no_file_is_taken_from_train_and_said(missing: list[str]) -> No
 
 
 def test_the_terminal_says_how_to_decide_and_takes_it(tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("DANS_OWN_DIR", str(tmp_path / "own"))
     path = tmp_path / "kg.tsv"
     path.write_bytes(table(shape=lambda i, row: (row[0], row[2], row[1])))
     assert main(["datasets", str(path)]) == 0
@@ -300,7 +399,7 @@ def test_the_terminal_says_how_to_decide_and_takes_it(tmp_path, monkeypatch, cap
 
 
 def test_what_is_kept_is_read_as_it_was_whatever_it_looks_like(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("DANS_OWN_DIR", str(tmp_path))
     odd = [("# a", '"r ""x"""', "head"), ("head", "relation", "tail"), ("#", "r", "0.5")]
     own.add(Dataset("x", {split: odd for split in SPLITS}), "odd")
     assert load("odd").splits == {split: odd for split in SPLITS}

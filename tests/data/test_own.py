@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -18,10 +19,11 @@ LINES = [f"e{i % 9}\tr{i % 2}\te{(i * 5 + 1) % 11}" for i in range(60)]
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("DANS_DATA_DIR", raising=False)
     monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+    monkeypatch.setenv("DANS_OWN_DIR", str(tmp_path / "data" / "own"))
+    return tmp_path / "data"
 
 
 @pytest.fixture
@@ -41,9 +43,9 @@ def info_of(name: str) -> datasets.DatasetInfo:
     return next(info for info in available() if info.name == name)
 
 
-def test_added_data_is_the_same_data_under_its_name(mine: Dataset, cache: Path) -> None:
+def test_added_data_is_the_same_data_under_its_name(mine: Dataset, kept: Path) -> None:
     place = own.add(mine, "my-graph", original="My graph.tsv")
-    assert place == cache / "own" / "my-graph"
+    assert place == kept / "own" / "my-graph"
     assert sorted(path.name for path in place.iterdir()) == [
         "about.json",
         "test.txt",
@@ -81,31 +83,31 @@ def test_it_is_listed_with_its_counts(mine: Dataset) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "A", "ä", "../x", "a/b", "a b", "x" * 41, ".", "con.txt", "a\n"])
-def test_bad_names(mine: Dataset, cache: Path, name: str) -> None:
+def test_bad_names(mine: Dataset, kept: Path, name: str) -> None:
     assert "cannot name a data set; expected 1 to 40 of a-z, 0-9" in refusal(own.add, mine, name)
-    assert not cache.exists()
+    assert not kept.exists()
 
 
 def test_taken_names(mine: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own.add(mine, "mine")
-    (tmp_path / "data" / "theirs").mkdir(parents=True)
-    (tmp_path / "data" / "theirs" / "train.txt").write_text("a\tr\tb\n")
-    monkeypatch.setenv("DANS_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "theirs" / "theirs").mkdir(parents=True)
+    (tmp_path / "theirs" / "theirs" / "train.txt").write_text("a\tr\tb\n")
+    monkeypatch.setenv("DANS_DATA_DIR", str(tmp_path / "theirs"))
     for name in ("umls", "wn18rr", "mine", "theirs"):
         assert refusal(own.add, mine, name) == (f'there is a data set "{name}" already; choose another name')
 
 
-def test_what_cannot_be_loaded_is_not_kept(cache: Path) -> None:
+def test_what_cannot_be_loaded_is_not_kept(kept: Path) -> None:
     one = [("a", "r", "b")]
     assert "has no test triplets" in refusal(
         own.add, Dataset("x", {"train": one, "valid": one, "test": []}), "x"
     )
     tab = {"train": one, "valid": one, "test": [("a\tb", "r", "c")]}
     assert refusal(own.add, Dataset("x", tab), "x")
-    assert own.names() == [] and not (cache / "own" / "x").exists()
+    assert own.names() == [] and not (kept / "own" / "x").exists()
 
 
-def test_remove(mine: Dataset, cache: Path) -> None:
+def test_remove(mine: Dataset, kept: Path) -> None:
     assert refusal(own.remove, "umls") == (
         '"umls" is not one of your own data sets, and only those can be removed; you have added none'
     )
@@ -114,14 +116,14 @@ def test_remove(mine: Dataset, cache: Path) -> None:
     assert "yours are one, two" in refusal(own.remove, "../own/one")
     assert refusal(own.remove, "tow").endswith('did you mean "two"?')
     own.remove("one")
-    assert own.names() == ["two"] and not list((cache / "own").glob("one*"))
+    assert own.names() == ["two"] and not list((kept / "own").glob("one*"))
     assert 'there is no data set "one"' in refusal(load, "one")
     own.add(mine, "one")
     assert own.names() == ["one", "two"]
 
 
-def test_what_a_killed_process_left_is_no_data_set(mine: Dataset, cache: Path) -> None:
-    left = cache / "own" / "mine.partial-12345678"
+def test_what_a_killed_process_left_is_no_data_set(mine: Dataset, kept: Path) -> None:
+    left = kept / "own" / "mine.partial-12345678"
     left.mkdir(parents=True)
     (left / "train.txt").write_text("a\tr\tb\n")
     assert own.names() == [] and all(not info.own for info in available())
@@ -136,11 +138,49 @@ def test_a_damaged_one_is_listed_with_its_problem(mine: Dataset) -> None:
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("My Graph (v2)", "my-graph-v2"), ("…", "my-data"), ("x" * 60, "x" * 40), ("Ärzte", "rzte")],
+    [
+        ("My Graph (v2)", "my-graph-v2"),
+        ("…", "my-data"),
+        ("x" * 60, "x" * 40),
+        ("Ärzte & Straße", "arzte-strasse"),
+    ],
 )
 def test_suggested_name(text: str, name: str) -> None:
     assert own.suggested_name(text) == name
     assert own.name_error(name) is None
+
+
+def test_a_name_that_cannot_be_is_mended_and_said(mine: Dataset, tmp_path: Path, capsys) -> None:
+    path = str(tmp_path / "My graph.tsv")
+    assert main(["datasets", "--add", path, "--name", "Our Graph: 2nd"]) == 0
+    said = capsys.readouterr().out
+    assert 'note: it is called our-graph-2nd, since "Our Graph: 2nd" cannot name a data set' in said
+    assert own.names() == ["our-graph-2nd"]
+    assert main(["datasets", "--add", path, "--name", "plain"]) == 0
+    assert "it is called" not in capsys.readouterr().out
+
+
+def test_what_was_kept_in_the_cache_once_is_found_shown_and_removed(mine: Dataset, kept: Path) -> None:
+    former = kept.parent / "cache" / "own" / "old"
+    former.parent.mkdir(parents=True)
+    own.add(mine, "old").rename(former)
+    assert own.names() == ["old"] and load("old").splits == mine.splits
+    assert info_of("old").own and info_of("old").path == former
+    assert "already" in refusal(own.add, mine, "old")
+    assert own.add(mine, "new").parent == kept / "own"
+    assert own.names() == ["new", "old"]
+    own.remove("old")
+    assert own.names() == ["new"] and not former.exists()
+
+
+def test_the_folder_is_one_for_data_where_none_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("DANS_OWN_DIR")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    assert "cache" not in str(places.own_place("x")).lower()
+    if sys.platform == "linux":
+        assert places.own_place("x") == tmp_path / "share" / "dans-lab" / "own" / "x"
 
 
 def test_in_the_terminal(mine: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,7 +213,7 @@ def test_in_the_terminal(mine: Dataset, tmp_path: Path, capsys: pytest.CaptureFi
         (["--download", "freebase"], 'no data set "freebase" to download'),
         (["--add", "/nowhere/umls.tsv"], "--name NAME gives it another"),
         (["--add", "/nowhere/x.tsv"], "/nowhere/x.tsv does not exist"),
-        (["--add", "x", "--name", "X"], '"X" cannot name a data set'),
+        (["--add", "x", "--name", "数据"], '"数据" cannot name a data set'),
     ],
 )
 def test_mistakes_in_the_terminal(
