@@ -234,7 +234,16 @@ def columns() -> dict[str, ColumnConfig]:
         "sampler": text("Sampler", help="Where its negatives come from."),
         "seed": number("Seed", format="%d", help="Where its random numbers begin."),
         "epochs": number("Epochs", format="localized", help="How many it is to train."),
+        "differs": text(
+            "Differs in", help="What was set otherwise than the defaults, or a preset.", width=170
+        ),
         "mrr": number("Best MRR", format="%.3f", help=ranked),
+        "test_mrr": number(
+            "Test MRR",
+            format="%.3f",
+            help="The same on the test split, by the weights of the best epoch, ranked when the run ended. Choose "
+            "between runs by the valid split, or the test one tells nothing any more.",
+        ),
         "best_epoch": number("At epoch", format="localized", help="The epoch of the best MRR."),
         "time": number("Time", format="compact", help="Training time: hours, minutes, seconds."),
         "created": moment(

@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 import pandas as pd
 
 from dans_app.shared import shell, theme
+from dans_lab.apart import as_words, differing
 from dans_lab.runs.folder import ListedRun
 
 
@@ -25,6 +26,7 @@ def frame(entries: Sequence[ListedRun], disk: Sequence[int | None], zone: tzinfo
             "name": [entry.about.name or entry.id for entry in entries],
             # A phone shows the first columns.
             "mrr": pd.array([status.best_mrr for status in statuses], dtype="Float64"),
+            "test_mrr": pd.array([status.test_mrr for status in statuses], dtype="Float64"),
             "state": [state(entry) for entry in entries],
             "progress": [round(min(1.0, status.epoch / status.epochs), 2) for status in statuses],
             "data": [shell.dataset_name(entry.run.meta.dataset) for entry in entries],
@@ -32,6 +34,7 @@ def frame(entries: Sequence[ListedRun], disk: Sequence[int | None], zone: tzinfo
             "sampler": [theme.SAMPLERS.get(config.sampler, config.sampler) for config in configs],
             "seed": [config.seed for config in configs],
             "epochs": [config.epochs for config in configs],
+            "differs": [" · ".join(as_words(differing(config))) for config in configs],
             "best_epoch": pd.array([status.best_epoch for status in statuses], dtype="Int64"),
             "time": pd.to_timedelta([round(status.seconds) for status in statuses], unit="s"),
             "created": created + minute,
@@ -65,7 +68,14 @@ def for_csv(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(
         time=rows["time"].dt.total_seconds(), created=rows["created_at"].map(datetime.isoformat)
     ).rename(
-        columns={"mrr": "best valid MRR", "best_epoch": "best epoch", "time": "seconds", "disk": "bytes"}
+        columns={
+            "mrr": "best valid MRR",
+            "test_mrr": "test MRR",
+            "differs": "differs from the defaults in",
+            "best_epoch": "best epoch",
+            "time": "seconds",
+            "disk": "bytes",
+        }
     )[
         [
             "id",
@@ -77,7 +87,9 @@ def for_csv(rows: pd.DataFrame) -> pd.DataFrame:
             "sampler",
             "seed",
             "epochs",
+            "differs from the defaults in",
             "best valid MRR",
+            "test MRR",
             "best epoch",
             "seconds",
             "created",

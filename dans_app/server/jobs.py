@@ -20,6 +20,7 @@ from dans_app.server import graph
 from dans_core.config import Config
 from dans_data.errors import InputError
 from dans_data.words import bytes_in_words, count, seconds_in_words
+from dans_lab.apart import as_name, differing
 from dans_lab.budget import estimates, several
 from dans_lab.budget.experience import Basis, Experience
 from dans_lab.budget.several import Forecast
@@ -120,14 +121,13 @@ class Pool:
         """
         kg = graph.load(dataset)
         check_memory(config, dataset)
+        run_id = new_id(config, kg.name, as_name(differing(config)))
         with self._turn, locks.one_start_at_a_time(runs_dir() / CACHE):
             _check_room()
             self._likely = dataset
             # First, so that no run is left behind where no process can be started.
             self._worker()
-            with RunWriter.create(
-                runs_dir(), new_id(config, kg.name), config, kg.name, kg.hash, dataset
-            ) as writer:
+            with RunWriter.create(runs_dir(), run_id, config, kg.name, kg.hash, dataset) as writer:
                 self._hand_over(writer.run, resume=False)
         return writer.run
 

@@ -10,6 +10,7 @@ from dans_app.shared import shell, theme
 from dans_app.shared.words import markdown_text
 from dans_core.config import matters
 from dans_core.kg import KnowledgeGraph
+from dans_lab.apart import in_words
 from dans_lab.runs.folder import about_or_nothing
 from dans_lab.runs.run import Run, find_twin, list_runs, recorded_runs
 
@@ -94,7 +95,7 @@ def _sampler(run: Run) -> str:
 def _setting(name: str, value: object) -> str:
     if name == "decoder":
         return theme.DECODERS.get(str(value), str(value))
-    return f"{name.replace('_', ' ')} {value}"
+    return in_words(name, value)
 
 
 def _problem(run_id: str, run: Run, kg: KnowledgeGraph) -> str:

@@ -20,6 +20,7 @@ from dans_core.declared import import_registered
 from dans_data.errors import InputError
 from dans_data.shipped import TOP
 from dans_data.words import count, plural
+from dans_lab.apart import as_words, differing
 from dans_lab.runs.folder import about_or_nothing
 from dans_lab.runs.run import Run, recorded_runs, runs_dir, scan_runs
 
@@ -45,6 +46,9 @@ _LEARN = ("how", "step", "lessons", "quiz")
 
 _NEWCOMERS = ("", "start", "how")
 """Paths of the pages that offer the tour."""
+
+_MOST_SETTINGS = 3
+"""Settings that a line about a run names."""
 
 _NEWEST = "dans_run_picker"
 """Session key: the key of the list of runs that is on the screen."""
@@ -377,9 +381,9 @@ def _picked(key: str) -> None:
 
 
 def describe(run: Run) -> str:
-    """One line that tells this run from the others, such as "UMLS · ComplEx · DANS · seed 0 · 300 epochs · …".
+    """One line that tells this run from the others, such as "UMLS · ComplEx · DANS · seed 0 · 300 epochs · lr 0.1 · …".
 
-    The name that a person gave it stands first.
+    The name that a person gave it stands first, and what differs from the defaults behind the epochs.
     """
     config, status = run.config, run.status
     state = theme.STATES[status.state].lower()
@@ -393,6 +397,9 @@ def describe(run: Run) -> str:
         theme.SAMPLERS[config.sampler],
         f"seed {config.seed}",
         f"{config.epochs:,} epochs",
+        *as_words(
+            {name: value for name, value in differing(config).items() if name != "epochs"}, _MOST_SETTINGS
+        ),
         state,
     ]
     mark = "Recorded · " if run.recorded else "● Live · " if status.live else ""

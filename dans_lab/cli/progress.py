@@ -223,7 +223,7 @@ class _Json:
 
     def summary(self, floor: float | None) -> None:
         status = self.writer.status.model_dump(
-            include={"state", "reason", "epoch", "epochs", "seconds", "best_epoch", "best_mrr"}
+            include={"state", "reason", "epoch", "epochs", "seconds", "best_epoch", "best_mrr", "test_mrr"}
         )
         run = {"event": "summary", "run": self.writer.path.name, "path": str(self.writer.path)}
         where = {"device": self.trainer.device_name, "precision": process.precision()}

@@ -13,6 +13,7 @@ from dans_core.config import Config, choices, parse
 from dans_data.complaints import did_you_mean
 from dans_data.errors import InputError
 from dans_data.words import duration, number, seconds_in_words
+from dans_lab.apart import as_name, differing
 from dans_lab.budget import estimates as budget
 from dans_lab.budget.recipe import chosen_for_size, config_for
 from dans_lab.budget.sizes import Sizes
@@ -144,7 +145,7 @@ def train(
     _check_memory(config, sizes, place)
     trainer = _trainer(kg, config, place)
     if path is None:
-        path = runs_dir() / new_id(config, kg.name)
+        path = runs_dir() / new_id(config, kg.name, as_name(differing(config)))
     with RunWriter.create(
         path.parent, path.name, config, kg.name, kg.hash, source, None, split_seed or 0
     ) as writer:
@@ -324,6 +325,8 @@ def _print_summary(writer: RunWriter, floor: float | None) -> None:
     if status.best_mrr is not None:
         beside = f"; popularity floor {number(floor)}" if floor is not None else ""
         print(f"best valid MRR {number(status.best_mrr)} at epoch {status.best_epoch}{beside}")
+    if status.test_mrr is not None:
+        print(f"test MRR {number(status.test_mrr)}")
     print(f"run: {writer.path}")
     if status.state == "finished":
         print(f"next: {COMMAND} evaluate {run} --split test")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 import traceback
@@ -14,6 +15,7 @@ import torch
 
 from dans_core.config import Config
 from dans_core.events import Losses, Ranking, Snapshot
+from dans_core.ranking import evaluate
 from dans_core.training import Diverged, Stage, Trainer
 from dans_data.errors import InputError
 from dans_lab.runs import process, refusals
@@ -144,6 +146,7 @@ class _Drive:
         self.time_left = _TimeLeft(writer.config)
         self.best_is_due = False
         self.last_stage: dict[str, Any] = {}
+        self.test_mrr: float | None = None
 
     def run(self) -> State:
         writer, trainer = self.writer, self.trainer
@@ -226,6 +229,7 @@ class _Drive:
             eta_seconds=None if over else self.time_left.after(trainer.epoch),
             best_epoch=trainer.best_epoch if ranked else None,
             best_mrr=trainer.best_mrr if ranked else None,
+            test_mrr=self.test_mrr,
             **self.last_stage,
         )
 
@@ -254,5 +258,20 @@ class _Drive:
 
     def end(self, state: State) -> State:
         self.save()
+        if state == "finished" and len(self.trainer.kg.test):
+            self.test_mrr = self.rank_test()
         self.show(state)
         return state
+
+    def rank_test(self) -> float | None:
+        """MRR of the test split by the weights that `evaluate` takes, too; None where that fails."""
+        best = self.trainer.best_state
+        try:
+            model = copy.deepcopy(self.trainer.networks.model)
+            if best is not None:
+                model.load_state_dict(best["networks"]["model"])
+            return evaluate(model, self.trainer.kg, "test").mrr
+        # A run that has finished is not lost by what comes after it, such as too little memory.
+        except Exception:
+            self.writer.log(traceback.format_exc())
+            return None

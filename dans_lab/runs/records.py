@@ -65,8 +65,9 @@ class Status(Record):
     `diverged` says of a failed run that its losses were no numbers any more, so that trying again is no use.
     `stage` and `values` are the name and losses of the latest stage (for step mode). `seconds` is training
     time over all sessions, `eta_seconds` what is left of it as far as one can tell, `updated` the time of
-    writing since 1970. `live` says whether a process holds the run now, and `silent` for how many seconds one that does
-    has not been heard of, where that is long; they are found out when reading and not kept in the file, and so is the
+    writing since 1970. `test_mrr` is that of the weights of the best epoch, once a run has finished. `live` says
+    whether a process holds the run now, and `silent` for how many seconds one that does has not been heard of, where
+    that is long; they are found out when reading and not kept in the file, and so is the
     state "interrupted".
     """
 
@@ -82,6 +83,7 @@ class Status(Record):
     eta_seconds: float | None = None
     best_epoch: int | None = Field(default=None, ge=0, le=_MOST)
     best_mrr: float | None = Field(default=None, ge=0, le=1)
+    test_mrr: float | None = Field(default=None, ge=0, le=1)
     updated: float = Field(ge=0, le=_LATEST)
     live: bool = Field(default=False, exclude=True)
     silent: float | None = Field(default=None, exclude=True)

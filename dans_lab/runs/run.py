@@ -19,6 +19,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -144,10 +145,18 @@ def source_that_lasts(source: str | os.PathLike[str]) -> str:
     return str(path.absolute())
 
 
-def new_id(config: Config, dataset: str) -> str:
-    """A fresh id that tells the run apart, such as "umls-complex-dans-s0-7f3a"."""
+def new_id(config: Config, dataset: str, apart: Iterable[str] = ()) -> str:
+    """A fresh id that tells the run apart, such as "umls-complex-dans-lr0p01-s0-7f3a".
+
+    `apart` are words, of a-z, 0-9 and "-", for what was chosen; those that fit stand in it.
+    """
     name = re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-")[:24].strip("-") or "data"
-    return f"{name}-{config.decoder}-{config.sampler}-s{config.seed}-{secrets.token_hex(2)}"
+    begin, end = f"{name}-{config.decoder}-{config.sampler}", f"-s{config.seed}-{secrets.token_hex(2)}"
+    for word in apart:
+        if len(begin) + 1 + len(word) + len(end) > LONGEST_ID:
+            break
+        begin = f"{begin}-{word}"
+    return begin + end
 
 
 class Run:

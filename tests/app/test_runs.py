@@ -193,6 +193,7 @@ def test_the_csv_has_units_and_no_formulas(root):
     folder.write_about(run, "=1+1", "")
     look = listing.look()
     rows = table.for_csv(table.frame(look.entries, [1234], UTC))
+    assert {"best valid MRR", "test MRR", "differs from the defaults in"} <= set(rows.columns)
     (line,) = csv.DictReader(io.StringIO(exports.csv(rows).decode()))
     assert (line["id"], line["name"], line["bytes"], line["seconds"]) == ("a", "'=1+1", "1234", "61.0")
     assert line["created"] == datetime.fromisoformat(run.meta.created).isoformat()

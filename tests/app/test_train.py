@@ -842,6 +842,8 @@ def test_the_first_loss_is_waited_for_a_moment_only(tmp_path, monkeypatch):
 def test_runs_are_told_apart_in_the_list(tmp_path):
     run = make_run(tmp_path / "runs", "a", Config(epochs=4), mrr=0.9024)
     assert shell.describe(run) == "UMLS · ComplEx · DANS · seed 0 · 4 epochs · finished, MRR 0.902"
+    run = make_run(tmp_path / "runs", "b", Config(epochs=4, lr=0.005, dim=40), mrr=0.9024)
+    assert "· 4 epochs · dim 40 · lr 0.005 · finished" in shell.describe(run)
 
 
 def test_text_of_unknown_origin_means_nothing_in_markdown():

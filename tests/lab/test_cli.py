@@ -73,7 +73,7 @@ def test_train_as_json(trained):
     assert events == trained.events()
     assert (last["event"], last["state"], last["run"]) == ("summary", "finished", "small")
     assert last["best_mrr"] == max(event.mrr for event in events if isinstance(event, Ranking))
-    assert 0 < last["floor_mrr"] < 1
+    assert 0 < last["floor_mrr"] < 1 and last["test_mrr"] == trained.status.test_mrr
 
 
 def test_evaluate(trained, capsys):
@@ -88,6 +88,7 @@ def test_evaluate(trained, capsys):
         assert part["hits_at_1"] <= part["ndcg_at_5"] <= part["hits_at_10"] <= 1
     assert result["mrr"] == pytest.approx((result["tail"]["mrr"] + result["head"]["mrr"]) / 2)
     assert (result["split"], result["count"], result["checkpoint"]) == ("test", 402, "best")
+    assert trained.status.test_mrr == pytest.approx(result["mrr"], abs=1e-12)
     assert result["epoch"] == trained.status.best_epoch
 
     assert main(["evaluate", "small", "--split", "valid", "--json"]) == 0
