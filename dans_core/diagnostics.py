@@ -100,8 +100,8 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
         """The figures of all negatives, from the scores (Q, K) of K for each query, and which are facts."""
         hardness = scores - positive.unsqueeze(1)
         return {
-            "outscores_random": _share(scores > by_random[:, : scores.shape[1]]),
-            "outscores_positive": _share(hardness > 0),
+            "outscores_random": outscored(scores, by_random[:, : scores.shape[1]]),
+            "outscores_positive": outscored(scores, positive.unsqueeze(1)),
             "false_negatives": _share(facts),
             "mean_score": float(scores.mean()),
             "scores": _quantiles(scores),
@@ -148,7 +148,7 @@ def measure(networks: Networks, kg: KnowledgeGraph, config: Config, epoch: int) 
         epoch=epoch,
         positive_score=float(positive.mean()),
         random_score=float(by_random.mean()),
-        random_outscores_positive=_share(by_random > positive.unsqueeze(1)),
+        random_outscores_positive=outscored(by_random, positive.unsqueeze(1)),
         random_false_negatives=_share(known(kg, batch, drawn)),
         positive_scores=_quantiles(positive),
         random_scores=_quantiles(by_random),
@@ -192,7 +192,10 @@ def _proposals(
     scores = model.decoder.score_all(queries, read)
     log_p = scores.log_softmax(1)
     facts = known(kg, batch, ids.expand(len(queries), -1)).to(entities.device)
-    beaten = scores.argsort(1).argsort(1).to(scores.dtype) / (size - 1)
+    ordered = scores.sort(1).values
+    below, up_to = (torch.searchsorted(ordered, scores, right=right) for right in (False, True))
+    # Its equals, but for itself, count half.
+    beaten = (below + up_to - 1).to(scores.dtype) / 2 / (size - 1)
 
     def kl(q: Tensor) -> float:
         return float(divergence(log_p, q).mean())
@@ -274,6 +277,11 @@ def random_of(config: Config, epoch: int) -> torch.Generator:
     """The random numbers of what is measured or kept at an epoch, none of which training sees."""
     seed = np.random.SeedSequence([config.seed, epoch, 1]).generate_state(1)
     return torch.Generator().manual_seed(int(seed[0]))
+
+
+def outscored(scores: Tensor, others: Tensor) -> float:
+    """How often a score is above another; ties count half, so that one that tells nothing apart is at a half."""
+    return float(((scores > others).float() + (scores >= others).float()).mean() / 2)
 
 
 def _share(mask: Tensor) -> float:

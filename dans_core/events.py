@@ -129,8 +129,8 @@ Quantiles = tuple[float, float, float, float, float]
 class SampledHealth:
     """How negatives look (method, sections 7 and 8): those that are entities, each as often as it weighs.
 
-    outscores_random    share of negatives the decoder scores above a random one of the same query
-    outscores_positive  share scored above the query's true answer
+    outscores_random    share of negatives the decoder scores above a random one of the same query; ties count half
+    outscores_positive  share scored above the query's true answer; ties count half
     false_negatives     share whose nearest entity makes a known fact of any split
     mean_score          mean decoder score
     scores, hardness    decoder scores, and scores less that of the query's true answer
@@ -222,8 +222,8 @@ class HealthWarning(Event):
     """Something is wrong with the negatives, the game or the ranking; `active` is False when it ended.
 
     `code` is one of collapse, copies, easier-than-random, false-negatives, unstable, d-too-strong, d-too-weak,
-    below-floor; `pathway` is "G_E", "G_R" or None. `figures` are what was found; in files of earlier versions there
-    are none. `message` and `advice` are that in words, and empty until `dans_lab.health_words` puts it so.
+    below-floor, tells-nothing; `pathway` is "G_E", "G_R" or None. `figures` are what was found; in files of earlier
+    versions there are none. `message` and `advice` are that in words, empty until `dans_lab.health_words` puts it so.
     """
 
     kind: ClassVar[str] = "warning"

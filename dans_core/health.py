@@ -41,9 +41,12 @@ COPIES = 0.02
 EASY = 0.1
 """Share of fakes that outscore a random negative below which they are easier than random."""
 
+NOTHING = 0.4
+"""Share of random negatives that outscore the true answer from which scores tell nothing; a half is chance."""
+
 # So that a figure that hovers about its bound does not begin and end again and again: how many checks in a row have to
 # find a trouble until it is told (1 for what is judged over a window), and not to find it until it is over.
-_LASTS = {"collapse": 2, "copies": 2, "false-negatives": 2, "easier-than-random": 3}
+_LASTS = {"collapse": 2, "copies": 2, "false-negatives": 2, "easier-than-random": 3, "tells-nothing": 2}
 _CALM = 3
 
 _OF_GAME = ("g_e", "g_r", "d_adv", "d_real", "d_fake_e", "d_fake_r")
@@ -87,7 +90,7 @@ class Watch:
     def check(self, measured: Diagnostics) -> list[HealthWarning]:
         """The warnings that begin or end with these figures."""
         news = []
-        found = [*self._of_negatives(measured), *self._of_game(measured), *self._of_ranking(measured.epoch)]
+        found = [*self._of_negatives(measured), *self._of_game(measured), *self._of_ranking(measured)]
         now = {
             (code, who): HealthWarning(measured.epoch, code, who, figures=seen) for code, who, seen in found
         }
@@ -179,9 +182,11 @@ class Watch:
         found = [value for each in self._rounds for name in losses if (value := each[name]) is not None]
         return found or [0.0, 0.0]
 
-    def _of_ranking(self, epoch: int) -> Iterator[_Found]:
+    def _of_ranking(self, measured: Diagnostics) -> Iterator[_Found]:
+        if measured.random_outscores_positive >= NOTHING and measured.epoch > self._settled:
+            yield "tells-nothing", None, {"share": measured.random_outscores_positive}
         below = [mrr for mrr in self._ranked if mrr < self._floor]
-        if len(below) < RANKINGS or epoch <= self._settled:
+        if len(below) < RANKINGS or measured.epoch <= self._settled:
             return
         if below[-1] <= RISING * below[0] or ("below-floor", None) in self._told:
             yield "below-floor", None, {"mrr": max(below), "floor": self._floor}

@@ -12,7 +12,7 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {plural(number, one, many)}"
 
 
-def plural(number: int, one: str, many: str = "") -> str:
+def plural(number: float, one: str, many: str = "") -> str:
     """The noun or verb for so many; without `many`, "s" is added to the singular."""
     return one if number == 1 else many or f"{one}s"
 

@@ -110,6 +110,13 @@ def _below(found: _Figures, pathway: str) -> str:
     )
 
 
+def _nothing(found: _Figures, pathway: str) -> str:
+    return (
+        "Scores do not tell facts from anything: a random entity outscores the true answer in "
+        f"{_share(found['share'])} of cases, ties counted half, and by chance it would in half of them."
+    )
+
+
 def _spread_out(config: Config, found: _Figures) -> str:
     film = "a smaller FiLM weight (λ), " if config.film == "trained" else ""
     return f"Try a longer warm-up, more noise (σ), {film}or a lower learning rate of G."
@@ -143,5 +150,9 @@ _SAID: dict[str, tuple[_Sentence, _Advice]] = {
         lambda config, found: "Lower the learning rate of D, or give G more steps (k_G).",
     ),
     "d-too-weak": (_weak, lambda config, found: "Raise the learning rate of D or k_D."),
+    "tells-nothing": (
+        _nothing,
+        lambda config, found: "Lower the learning rates or the L2 weight, which can make all scores alike.",
+    ),
     "below-floor": (_below, lambda config, found: "Lower the learning rates, or train longer."),
 }

@@ -11,7 +11,7 @@ from dans_app.server.inspecting import Answers
 from dans_app.shared import exports, name_search, shell
 from dans_app.shared.words import markdown_text, sentence
 from dans_data.words import number
-from dans_lab.worth import worth
+from dans_lab.worth import of_new_facts, warnings, worth
 
 ROWS = 14
 """Rows of the table before it scrolls."""
@@ -185,15 +185,21 @@ def show_table(asked: Asked, found: Answers) -> int:
 def show_worth(asked: Asked) -> None:
     st.markdown("**What that is worth**")
     run, kg, which = asked.run, asked.kg, asked.which
-    if asked.query is None:
+    ranks, floor = (of(run, kg, which, "test") for of in (inspecting.ranks, inspecting.floor_ranks))
+    for each in warnings(kg, "test", ranks, floor):
+        st.warning(sentence(each, 400), icon=":material/warning:")
+    if asked.open == "relation":
         st.markdown(
-            "No ranking of held-out triplets asks such a question, so there is no figure for it. Look at the "
-            "probability, and at what speaks for an answer."
+            "No ranking of held-out triplets asks for a relation, so there is no figure for it. Look at what speaks "
+            "for an answer."
         )
         return
-    ranks, floor = (of(run, kg, which, "test") for of in (inspecting.ranks, inspecting.floor_ranks))
+    if asked.query is None:
+        told: object = of_new_facts(kg, "test", asked.relation, ranks, floor)
+    else:
+        told = worth(kg, "test", asked.query[1], ranks, floor)
     st.markdown(
-        sentence(worth(kg, "test", asked.query[1], ranks, floor), 400),
+        sentence(told, 400),
         help="MRR: the mean of 1 / rank. The floor ranks by how often an entity fills the place in train, without "
         "any model. An answer is worth little where the run is not above it.",
     )

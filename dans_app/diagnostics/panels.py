@@ -89,11 +89,11 @@ class Figure:
 FIGURES = {
     "random": Figure(
         "Outscores a random negative",
-        "Share of the run’s own negatives that the decoder scores above a random one of the same query. At 50 % they "
-        "are as hard as random ones; below 10 % they teach the base model less.",
+        "Share of the run’s own negatives that the decoder scores above a random one of the same query; ties count "
+        "half. At 50 % they are as hard as random ones; below 10 % they teach the base model less.",
         lambda side: side.outscores_random,
-        "Share of the negatives that the decoder scores above a random one of the same query. At 50 % they are as hard "
-        "as random ones. " + _TRAINED_ON,
+        "Share of the negatives that the decoder scores above a random one of the same query; ties count half. At 50 % "
+        "they are as hard as random ones. " + _TRAINED_ON,
         of_own=lambda own: own.outscores_random,
         percent=True,
         rule=(0.5, "as hard as random"),

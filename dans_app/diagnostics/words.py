@@ -23,6 +23,7 @@ TROUBLES = {
     "unstable": "Losses swing",
     "false-negatives": "False negatives",
     "below-floor": "Below the floor",
+    "tells-nothing": "Tells nothing apart",
 }
 """The troubles that are watched for, in the order of the lanes."""
 
@@ -47,7 +48,7 @@ def watched(config: Config) -> dict[str, str]:
 
     Known facts are none where fakes are proposals, nor where every entity is a negative, or any at random.
     """
-    codes = set(TROUBLES) if config.fakes else {"false-negatives", "below-floor"}
+    codes = set(TROUBLES) if config.fakes else {"false-negatives", "below-floor", "tells-nothing"}
     if config.proposes or not (config.fakes or config.declaration.chooses):
         codes.discard("false-negatives")
     return {code: name for code, name in TROUBLES.items() if code in codes}

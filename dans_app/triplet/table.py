@@ -170,7 +170,8 @@ def answers_line(
 
 def headline(found: Sequence[Lane]) -> str:
     """One sentence on all negatives of one side: how many outscore their positive, and the hardest by name."""
-    above = sum(row.score > lane.positive.score for lane in found for row in lane.rows)
+    pairs = [(row.score, lane.positive.score) for lane in found for row in lane.rows]
+    above, ties = _outscored(pairs)
     total = sum(len(lane.rows) for lane in found)
     lane, row = max(
         ((lane, row) for lane in found for row in lane.rows), key=lambda pair: pair[0].against(pair[1])
@@ -178,11 +179,19 @@ def headline(found: Sequence[Lane]) -> str:
     several = len({part.shown.run for part in found}) > 1
     source = f"{lane.title}, {markdown_text(lane.shown.label, 60)}" if several else lane.title
     gap = lane.against(row)
-    which = f"{name(lane, row)} ({source}), {abs(gap):.2f} {'above' if gap > 0 else 'below'} its positive"
+    where = f"{abs(gap):.2f} {'above' if gap > 0 else 'below'}" if gap else "level with"
+    which = f"{name(lane, row)} ({source}), {where} its positive"
     if not above:
         return f"None of the {total:,} negatives outscores its positive; the hardest is {which}."
     outscore = plural(above, "outscores its positive", "outscore their positive")
-    return f"**{above:,}** of the {total:,} negatives {outscore}; the hardest is {which}."
+    return f"**{above:,g}** of the {total:,} negatives {outscore}{ties}; the hardest is {which}."
+
+
+def _outscored(pairs: Sequence[tuple[float, float]]) -> tuple[float, str]:
+    """In how many pairs the first score is above the second, and how many ties, if any, count half in it."""
+    ties = sum(score == other for score, other in pairs)
+    above = sum(score > other for score, other in pairs) + ties / 2
+    return above, f" ({count(ties, 'tie')}, which {plural(ties, 'counts', 'count')} half)" if ties else ""
 
 
 def name(lane: Lane, row: Row, limit: int = 60) -> str:
@@ -198,12 +207,12 @@ def badge(known: str | None) -> str:
 def card(lane: Lane) -> list[str]:
     """One source in a few lines of Markdown: what outscores what, known facts, and the hardest by name, each once."""
     rows, size = lane.rows, len(lane.rows)
-    above = sum(row.score > lane.positive.score for row in rows)
-    lines = [f"**{above:,} of {size:,}** {plural(above, 'outscores', 'outscore')} the positive"]
+    above, ties = _outscored([(row.score, lane.positive.score) for row in rows])
+    lines = [f"**{above:,g} of {size:,}** {plural(above, 'outscores', 'outscore')} the positive{ties}"]
     random = [row.score for row in lane.shown.seen.negatives if row.source == "random"]
     if lane.source != "random" and random:
-        harder = sum(row.score > max(random) for row in rows)
-        lines.append(f"**{harder:,}** {plural(harder, 'outscores', 'outscore')} every random negative")
+        harder, ties = _outscored([(row.score, max(random)) for row in rows])
+        lines.append(f"**{harder:,g}** {plural(harder, 'outscores', 'outscore')} every random negative{ties}")
     lines.append(known_words(rows))
     named: dict[int, list[Row]] = {}
     for row in sorted(rows, key=lambda row: -row.score):

@@ -13,6 +13,7 @@ from dans_lab.cli.output import print_json, print_table
 from dans_lab.halves import Stratum, strata
 from dans_lab.names import METRICS, UNSEEN, about_fakes, unseen_of
 from dans_lab.runs.run import Run, Which, open_run, usual_weights
+from dans_lab.worth import warnings
 
 if TYPE_CHECKING:
     from dans_core.kg import KnowledgeGraph
@@ -50,6 +51,7 @@ def evaluate(
     kg = found.kg
     result, floor = found.evaluate(split), found.floor(split)
     both = result.ranks.numpy(), floor.ranks.numpy()
+    wrong = warnings(kg, split, *both)
     if json:
         record = _metrics(result)
         record |= {"tail": _metrics(result.tail), "head": _metrics(result.head)}
@@ -58,7 +60,7 @@ def evaluate(
         record["floor"]["seen"] = floor.seen and _metrics(floor.seen)
         record["halves"] = [dataclasses.asdict(stratum) for stratum in strata(kg, split, *both)]
         record["relations"] = {name: _metrics(metrics) for name, metrics in result.relations.items()}
-        record |= {"run": found.run.id, "dataset": kg.name, "split": split}
+        record |= {"run": found.run.id, "dataset": kg.name, "split": split, "warnings": wrong}
         print_json(record | {"checkpoint": found.which, "epoch": found.epoch})
         return
     if not result.count:
@@ -75,6 +77,8 @@ def evaluate(
     columns = [("ranked by", False), ("side", False), *((heading, True) for heading in headings)]
     title = f"{found.run.id}: {kg.name} {split}, {found.which} weights, epoch {found.epoch}"
     print_table(title, columns, rows)
+    for each in wrong:
+        print(f"warning: {each}")
     if not len(kg.valid):
         print(LAST_COUNT)
     if split != "train":

@@ -77,13 +77,19 @@ def predict(
             "dataset": found.kg.name,
             "checkpoint": found.which,
             "epoch": found.epoch,
+            "worth": None if worth is None else dataclasses.asdict(worth[1]),
+            "warnings": found.warnings(),
         }
-        about |= {"worth": None if worth is None else dataclasses.asdict(worth[1])}
         print_json(about | {"answers": [dataclasses.asdict(answer) for answer in answers]})
         return
     _print(found, answers, _title(found, head, relation, tail, triplets))
     if worth is not None:
         print(f"{worth[0]}: {worth[1]}.")
+    elif triplets is None and head is None and tail is None:
+        of_new = found.worth_of_new_facts(relation)
+        print(f"{of_new[:1].upper()}{of_new[1:]}.")
+    for each in found.warnings():
+        print(f"warning: {each}")
 
 
 def _read(file: str) -> list[tuple[str, str, str]]:

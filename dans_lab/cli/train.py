@@ -325,6 +325,8 @@ def _print_summary(writer: RunWriter, floor: float | None) -> None:
     if status.best_mrr is not None:
         beside = f"; popularity floor {number(floor)}" if floor is not None else ""
         print(f"best valid MRR {number(status.best_mrr)} at epoch {status.best_epoch}{beside}")
+        if floor is not None and status.best_mrr < floor:
+            print("warning: below the popularity floor; a ranking without any model is better")
     if status.test_mrr is not None:
         print(f"test MRR {number(status.test_mrr)}")
     print(f"run: {writer.path}")

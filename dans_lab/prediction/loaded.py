@@ -20,7 +20,7 @@ from dans_lab.inspection import Trained
 from dans_lab.prediction.answers import Filled, Floats, fill_relation, fill_tail, new_facts, score
 from dans_lab.prediction.calibration import Calibration, calibrate
 from dans_lab.runs.run import MODEL, Run, Which, open_run, usual_weights
-from dans_lab.worth import Worth, worth
+from dans_lab.worth import Worth, of_new_facts, warnings, worth
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,15 @@ class LoadedRun:
         ranked, floor = self._evaluated(split)
         asked = r if of == "tail" else self._turned(r)
         return worth(self.kg, split, asked, ranked.ranks.numpy(), floor.ranks.numpy())
+
+    def worth_of_new_facts(self, relation: str | None = None, split: str = "test") -> str:
+        """What new facts of a relation, or of any, are worth, as a clause."""
+        r = None if relation is None else self.kg.relation_id(relation)
+        return of_new_facts(self.kg, split, r, *(each.ranks.numpy() for each in self._evaluated(split)))
+
+    def warnings(self, split: str = "test") -> list[str]:
+        """Why no answer of this run is worth anything, in clauses, if so."""
+        return warnings(self.kg, split, *(each.ranks.numpy() for each in self._evaluated(split)))
 
     def _evaluated(self, split: str) -> tuple[RankingResult, RankingResult]:
         if split not in self._rankings:

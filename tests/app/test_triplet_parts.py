@@ -53,6 +53,17 @@ def test_a_card_counts_what_a_person_would_count():
     ]
 
 
+def test_ties_count_half_and_are_said():
+    lane, random = lanes([shown(row("G_R", 2.0), row("G_R", 1.0), row("random", 2.0), positive=2.0)])
+    first, second, *_ = (line.replace("**", "") for line in triplet_table.card(lane))
+    assert first == "0.5 of 2 outscore the positive (1 tie, which counts half)"
+    assert second == "0.5 outscore every random negative (1 tie, which counts half)"
+    assert triplet_table.headline([lane, random]) == (
+        "**1** of the 3 negatives outscores its positive (2 ties, which count half); the hardest is ≈ x (G_R), level "
+        "with its positive."
+    )
+
+
 def test_a_card_names_the_hardest_each_once():
     names = ("a", "b", "a", "c", "d", "b")
     negatives = [row("random", -i, name=name, draw=i) for i, name in enumerate(names)]

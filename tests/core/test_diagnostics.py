@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dans_core import Config, Trainer
-from dans_core.diagnostics import measure
+from dans_core.diagnostics import measure, outscored
 from dans_core.events import QUANTILES, to_dict
 from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
@@ -157,6 +157,31 @@ def test_measured_adaptivity_is_that_of_many_draws_with_film_and_without(nations
                 measured = float(np.mean(every))
                 assert measured == pytest.approx(expected, rel=0.06, abs=0.01)
                 assert (measured == 0) == (name == "g_e" and kind == "relations")
+
+
+@pytest.mark.parametrize("reading", ["vectors", "entities"])
+def test_a_model_that_scores_all_alike_is_at_a_half_everywhere(nations, reading):
+    trainer = trained(nations, reading=reading)
+    with torch.no_grad():
+        trainer.networks.model.entity.zero_()
+        for name, weight in trainer.networks.model.named_parameters():
+            if "relation" in name:
+                weight.zero_()
+    found = measure(trainer.networks, nations, trainer.config, 4)
+    assert found.random_outscores_positive == 0.5
+    for side in (found.g_e, found.g_r, *([found.sampled] if found.sampled else [])):
+        assert (side.outscores_random, side.outscores_positive) == (0.5, 0.5)
+        assert getattr(side, "proposed_beats", None) in (None, 0.5)
+
+
+@given(st.integers(0, 10**6))
+@examples(30)
+def test_ties_count_half_by_the_plain_definition(seed):
+    source = torch.Generator().manual_seed(seed)
+    scores, others = (torch.randint(0, 4, (3, 5), generator=source).float() for _ in range(2))
+    pairs = list(zip(scores.flatten().tolist(), others.flatten().tolist(), strict=True))
+    plain = sum(1.0 if a > b else 0.5 if a == b else 0.0 for a, b in pairs) / len(pairs)
+    assert outscored(scores, others) == pytest.approx(plain, abs=1e-6)
 
 
 def test_quantiles_agree_with_the_shares_and_means_beside_them(nations):

@@ -134,6 +134,20 @@ def test_a_ranking_below_the_floor_counts_after_some_epochs_and_not_by_one():
     assert (found.code, found.figures) == ("below-floor", {"mrr": 0.2, "floor": 0.3})
 
 
+def test_scores_that_tell_nothing_apart_are_named_once_that_lasts():
+    dead = dataclasses.replace(figures(60), random_outscores_positive=0.5)
+    watch = Watch(135, epochs=100)
+    assert watch.check(dataclasses.replace(dead, epoch=50)) == [], "at first no model can tell"
+    assert watch.check(dead) == []
+    (found,) = watch.check(dataclasses.replace(dead, epoch=61))
+    assert (found.code, found.figures) == ("tells-nothing", {"share": 0.5})
+    said = worded(found, Config())
+    assert said.message.startswith(
+        "Scores do not tell facts from anything: a random entity outscores the true answer"
+    )
+    assert [warning.active for epoch in (62, 63, 64) for warning in watch.check(figures(epoch))] == [False]
+
+
 def test_known_facts_among_the_negatives_of_another_sampler_are_named():
     def of(share: float, random_kl: float | None = None) -> Diagnostics:
         own = SampledHealth(
