@@ -138,7 +138,7 @@ def _chosen(
         found = f"{len(candidates):,} files of triplets" if candidates else "no file of triplets"
         raise InputError(
             f"{where} holds {found}{f' ({named})' if named else ''}; expected train, valid and test, or exactly one "
-            f"file of triplets (.txt, .tsv, .csv, .nt, .nq or .jsonl)"
+            "file of triplets (.txt, .tsv, .csv, .nt, .nq, .ttl, .rdf, .jsonl or .parquet)"
         )
     names = [printable(file.filename, 80) for file in files if file not in taken]
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""

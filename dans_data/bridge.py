@@ -23,6 +23,9 @@ from dans_data.triplets import SPLITS, Dataset, printable, suggestion
 
 PREFIX = "pykeen:"
 
+_ALSO_CALLED = {"codexs": "codexsmall", "codexm": "codexmedium", "codexl": "codexlarge"}
+"""Names in papers, and PyKEEN's own."""
+
 _ROOT = Path(__file__).resolve().parents[1]
 _MISTAKE = 2
 """The exit code of the process for a person's mistake; what it printed is the sentence."""
@@ -41,6 +44,8 @@ def load(source: str) -> Dataset:
         raise InputError(
             f'"{printable(source, 60)}" names no data set; expected {PREFIX}NAME, such as {PREFIX}nations'
         )
+    if key in _ALSO_CALLED:
+        name = key = _ALSO_CALLED[key]
     if importlib.util.find_spec("pykeen") is None:
         raise InputError(
             f'"{printable(source, 60)}" needs PyKEEN, which is not installed; install it by: pip install pykeen, '

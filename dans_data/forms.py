@@ -403,16 +403,17 @@ def _tell(layout: Layout, form: str, note: Callable[[str], None]) -> None:
     if layout.header:
         named = [name for place, name in enumerate(layout.header) if place not in layout.places]
         if named:
-            note(f"columns left out: {_quoted(named)}")
+            note(f"columns left out: {quoted(named)}")
     elif layout.unnamed:
         numbers = [place + 1 for place in range(layout.width) if place not in layout.places]
         note(
             f"{plural(len(numbers), 'column')} left out: {', '.join(map(str, numbers))} "
-            f"({_quoted(layout.unnamed)} in line {layout.first})"
+            f"({quoted(layout.unnamed)} in line {layout.first})"
         )
 
 
-def _quoted(names: Sequence[str]) -> str:
+def quoted(names: Sequence[str]) -> str:
+    """The first names in quotation marks, to be part of a sentence."""
     shown = ", ".join(f'"{printable(name.strip(), 40)}"' for name in names[:5])
     return f"{shown}{', …' if len(names) > 5 else ''}"
 
@@ -420,7 +421,7 @@ def _quoted(names: Sequence[str]) -> str:
 def _roles_unknown(row: Sequence[str], width: int, header: bool, separator: str) -> str:
     what = "a header whose words are not known" if header else "no header that is known"
     return (
-        f"{count(width, 'column')} separated by {SEPARATORS[separator]} ({_quoted(row)}) and {what}; expected "
+        f"{count(width, 'column')} separated by {SEPARATORS[separator]} ({quoted(row)}) and {what}; expected "
         f"three columns, a header such as {KNOWN_WORDS}, or to be told which columns they are ({IN_THE_TERMINAL})"
     )
 

@@ -18,21 +18,26 @@ FORMS = {
     ".nq": "nt",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".ttl": "turtle",
+    ".n3": "n3",
+    ".trig": "trig",
+    ".rdf": "xml",
+    ".owl": "xml",
 }
-"""How the text of a file with this ending is written."""
+"""How a file with this ending is written."""
 
 SUFFIXES = tuple(f"{form}{packed}" for packed, form in product(("", ".gz"), FORMS))
 """The endings of a file that holds one split, or all triplets."""
 
-EXPECTED = ".txt, .tsv, .csv, .nt, .nq or .jsonl, each also as .gz"
+EXPECTED = ".txt, .tsv, .csv, .nt, .nq, .ttl, .rdf, .jsonl or .parquet, each also as .gz"
 
 PACKERS = (".gz", ".zip", ".tar", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar", ".jar")
 """The endings of files that hold other files."""
 
 _FOREIGN = (
     *(packer for packer in PACKERS if packer not in (".gz", ".zip")),
-    *(".xlsx", ".xls", ".ods", ".json", ".xml", ".parquet"),
-    *(".ttl", ".n3", ".trig", ".rdf", ".owl"),
+    *(".xlsx", ".xls", ".ods", ".json", ".xml"),
 )
 
 _SPLIT_NAMES = {
@@ -71,7 +76,7 @@ def is_listed(name: str) -> bool:
 
 
 def form_of(name: str) -> str:
-    """How the text of a file is written: "csv", "nt", "jsonl", "2id", or "tsv" where its name says nothing else.
+    """How a file is written: "csv", "nt", "jsonl", "2id", "parquet", RDF, or "tsv" where its name says nothing else.
 
     "2id" is OpenKE's form, known by names such as train2id.txt: a line that counts, then head, tail, relation by id.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from dans_data import doubts, forms, idnames, jsonlines, naming, ntriples
+from dans_data import doubts, forms, idnames, jsonlines, naming, ntriples, parquet, rdf
 from dans_data.columns import Columns
 from dans_data.errors import InputError
 from dans_data.faults import Faults, OnFault
@@ -17,6 +17,7 @@ from dans_data.triplets import RECIPROCAL, RESERVED_ENDING, ROLES, Triplet, name
 def rows(
     part: TripletFile,
     text: Iterator[str],
+    meter: Meter,
     columns: Columns,
     note: Callable[[str], None],
     fault: OnFault,
@@ -24,10 +25,16 @@ def rows(
 ) -> forms.Rows:
     """The rows of a file from its lines; of a table, `told` gets the layout first, and `fault` what is no row.
 
+    What is no text, as `is_text` says, is read from the file itself.
+
     Raises InputError where the file as a whole cannot be read.
     """
     if part.form == "nt":
         return ntriples.rows(text, note, fault)
+    if part.form == "parquet":
+        return parquet.rows(part, meter, note, fault, columns)
+    if part.form in rdf.FORMS:
+        return rdf.rows(text, part.form, part.where, note)
     if part.form == "plain":
         return forms.plain(text, part.where)
     if part.form == "jsonl":
@@ -36,6 +43,11 @@ def rows(
         in_order = Columns((0, 2, 1), header=False)
         return forms.table(idnames.without_count(text), part.where, _in_silence, fault, "tsv", in_order)
     return forms.table(text, part.where, note, fault, part.form, columns, told)
+
+
+def is_text(part: TripletFile) -> bool:
+    """Whether a file is text, line by line."""
+    return part.form != "parquet"
 
 
 class Reader:
@@ -72,7 +84,7 @@ class Reader:
         fault = self._faults.of(part.where)
         layouts: list[forms.Layout] = []
         text = lines(part, self._meter)
-        for number, row in rows(part, text, self._columns, note, fault, layouts.append):
+        for number, row in rows(part, text, self._meter, self._columns, note, fault, layouts.append):
             if len(found) == left:
                 raise InputError(f"{part.where}, line {number}: {_too_many('triplets', self._limits)}")
             try:

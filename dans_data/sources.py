@@ -35,12 +35,12 @@ def load(
 ) -> Dataset:
     """Read a data set: a known name, a folder with train, valid and test, or one file, packed or not.
 
-    A file is a table (.txt, .tsv, .csv), N-Triples or N-Quads (.nt, .nq) or JSON lines (.jsonl), each also as .gz;
-    or a .zip with one such file or with train, valid and test. Dictionaries beside them (entities.dict,
-    entity2id.txt) name ids. One file is split here by `split_seed`; where valid or test has no file, some of train
-    are taken for it. The seed changes nothing where all three have one; an empty valid file means none is wanted.
-    `limits` are those of the environment if none are given; `columns` is what a person says of those of a table, and
-    of lines that are no triplets.
+    A file is a table (.txt, .tsv, .csv, .parquet), RDF (.nt, .nq, and by rdflib .ttl, .trig, .n3, .rdf, .owl) or JSON
+    lines (.jsonl), each also as .gz; or a .zip with one such file or with train, valid and test. Dictionaries beside
+    them (entities.dict, entity2id.txt) name ids. One file is split here by `split_seed`; where valid or test has no
+    file, some of train are taken for it. The seed changes nothing where all three have one; an empty valid file means
+    none is wanted. `limits` are those of the environment if none are given; `columns` is what a person says of those of
+    a table, and of lines that are no triplets.
 
     A string that is a known name means that data set, even where a folder of this name lies in the working
     folder ("./umls" or a `Path` means the folder). Bundled data sets come before those in `DANS_DATA_DIR`. One of

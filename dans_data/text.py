@@ -30,8 +30,8 @@ class TripletFile:
 
     Attributes:
         where: how complaints name it, on one line.
-        form: how its text is written: "tsv", "csv", "nt", "jsonl", "2id", or "plain" as this program
-            writes it.
+        form: how it is written: "tsv", "csv", "nt", "jsonl", "2id", "parquet", one of `rdf.FORMS`, or "plain" as this
+            program writes it.
         open: its bytes from the beginning; raises OSError.
         packed: the size in bytes of the .gz or .zip file that it comes out of; 0 where it is not packed.
         gzipped: whether what `open` gives is gzip.
@@ -86,6 +86,11 @@ def lines(part: TripletFile, meter: Meter) -> Iterator[str]:
         offset += len(block)
 
 
+def content(part: TripletFile, meter: Meter) -> bytes:
+    """The whole of a file that is no text. Raises InputError where it is unreadable, damaged or over a limit."""
+    return b"".join(_pieces(part, meter, is_text=False))
+
+
 def _without_cr(text: str, part: TripletFile, first: int) -> str:
     if part.form == "nt":
         return text.replace("\r", "\n")
@@ -119,7 +124,7 @@ def _blocks(part: TripletFile, meter: Meter) -> Iterator[bytes]:
         yield rest
 
 
-def _pieces(part: TripletFile, meter: Meter) -> Iterator[bytes]:
+def _pieces(part: TripletFile, meter: Meter, is_text: bool = True) -> Iterator[bytes]:
     most = meter.limits.packed_bytes
     if part.packed > most:
         raise InputError(
@@ -137,7 +142,7 @@ def _pieces(part: TripletFile, meter: Meter) -> Iterator[bytes]:
             if not piece:
                 return
             meter.count(part, len(piece))
-            if not begun and (problem := _not_text(piece, bool(part.packed))):
+            if is_text and not begun and (problem := _not_text(piece, bool(part.packed))):
                 raise InputError(f"{part.where}, line 1: {problem}; {_EXPECTED}")
             begun = True
             yield piece

@@ -8,7 +8,7 @@ from functools import partial
 from io import BytesIO
 from itertools import islice
 
-from dans_data import Limits, Triplet, archives, forms, naming, reading
+from dans_data import Limits, Triplet, archives, forms, naming, parquet, rdf, reading
 from dans_data.columns import Columns
 from dans_data.errors import InputError
 from dans_data.text import Meter, TripletFile, lines
@@ -16,7 +16,14 @@ from dans_data.text import Meter, TripletFile, lines
 _LINES = 200
 """Lines of a file that are looked at."""
 
-_WAYS = {"nt": "N-Triples", "jsonl": "JSON lines", "2id": "ids as OpenKE writes them", "plain": "text"}
+_WAYS = {
+    "nt": "N-Triples",
+    "jsonl": "JSON lines",
+    "2id": "ids as OpenKE writes them",
+    "parquet": "Parquet",
+    "plain": "text",
+    **rdf.FORMS,
+}
 
 
 def preview(
@@ -37,6 +44,8 @@ def columns_of(files: Sequence[tuple[str, bytes]], count: int) -> list[list[str]
     """The first rows of the first table as they stand; empty where none can be told."""
     with suppress(InputError), _begun(files) as parts:
         for part, beginning in parts:
+            if part.form == "parquet":
+                return parquet.first_rows(part, Meter(Limits.from_environment()), count)
             if part.form in ("tsv", "csv"):
                 return forms.first_rows(beginning, part.where, part.form, count)
     return []
@@ -46,8 +55,9 @@ def _preview(
     part: TripletFile, beginning: list[str], count: int, columns: Columns
 ) -> tuple[str, list[Triplet]]:
     layouts: list[forms.Layout] = []
+    meter = Meter(Limits.from_environment())
     rows = reading.rows(
-        part, iter(beginning), columns, lambda note: None, lambda line, problem: None, layouts.append
+        part, iter(beginning), meter, columns, lambda note: None, lambda line, problem: None, layouts.append
     )
     triplets = [
         (head.strip(" "), relation.strip(" "), tail.strip(" "))
@@ -70,7 +80,14 @@ def _begun(files: Sequence[tuple[str, bytes]]) -> Iterator[list[tuple[TripletFil
     """The texts in the files with their first lines, train before others."""
     limits = Limits.from_environment()
     with _parts(files, limits) as parts:
-        yield [(part, list(islice(lines(part, Meter(limits)), _LINES))) for part in parts]
+        yield [(part, _beginning(part, limits)) for part in parts]
+
+
+def _beginning(part: TripletFile, limits: Limits) -> list[str]:
+    """The first lines, of RDF all of them, since a part of it is none; none of what is no text."""
+    if not reading.is_text(part):
+        return []
+    return list(islice(lines(part, Meter(limits)), None if part.form in rdf.FORMS else _LINES))
 
 
 @contextmanager

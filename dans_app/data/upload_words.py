@@ -15,7 +15,9 @@ FORMS = (
     "names the columns head, relation and tail (or subject, predicate, object) says which is which, and other "
     "columns are left out\n"
     "- **.nt**, **.nq**: N-Triples and N-Quads, as exported from RDF; texts and numbers are left out\n"
+    "- **.ttl**, **.trig**, **.n3**, **.rdf**, **.owl**: RDF, where rdflib is installed\n"
     "- **.jsonl**: an object with head, relation and tail on each line\n"
+    "- **.parquet**: a table, its columns as in the others\n"
     "- each of them packed as **.gz**, or in a **.zip**\n\n"
     "One file is split here. Files named train, valid (or val, dev) and test, dropped together or in one .zip, stay as "
     "they are; files of ids may have entities.dict and relations.dict (or entity2id.txt and relation2id.txt) beside "
@@ -23,8 +25,8 @@ FORMS = (
 )
 
 ABOUT = (
-    "Drop one file of triplets, which is split here, or three files: train, valid and test. Text, CSV, N-Triples or "
-    "JSON lines; also .gz or .zip. Nothing is kept before you say so."
+    "Drop one file of triplets, which is split here, or three files: train, valid and test. Text, CSV, RDF, "
+    "JSON lines or Parquet; also .gz or .zip. Nothing is kept before you say so."
 )
 
 SPLIT_HERE = (

@@ -119,7 +119,7 @@ def test_names_are_text_and_wrong_files_get_one_sentence(server, page, tmp_path:
     drop(page, ("first.tsv", b"a\tb\n"))
     page.get_by_text("1: 2 columns, expected 3").first.wait_for()
     drop(page, (f"{title}.csv", f"a,b\n{MARKUP}".encode()))
-    page.get_by_text("2 columns, expected 3: head, relation, tail separated by commas").first.wait_for()
+    page.get_by_text("2 lines are no triplets; 0 are").first.wait_for()
     page.get_by_text("not used any more").first.wait_for()
     expect(page.get_by_test_id("stAlert")).to_have_count(1)
     is_calm(page)

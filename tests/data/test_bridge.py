@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from dans_core import KnowledgeGraph
-from dans_data import bridge, load
+from dans_data import SPLITS, bridge, load
 from dans_data.errors import InputError
 
 pytest.importorskip("pykeen")
@@ -41,6 +42,36 @@ def test_the_second_time_pykeen_is_not_asked(monkeypatch: pytest.MonkeyPatch) ->
     assert load("pykeen:Nations") == first
     with pytest.raises(InputError):
         load("pykeen:kinships")
+
+
+PUBLISHED = {
+    "FB15k-237": (14_505, 237, 272_115, 17_526, 20_438),
+    "CoDEx-S": (2_034, 42, 32_888, 1_827, 1_828),
+    "YAGO3-10": (123_143, 37, 1_079_040, 4_978, 4_982),
+}
+"""Entities, relations, and triplets of train, valid and test as PyKEEN documents them."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_large_one_has_the_counts_of_its_documentation(name: str) -> None:
+    try:
+        kg = KnowledgeGraph.load(f"pykeen:{name}")
+    except InputError as error:
+        if "check the network" not in str(error):
+            raise
+        pytest.skip(f"PyKEEN cannot download {name} here: {error}")
+    counts = (kg.num_entities, kg.num_relations, *map(len, (kg.train, kg.valid, kg.test)))
+    assert counts == PUBLISHED[name]
+
+
+def test_a_name_of_the_papers_is_pykeens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path))
+    folder = tmp_path / "pykeen" / "as-text" / f"codexsmall-{metadata.version('pykeen')}"
+    folder.mkdir(parents=True)
+    for split in SPLITS:
+        (folder / f"{split}.txt").write_text("a\tr\tb\n")
+    assert load("pykeen:CoDEx-S").name == load("pykeen:codex-small").name == "pykeen:codexsmall"
 
 
 def test_unknown_names() -> None:
