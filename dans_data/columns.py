@@ -56,21 +56,34 @@ class Columns:
         places: where head, relation and tail stand, from 0.
         header: whether the first line names the columns.
         leave_out: whether lines that are no triplets are left out.
+        encoding: how text is encoded, by a name that Python knows; UTF-8 where nothing is said.
     """
 
     places: Places | None = None
     header: bool | None = None
     leave_out: bool = False
+    encoding: str | None = None
 
     @classmethod
-    def parse(cls, text: str | None, header: bool | None = None, leave_out: bool = False) -> Columns:
+    def parse(
+        cls,
+        text: str | None,
+        header: bool | None = None,
+        leave_out: bool = False,
+        encoding: str | None = None,
+    ) -> Columns:
         """From "1,3,2": the columns, from 1, of head, relation and tail.
 
         Raises:
-            InputError: other than three different whole numbers.
+            InputError: other than three different whole numbers, or an encoding that is not known.
         """
+        if encoding is not None and not _is_encoding(encoding):
+            raise InputError(
+                f'there is no encoding "{printable(encoding, 40)}"; expected one such as windows-1252, windows-1251, '
+                "iso-8859-2, shift_jis or gb18030"
+            )
         if text is None:
-            return cls(None, header, leave_out)
+            return cls(None, header, leave_out, encoding)
         numbers = [int(part) for part in text.split(",") if re.fullmatch(r" *[0-9]{1,4} *", part)]
         if len(numbers) != 3 or text.count(",") != 2 or len(set(numbers)) != 3 or min(numbers) < 1:
             raise InputError(
@@ -78,7 +91,7 @@ class Columns:
                 "tail, counted from 1, such as 1,3,2"
             )
         head, relation, tail = numbers
-        return cls((head - 1, relation - 1, tail - 1), header, leave_out)
+        return cls((head - 1, relation - 1, tail - 1), header, leave_out, encoding)
 
 
 def of_header(row: Sequence[str]) -> Places | None:
@@ -104,14 +117,25 @@ def lacks_relation(row: Sequence[str]) -> bool:
 def of_values(rows: Sequence[Sequence[str]]) -> Places | None:
     """Where head, relation and tail stand in rows of one width above three, if the other columns are surely none.
 
-    These are an index, numbers, dates, empty, or have few values.
+    These are an index, numbers, dates, empty, or have few values. ConceptNet's own rows are known: the assertion, its
+    relation, start and end.
     """
     if not rows:
         return None
+    if all(row[0].startswith("/a/[") and row[1].startswith("/r/") for row in rows):
+        return 2, 1, 3
     columns = list(zip(*rows, strict=True))
     begin = int(_counts_up(columns[0]))
     head, relation, tail, *others = range(begin, len(columns))
     return (head, relation, tail) if all(_surely_none(columns[place]) for place in others) else None
+
+
+def _is_encoding(name: str) -> bool:
+    """Whether Python reads text by this name."""
+    try:
+        return isinstance(b"a".decode(name), str)
+    except (LookupError, ValueError):
+        return False
 
 
 def _word(name: str) -> str:

@@ -352,7 +352,8 @@ def _separator(sample: Sequence[str], where: str, form: str) -> str:
         return declared[1]
     tried = _OF_FORM[form]
     fitting = {separator: share for separator in tried if (share := _evenness(sample, separator))}
-    if form == "csv":
+    # Commas may stand in names, and tabs hardly ever.
+    if form == "csv" and fitting.get("\t", 0) < _EVEN:
         both = [separator for separator in ",;" if separator in fitting]
         if len(both) == 2 and fitting[","] == fitting[";"] == 1:
             raise InputError(

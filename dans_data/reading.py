@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from dans_data import doubts, forms, idnames, jsonlines, naming, ntriples, parquet, rdf
 from dans_data.columns import Columns
@@ -81,6 +82,9 @@ class Reader:
         def note(words: str) -> None:
             self.notes.append(Remark(f"{naming.base(part.where)}: {words}"))
 
+        if encoding := self._columns.encoding:
+            part = replace(part, encoding=encoding)
+            note(f"text read as {encoding}")
         fault = self._faults.of(part.where)
         layouts: list[forms.Layout] = []
         text = lines(part, self._meter)

@@ -6,9 +6,11 @@ So what is packed cannot fill the memory, and nothing is ever unpacked to disk.
 from __future__ import annotations
 
 import gzip
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import IO
 
 from dans_data.errors import InputError
@@ -20,6 +22,12 @@ _PIECE = 2**20
 
 _SMALL = 2**20
 """Bytes of text below which to pack well is no sign of malice."""
+
+IN_THE_TERMINAL = "python -m dans_core datasets --add FILE --encoding windows-1252"
+"""How an encoding is said there."""
+
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""The marks that UTF-16 begins with, as Excel writes it for “Unicode Text”."""
 
 _EXPECTED = "expected UTF-8 text, one triplet a line"
 
@@ -35,6 +43,7 @@ class TripletFile:
         open: its bytes from the beginning; raises OSError.
         packed: the size in bytes of the .gz or .zip file that it comes out of; 0 where it is not packed.
         gzipped: whether what `open` gives is gzip.
+        encoding: how its text is encoded, as a person says; UTF-8, or UTF-16 with its mark, where nobody does.
     """
 
     where: str
@@ -42,6 +51,11 @@ class TripletFile:
     open: Callable[[], IO[bytes]]
     packed: int = 0
     gzipped: bool = False
+    encoding: str | None = None
+
+
+class EncodingError(InputError):
+    """Text that is not UTF-8; a person may know what it is."""
 
 
 class Meter:
@@ -71,7 +85,8 @@ def lines(part: TripletFile, meter: Meter) -> Iterator[str]:
     """The lines of a file without their ends, LF or CRLF; in N-Triples a lone CR is an end, too.
 
     Raises:
-        InputError: unreadable, damaged, not UTF-8, or over a limit.
+        EncodingError: not UTF-8, or not in the encoding that a person says.
+        InputError: unreadable, damaged, or over a limit.
     """
     first, offset = 1, 0
     for block in _blocks(part, meter):
@@ -106,7 +121,7 @@ def _blocks(part: TripletFile, meter: Meter) -> Iterator[bytes]:
     """The file in blocks of whole lines."""
     longest = max(4 * _PIECE, 16 * meter.limits.name_length)
     rest, line = b"", 1
-    for piece in _pieces(part, meter):
+    for piece in _as_utf_8(_pieces(part, meter), part):
         cut = piece.rfind(b"\n") + 1
         if cut:
             block = rest + piece[:cut]
@@ -122,6 +137,22 @@ def _blocks(part: TripletFile, meter: Meter) -> Iterator[bytes]:
             raise InputError(f"{part.where}, line {line}: the line is over {longest:,} bytes long{ended}")
     if rest:
         yield rest
+
+
+def _as_utf_8(pieces: Iterator[bytes], part: TripletFile) -> Iterator[bytes]:
+    """Pieces of text in UTF-8 from those of what a person says, or of UTF-16 that begins with its mark."""
+    first = next(pieces, b"")
+    encoding = part.encoding or ("utf-16" if first.startswith(_UTF_16) else None)
+    if encoding is None:
+        yield from chain([first], pieces)
+        return
+    decoder = getincrementaldecoder(encoding)()
+    try:
+        for piece in chain([first], pieces):
+            yield decoder.decode(piece).encode()
+        yield decoder.decode(b"", final=True).encode()
+    except ValueError as error:
+        raise EncodingError(f"{part.where} is not {encoding}; {_EXPECTED}") from error
 
 
 def _pieces(part: TripletFile, meter: Meter, is_text: bool = True) -> Iterator[bytes]:
@@ -142,7 +173,7 @@ def _pieces(part: TripletFile, meter: Meter, is_text: bool = True) -> Iterator[b
             if not piece:
                 return
             meter.count(part, len(piece))
-            if is_text and not begun and (problem := _not_text(piece, bool(part.packed))):
+            if is_text and not begun and (problem := _not_text(piece, part)):
                 raise InputError(f"{part.where}, line 1: {problem}; {_EXPECTED}")
             begun = True
             yield piece
@@ -166,19 +197,19 @@ def _told(part: TripletFile) -> Iterator[None]:
         ) from error
 
 
-def _not_text(head: bytes, packed: bool) -> str | None:
+def _not_text(head: bytes, part: TripletFile) -> str | None:
     """What the first bytes say of a file that is not text, in words."""
-    again = "; it is packed more than once" if packed else ""
+    again = "; it is packed more than once" if part.packed else ""
     if head.startswith(b"\x1f\x8b"):
         return "this is packed by gzip" + (again or ", and its name should end with .gz")
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "this is a zip archive or a document" + (again or ", and its name does not end with .zip")
+    if part.encoding or head.startswith(_UTF_16):
+        return None
     sample = head[:1000]
     zeros = sample[::2].count(0), sample[1::2].count(0)
     # Of ASCII in UTF-16 every other byte is zero.
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or (
-        len(sample) > 3 and max(zeros) > len(sample) // 4 > min(zeros)
-    ):
+    if len(sample) > 3 and max(zeros) > len(sample) // 4 > min(zeros):
         return "this is UTF-16, which editors call Unicode; save it as UTF-8"
     return None
 
@@ -195,8 +226,8 @@ def _decoded(block: bytes, where: str, line: int, offset: int) -> str:
         text = block.decode()
     except UnicodeDecodeError as error:
         line += block.count(b"\n", 0, error.start)
-        raise InputError(
+        raise EncodingError(
             f"{where}, line {line}: byte {offset + error.start + 1} of the file is not UTF-8; {_EXPECTED}: "
-            "save it as UTF-8, which Excel calls “CSV UTF-8”"
+            f"save it as UTF-8, which Excel calls “CSV UTF-8”, or say how it is encoded ({IN_THE_TERMINAL})"
         ) from error
     return text if offset else text.removeprefix("\ufeff")

@@ -11,7 +11,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dans_app.data import upload_columns, upload_faults, upload_reading, upload_words
+from dans_app.data import upload_columns, upload_encoding, upload_faults, upload_reading, upload_words
 from dans_app.data.upload_reading import Reading
 from dans_app.server import graph
 from dans_app.shared import shell
@@ -20,6 +20,7 @@ from dans_app.shared.words import markdown_text, sentence
 from dans_data import own
 from dans_data.errors import InputError
 from dans_data.faults import BadLinesError
+from dans_data.text import EncodingError
 
 ANCHOR = "own-triplets"
 """Where the panel stands on its screen, for links to it."""
@@ -75,9 +76,17 @@ def _look(dropped: Sequence[UploadedFile]) -> None:
     names = [file.name for file in files]
     if replaced := [file.name for place, file in enumerate(dropped) if place not in places]:
         st.caption(upload_words.replaced(replaced, names))
-    columns = replace(upload_columns.said(names), leave_out=upload_faults.left_out(files))
+    columns = replace(
+        upload_columns.said(names),
+        leave_out=upload_faults.left_out(files),
+        encoding=upload_encoding.said(files),
+    )
     try:
         reading = upload_reading.read(files, st.session_state.get(_SEED, 0), columns)
+    except EncodingError as error:
+        st.error(sentence(error, 500), icon=":material/error:")
+        upload_encoding.ask()
+        return
     except BadLinesError as error:
         upload_faults.ask(files, error)
         upload_columns.ask(upload_reading.first_rows(), asked=not error.few)
@@ -86,6 +95,8 @@ def _look(dropped: Sequence[UploadedFile]) -> None:
         st.error(sentence(error, 500), icon=":material/error:")
         upload_columns.ask(upload_reading.first_rows(), asked=True)
         return
+    if columns.encoding:
+        upload_encoding.ask()
     for doubt in reading.doubts:
         st.warning(f"{sentence(doubt, 500)} Say below which it is.", icon=":material/help:")
     _show(names, reading)

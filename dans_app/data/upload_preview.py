@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from itertools import islice
@@ -33,16 +34,18 @@ def preview(
 
     Raises InputError as reading them does; but what stands further below is not looked at.
     """
-    with _begun(files) as parts:
+    with _begun(files, columns) as parts:
         found = [_preview(part, beginning, count, columns or Columns()) for part, beginning in parts]
     ways = list(dict.fromkeys(way for way, _ in found))
     many = f"{len(found)} files: " if len(found) > 1 else ""
     return f"{_packed([name for name, _ in files])}{many}{' / '.join(ways)}", found[0][1]
 
 
-def columns_of(files: Sequence[tuple[str, bytes]], count: int) -> list[list[str]]:
+def columns_of(
+    files: Sequence[tuple[str, bytes]], count: int, columns: Columns | None = None
+) -> list[list[str]]:
     """The first rows of the first table as they stand; empty where none can be told."""
-    with suppress(InputError), _begun(files) as parts:
+    with suppress(InputError), _begun(files, columns) as parts:
         for part, beginning in parts:
             if part.form == "parquet":
                 return parquet.first_rows(part, Meter(Limits.from_environment()), count)
@@ -76,10 +79,14 @@ def _packed(names: Sequence[str]) -> str:
 
 
 @contextmanager
-def _begun(files: Sequence[tuple[str, bytes]]) -> Iterator[list[tuple[TripletFile, list[str]]]]:
+def _begun(
+    files: Sequence[tuple[str, bytes]], columns: Columns | None
+) -> Iterator[list[tuple[TripletFile, list[str]]]]:
     """The texts in the files with their first lines, train before others."""
     limits = Limits.from_environment()
-    with _parts(files, limits) as parts:
+    encoding = columns.encoding if columns else None
+    with _parts(files, limits) as found:
+        parts = [replace(part, encoding=encoding) for part in found]
         yield [(part, _beginning(part, limits)) for part in parts]
 
 

@@ -123,7 +123,7 @@ def read(files: Sequence[UploadedFile], seed: int, columns: Columns) -> Reading:
                     asked,
                     digest,
                     _answer(content, seed, columns),
-                    upload_preview.columns_of(content, ROWS_AS_THEY_STAND),
+                    upload_preview.columns_of(content, ROWS_AS_THEY_STAND, columns),
                 )
         st.session_state[_READ] = kept = replace(kept, asked=asked)
     if isinstance(kept.answer, InputError):

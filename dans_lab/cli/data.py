@@ -65,6 +65,14 @@ def datasets(
     leave_out: Annotated[
         bool, typer.Option("--leave-out", help="With NAME or --add: leave out lines that are no triplets.")
     ] = False,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With NAME or --add: how text is encoded, such as windows-1252.",
+            show_default="utf-8",
+        ),
+    ] = None,
     remove: Annotated[
         str | None, typer.Option(metavar="NAME", help="Delete a data set that was added.")
     ] = None,
@@ -78,10 +86,16 @@ def datasets(
     for option, value in (("--name", name), ("--split-seed", split_seed)):
         if value is not None and add is None:
             raise InputError(f"{option} goes with --add PATH")
-    for option, said in (("--columns", columns), ("--header", header), ("--leave-out", leave_out or None)):
+    of_a_file = {
+        "--columns": columns,
+        "--header": header,
+        "--leave-out": leave_out or None,
+        "--encoding": encoding,
+    }
+    for option, said in of_a_file.items():
         if said is not None and source is None and add is None:
             raise InputError(f"{option} goes with NAME or --add PATH")
-    table = Columns.parse(columns, header, leave_out)
+    table = Columns.parse(columns, header, leave_out, encoding)
     if source is not None:
         from dans_lab.cli.survey import show
 

@@ -14,6 +14,7 @@ from dans_data.columns import Columns
 from dans_data.errors import InputError
 from dans_data.faults import MOST_KEPT, BadLinesError
 from dans_data.notes import Doubt
+from dans_data.text import EncodingError
 from dans_lab.cli import main
 
 ROWS: list[Triplet] = [
@@ -139,7 +140,9 @@ def test_another_order_is_asked_about() -> None:
 
 
 def test_columns_that_cannot_be_told_can_be_said() -> None:
-    data = table(shape=lambda i, row: (f"/a/{'/'.join(row)}", row[1], row[0], row[2], f'{{"weight": {i}}}'))
+    data = table(
+        shape=lambda i, row: (f"about {' '.join(row)}", row[1], row[0], row[2], f'{{"weight": {i}}}')
+    )
     with pytest.raises(InputError, match=r"kg.csv, line 1: 5 columns separated by tabs .*--columns 1,2,3"):
         from_uploads([("kg.csv", data)], "kg")
     assert facts(from_uploads([("kg.csv", data)], "kg", columns=Columns.parse("3, 2, 4"))) == FACTS
@@ -157,8 +160,31 @@ def test_columns_are_three_numbers(text: str) -> None:
 
 def test_another_encoding_gets_advice_that_helps() -> None:
     data = table(",").replace(b"drug1", "Müller".encode("cp1252"))
-    with pytest.raises(InputError, match="save it as UTF-8, which Excel calls “CSV UTF-8”"):
+    with pytest.raises(
+        EncodingError, match="save it as UTF-8, which Excel calls “CSV UTF-8”, or say how"
+    ) as caught:
         from_uploads([("kg.csv", data)], "kg")
+    assert "--encoding windows-1252" in str(caught.value)
+    found = from_uploads([("kg.csv", data)], "kg", columns=Columns(encoding="windows-1252"))
+    assert {head for head, _, _ in facts(found)} >= {"Müller"} and "kg.csv: text read as windows-1252" in map(
+        str, found.notes
+    )
+    with pytest.raises(EncodingError, match=r"kg.csv is not shift_jis"):
+        from_uploads([("kg.csv", data + b"\x80,\xa0,\xff\n")], "kg", columns=Columns(encoding="shift_jis"))
+    for wrong in ("latin-nothing", "base64", ""):
+        with pytest.raises(InputError, match="there is no encoding"):
+            Columns.parse(None, encoding=wrong)
+
+
+def test_unicode_text_of_excel_is_read() -> None:
+    data = table(header="head\trelation\ttail", end="\r\n").decode().encode("utf-16")
+    assert facts(from_uploads([("kg.txt", data)], "kg")) == FACTS
+
+
+def test_the_rows_of_conceptnet_are_known() -> None:
+    rows = [(f"/c/en/{h}", f"/r/{r}", f"/c/en/{t}") for h, r, t in ROWS]
+    lines = (f'/a/[{r}/,{h}/,{t}/]\t{r}\t{h}\t{t}\t{{"weight": {i}}}\n' for i, (h, r, t) in enumerate(rows))
+    assert facts(from_uploads([("kg.csv", "".join(lines).encode())], "kg")) == set(rows)
 
 
 # --- lines that are no triplets

@@ -165,9 +165,11 @@ def test_a_header_is_no_triplet(tmp_path: Path) -> None:
     assert load(path).splits["train"] == [("a", "r", "b")]
 
 
-def test_utf16_is_refused(tmp_path: Path) -> None:
-    path = folder(tmp_path / "kg", train=LINE.encode("utf-16"))
-    assert f"{path / 'train.txt'}, line 1: " in refusal(path)
+def test_utf16_is_read_by_its_mark_and_refused_without(tmp_path: Path) -> None:
+    path = folder(tmp_path / "kg", train=("Zürich" + LINE).encode("utf-16"))
+    assert load(path).splits["train"][0][0].startswith("Zürich")
+    path = folder(tmp_path / "unmarked", train=(50 * LINE).encode("utf-16-le"))
+    assert "this is UTF-16, which editors call Unicode; save it as UTF-8" in refusal(path)
 
 
 @pytest.mark.parametrize("split", SPLITS)

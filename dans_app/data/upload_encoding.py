@@ -1,0 +1,50 @@
+"""The part of the upload panel that asks how text is encoded that is not UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+_OF = "upload_encoding_of"
+"""Session key: of which files it was said."""
+
+_KEY = "upload_encoding"
+
+ENCODINGS = {
+    "windows-1252": "Windows-1252: Western Europe, as Excel saves CSV",
+    "windows-1250": "Windows-1250: Central Europe",
+    "windows-1251": "Windows-1251: Cyrillic",
+    "iso-8859-15": "ISO-8859-15: Western Europe",
+    "mac_roman": "Mac Roman",
+    "shift_jis": "Shift JIS: Japanese",
+    "gb18030": "GB 18030: Chinese",
+    "euc_kr": "EUC-KR: Korean",
+    "utf-16": "UTF-16",
+}
+"""What is offered, and what it is for."""
+
+
+def said(files: Sequence[UploadedFile]) -> str | None:
+    """How these files are encoded, if that was said of them."""
+    ids = [file.file_id for file in files]
+    state = st.session_state
+    if state.get(_OF) != ids:
+        state[_OF] = ids
+        state.pop(_KEY, None)
+    return state.get(_KEY)
+
+
+def ask() -> None:
+    """A choice of encodings; none is chosen at first, since many fit and one is right."""
+    st.selectbox(
+        "The text is encoded as",
+        list(ENCODINGS),
+        index=None,
+        key=_KEY,
+        format_func=ENCODINGS.__getitem__,
+        placeholder="Choose how to read it",
+        width=420,
+        help="Many encodings fit a text, and one is right: look at names with accents in the first triplets.",
+    )
