@@ -130,6 +130,18 @@ def of_values(rows: Sequence[Sequence[str]]) -> Places | None:
     return (head, relation, tail) if all(_surely_none(columns[place]) for place in others) else None
 
 
+def is_header_of(row: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a row stands above a column of numbers or dates, and is none there: then it names the columns."""
+    return bool(rows) and any(
+        value.strip() and not _is_value(value) and all(cell.strip() and _is_value(cell) for cell in column)
+        for value, *column in zip(row, *rows, strict=True)
+    )
+
+
+def _is_value(value: str) -> bool:
+    return bool(_NUMBER.fullmatch(value.strip()) or _DATE.fullmatch(value.strip()))
+
+
 def _is_encoding(name: str) -> bool:
     """Whether Python reads text by this name."""
     try:
@@ -162,4 +174,4 @@ def _counts_up(column: Sequence[str]) -> bool:
 def _surely_none(column: Sequence[str]) -> bool:
     values = [value.strip() for value in column]
     few = len(values) > 1 and len(set(values)) <= max(1, len(values) // _FEW)
-    return few or all(not value or _NUMBER.fullmatch(value) or _DATE.fullmatch(value) for value in values)
+    return few or all(not value or _is_value(value) for value in values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dans_data import naming
-from dans_data.columns import Columns
+from dans_data.columns import Columns, of_header
 from dans_data.forms import Layout
 from dans_data.notes import Doubt
 from dans_data.triplets import Triplet, printable
@@ -19,10 +19,11 @@ def of(triplets: Sequence[Triplet], layout: Layout, columns: Columns, where: str
 
     Where a person has said what a doubt is about, there is none.
     """
-    if len(triplets) < _FEWEST or layout.header is not None:
+    named = layout.header is not None
+    if len(triplets) < _FEWEST or (layout.header and of_header(layout.header)):
         return None
     file = naming.base(where)
-    if columns.header is None and _names_only_itself(triplets):
+    if not named and columns.header is None and _names_only_itself(triplets):
         names = "{}, {} and {}".format(*(f'"{printable(name, 40)}"' for name in triplets[0]))
         words = (
             f"line {layout.first} may be a header, since {names} occur nowhere else; it was read as a triplet"

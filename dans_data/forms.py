@@ -15,6 +15,7 @@ from dans_data.columns import (
     KNOWN_WORDS,
     Columns,
     Places,
+    is_header_of,
     lacks_relation,
     of_header,
     of_values,
@@ -39,6 +40,9 @@ _OF_FORM = {"tsv": "\t,;| ", "csv": ",;\t| "}
 
 _SAMPLE = 100
 """Lines that decide what separates the columns, and what they hold."""
+
+_ANY = 1_000_000
+"""More columns than any row has."""
 
 _TITLES = 5
 """Rows among which the table begins; those above it are told as faults."""
@@ -66,6 +70,7 @@ class Layout:
         places: where head, relation and tail stand.
         width: columns of a row.
         header: the columns' names, of a header that was found or said to be one.
+        most: columns of a row with those that are empty at its end; more are a fault.
         first: the line of the first row or of the header.
         skipped: lines of comment before it.
         unnamed: what the first row has in columns that are left out, where no header names them.
@@ -75,6 +80,7 @@ class Layout:
     quoted: bool
     places: Places
     width: int
+    most: int
     header: tuple[str, ...] | None
     first: int
     skipped: int = 0
@@ -123,7 +129,8 @@ def table(
         if len(row) != width or not row[0].strip():
             if _is_blank(row, layout):
                 continue
-            row = _cut(row, width)
+            if len(row) <= layout.most:
+                row = _cut(row, width)
             if len(row) != width:
                 if row[0].startswith("#"):
                     comments += 1
@@ -186,6 +193,10 @@ def layout_of(
     width = len(_trimmed(row, 3 if places is None else max(places) + 1))
     if places is None:
         places, width = _places(rows, max(width, 3)), max(width, 3)
+        if places is None and said.header is None:
+            below_it = _even(rows[1:], width)
+            if is_header_of(row, below_it) and (places := of_values(below_it)):
+                header = True
     if places is None:
         raise InputError(f"{where}, line {first}: {_roles_unknown(row, width, header, separator)}")
     if max(places) >= width:
@@ -196,7 +207,9 @@ def layout_of(
     names = tuple(name.strip().lstrip("#").strip() for name in row[:width]) if header else None
     unnamed = () if header else tuple(value for at, value in enumerate(row[:width]) if at not in places)
     quoted = separator not in ",;" and bool(rows) and all(map(_in_quotes, rows[0][:width]))
-    return Layout(separator, quoted, places, width, names, first, skipped, unnamed)
+    # An empty column more may come from a comma in a name where other columns may be empty, too.
+    most = max(len(row) for _, row in [(first, row), *below[:1]]) if width > 3 and separator in ",;" else _ANY
+    return Layout(separator, quoted, places, width, most, names, first, skipped, unnamed)
 
 
 def _begin(rows: Sequence[Sequence[str]]) -> int:
@@ -210,7 +223,12 @@ def _places(rows: Sequence[Sequence[str]], width: int) -> Places | None:
     """Where head, relation and tail stand that nobody names: the first three, or by what the other columns hold."""
     if width == 3:
         return 0, 1, 2
-    return of_values([even for row in rows if len(even := _cut(row, width)) == width])
+    return of_values(_even(rows, width))
+
+
+def _even(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """The rows of this width."""
+    return [even for row in rows if len(even := _cut(row, width)) == width]
 
 
 def first_rows(sample: Sequence[str], where: str, form: str, count: int) -> list[list[str]]:

@@ -13,6 +13,9 @@ from dans_data import naming
 from dans_data.faults import BadLinesError
 from dans_data.words import count, plural
 
+_MOST_SHOWN = 8
+"""Lines in the table before it scrolls."""
+
 _LEFT_OUT = "upload_left_out"
 """Session key: the files of which it was said that such lines are left out."""
 
@@ -36,10 +39,10 @@ def ask(files: Sequence[UploadedFile], error: BadLinesError) -> None:
                 for fault in error.faults
             ],
             hide_index=True,
-            height=min(320, 36 * (len(error.faults) + 1)),
+            height="content" if len(error.faults) <= _MOST_SHOWN else 320,
             column_config={
-                "Line": st.column_config.NumberColumn(width="small", format="%d"),
-                "What is wrong": st.column_config.TextColumn(width="large"),
+                "Line": st.column_config.NumberColumn(width=70, format="%d"),
+                "What is wrong": st.column_config.TextColumn(width=1000),
             },
             alt="The lines that are no triplets, and what is wrong with each.",
         )

@@ -131,6 +131,22 @@ def test_an_unknown_header_is_asked_about() -> None:
         assert facts(said) == wanted and not [note for note in said.notes if isinstance(note, Doubt)]
 
 
+def test_a_header_in_unknown_words_shows_by_what_stands_below_it() -> None:
+    data = table(",", "Wirkstoff,Art,Ziel,Jahr,Quelle", more("20{i:02}", "Buch"))
+    found = from_uploads([("kg.csv", data)], "kg")
+    assert facts(found) == FACTS
+    assert 'kg.csv: columns left out: "Jahr", "Quelle"' in map(str, found.notes)
+    turned = table(",", "Wirkstoff,Ziel,Art,Jahr", lambda i, row: (row[0], row[2], row[1], f"20{i:02}"))
+    (doubt,) = (n for n in from_uploads([("kg.csv", turned)], "kg").notes if isinstance(n, Doubt))
+    assert doubt.about == "order"
+
+
+def test_a_comma_in_a_name_is_no_empty_column_at_the_end() -> None:
+    data = table(",", "head,relation,tail,remark", more("")) + b"drug0,treats,pain, strong,\n"
+    with pytest.raises(BadLinesError, match=r"line 82: 5 columns, expected 4"):
+        from_uploads([("kg.csv", data)], "kg")
+
+
 def test_another_order_is_asked_about() -> None:
     data = table(shape=lambda i, row: (row[0], row[2], row[1]))
     (doubt,) = (n for n in from_uploads([("kg.tsv", data)], "kg").notes if isinstance(n, Doubt))
