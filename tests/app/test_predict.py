@@ -109,8 +109,22 @@ def test_fitting_entities_only(folder):
 )
 def test_a_wrong_address_gets_one_sentence(address, said):
     app = screen(run="small", **address)
-    assert not app.exception and len(app.warning) == 1
-    assert said in app.warning[0].value.replace("\\", "") and app.dataframe
+    assert not app.exception
+    (warning,) = (each.value for each in app.warning if "link_off" in each.icon)
+    assert said in warning.replace("\\", "") and app.dataframe
+
+
+def test_a_run_that_tells_nothing_apart_or_is_below_the_floor_is_named_beside_its_answers(folder):
+    for address in ({}, {"ask": "new"}, {"ask": "relation"}):
+        said = [each.value.replace("\\", "") for each in screen(run="small", **address).warning]
+        wrong = load_run("small").warnings()
+        assert wrong and said == [f"{each[:1].upper()}{each[1:]}." for each in wrong]
+
+
+def test_new_facts_have_a_worth(folder):
+    app = screen(run="small", ask="new", relation="embassy")
+    worth = load_run("small").worth_of_new_facts("embassy")
+    assert worth[1:] in words(app).replace("\\", "") and "queries, and the first answer was right in" in worth
 
 
 def test_a_run_without_weights_is_told(folder, tmp_path, monkeypatch):
