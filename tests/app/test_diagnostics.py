@@ -197,7 +197,7 @@ def test_bars_reach_from_the_begin_of_a_trouble_to_its_end_and_foreign_text_is_o
         for base, length, lane in zip(trace.base, trace.x, np.round(trace.y), strict=True)
     }
     assert bars == {(30, 50, 9), (60, 90, 5), (70, 90, 0)}
-    assert [chart.layout.yaxis.ticktext[lane] for lane in (8, 4)] == ["Collapse", "D too weak"]
+    assert [chart.layout.yaxis.ticktext[lane] for lane in (9, 5)] == ["Collapse", "D too weak"]
     assert "<img" not in chart.to_json().replace("\\u003c", "<").replace("&lt;img", "")
     assert "Collapse, G_R, epochs 30 to 50" in figures.timeline_alt(spans)
 
