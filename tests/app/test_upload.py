@@ -19,6 +19,7 @@ from dans_app.data import upload_panel, upload_preview, upload_reading, upload_w
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS, naming, own
+from tests.data import test_cases
 from tests.waiting import PATIENCE
 
 HOSTILE = "<img src=x onerror=alert(1)> **b** [a](http://b) $x$ `c` :red[d] :material/bolt:"
@@ -161,6 +162,20 @@ def test_files_that_are_split_already_stay_as_they_are(form):
     (name,) = own.names()
     assert name == ("nations-data" if form == "zip" else "my-triplets")
     assert KnowledgeGraph.load(name).hash == KnowledgeGraph.load("nations").hash
+
+
+def test_every_form_that_people_have_is_the_same_graph_on_the_panel():
+    facts = test_cases.FACTS
+    entities = {name for head, _, tail in facts for name in (head, tail)}
+    counts = f"{len(entities)} entities · 3 relations · {len(facts)} triplets"
+    app = panel()
+    for name, data in test_cases.FORMS.items():
+        drop(app, (name, data))
+        assert counts in words(app) and not app.error and not app.warning, name
+    for name, files in test_cases.FOLDERS.items():
+        app = panel(*files.items())
+        shares = upload_words.shares({split: len(set(rows)) for split, rows in test_cases.PARTS.items()})
+        assert f"{len(entities)} entities · 3 relations" in words(app) and shares in words(app), name
 
 
 def test_what_is_odd_is_said_in_words():

@@ -14,6 +14,7 @@ import dans_data
 from dans_data import SPLITS, own
 from dans_lab.runs.run import list_runs
 from tests.browser.states import at_rest, fits, inside
+from tests.data import test_cases
 
 pytestmark = pytest.mark.browser
 
@@ -133,6 +134,45 @@ def test_names_are_text_and_wrong_files_get_one_sentence(server, page, tmp_path:
     page.get_by_text("Up to 100 MB a file").first.wait_for()
     expect(page.get_by_test_id("stAlert")).to_have_count(1)
     assert own.names() == kept
+    assert "Traceback" not in server.log()
+
+
+def test_files_as_people_have_them_are_read_asked_about_or_mended(server, page):
+    """One of each kind, on one page: what is clear is read, what is not is asked, and what is broken is left out."""
+    page.goto(f"{server.url}/data?data=nations")
+    panel = page.get_by_test_id("stMain")
+    entities = len({name for head, _, tail in test_cases.FACTS for name in (head, tail)})
+
+    def read(name: str, more: int = 0) -> None:
+        words = f"{name} · {entities + more} entities · 3 relations"
+        panel.get_by_text(re.compile(words)).first.wait_for()
+        is_calm(page)
+
+    for name in ("hetionet.tsv", "pandas.csv", "spaces.txt", "lines.jsonl", "all-quoted.tsv"):
+        drop(page, (name, test_cases.FORMS[name]))
+        read(name.partition(".")[0])
+    drop(page, *test_cases.openke().items())
+    read("my-triplets")
+
+    table = test_cases.table
+    drop(page, ("asked.tsv", table(header="Wirkstoff\tBeziehung\tZiel")))
+    panel.get_by_text("may be a header").first.wait_for()
+    page.get_by_role("button", name="Names the columns").or_(
+        page.get_by_role("radio", name="Names the columns")
+    ).first.click()
+    read("asked")
+
+    drop(page, ("excel.csv", table(",").replace(b"drug1", "Müller".encode("cp1252"))))
+    panel.get_by_text("is not UTF-8").first.wait_for()
+    page.get_by_role("combobox", name=re.compile("The text is encoded as")).click()
+    page.get_by_role("option", name=re.compile("Windows-1252")).click()
+    read("excel")
+    panel.get_by_text("text read as windows-1252").first.wait_for()
+
+    drop(page, ("broken.csv", test_cases.with_bad_lines(test_cases.BAD)))
+    page.get_by_role("button", name="Leave these 5 lines out").click()
+    read("broken")
+    panel.get_by_text("5 lines left out, which are no triplets").first.wait_for()
     assert "Traceback" not in server.log()
 
 
