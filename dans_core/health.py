@@ -183,7 +183,7 @@ class Watch:
         return found or [0.0, 0.0]
 
     def _of_ranking(self, measured: Diagnostics) -> Iterator[_Found]:
-        if measured.random_outscores_positive >= NOTHING and measured.epoch > self._settled:
+        if measured.random_outscores_positive >= NOTHING and measured.epoch > SETTLED:
             yield "tells-nothing", None, {"share": measured.random_outscores_positive}
         below = [mrr for mrr in self._ranked if mrr < self._floor]
         if len(below) < RANKINGS or measured.epoch <= self._settled:
