@@ -21,6 +21,7 @@ from dans_core.events import QUANTILES, Diagnostics, PathwayHealth, Quantiles, S
 from dans_core.gan import noise_scale, noisy
 from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
+from dans_core.kernels.outscored import beaten, outscored
 from dans_core.kernels.spread import adaptivity, copy_spread, effective_number, effective_rank, mean_cosine
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import Model
@@ -192,10 +193,7 @@ def _proposals(
     scores = model.decoder.score_all(queries, read)
     log_p = scores.log_softmax(1)
     facts = known(kg, batch, ids.expand(len(queries), -1)).to(entities.device)
-    ordered = scores.sort(1).values
-    below, up_to = (torch.searchsorted(ordered, scores, right=right) for right in (False, True))
-    # Its equals, but for itself, count half.
-    beaten = (below + up_to - 1).to(scores.dtype) / 2 / (size - 1)
+    beats = beaten(scores)
 
     def kl(q: Tensor) -> float:
         return float(divergence(log_p, q).mean())
@@ -208,7 +206,7 @@ def _proposals(
             "proposed_entities": _rounded(float(torch.special.entr(q).sum(1).exp().mean())),
             "proposed_kl": _rounded(kl(q)),
             "proposed_facts": _rounded(float((q * facts).sum(1).mean())),
-            "proposed_beats": _rounded(float((q * beaten).sum(1).mean())),
+            "proposed_beats": _rounded(float((q * beats).sum(1).mean())),
             "proposed_adds": _rounded(kl(without(name, readings, batch, config.random_share)) - kl(mixed)),
         }
     order = torch.randperm(size, generator=random).to(entities.device)
@@ -277,11 +275,6 @@ def random_of(config: Config, epoch: int) -> torch.Generator:
     """The random numbers of what is measured or kept at an epoch, none of which training sees."""
     seed = np.random.SeedSequence([config.seed, epoch, 1]).generate_state(1)
     return torch.Generator().manual_seed(int(seed[0]))
-
-
-def outscored(scores: Tensor, others: Tensor) -> float:
-    """How often a score is above another; ties count half, so that one that tells nothing apart is at a half."""
-    return float(((scores > others).float() + (scores >= others).float()).mean() / 2)
 
 
 def _share(mask: Tensor) -> float:

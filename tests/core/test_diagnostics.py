@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dans_core import Config, Trainer
-from dans_core.diagnostics import measure, outscored
+from dans_core.diagnostics import measure
 from dans_core.events import QUANTILES, to_dict
 from dans_core.kernels.edges import train_graph
 from dans_core.kernels.nearest import nearest
+from dans_core.kernels.outscored import beaten, beaten_plain, outscored
 from dans_core.kernels.spread import (
     adaptivity,
     adaptivity_plain,
@@ -182,6 +183,7 @@ def test_ties_count_half_by_the_plain_definition(seed):
     pairs = list(zip(scores.flatten().tolist(), others.flatten().tolist(), strict=True))
     plain = sum(1.0 if a > b else 0.5 if a == b else 0.0 for a, b in pairs) / len(pairs)
     assert outscored(scores, others) == pytest.approx(plain, abs=1e-6)
+    assert torch.equal(beaten(scores), beaten_plain(scores))
 
 
 def test_quantiles_agree_with_the_shares_and_means_beside_them(nations):
