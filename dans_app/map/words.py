@@ -14,7 +14,7 @@ from dans_app.shared import theme
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data.words import count, share
-from dans_lab.names import about_fakes
+from dans_lab.names import FACTS_AMONG, about_fakes
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run
 
@@ -60,6 +60,8 @@ def sentences(view: RelationView, frame: Frame, now: int, run: Run) -> list[str]
             f"{theme.mark(theme.BY_SOURCE[source])} {summary(part, view, now)}"
             for source, part in view.negatives.items()
         ]
+        if frame.has_fakes and run.config.proposes:
+            lines.append(FACTS_AMONG)
     return lines
 
 

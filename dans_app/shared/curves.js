@@ -182,7 +182,7 @@ function drawPanel(state, panel, box) {
       width: end - EDGE.left,
       height: tall - EDGE.bottom - EDGE.top + 6,
     })
-    const word = end - EDGE.left > 52 ? "warm-up" : ""
+    const word = end - EDGE.left > 46 ? "warm-up" : ""
     put(set(node(back, "text", "span-name"), { x: EDGE.left + 5, y: EDGE.top + 6 }), word)
   }
   const ys = ticks(low, high, 5)

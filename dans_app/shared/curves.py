@@ -86,6 +86,14 @@ def _about_discriminator(config: Config) -> str:
     )
 
 
+def _about_base(config: Config) -> str:
+    jump = (
+        " It jumps where the warm-up ends, as from there it is taken against other negatives: losses before and after, "
+        "or of two ways to choose negatives, cannot be compared."
+    )
+    return _COMPARED["base"][1] + (jump if config.fakes else "")
+
+
 def _no_gan(history: RunHistory, config: Config) -> str:
     if history.epoch < config.warmup_epochs:
         return (
@@ -109,7 +117,7 @@ _PANELS = {
         "Discriminator loss", (("d_adv", theme.D_ADV), ("d_aux", theme.D_AUX)), _about_discriminator, _no_gan, gan=True
     ),
     "base": _Panel(
-        _COMPARED["base"][0], (("base", theme.BASE),), lambda config: _COMPARED["base"][1],
+        _COMPARED["base"][0], (("base", theme.BASE),), _about_base,
         lambda history, config: "The first epoch is on its way.",
     ),
     "ranking": _Panel(

@@ -31,7 +31,7 @@ Go = Callable[[str, dict[str, str]], None]
 
 @dataclass(frozen=True)
 class Stop:
-    """A stop of the tour: the title of its screen, the query of its address, and at most two sentences in Markdown."""
+    """A stop of the tour: the title of its screen, the query of its address, and up to three sentences in Markdown."""
 
     title: str
     says: str
@@ -41,9 +41,11 @@ class Stop:
 STOPS = (
     Stop(
         "Train",
-        "An embedding model learns true facts by telling them from **negatives**, wrong answers, which DANS has a GAN "
-        "make. Below is a recorded run on UMLS, a small medical graph: the losses of generator, discriminator and "
-        "model, and how well it ranks true answers.",
+        "A fact is a **triplet** of head, relation and tail, and a model learns it beside **negatives**, triplets with "
+        "another tail. DANS has a GAN make these: its generator invents tails, its discriminator tells them from real "
+        "ones. "
+        "Below is a run on UMLS, a small medical graph: what they lose, and how well the model ranks true tails "
+        "(MRR, at best 1).",
     ),
     Stop(
         "How it works",
@@ -124,9 +126,11 @@ def card(stop: int, go: Go) -> DeltaGenerator:
                 "Next", icon=":material/arrow_forward:", key="tour_next", type="primary"
             ):
                 go(STOPS[stop].title, address(stop + 1))
-            if st.button(
-                "Done" if last else "Leave", key="tour_leave", type="primary" if last else "tertiary"
+            if last and st.button(
+                "To the lessons", icon=":material/arrow_forward:", key="tour_lessons", type="primary"
             ):
+                go("Lessons", {})
+            if st.button("Done" if last else "Leave", key="tour_leave", type="tertiary"):
                 go(title, {name: value for name, value in address(stop).items() if name != KEY})
     return words
 

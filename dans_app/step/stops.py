@@ -428,16 +428,21 @@ def _learned_d(told: Told, stage: str) -> Stop:
 
 
 def _judged(told: Told, label: str, title: str, text: str, formula: str, over: bool = False) -> Stop:
-    before, after = told.found["judged"]
+    opinions = told.found["judged"]
+    before, after = opinions
     asked, place = told.letters[2], told.places[1]
-    changes = [
-        _change(f"D_adv(e_{asked})", before["real"], after["real"], over, f"of the true {place}: real?")
-    ]
-    for name in before["fakes"]:
-        was, now = (_average(opinion["fakes"][name]) for opinion in (before, after))
-        changes.append(
-            _change(f"D_adv({FILLED[name]})", was, now, over, f"real? mean over the fakes of {name}")
+
+    def changed(head: str, kept: str, name: str, question: str) -> Change:
+        was, now = (_average(opinion[kept][name]) for opinion in opinions)
+        return _change(f"{head}({FILLED[name]})", was, now, over, f"{question} mean over the fakes of {name}")
+
+    if label == "D_aux":
+        changes = [changed("D_aux", "pathway", name, "G_R’s?") for name in before["pathway"]]
+    else:
+        real = _change(
+            f"D_adv(e_{asked})", before["real"], after["real"], over, f"of the true {place}: real?"
         )
+        changes = [real, *(changed("D_adv", "fakes", name, "real?") for name in before["fakes"])]
     view = View(fakes=dict.fromkeys(told.found["played"], 1), focus="fakes")
     return Stop("D", label, title, text, formula, changes, _fakes_table(told, view, True, over), view)
 

@@ -162,6 +162,18 @@ def test_changes_and_tables_hold_what_was_measured(round_):
             assert len(stop.table.rows) == len(trained["negatives"])
 
 
+def test_each_head_of_d_is_shown_with_its_own_opinion(round_):
+    found, _, told = round_
+    for stop in told:
+        if stop.label not in ("D_adv", "D_aux"):
+            continue
+        assert all(change.name.startswith(f"{stop.label}(") for change in stop.changes)
+        opinion = found["judged"][0]
+        of_fakes = opinion["pathway" if stop.label == "D_aux" else "fakes"]
+        means = [stops.figure(sum(values) / len(values)) for values in of_fakes.values()]
+        assert [change.before for change in stop.changes][-len(means) :] == means
+
+
 def test_tables_show_what_holds_at_their_stop(round_):
     found, _, told = round_
     has_aux = bool(found["judged"][0]["pathway"])

@@ -14,10 +14,10 @@ from dans_lab.runs.weights import load_weights
 from tests import small_run
 
 
-def test_the_stops_are_five_each_in_at_most_two_sentences() -> None:
+def test_the_stops_are_five_each_in_at_most_three_sentences() -> None:
     assert len(tour.STOPS) == 5
     for stop in tour.STOPS:
-        assert len(re.findall(r"[.?!](?:\W*$| )", stop.says.replace("help?", "help"))) <= 2
+        assert len(re.findall(r"[.?!](?:\W*$| )", stop.says.replace("help?", "help"))) <= 3
 
 
 @pytest.mark.parametrize("text", ["0", "6", "two", "1.0", "<b>", ""])
