@@ -13,11 +13,12 @@ from dans_app.server import graph, inspecting, loading
 from dans_app.server.relation_view import relation_label
 from dans_app.shared import curves, exports, run_state, shell, theme, url_values
 from dans_app.shared.address import Address
+from dans_app.shared.words import capital
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
 from dans_data.metrics import TERMS
 from dans_data.words import count, listed, plural
-from dans_lab import halves
+from dans_lab import halves, warm_up
 from dans_lab.names import METRICS
 
 TICK = 1.0
@@ -202,6 +203,11 @@ def verdict(runs: Runs, ranks: Ranks, graphs: Graphs, options: RankingOptions) -
         )
     if "A" not in ranks or len(ranks) < 2:
         return
+    ranks, withheld = comparable_weights(runs, ranks, options)
+    if withheld:
+        st.warning(withheld, icon=":material/hourglass_top:")
+    if len(ranks) < 2:
+        return
     metric, split = options.metric, options.split
     base = inspecting.floor_ranks(runs["A"], graphs["A"], options.weights, split)
     floor = float(TERMS[metric](base).mean())
@@ -224,6 +230,16 @@ def verdict(runs: Runs, ranks: Ranks, graphs: Graphs, options: RankingOptions) -
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Rank again", icon=":material/refresh:")
             st.caption(f"Still training: {listed(under_way)}. These are the weights so far.")
+
+
+def comparable_weights(runs: Runs, ranks: Ranks, options: RankingOptions) -> tuple[Ranks, str]:
+    """The ranks of weights from after the warm-up, none without A; and why no verdict is given on the others."""
+    why = {letter: warm_up.withheld(letter, runs[letter], options.weights) for letter in ranks}
+    met = {letter: found for letter, found in ranks.items() if not why[letter]}
+    reasons = [reason for reason in why.values() if reason]
+    if not reasons:
+        return ranks, ""
+    return met if "A" in met else {}, f"No verdict: {'. '.join(capital(reason) for reason in reasons)}."
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

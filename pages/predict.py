@@ -11,6 +11,7 @@ from dans_app.server.inspecting import Answers
 from dans_app.shared import exports, name_search, shell
 from dans_app.shared.words import markdown_text, sentence
 from dans_data.words import number
+from dans_lab import warm_up
 from dans_lab.worth import of_new_facts, warnings, worth
 
 ROWS = 14
@@ -46,6 +47,8 @@ def show() -> None:
         asked = predict_asked.checked(run, loading.graph(run), weights[0])
         if asked.place.message:
             st.warning(asked.place.message, icon=":material/link_off:")
+        if early := warm_up.told_of(run, asked.which):
+            st.info(early, icon=":material/hourglass_top:")
         choose(asked)
         show_answers(asked)
 

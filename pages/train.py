@@ -381,16 +381,17 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
     if pace.may_slow_down and not begins and not wish:
         st.rerun()
     floor = graph.floor_mrr(run.meta.source, run.meta.hash)
+    found = words.result(history, floor, run.config, run_state.under_way(status))
     with st.container():
         heading(run, status, wish, len(history.active))
         if status.state == "finished":
-            st.markdown(f"{run_state.sentence(status, run.config)} {words.result(history, floor)}")
+            st.markdown(f"{run_state.sentence(status, run.config)} {found}")
         else:
             st.progress(
                 min(1.0, status.epoch / status.epochs), text=run_state.sentence(status, run.config, wish)
             )
-            if text := words.result(history, floor):
-                st.markdown(text)
+            if found:
+                st.markdown(found)
         buttons(run, status, wish)
     if begins and not wish and not pace.ticked:
         # All else is on its way to the browser by now.

@@ -20,6 +20,7 @@ from dans_app.triplet import table as triplet_table
 from dans_app.triplet.asked import Asked
 from dans_app.triplet.table import Lane, Shown
 from dans_data.words import count
+from dans_lab import warm_up
 from dans_lab.names import about_fakes
 from dans_lab.runs.run import Run
 
@@ -242,16 +243,9 @@ def show_facts(asked: Asked, own: Shown) -> None:
         lines.append(triplet_table.no_fakes(config.declaration))
     elif what := about_fakes(config):
         lines.append(what)
-    if config.waits and own.epoch <= config.warmup_epochs:
-        who = (
-            "the GAN has learned nothing yet, and its fakes are chance"
-            if config.fakes
-            else "until then it trains with random negatives"
-        )
-        lines.append(
-            f"The weights are of epoch {own.epoch:,}, and warm-up lasts to {config.warmup_epochs:,}: {who}."
-        )
     st.markdown("  \n".join(lines))
+    if early := warm_up.told(config, own.epoch):
+        st.info(f"{early} Its fakes are chance." if config.fakes else early, icon=":material/hourglass_top:")
     if config.fakes and split == "train":
         head, relation, tail = asked.names
         st.page_link(

@@ -10,7 +10,7 @@ from dans_app.shared.run_history import RunHistory
 from dans_app.shared.words import capital, markdown_text
 from dans_core.config import Config
 from dans_data.errors import InputError
-from dans_lab import standing
+from dans_lab import standing, warm_up
 from dans_lab.names import about_negatives
 from dans_lab.runs.run import Run
 from dans_lab.study.luck import LEAST, Luck, luck
@@ -35,12 +35,17 @@ def about_sampler(config: Config) -> str:
     return f"{what} {about_negatives(config)}"
 
 
-def result(history: RunHistory, floor: float | None) -> str:
-    """The best ranking so far beside the popularity floor, in a sentence; "" before the first ranking."""
+def result(history: RunHistory, floor: float | None, config: Config, live: bool) -> str:
+    """The best ranking so far beside the popularity floor, in sentences; "" before the first ranking.
+
+    That its epoch lies in the warm-up is said unless the run is `live` and still in it.
+    """
     if history.best is None:
         return ""
     text = f"Best valid MRR **{history.best.mrr:.3f}** at epoch {history.best.epoch:,}"
-    return f"{text}; ranking by popularity alone gets {floor:.3f}." if floor is not None else f"{text}."
+    text = f"{text}; ranking by popularity alone gets {floor:.3f}." if floor is not None else f"{text}."
+    early = warm_up.told(config, history.best.epoch)
+    return f"{text} **{early}**" if early and not (live and warm_up.unmet(config, history.epoch)) else text
 
 
 def nothing_wrong(config: Config, history: RunHistory) -> str:
@@ -75,6 +80,9 @@ def comparison(
         value = "no ranking yet" if status.best_mrr is None else f"**{status.best_mrr:.3f}**"
         soon = "" if status.state == "finished" else f" so far (epoch {status.epoch:,} of {status.epochs:,})"
         parts.append(f"{theme.SAMPLERS[each.config.sampler]} {value}{soon}")
+    reasons = (warm_up.withheld(theme.SAMPLERS[each.config.sampler], each, "best") for each in both)
+    if reason := next(filter(None, reasons), ""):
+        return f"Best valid MRR: {', '.join(parts)}. That compares no samplers: {reason}."
     return (
         f"Best valid MRR: {', '.join(parts)}.{_standing(run, twin, floor, gains)} One run of each proves nothing"
         f"{_seed_spread(both[0], runs)}."

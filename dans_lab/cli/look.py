@@ -9,6 +9,7 @@ import typer
 
 from dans_data.errors import InputError
 from dans_data.words import number
+from dans_lab import warm_up
 from dans_lab.cli.output import print_json, print_table
 from dans_lab.halves import Stratum, strata
 from dans_lab.names import METRICS, UNSEEN, about_fakes, unseen_of
@@ -61,7 +62,8 @@ def evaluate(
         record["halves"] = [dataclasses.asdict(stratum) for stratum in strata(kg, split, *both)]
         record["relations"] = {name: _metrics(metrics) for name, metrics in result.relations.items()}
         record |= {"run": found.run.id, "dataset": kg.name, "split": split, "warnings": wrong}
-        print_json(record | {"checkpoint": found.which, "epoch": found.epoch})
+        record |= {"checkpoint": found.which, "epoch": found.epoch}
+        print_json(record | {"warm_up": warm_up.unmet(found.config, found.epoch)})
         return
     if not result.count:
         print(f"{kg.name} has no {split} triplets, so there is nothing to rank")
@@ -79,6 +81,8 @@ def evaluate(
     print_table(title, columns, rows)
     for each in wrong:
         print(f"warning: {each}")
+    if early := warm_up.told(found.config, found.epoch):
+        print(early)
     if not len(kg.valid):
         print(LAST_COUNT)
     if split != "train":
@@ -128,25 +132,25 @@ def inspect(
         relation = (relation + kg.num_relations) % (2 * kg.num_relations)
     fact = kg.split_of(head, relation, tail)
     networks, epoch = _networks(found, kg, which)
-    warm_up = found.config.warmup_epochs if found.config.waits else -1
     sampler, fakes = found.config.declaration, found.config.fakes
     from dans_lab.inspection import Question, Trained, inspect_triplet
 
     seen = inspect_triplet(Trained.of(networks, kg, found.config), Question(head, relation, tail, draws))
     if json:
         record = {"run": found.id, "dataset": found.meta.dataset, "checkpoint": which, "epoch": epoch}
-        record |= {"warm_up": epoch <= warm_up, "triplet": list(triplet), "side": side, "fact": fact}
+        record |= {
+            "warm_up": warm_up.unmet(found.config, epoch),
+            "triplet": list(triplet),
+            "side": side,
+            "fact": fact,
+        }
         rows = [dataclasses.asdict(row) for row in (seen.positive, *seen.negatives)]
         print_json(record | {"rows": rows})
         return
     if fact is None:
         print(f"({', '.join(triplet)}) is no known fact of {kg.name}; its negatives all the same:")
-    if epoch <= warm_up:
-        who = "the GAN had not begun to learn" if fakes else "random negatives stood in for its own"
-        print(
-            f"These weights are of epoch {epoch}, within the warm-up of {warm_up}: {who}."
-            + (" Try --checkpoint last." if which == "best" else "")
-        )
+    if early := warm_up.told(found.config, epoch):
+        print(early + (" Try --checkpoint last." if which == "best" else ""))
     if not fakes:
         print(sampler.no_fakes)
     elif what := about_fakes(found.config):

@@ -14,6 +14,7 @@ import typer
 
 from dans_data.errors import InputError
 from dans_data.words import number
+from dans_lab import warm_up
 from dans_lab.cli.look import RunOrModel, Weights, which_of
 from dans_lab.cli.output import print_json, print_table
 
@@ -79,10 +80,13 @@ def predict(
             "epoch": found.epoch,
             "worth": None if worth is None else dataclasses.asdict(worth[1]),
             "warnings": found.warnings(),
+            "warm_up": warm_up.unmet(found.config, found.epoch),
         }
         print_json(about | {"answers": [dataclasses.asdict(answer) for answer in answers]})
         return
     _print(found, answers, _title(found, head, relation, tail, triplets))
+    if early := warm_up.told(found.config, found.epoch):
+        print(early)
     if worth is not None:
         print(f"{worth[0]}: {worth[1]}.")
     elif triplets is None and head is None and tail is None:

@@ -16,6 +16,7 @@ from dans_core.config import Config
 from dans_core.events import Event, HealthWarning, Losses, Ranking, to_dict
 from dans_core.training import Stage, Trainer
 from dans_data.words import count, duration, listed, number
+from dans_lab import warm_up
 from dans_lab.cli.output import noted, print_json
 from dans_lab.health_words import in_words, worded
 from dans_lab.runs import process
@@ -225,6 +226,7 @@ class _Json:
         status = self.writer.status.model_dump(
             include={"state", "reason", "epoch", "epochs", "seconds", "best_epoch", "best_mrr", "test_mrr"}
         )
+        status["best_in_warm_up"] = warm_up.unmet(self.writer.config, status["best_epoch"])
         run = {"event": "summary", "run": self.writer.path.name, "path": str(self.writer.path)}
         where = {"device": self.trainer.device_name, "precision": process.precision()}
         self.say(run | status | {"floor_mrr": floor} | where)

@@ -13,6 +13,7 @@ from dans_core.config import Config, choices, parse
 from dans_data.complaints import did_you_mean
 from dans_data.errors import InputError
 from dans_data.words import duration, number, seconds_in_words
+from dans_lab import warm_up
 from dans_lab.apart import as_name, differing
 from dans_lab.budget import estimates as budget
 from dans_lab.budget.recipe import chosen_for_size, config_for
@@ -329,6 +330,8 @@ def _print_summary(writer: RunWriter, floor: float | None) -> None:
             print("warning: below the popularity floor; a ranking without any model is better")
     if status.test_mrr is not None:
         print(f"test MRR {number(status.test_mrr)}")
+    if early := warm_up.told(writer.config, status.best_epoch):
+        print(early)
     print(f"run: {writer.path}")
     if status.state == "finished":
         print(f"next: {COMMAND} evaluate {run} --split test")

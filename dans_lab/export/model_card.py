@@ -12,6 +12,7 @@ from dans_core.config import Config
 from dans_core.kg import KnowledgeGraph
 from dans_core.ranking import RankingResult
 from dans_data.words import listed, number
+from dans_lab import warm_up
 from dans_lab.names import DECODERS, METRICS, SAMPLERS
 from dans_lab.runs.run import Run, Which
 
@@ -116,12 +117,13 @@ def _training(run: Run, which: Which, epoch: int, command: str) -> str:
         "best": f"weights of epoch {epoch:,}, the best by valid MRR ({number(status.best_mrr)})",
         "last": f"last weights, of epoch {epoch:,}",
     }
+    early = f"{told} " if (told := warm_up.told(config, epoch)) else ""
     versions = listed([f"{name} {version}" for name, version in run.meta.versions.items()])
     return (
         f"An R-GCN encoder ({config.layers} layers, {config.dim} numbers an entity) and the decoder "
         f"{DECODERS[config.decoder]}; negatives: {SAMPLERS[config.sampler]}; seed {config.seed}; {status.epoch:,} of "
-        f"{config.epochs:,} epochs. These are the {said[which]}. The vectors come out of the encoder, so it is not "
-        f"needed any more.\n\nAll settings are in `config.json`. To train it again:\n\n```\n{command}\n```\n\n"
+        f"{config.epochs:,} epochs. These are the {said[which]}. {early}The vectors come out of the encoder, so it is "
+        f"not needed any more.\n\nAll settings are in `config.json`. To train it again:\n\n```\n{command}\n```\n\n"
         f"On {_code(run.meta.device)}, {run.meta.precision}, with {versions}."
     )
 
