@@ -125,7 +125,8 @@ CATALOGUE: Mapping[str, Known] = {
             ),
             Fact("A test query has 16.5 true tails or 23.6 true heads on average, of 135 entities."),
             Fact(
-                "With 1,322 test queries, a difference of 0.01 in H@1 is within chance; several seeds are needed."
+                "With 1,322 test queries, a difference of 0.01 in H@1 is within chance; several seeds are needed.",
+                ("few",),
             ),
         ),
         entities=135,

@@ -235,7 +235,10 @@ def show_reliability(asked: Asked, found: Answers) -> None:
         return
     trusted = inspecting.reliability(asked.run, asked.kg, asked.which)
     if trusted is None:
-        st.caption("Not a probability: valid is too small for scores to be turned into one.")
+        instead = (
+            "; shown is the score, which cannot be compared between queries" if asked.open == "new" else ""
+        )
+        st.caption(f"No probability: valid is too small for scores to be turned into one{instead}.")
         return
     with st.expander("How far to trust a probability", icon=":material/rule:"):
         st.markdown(

@@ -347,6 +347,7 @@ def differences(view: StudyView, spot: Spot, options: TableOptions, drawn: Drawn
         help="Right of the line a row does better than the reference. An interval that crosses the line leaves it open "
         f"who is better. {told.compared(len(view.plan.seeds))}",
     )
+    st.caption(words.UNCORRECTED)
     ends = figures.reach(view)
     columns = view.columns if len(view.columns) <= MOST_COLUMNS else (spot.column,)
     for holder, column in zip(st.columns(len(columns)), columns, strict=True):

@@ -35,6 +35,7 @@ FEW = 10
 MOST_RELATIONS = 40
 
 _SIDES = {"Both": (0, 1), "Tail": (0,), "Head": (1,)}
+_SEEDS = "the luck of the seed"
 _LOOK = {look.name: look for look in LOOKS}
 
 
@@ -126,20 +127,22 @@ def sentence(verdict: Verdict, first: str, metric: str) -> str:
         which = "this triplet" if found.count == 1 else f"these {found.count:,} triplets"
         return (
             f"**{letter} and {first}: no difference that {which} could show** "
-            f"({name} {signed(found.mean)}, {signed(found.low)} … {signed(found.high)}, {p_value(verdict.p)})."
+            f"({name} {signed(found.mean)}, {signed(found.low)} … {signed(found.high)}, {p_value(verdict.p)}, in "
+            f"which {_SEEDS} is not counted)."
         )
     better = found.mean > 0
     low, high = (found.low, found.high) if better else (-found.high, -found.low)
     return (
         f"**{letter} ranks {'higher' if better else 'lower'} than {first}** by {abs(found.mean):.3f} {name} "
-        f"({number(low)} … {number(high)}), {p_value(verdict.p)}: more than these triplets’ luck."
+        f"({number(low)} … {number(high)}), {p_value(verdict.p)}: more than these triplets’ luck, but in that "
+        f"{_SEEDS} is not counted."
     )
 
 
 def seed_note(groups: Sequence[Sequence[str]], ranks: Mapping[str, Ranks]) -> str:
     """What the intervals leave out; `groups` are letters of runs that differ in nothing but the seed."""
     if not groups:
-        return "One run of each: the seed’s luck is not in this interval."
+        return "One run of each: other seeds may turn this round."
     parts = []
     for group in groups:
         values = [float(TERMS["mrr"](ranks[letter]).mean()) for letter in group]

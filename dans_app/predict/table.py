@@ -43,9 +43,11 @@ def table(asked: Asked, found: Answers, splits: list[str | None]) -> pd.DataFram
     columns |= {name: list(values) for name, values in names.items() if name not in given}
     if asked.open != "new":
         columns["known"] = [split or NEW for split in splits]
-    if not np.isnan(found.probabilities).all():
+    sure = not np.isnan(found.probabilities).all()
+    if sure:
         columns["probability"] = list(found.probabilities)
-    if asked.open != "new":
+    # Scores of several queries cannot be compared, but are all there is where nothing turns them into probabilities.
+    if asked.open != "new" or not sure:
         columns["score"] = list(found.scores)
     if np.isnan(found.ranks).all():
         columns["rank"] = list(range(1, len(found.ranks) + 1))

@@ -35,6 +35,10 @@ NO_TEST = (
     "Differences, intervals and p are of the test split, whose ranks are kept; on valid the best epoch of each run was "
     "chosen."
 )
+UNCORRECTED = (
+    "Each interval is that of its own comparison, uncorrected; the mark is given after Holm’s correction for all of "
+    "them. So an interval may leave out 0 and its row still not be told apart."
+)
 METRICS_HELP = (
     "Filtered, over both sides. MRR: the mean of 1 / rank of the true answer. H@k: the share of answers ranked k or "
     "better. NDCG@5: 1 / log₂(1 + rank) up to rank 5, else 0."
@@ -146,10 +150,11 @@ def runs_note(entry: ResultCell) -> str:
 
 def legend(view: StudyView, split: str) -> str:
     """How to read the marks of the table, in Markdown."""
+    sd = "± is the standard deviation over seeds. " if len(view.plan.seeds) > 1 else ""
     if split != "test":
-        return NO_TEST
+        return f"{sd}{NO_TEST}"
     neither = f"{MARKS['cannot be told apart']} cannot be told apart from it."
-    text = f"{marks(markdown_text(view.row_title(view.reference)), view.comparisons.values())} {neither}"
+    text = f"{sd}{marks(markdown_text(view.row_title(view.reference)), view.comparisons.values())} {neither}"
     if any(found.seeds == 1 for found in view.comparisons.values()):
         text += " Faint: over one seed, which speaks of itself alone."
     return text

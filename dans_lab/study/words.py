@@ -208,11 +208,12 @@ def _rows(axis: str, some: list[Comparison]) -> str:
 
 def _verdict_counts(table: ResultTable, found: VerdictCounts) -> str:
     neither = found.compared - found.better - found.worse - found.withheld
+    reference = row_name(table, table.part.reference)
     withheld = f", {found.withheld} without a verdict" if found.withheld else ""
     text = (
-        f"{count(found.compared, 'comparison')} with {row_name(table, table.part.reference)}: {found.better} better, "
-        f"{found.worse} worse, {neither} cannot be told apart{withheld}, at {100 * SIGNIFICANT:g} % for all of them "
-        "together (Holm)."
+        f"Of {count(found.compared, 'difference')} from {reference}, the other way is better in {found.better}, "
+        f"{reference} in {found.worse}; {neither} cannot be told apart{withheld}, at {100 * SIGNIFICANT:g} % for all "
+        "of them together (Holm)."
     )
     if found.alone:
         text += (

@@ -26,6 +26,12 @@ ALMOST_ALL = 0.9
 _FEWEST = 5
 """Triplets that a relation needs before it is called symmetric or inverse: two may be chance."""
 
+_WIDE = 0.02
+"""From this margin of H@1 on, in either direction, it is said that test is small."""
+
+_VERY_WIDE = 0.05
+"""From this margin on, that is a caution."""
+
 _NAMES = 5
 _LONGEST = 40
 
@@ -34,7 +40,7 @@ _LONGEST = 40
 class Finding:
     """One thing to know: a sentence with its numbers, and one that says why it matters.
 
-    `kind` names it: empty, duplicates, leakage, reversed, linked, unseen, alike, untrained, loops, one_entity,
+    `kind` names it: empty, few, duplicates, leakage, reversed, linked, unseen, alike, untrained, loops, one_entity,
     symmetric, inverse. Names in the sentence are from the data, and may hold anything.
     """
 
@@ -58,6 +64,7 @@ def findings(
     dropped = _dropped(kg) if duplicates is None else duplicates
     every = [
         *_empty(kg),
+        *_few(kg),
         *_leakage(kg),
         *_reversed(kg),
         *_linked(kg),
@@ -95,6 +102,20 @@ def _empty(kg: KnowledgeGraph) -> Iterable[Finding]:
             "caution",
             f"{listed(missing).capitalize()} {plural(len(missing), 'has', 'have')} no triplets.",
             "A model is chosen by valid and judged on test: without them there is no score.",
+        )
+
+
+def _few(kg: KnowledgeGraph) -> Iterable[Finding]:
+    """How far H@1 on test may be off by the luck of its queries: 1.96 √(p (1 − p) / n) at p = 1/2, where most."""
+    triplets = len(kg.array("test"))
+    margin = 0.98 / (2 * triplets) ** 0.5 if triplets else 0.0
+    if margin >= _WIDE:
+        yield Finding(
+            "few",
+            "caution" if margin >= _VERY_WIDE else "note",
+            f"Test has {triplets:,} {plural(triplets, 'triplet', 'triplets')}, which are {2 * triplets:,} queries.",
+            f"By the luck of these queries alone an H@1 of one half may be off by {min(margin, 0.5):.2f} to either "
+            "side (95 %): a smaller difference between two runs may be chance, and several seeds are needed.",
         )
 
 

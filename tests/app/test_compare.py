@@ -300,22 +300,26 @@ def test_every_run_is_compared_with_the_first_and_corrected_for_their_number():
         (
             Difference(0.0124, 0.0041, 0.0203, 0.003, 652),
             0.003,
-            "B ranks higher than A by 0.012 MRR (0.004 … 0.020), p = 0.003: more than these triplets’ luck.",
+            "B ranks higher than A by 0.012 MRR (0.004 … 0.020), p = 0.003: more than these triplets’ luck, but "
+            "in that the luck of the seed is not counted.",
         ),
         (
             Difference(-0.0124, -0.0203, 0.0004, 0.00001, 652),
             0.00001,
-            "B ranks lower than A by 0.012 MRR (0.000 … 0.020), p < 0.001: more than these triplets’ luck.",
+            "B ranks lower than A by 0.012 MRR (0.000 … 0.020), p < 0.001: more than these triplets’ luck, but "
+            "in that the luck of the seed is not counted.",
         ),
         (
             Difference(0.003, -0.006, 0.013, 0.2, 652),
             0.53,
-            "B and A: no difference that these 652 triplets could show (MRR +0.003, −0.006 … +0.013, p = 0.53).",
+            "B and A: no difference that these 652 triplets could show (MRR +0.003, −0.006 … +0.013, p = 0.53, in "
+            "which the luck of the seed is not counted).",
         ),
         (
             Difference(0.0, 0.0, 0.0, 1.0, 1),
             1.0,
-            "B and A: no difference that this triplet could show (MRR 0.000, 0.000 … 0.000, p = 1.00).",
+            "B and A: no difference that this triplet could show (MRR 0.000, 0.000 … 0.000, p = 1.00, in "
+            "which the luck of the seed is not counted).",
         ),
     ],
 )
@@ -395,7 +399,7 @@ def test_the_run_looked_at_and_its_twin_are_shown_at_first():
         r"B and A: no difference that these 199 triplets could show|B ranks (higher|lower) than A|B and A: no verdict",
         text,
     )
-    assert "One run of each: the seed’s luck is not in this interval." in text
+    assert "One run of each: other seeds may turn this round." in text
     settings, metrics = app.dataframe[0].value, app.dataframe[1].value
     assert settings["A"].tolist() == ["DANS"] and settings["B"].tolist() == ["Uniform"]
     assert metrics["Run"].tolist() == ["A", "B", "Floor"] * 3

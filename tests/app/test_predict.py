@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from dans_app.predict import table
+from dans_app.predict.asked import Asked
 from dans_app.server import inspecting
+from dans_app.server.inspecting import Answers
+from dans_app.shared.address import Address
 from dans_core import KnowledgeGraph
 from dans_lab.prediction import load_run
 from dans_lab.runs.run import Run
@@ -152,3 +155,16 @@ def test_what_speaks_for_an_answer_is_counted_slowly(folder):
             best = max(others, key=lambda e: float(unit[e] @ unit[mine]))
             assert f"with {len(others)} other" in said
             assert f"by cosine: **{kg.entities[best]}** ({float(unit[best] @ unit[mine]):.2f})" in said
+
+
+def test_new_facts_have_scores_where_nothing_makes_probabilities_of_them(folder):
+    run = Run(folder / "small")
+    kg, nothing = run.load_kg(), np.full(2, np.nan)
+    asked = Asked(run, kg, Address("predict", kg.hash), "new", 0, None, 0, 10, False, False, "best")
+    triplets = np.array([[0, 0, 1], [1, 0, 2]])
+    bare = table.table(asked, Answers(triplets, np.array([2.5, 1.5]), nothing, nothing), [None, None])
+    assert bare["score"].tolist() == [2.5, 1.5] and "probability" not in bare
+    sure = table.table(
+        asked, Answers(triplets, np.array([2.5, 1.5]), nothing, np.array([0.9, 0.4])), [None, None]
+    )
+    assert sure["probability"].tolist() == [0.9, 0.4] and "score" not in sure

@@ -74,7 +74,7 @@ def test_a_table_withholds_what_means_nothing(tmp_path):
     low = made(tmp_path, 0.661, flat)
     assert {each.verdict for each in low.comparisons} == {"near the floor"}
     text = " ".join(sentences(low))
-    assert "4 comparisons with DANS: 0 better, 0 worse, 0 cannot be told apart, 4 without a verdict" in text
+    assert "better in 0, DANS in 0; 0 cannot be told apart, 4 without a verdict" in text
     assert "Near the popularity floor (MRR 0.661), which knows nothing: DANS with DistMult" in text
     assert "No verdict, near the floor: Uniform (" in text
 

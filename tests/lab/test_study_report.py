@@ -149,7 +149,9 @@ def test_findings_name_each_row_once_by_its_verdict(study):
     count = {
         verdict: sum(each.verdict == verdict for each in table.comparisons) for verdict in ("better", "worse")
     }
-    assert found[2].startswith(f"4 comparisons with DANS: {count['better']} better, {count['worse']} worse")
+    assert found[2].startswith(
+        f"Of 4 differences from DANS, the other way is better in {count['better']}, DANS in {count['worse']}; "
+    )
 
 
 def test_findings_are_records_of_the_comparisons(study):
@@ -170,7 +172,7 @@ def test_findings_are_records_of_the_comparisons(study):
 def test_findings_claim_nothing_where_nothing_differs(tmp_path):
     table = read_study(write_study(tmp_path, small_plan())).tables[0]
     text = " ".join(sentences(table))
-    assert "4 comparisons with DANS: 0 better, 0 worse, 4 cannot be told apart" in text
+    assert "the other way is better in 0, DANS in 0; 4 cannot be told apart" in text
     assert "None can be told apart from it: Uniform (" in text and "Better" not in text
     reach = sorted((each.high - each.low) / 2 for each in table.comparisons)
     assert f"({reach[0]:.3f} to {reach[-1]:.3f})" in text

@@ -180,6 +180,18 @@ def test_an_inverse_is_found_however_the_split_falls():
     assert kinds(kg)["inverse"].sentence.startswith("2 of 2 relations are almost the inverse of another")
 
 
+def test_a_small_test_split_is_told_with_what_chance_does_there():
+    def of(triplets: int) -> survey.Finding | None:
+        rows = [(i % 50, 0, i // 50) for i in range(triplets + 1)]
+        return kinds(graph(rows[:1], test=rows[1:], entities=100, relations=1)).get("few")
+
+    forty, many = of(40), of(600)
+    assert forty is not None and many is not None and of(2000) is None
+    assert forty.severity == "caution" and "40 triplets, which are 80 queries" in forty.sentence
+    assert "off by 0.11 to either side" in forty.why
+    assert many.severity == "note" and "off by 0.03 to either side" in many.why
+
+
 def test_names_that_look_alike_are_named():
     heads = ["Zürich", "Zu\u0308rich", "zürich", "y z", "y\u00a0z", "a-b", "a b"]
     rows = [(head, "In" if head == "y z" else "in", "x") for head in heads]
