@@ -63,7 +63,8 @@ def slow_notes(splits: dict[str, list[Triplet]]) -> list[str]:
         for split in SPLITS
         if len(splits[split]) > len(found[split])
     ]
-    notes += [f"{split} is empty" for split in SPLITS if not splits[split]]
+    without = {"valid": ", so training keeps the last weights"}
+    notes += [f"{split} is empty{without.get(split, '')}" for split in SPLITS if not splits[split]]
     for first, second in (("train", "valid"), ("train", "test"), ("valid", "test")):
         if shared := len(found[first] & found[second]):
             notes.append(f"triplets in both {first} and {second}: {shared}")

@@ -281,7 +281,7 @@ def zips() -> Iterator[Case]:
     yield Case("no test.zip", packed({"train.tsv": TSV, "valid.tsv": TSV}), GRAPH)
     yield Case("two folders.zip", packed({**splits, "other/train.tsv": TSV}))
     yield Case("two trains.zip", packed({**splits, "kg/train.csv": CSV}))
-    yield Case("empty valid.zip", packed({**splits, "kg/valid.tsv": b""}))
+    yield Case("empty valid.zip", packed({**splits, "kg/valid.tsv": b""}), GRAPH)
     for number, name in enumerate(
         ("../kg.txt", "kg/../../x.txt", "/etc/x.txt", "C:\\x.txt", "..\\x.txt", "\\x.txt", "a\\..\\x.txt")
     ):
@@ -357,7 +357,9 @@ def places() -> Iterator[Case]:
                         TSV
                     )
 
-            yield Case(f"kg with {ending[1:]} {broken}", mixed)
+            # An empty valid file says: without.
+            without = (ending, broken) == (".tsv", "valid")
+            yield Case(f"kg with {ending[1:]} {broken}", mixed, GRAPH if without else REFUSED)
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:
