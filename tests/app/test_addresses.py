@@ -83,7 +83,7 @@ def test_a_screen_opens_whatever_its_address_says(page):
     open_at(page, turn=0)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", range(1, len(HOSTILE)))
 @pytest.mark.parametrize("page", PAGES)
 def test_a_screen_opens_at_every_value_of_every_parameter(page, turn):
