@@ -70,6 +70,8 @@ def test_train_leads_to_its_twin_and_a_live_run_grows_on_the_shared_axes(server,
         writer.write_status("running", epoch=1)
         writer.append(Losses(epoch=1, base=0.9, warm_up=True, seconds=0.1))
         page.goto(f"{server.url}/train?run=live")
+        page.get_by_role("button", name="Compare them").wait_for()
+        at_rest(page)
         page.get_by_role("button", name="Compare them").click()
         page.wait_for_url(re.compile("/compare.*runs=live"))
         base = curve(page, "Base model loss")
