@@ -104,7 +104,7 @@ def test_a_run_of_a_terminal_appears_and_marks_stay_with_their_runs(server, page
         page.get_by_text("1 under way").first.wait_for()
         # Sorted by progress, the run that goes on would pass the other.
         table = page.get_by_test_id("stDataFrame").first.bounding_box()
-        page.mouse.click(table["x"] + 370, table["y"] + 15)
+        page.mouse.click(table["x"] + 530, table["y"] + 15)
         page.locator("[role=columnheader]").filter(has_text=re.compile("[↑↓]")).wait_for(state="attached")
         mark(page, 0)
         page.get_by_role("heading", name="going").first.wait_for()

@@ -81,8 +81,8 @@ def test_a_bookmark_leads_from_one_screen_to_another(server, page):
     page.get_by_role("link", name="Train").first.click()
     page.get_by_role("button", name="Start training").first.wait_for()
     settle(page)
-    page.get_by_role("spinbutton", name="Epochs").fill("77")
-    page.get_by_role("spinbutton", name="Epochs").press("Tab")
+    page.get_by_role("spinbutton", name="Epochs", exact=True).fill("77")
+    page.get_by_role("spinbutton", name="Epochs", exact=True).press("Tab")
     page.wait_for_url(re.compile("epochs=77"))
     page.get_by_role("button", name="Bookmarks").click()
     page.get_by_role("link", name="brazil").click()
@@ -129,5 +129,5 @@ def test_a_link_with_the_names_of_the_terminal_is_kept_shared_and_reloaded(serve
         page.get_by_text("Nothing has been trained on Kinships here yet").first.wait_for()
         settle(page)
         assert kept in page.url
-        expect(page.get_by_role("spinbutton", name="Epochs")).to_have_value("50")
+        expect(page.get_by_role("spinbutton", name="Epochs", exact=True)).to_have_value("50")
         page.reload()

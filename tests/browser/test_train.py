@@ -28,7 +28,7 @@ def start(page, server, query: str = LONG, typed: str = "") -> str:
     button = page.get_by_role("button", name="Start training")
     button.wait_for()
     if typed:
-        page.get_by_role("spinbutton", name="Epochs").fill(typed)
+        page.get_by_role("spinbutton", name="Epochs", exact=True).fill(typed)
     button.click()
     # Recorded runs have ids without a seed.
     page.wait_for_url(re.compile(r"run=[a-z0-9-]+-s\d+-"))
@@ -139,7 +139,7 @@ def test_a_hostile_url_gets_one_sentence(server, page, run_id: str):
     page.get_by_text(re.compile("not the name of a run")).first.wait_for()
     page.get_by_text(re.compile("its default stands")).first.wait_for()
     expect(page.get_by_role("alert").filter(has_text="The address")).to_have_count(2)
-    expect(page.get_by_role("spinbutton", name="Epochs")).to_have_value(str(Config().epochs))
+    expect(page.get_by_role("spinbutton", name="Epochs", exact=True)).to_have_value(str(Config().epochs))
 
 
 def test_a_phone_shows_the_curves_without_scrolling_sideways(server, open_page):

@@ -63,7 +63,7 @@ def test_a_zip_is_kept_trained_on_and_known_everywhere(server, page):
     page.get_by_role("button", name="Start training").first.wait_for()
     page.wait_for_url(re.compile("dataset=my-facts"))
     page.get_by_text("14 entities, 55 relations, 1,592 training triplets").first.wait_for()
-    page.get_by_role("spinbutton", name="Epochs").fill("4")
+    page.get_by_role("spinbutton", name="Epochs", exact=True).fill("4")
     page.get_by_role("button", name="Start training").click()
     page.get_by_text(re.compile(r"^4 epochs in ")).first.wait_for()
     (run,) = list_runs(server.runs)

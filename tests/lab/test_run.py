@@ -263,7 +263,8 @@ def test_a_run_of_a_later_format_is_refused_and_one_without_is_read(runs_folder)
     assert open_run("a-run").meta.dataset == "umls"
 
 
-def test_who_looks_at_a_run_downloads_nothing(runs_folder):
+def test_who_looks_at_a_run_downloads_nothing(runs_folder, monkeypatch):
+    monkeypatch.delenv("DANS_DATA_DIR", raising=False)
     with (
         RunWriter.create(runs_folder, "a-run", CONFIG, "wn18rr", "h", "wn18rr") as writer,
         pytest.raises(InputError, match=r"wn18rr of run a-run is not on this machine; .* --download wn18rr"),
