@@ -144,7 +144,9 @@ def test_the_split_of_nell_995() -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_a_finding_that_tells_of_a_fact_has_its_figures(name: str) -> None:
     said = {finding.kind: finding.sentence for finding in findings(KnowledgeGraph.load(name))}
-    counted = [fact for fact in CATALOGUE[name].facts if fact.told_by and fact.told_by != ("floor",)]
+    # The floor is no finding, and what a test split can bear is told of any graph by a figure of its own.
+    other = {"floor", "few"}
+    counted = [fact for fact in CATALOGUE[name].facts if fact.told_by and not other & {*fact.told_by}]
     for fact in counted:
         words = " ".join(said[kind] for kind in fact.told_by)
         assert set(re.findall(r"[\d,]*\d", fact.sentence)) <= set(re.findall(r"[\d,]*\d", words))
