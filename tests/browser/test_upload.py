@@ -185,7 +185,8 @@ def test_a_phone_shows_the_panel_and_its_sample(server, page):
     with page.expect_download() as download:
         page.get_by_role("button", name="A sample file").click()
     drop(page, ("sample.tsv", Path(download.value.path()).read_bytes()))
-    page.get_by_text("Nothing odd was found").first.wait_for()
+    # The sample is small, and its test split says so.
+    page.get_by_text(re.compile("a smaller difference between two runs may be chance")).first.wait_for()
     seed = page.get_by_role("spinbutton", name="Split seed")
     seed.fill("7")
     seed.press("Enter")
