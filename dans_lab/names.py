@@ -40,9 +40,9 @@ PROPOSES = (
 """What fakes are to a run that reads them as entities."""
 
 FACTS_AMONG = (
-    "That proposals hit known facts is no fault: the loss ranks the answer against all entities, its other true "
-    "answers too, and negatives only estimate that sum. An entity weighs what it weighs in the sum, however often it "
-    "is proposed."
+    "That proposals hit known facts is no fault: the loss ranks the answer against all entities, the other true "
+    "answers of the query too, and negatives only estimate that sum. An entity weighs what it weighs in the sum, "
+    "however often it is proposed."
 )
 """Why such a run may have facts among its negatives."""
 

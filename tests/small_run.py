@@ -119,3 +119,12 @@ def only(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     st.cache_resource.clear()
     st.cache_data.clear()
+
+
+def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """From now on there is an empty runs folder, which is returned, and no study that comes with the program."""
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    only(runs, tmp_path, monkeypatch)
+    monkeypatch.setattr("dans_lab.study.folder.RESULTS", tmp_path / "results")
+    return runs

@@ -115,9 +115,9 @@ FIGURES = {
         "its nearest entity.",
         lambda side: side.false_negatives,
         "Share that makes a fact of train, valid or test; a fake counts as its nearest entity. More than random ones "
-        "is no fault where fakes are proposals: the loss ranks the answer against all entities, its other true answers "
-        "too, and negatives only estimate that sum. Leaving facts of train out made rankings worse when it was "
-        "measured. " + _TRAINED_ON,
+        "is no fault where fakes are proposals: the loss ranks the answer against all entities, the other true answers "
+        "of the query too, and negatives only estimate that sum. Leaving facts of train out made rankings "
+        "worse when it was measured. " + _TRAINED_ON,
         of_own=lambda own: own.false_negatives,
         of_random=lambda found: found.random_false_negatives,
         percent=True,

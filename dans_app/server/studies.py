@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -40,6 +41,8 @@ class Conductors:
         except FileExistsError:
             raise InputError(f"there is a study {plan.name!r} already; give this one another name") from None
         except OSError as error:
+            # A folder without its file would only keep the name from another try.
+            shutil.rmtree(study.path, ignore_errors=True)
             raise InputError(f"{study.path} cannot be made ({error.strerror})") from None
         self.go_on(study)
         return study

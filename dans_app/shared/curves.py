@@ -91,7 +91,7 @@ def _about_base(config: Config) -> str:
         " It jumps where the warm-up ends, as from there it is taken against other negatives: losses before and after, "
         "or of two ways to choose negatives, cannot be compared."
     )
-    return _COMPARED["base"][1] + (jump if config.fakes else "")
+    return _COMPARED["base"][1] + (jump if config.waits and config.warmup_epochs else "")
 
 
 def _no_gan(history: RunHistory, config: Config) -> str:

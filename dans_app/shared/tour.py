@@ -41,9 +41,9 @@ class Stop:
 STOPS = (
     Stop(
         "Train",
-        "A fact is a **triplet** of head, relation and tail, and a model learns it beside **negatives**, triplets with "
-        "another tail. DANS has a GAN make these: its generator invents tails, its discriminator tells them from real "
-        "ones. "
+        "A fact is a **triplet** of head, relation and tail; a model learns to rank it above **negatives**, triplets "
+        "with another tail. DANS has a GAN make these: its generator invents tails, its discriminator tells them from "
+        "real ones. "
         "Below is a run on UMLS, a small medical graph: what they lose, and how well the model ranks true tails "
         "(MRR, at best 1).",
     ),

@@ -28,7 +28,6 @@ from dans_lab.names import DATASETS
 from dans_lab.runs.records import replace, to_json
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
-from dans_lab.study import folder
 from dans_lab.study.folder import Study
 from dans_lab.study.markup import markdown_text
 from dans_lab.study.plan import Plan
@@ -80,13 +79,7 @@ sampler = "uniform"
 @pytest.fixture(autouse=True)
 def root(tmp_path, monkeypatch) -> Path:
     """A runs folder with nothing in it, and no studies that come with the program."""
-    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
-    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    monkeypatch.setattr(folder, "RESULTS", tmp_path / "results")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    (tmp_path / "runs").mkdir()
-    return tmp_path / "runs"
+    return small_run.nothing(tmp_path, monkeypatch)
 
 
 screen = partial(small_run.screen, "studies.py")

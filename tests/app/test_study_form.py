@@ -22,7 +22,7 @@ from dans_lab.cli import main
 from dans_lab.runs import machine
 from dans_lab.runs.run import Run, list_runs
 from dans_lab.runs.writer import RunWriter
-from dans_lab.study import folder, session
+from dans_lab.study import session
 from dans_lab.study.conduct import conducting
 from dans_lab.study.draft import Draft
 from dans_lab.study.folder import Study
@@ -35,14 +35,8 @@ from tests.waiting import wait_for
 @pytest.fixture(autouse=True)
 def root(tmp_path, monkeypatch) -> Path:
     """A runs folder with nothing in it, and no studies that come with the program."""
-    monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    monkeypatch.setattr(folder, "RESULTS", tmp_path / "results")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    (tmp_path / "runs").mkdir()
-    return tmp_path / "runs"
+    return small_run.nothing(tmp_path, monkeypatch)
 
 
 screen = partial(small_run.screen, "studies.py")

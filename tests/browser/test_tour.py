@@ -42,6 +42,10 @@ def test_a_newcomer_is_brought_to_a_named_negative_and_back(server, page):
     page.get_by_role("heading", name="Triplet", exact=True).first.wait_for()
     expect(page.locator(".st-key-tour_card")).to_have_count(0)
     assert "head=regulation_or_law" in page.url
+    page.goto(f"{server.url}/studies?tour=5&study=umls/samplers-umls")
+    page.get_by_role("button", name="To the lessons").click()
+    page.wait_for_url(re.compile(r"/lessons(?!.*tour=)"))
+    page.get_by_role("heading", name="Lessons", exact=True).first.wait_for()
 
 
 def test_a_link_to_a_stop_opens_it_on_a_phone(server, open_page):
