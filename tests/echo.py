@@ -22,4 +22,4 @@ def answer(request: aside.Arrays) -> aside.Arrays:
 
 
 if __name__ == "__main__":
-    aside.serve(answer)
+    aside.serve(answer, courtesy=3)

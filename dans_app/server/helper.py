@@ -84,13 +84,15 @@ class HelperProcess:
         return code
 
 
-def serve(answer: Callable[[Arrays], Arrays]) -> None:
-    """The other side: answer requests until the input ends. One that fails is answered with the reason."""
+def serve(answer: Callable[[Arrays], Arrays], courtesy: int = 0) -> None:
+    """The other side: answer requests until the input ends. One that fails is answered with the reason.
+
+    With `courtesy`, a step of the system's scale of niceness, what trains and the browser come first.
+    """
     # Ctrl-C on the server ends this process, too, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Training and the browser come first.
-    if hasattr(os, "nice"):
-        os.nice(10)
+    if courtesy and hasattr(os, "nice"):
+        os.nice(courtesy)
     replies = os.fdopen(os.dup(1), "wb")
     # What a library prints is not part of an answer.
     os.dup2(2, 1)

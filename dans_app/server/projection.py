@@ -380,4 +380,5 @@ def _of_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> Projection:
 
 
 if __name__ == "__main__":
-    helper.serve(_answer)
+    # It works for many seconds at a time. Of a core that two others want, too, this much still leaves it a seventh.
+    helper.serve(_answer, courtesy=5)
