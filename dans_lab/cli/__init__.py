@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 from dans_data.errors import InputError
 from dans_data.faults import BadLinesError
 from dans_lab.cli import app as app_command
-from dans_lab.cli import data, export, look, predict, report, runs, study, train
+from dans_lab.cli import data, doctor, export, look, predict, report, runs, study, train
 from dans_lab.cli.output import line_by_line
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ app.command()(export.export)
 app.command()(runs.runs)
 app.command()(report.report)
 app.command()(study.study)
+app.command()(doctor.doctor)
 
 
 def main(arguments: list[str] | None = None) -> int:
