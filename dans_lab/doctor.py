@@ -28,6 +28,7 @@ from dans_data.limits import LIMITS_VARIABLE, Limits
 from dans_data.places import BUNDLED, DATA_DIR_VARIABLE
 from dans_data.shipped import TOP
 from dans_data.words import bytes_in_words, count, listed, plural
+from dans_lab import log
 from dans_lab.budget.estimates import MEMORY_VARIABLE, free_memory
 from dans_lab.runs import machine
 from dans_lab.runs.folder import ListedRuns, Shelf
@@ -39,6 +40,7 @@ _VARIABLES = {
     CACHE_DIR_VARIABLE,
     DATA_DIR_VARIABLE,
     LIMITS_VARIABLE,
+    log.LOG_VARIABLE,
     MEMORY_VARIABLE,
     OWN_DIR_VARIABLE,
     RUNS_DIR_VARIABLE,
@@ -91,6 +93,7 @@ def examine(gpu: bool = False) -> list[Finding]:
         ("GPU", lambda: _gpu(gpu)),
         ("open files", _open_files),
         ("settings", _settings),
+        ("log", _log),
         ("test browser", _browser),
         ("running", lambda: _running(Shelf().look())),
     )
@@ -312,6 +315,18 @@ def _settings() -> Iterator[Finding]:
     else:
         # Names alone, since a value may hold a password.
         yield Finding("settings", "OK", listed(sorted(given)) if given else "no DANS_ variable is set")
+
+
+def _log() -> Iterator[Finding]:
+    if (path := log.place()) is None:
+        yield Finding("log", "OK", "to standard error" if os.environ[log.LOG_VARIABLE] == "-" else "off")
+        return
+    there = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+    if os.access(there, os.W_OK):
+        yield Finding("log", "OK", str(path))
+    else:
+        advice = f"let {log.LOG_VARIABLE} name another file, or - for standard error"
+        yield Finding("log", "to mend", f"{path} cannot be written", advice)
 
 
 def _browser() -> Iterator[Finding]:

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from concurrent.futures import Future, wait
 from pathlib import Path
@@ -27,6 +28,7 @@ from dans_core.events import Snapshot
 from dans_core.kg import KnowledgeGraph
 from dans_core.training import Trainer
 from dans_data.errors import InputError
+from dans_lab import log
 from dans_lab.budget import practice, speed
 from dans_lab.runs import process
 from dans_lab.runs.drive import drive
@@ -116,7 +118,12 @@ def _work(job: RunToTrain, ahead: tuple[str, KnowledgeGraph] | None) -> int:
         except InputError as error:
             writer.write_status("failed", str(error))
             return 1
-        return int(drive(writer, trainer, lambda: stop.asked) == "failed")
+        began = time.monotonic()
+        log.tell("run began", run=run.id, data=meta.dataset, sampler=run.config.sampler, again=job.resume)
+        state = drive(writer, trainer, lambda: stop.asked)
+        seconds = time.monotonic() - began
+        log.tell("run ended", run=run.id, state=state, epoch=trainer.epoch, seconds=seconds)
+        return int(state == "failed")
 
 
 def _log_to(path: Path) -> None:

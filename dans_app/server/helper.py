@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dans_data.errors import InputError
+from dans_lab import log
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -51,7 +52,9 @@ class HelperProcess:
                 self._end()
                 raise
             if answer is None:
-                raise RuntimeError(f"the process for it ended with exit code {self._end()}")
+                code = self._end()
+                log.tell("helper died", module=self._module, exit_code=code)
+                raise RuntimeError(f"the process for it ended with exit code {code}")
         if _MISTAKE in answer:
             raise InputError(str(answer[_MISTAKE]))
         if _ERROR in answer:

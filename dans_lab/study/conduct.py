@@ -17,6 +17,7 @@ from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
 from dans_data.errors import InputError
 from dans_data.metrics import TERMS
+from dans_lab import log
 from dans_lab.budget.estimates import predict
 from dans_lab.budget.sizes import Sizes
 from dans_lab.halves import HALVES, halves, strata
@@ -205,6 +206,7 @@ def conducting(plan: Plan, by: By = "terminal") -> Iterator[Conduct]:
             # Begun with a version that did not tell as much of them.
             conduct.note(**_facts(kg))
         tell(study, Session(by=by))
+        log.tell("study began", study=study.name, by=by, runs=len(todo), done=len(done))
         reason = "it was ended from outside"
         try:
             yield conduct
@@ -215,6 +217,7 @@ def conducting(plan: Plan, by: By = "terminal") -> Iterator[Conduct]:
         finally:
             last = last_session(study) or Session(by=by)
             tell(study, last.model_copy(update={"stage": "over", "reason": reason}))
+            log.tell("study ended", study=study.name, done=len(conduct.records), reason=reason)
 
 
 def _write(path: Path, data: bytes) -> None:
