@@ -98,6 +98,20 @@ def quality(
     _finish(measure(decoder.value, seeds, epochs), json_file, out)
 
 
+@app.command(name="pykeen")
+def in_pykeen(
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds, counted from 0.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each training.")] = 60,
+    loss: Annotated[str, typer.Option(help="One of PyKEEN's, by name.")] = "nssa",
+    json_file: JsonFile = None,
+    out: Out = None,
+) -> None:
+    """Our negative sampler in PyKEEN's pipeline beside its own."""
+    from benchmarks.pipeline import measure
+
+    _finish(measure(seeds, epochs, loss), json_file, out)
+
+
 @app.command()
 def ranking(
     dataset: Datasets = None,

@@ -61,7 +61,7 @@ class PykeenRun:
     def __init__(
         self, kg: KnowledgeGraph, config: Config, batch_size: int, batches: int | None = None
     ) -> None:
-        _quiet()
+        quiet()
         self._kg = kg
         graph = CoreTriplesFactory(kg.train, kg.num_entities, kg.num_relations)
         some = slice(None) if batches is None else torch.randperm(len(kg.train))[: batches * batch_size]
@@ -137,7 +137,7 @@ def pykeen_ranking(
     model: Model, kg: KnowledgeGraph, split: str, batch_size: int
 ) -> Callable[[], dict[str, float]]:
     """A call that ranks a split with PyKEEN's evaluator by our scores; as `_ranking`."""
-    _quiet()
+    quiet()
     return _ranking(_Scores(model, kg), kg, split, batch_size)
 
 
@@ -168,7 +168,7 @@ def _ranking(
     return rank
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """No advice from PyKEEN in the middle of a table."""
     for name in ("pykeen", "torch_max_mem"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -17,7 +17,18 @@ from benchmarks.timing import timed
 from dans_lab.runs import machine
 
 # The order of the sections in a file of results.
-ORDER = ("layer", "epoch", "quality", "ranking", "app", "first-minute", "answers", "scaling", "estimates")
+ORDER = (
+    "layer",
+    "epoch",
+    "quality",
+    "pykeen",
+    "ranking",
+    "app",
+    "first-minute",
+    "answers",
+    "scaling",
+    "estimates",
+)
 
 _PREAMBLE = """# Measurements
 

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as command_line
-from benchmarks import estimates, graphs, layer, quality, report, scaling, timing
+from benchmarks import estimates, graphs, layer, pipeline, quality, report, scaling, timing
 from benchmarks.report import ORDER, Section
 from dans_core import InputError
 from dans_lab.runs import machine
+from tests.small_run import trained
 
 # PyKEEN, beside which they measure, takes long to import.
 pytestmark = pytest.mark.long
@@ -232,6 +233,19 @@ def test_quality(tmp_path, monkeypatch):
     (mrr,) = records[2]["valid_mrr"]
     assert 0 < mrr < 1
     assert f"{mrr:.3f} in the median" in body
+
+
+def test_pykeen(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "_GRAPH", "nations")
+    monkeypatch.setattr(pipeline, "_RUN", str(trained(tmp_path, "of-nations").path))
+    body, records = run(tmp_path, "pykeen", "--seeds", "2", "--epochs", "1")
+    assert [r["sampler"] for r in records] == 2 * list(pipeline.SAMPLERS)
+    less = [records[k]["mrr"] - records[0 if k < 3 else 3]["mrr"] for k in (1, 4)]
+    assert (
+        f"| dans, of a finished run | {(records[1]['mrr'] + records[4]['mrr']) / 2:.3f} | {sum(less) / 2:+.3f} |"
+        in body
+    )
+    assert "| basic |" in body and "nssa loss" in body
 
 
 def test_scaling():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from dans_lab.prediction import LoadedRun
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,3 +29,20 @@ def test_the_notebook_of_the_docs_runs(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert f"MRR {run.evaluate().mrr:.3f}" in out and "cell_function" in out
     assert "(docs/python.md)" in (ROOT / "README.md").read_text()
+
+
+def run_blocks(name: str) -> dict[str, object]:
+    """All Python of a page of docs, one block after the other; the names it leaves."""
+    names: dict[str, object] = {}
+    for place, block in enumerate(
+        re.findall(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(), re.S)
+    ):
+        exec(compile(block, f"docs/{name}, block {place + 1}", "exec"), names)
+    return names
+
+
+def test_the_pipelines_of_the_page_on_pykeen_run(capsys):
+    pytest.importorskip("pykeen")
+    names = run_blocks("pykeen.md")
+    assert names["game"].losses and "'ce_r'" in capsys.readouterr().out
+    assert "(docs/pykeen.md)" in (ROOT / "README.md").read_text()
