@@ -10,6 +10,11 @@ else:
     from starlette.middleware import Middleware
     from streamlit import App
 
-    from dans_app.server.gate import Gate, open_browser
+    from dans_app.server.access import Access
+    from dans_app.server.gate import Gate, open_browser, refuse_open_house
+    from dans_app.server.headers import Headers
 
-    app = App(__file__, middleware=[Middleware(Gate)], lifespan=open_browser)
+    refuse_open_house()
+    # From the outside to the inside.
+    middleware = [Middleware(each) for each in (Headers, Gate, Access)]
+    app = App(__file__, middleware=middleware, lifespan=open_browser)

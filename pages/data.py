@@ -10,11 +10,11 @@ from dans_app.data import sections as data_sections
 from dans_app.data import upload_panel
 from dans_app.data import walk as data_walk
 from dans_app.data.known import Survey
-from dans_app.server import graph
+from dans_app.server import graph, keeping, visitors
 from dans_app.shared import shell
 from dans_app.shared.address import Address
 from dans_app.shared.words import capital, markdown_text, sentence
-from dans_data import SPLITS, DatasetInfo, fetch, own
+from dans_data import SPLITS, DatasetInfo
 from dans_data.catalogue import Fact
 from dans_data.errors import InputError
 from dans_data.words import megabytes
@@ -90,7 +90,12 @@ def about(info: DatasetInfo) -> None:
             and st.button("Train on this", icon=":material/play_arrow:", type="primary")
         ):
             shell.train_on(info.name)
-        if info.own and st.button("Remove", icon=":material/delete:", help="Delete this data set of yours."):
+        teaches = visitors.visitor().is_at_least("teacher")
+        if (
+            info.own
+            and teaches
+            and st.button("Remove", icon=":material/delete:", help="Delete this data set of yours.")
+        ):
             remove(info)
 
 
@@ -104,7 +109,12 @@ def not_here(info: DatasetInfo) -> None:
             "**It is not on this machine yet.** Once downloaded it is kept, and every screen knows it."
         )
         size = megabytes(info.bytes)
-        if st.button(f"Download ({size})", icon=":material/download:", type="primary"):
+        if st.button(
+            f"Download ({size})",
+            icon=":material/download:",
+            type="primary",
+            disabled=not visitors.visitor().is_at_least("teacher"),
+        ):
             download(info)
     facts(info.facts)
 
@@ -118,7 +128,7 @@ def download(info: DatasetInfo) -> None:
         bar.progress(min(share, 1.0), text=f"{came / 1e6:,.1f} of {total / 1e6:,.1f} MB")
 
     try:
-        fetch.fetch(info.name, tell)
+        keeping.download(info.name, tell)
     except InputError as error:
         bar.empty()
         st.error(sentence(error), icon=":material/error:")
@@ -147,7 +157,7 @@ def remove(info: DatasetInfo) -> None:
 
 def removed(name: str) -> None:
     try:
-        own.remove(name)
+        keeping.remove_data(name)
         graph.load.clear(name)
         Address("data", "").choose("data", None)
     except InputError as error:

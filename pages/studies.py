@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from dans_app.server import studies
+from dans_app.server import studies, visitors
 from dans_app.shared import classroom, exports, shell, study_link
 from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text, sentence
@@ -20,7 +20,7 @@ from dans_app.studies.data import Conducted, Listed, Loaded, StudyListing, Study
 from dans_app.studies.sections import MOST_COLUMNS, Drawn, calm, chart, learned, settings, stability
 from dans_data.errors import InputError
 from dans_lab.names import METRICS
-from dans_lab.study import session, tables
+from dans_lab.study import tables
 from dans_lab.study import words as told
 from dans_lab.study.facts import unseen
 from dans_lab.study.folder import Study
@@ -42,13 +42,13 @@ def show() -> None:
     # Before anything is complained of, which another part of the address takes away.
     new = form.address()
     places = Places.of(found)
-    if new.raw(study_link.NEW) is not None and not classroom.hides("settings"):
+    if new.raw(study_link.NEW) is not None and may_run():
         new_study(places.screen, new)
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if places.key is not None:
             study_choice.choose_study(places.screen, found, places.key)
-        if not classroom.hides("settings"):
+        if may_run():
             st.button(
                 "New study",
                 icon=":material/add:",
@@ -80,6 +80,11 @@ def show() -> None:
         said.warning(places.screen.message, icon=":material/link_off:")
 
 
+def may_run() -> bool:
+    """Whether whoever looks may start studies here."""
+    return visitors.visitor().is_at_least("teacher") and not classroom.hides("settings")
+
+
 def unreadable(found: StudyListing) -> None:
     for key, reason in list(found.unreadable.items())[:5]:
         st.warning(
@@ -108,11 +113,7 @@ def new_study(screen: Address, place: Address) -> None:
 
 
 def none_yet(found: StudyListing) -> None:
-    here = (
-        ""
-        if classroom.hides("settings")
-        else "Put one together by **New study**, or start one of those below. "
-    )
+    here = "" if not may_run() else "Put one together by **New study**, or start one of those below. "
     st.info(
         f"There is no study yet. {here}One that is started in a terminal shows up here while it runs, too.",
         icon=":material/science:",
@@ -134,7 +135,7 @@ def how_to_start(found: StudyListing) -> None:
         st.markdown(f"{asks}  \n:small[{markdown_text(words.size(plan), 200)}]")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             may = plan.name not in found.studies and study_data.download(plan) is None
-            if may and not classroom.hides("settings"):
+            if may and may_run():
                 st.button(
                     "Start",
                     icon=":material/play_arrow:",
@@ -231,7 +232,7 @@ def conducting(loaded: Loaded, state: Conducted, training: bool) -> None:
         st.error(f"It ended before its time: {markdown_text(state.reason, 300)}.", icon=":material/error:")
     if who := words.conductor(state):
         st.caption(who)
-    if not classroom.hides("controls"):
+    if visitors.visitor().is_at_least("teacher") and not classroom.hides("controls"):
         if state.state != "at rest":
             st.button(
                 "Pause",
@@ -257,7 +258,7 @@ def conducting(loaded: Loaded, state: Conducted, training: bool) -> None:
 
 def ask_to_pause(study: Study) -> None:
     try:
-        session.ask(study, pause=True)
+        studies.pause(study)
     except InputError as problem:
         st.session_state[PROBLEM] = str(problem)
 

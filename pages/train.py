@@ -7,7 +7,7 @@ from typing import Literal
 import streamlit as st
 
 import dans_data
-from dans_app.server import graph, jobs
+from dans_app.server import graph, jobs, visitors
 from dans_app.shared import classroom, cost_words, curves, run_state, settings, shell, study_link, theme
 from dans_app.shared.run_history import RunHistory
 from dans_app.shared.words import markdown_text, sentence
@@ -68,7 +68,7 @@ def five_seeds(run: Run) -> None:
 
 def resume(run: Run) -> None:
     try:
-        run.request() if run.is_live else jobs.pool().resume(run)
+        jobs.ask(run) if run.is_live else jobs.pool().resume(run)
     except InputError as error:
         say(error)
 
@@ -82,7 +82,7 @@ def train_on(run: Run, config: Config) -> None:
 
 def ask(run: Run, run_until: int | None = None, stop: bool = False) -> None:
     try:
-        run.request(run_until, stop)
+        jobs.ask(run, run_until, stop)
     except InputError as error:
         say(error)
 
@@ -101,9 +101,14 @@ def act(
         st.rerun()
 
 
+def hides_form() -> bool:
+    """Whether whoever looks starts no runs here."""
+    return classroom.hides("settings") or not visitors.visitor().is_at_least("student")
+
+
 def controls() -> None:
     """The side bar: settings of a new run, what it will take, and the button that starts it."""
-    if classroom.hides("settings"):
+    if hides_form():
         return
     known = [info for info in dans_data.available() if info.here and not info.problem]
     names = [info.name for info in known]
@@ -231,6 +236,8 @@ def buttons(run: Run, status: Status, wish: str) -> None:
     """Pause, resume, stop: those that mean something now."""
     if run.recorded or status.state in ("finished", "failed") or classroom.hides("controls"):
         return
+    if not visitors.visitor().owns(run.meta.owner):
+        return
     with st.container(horizontal=True, gap="small"):
         # By callbacks, so that what was asked is done before the run is looked at and shown.
         if status.state in ("running", "queued"):
@@ -259,7 +266,8 @@ def buttons(run: Run, status: Status, wish: str) -> None:
 def further(run: Run, status: Status) -> None:
     """More epochs for a run that is over: how many, what they take, and the button."""
     sizes = graph.sizes(run.meta.source)
-    can = status.state == "finished" and not run.recorded and run.meta.study is None
+    mine = visitors.visitor().owns(run.meta.owner)
+    can = mine and status.state == "finished" and not run.recorded and run.meta.study is None
     if not can or sizes is None or not (run.path / "last.pt").is_file() or classroom.hides("controls"):
         return
     left, right = st.columns([1, 3], vertical_alignment="bottom")
@@ -350,7 +358,7 @@ def twin_box(run: Run, twin: Run | None, runs: list[Run]) -> None:
         st.markdown(words.comparison(run, twin, runs, floor, gains))
         st.caption(cost)
         with st.container(horizontal=True, gap="small"):
-            if here and run.meta.source in folders():
+            if here and run.meta.source in folders() and visitors.visitor().is_at_least("teacher"):
                 about = "Opens a study with these settings filled in; it starts when you say so."
                 act("Train 5 seeds of each", ":material/science:", five_seeds, run, about=about)
             act("Compare them", ":material/compare_arrows:", compare, run, twin, kind="tertiary")
@@ -412,7 +420,7 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
         st.caption(words.about_sampler(run.config))
         further(run, status)
     with st.container():
-        if not classroom.hides("settings"):
+        if not hides_form():
             twin_box(run, twin, runs)
     with st.container():
         health(run, history)
@@ -450,7 +458,7 @@ def show(run: Run) -> None:
 
 shell.guard()
 controls()
-dataset = None if classroom.hides("settings") else st.session_state[settings.DATASET]
+dataset = None if hides_form() else st.session_state[settings.DATASET]
 chosen = shell.head_of_run(
     "Train",
     "A run as it learns: its losses, its ranking, and what the generator and the discriminator of DANS do.",

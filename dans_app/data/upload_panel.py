@@ -13,7 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dans_app.data import upload_columns, upload_encoding, upload_faults, upload_reading, upload_words
 from dans_app.data.upload_reading import Reading
-from dans_app.server import graph
+from dans_app.server import graph, keeping, visitors
 from dans_app.shared import shell
 from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text, sentence
@@ -39,6 +39,9 @@ _NAME_OF = "upload_name_of"
 def panel() -> None:
     """Everything: the place for files, what they hold, the name, the button, and what to do with what was kept."""
     st.header("Bring your own triplets", anchor=ANCHOR)
+    if not visitors.visitor().is_at_least("student"):
+        st.caption("On this shared server, data is added by students and teachers.")
+        return
     st.caption(upload_words.ABOUT)
     with shell.told("Files cannot be read"):
         limits = upload_words.limits(st.get_option("server.maxUploadSize"))
@@ -193,7 +196,7 @@ def _keep(reading: Reading, name: str, original: str) -> None:
     """Write the data set and have the screen show it, or say why it cannot be written."""
     try:
         with st.spinner("Keeping it …", show_time=True):
-            own.add(reading.dataset, name, original=original)
+            keeping.add_data(reading.dataset, name, original)
     except InputError as error:
         st.error(sentence(error, 500), icon=":material/error:")
         return

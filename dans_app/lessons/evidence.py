@@ -6,7 +6,7 @@ import dataclasses
 
 import streamlit as st
 
-from dans_app.server import jobs
+from dans_app.server import jobs, visitors
 from dans_app.shared import run_state
 from dans_data.errors import InputError
 from dans_lab.lessons import measuring
@@ -61,6 +61,11 @@ def progress(lesson: Lesson) -> Progress:
     return Progress(said, going, all(map(over, runs.values())), failed)
 
 
+def is_mine(run: Run) -> bool:
+    """Whether whoever looks may go on with it; of what another left, a run of one's own is trained instead."""
+    return visitors.visitor().owns(run.meta.owner)
+
+
 def start(lesson: Lesson) -> None:
     """Train what is missing, as far as there is room; raises InputError where nothing of it can be trained."""
     going = False
@@ -69,7 +74,7 @@ def start(lesson: Lesson) -> None:
             going = going or not over(run)
             continue
         try:
-            if run is not None and run.status.state in ("stopped", "interrupted", "paused"):
+            if run is not None and is_mine(run) and run.status.state in ("stopped", "interrupted", "paused"):
                 jobs.pool().resume(run)
             else:
                 wanted = lesson.runs[name]

@@ -10,13 +10,13 @@ import streamlit as st
 
 import dans_data
 from dans_app.runs import words
-from dans_app.server import jobs
+from dans_app.server import jobs, keeping, visitors
 from dans_app.shared import exports, run_state, settings, shell
 from dans_app.shared.theme import LOOKS
 from dans_app.shared.words import markdown_text
 from dans_data.errors import InputError
 from dans_lab.export import run_export
-from dans_lab.runs import folder, trash
+from dans_lab.runs import folder
 from dans_lab.runs.folder import ListedRun
 
 SELECTED = "runs_selected"
@@ -99,9 +99,10 @@ def _buttons(entry: ListedRun) -> None:
         ):
             if st.button(title, icon=icon):
                 shell.leave(title, run=entry.id)
-        if status.live:
-            st.button("Stop", icon=":material/stop:", on_click=attempt, args=(run.request, None, True))
-        elif status.state in CAN_GO_ON and not entry.recorded:
+        mine = visitors.visitor().owns(run.meta.owner)
+        if status.live and mine:
+            st.button("Stop", icon=":material/stop:", on_click=attempt, args=(jobs.ask, run, None, True))
+        elif mine and status.state in CAN_GO_ON and not entry.recorded:
             st.button(
                 "Continue",
                 icon=":material/play_arrow:",
@@ -125,14 +126,17 @@ def _buttons(entry: ListedRun) -> None:
 
 def _delete_button(entries: Sequence[ListedRun]) -> None:
     recorded = any(entry.recorded for entry in entries)
+    others = not all(visitors.visitor().owns(entry.run.meta.owner) for entry in entries)
     st.button(
         "Delete",
         icon=":material/delete:",
-        disabled=recorded,
+        disabled=recorded or others,
         on_click=attempt,
         args=(_delete, [entry.id for entry in entries]),
         help="A recorded run came with the app and cannot be deleted."
         if recorded
+        else "Deleting a run is for the one who started it, and for teachers."
+        if others
         else "Moves to the trash. It can be undone.",
     )
 
@@ -141,6 +145,9 @@ def _name_and_note(entry: ListedRun) -> None:
     """The form in which a person says what the run is."""
     if entry.recorded:
         st.caption("A recorded run came with the app: it can be read, but not renamed or deleted.")
+        return
+    if not visitors.visitor().owns(entry.run.meta.owner):
+        st.caption("Its name and note are for the one who started it, and for teachers.")
         return
     try:
         folder.read_about(entry.run)
@@ -185,7 +192,7 @@ def _several(entries: Sequence[ListedRun]) -> None:
 
 def _delete(run_ids: Sequence[str]) -> None:
     """To the trash, and out of the selection."""
-    trash.delete(run_ids)
+    keeping.delete(run_ids)
     st.session_state[SELECTED] = []
     if st.session_state.get(shell.PICKED) in run_ids:
         # Else the other screens would say that they cannot find it.
@@ -194,7 +201,7 @@ def _delete(run_ids: Sequence[str]) -> None:
 
 def _describe(entry: ListedRun) -> None:
     """Keep what the form says of this run."""
-    folder.write_about(
+    keeping.describe(
         entry.run, st.session_state[_form_key("name", entry)], st.session_state[_form_key("note", entry)]
     )
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dans_app.runs import disk_use, words
 from dans_app.runs.actions import attempt
+from dans_app.server import keeping
 from dans_data.errors import InputError
 from dans_data.words import bytes_in_words, count
 from dans_lab.runs import trash
@@ -47,7 +48,7 @@ def disk_space() -> None:
             st.markdown(f"**Cache:** {size}. {made_of}", width="content")
             if st.button("Clear the cache", icon=":material/mop:", disabled=not cached):
                 with st.spinner("Clearing …"):
-                    attempt(trash.clear_cache)
+                    attempt(keeping.clear_cache)
                 st.rerun()
 
 
@@ -91,7 +92,7 @@ def _trash_can(thrown: Sequence[Trashed]) -> None:
             st.markdown(f"Remove {count(len(keys), 'run')}, {size}, for good? This cannot be undone.")
             if st.button("Remove for good", type="primary"):
                 with st.spinner("Removing …"):
-                    attempt(trash.remove_for_good, keys)
+                    attempt(keeping.remove_for_good, keys)
                 st.rerun()
 
 
@@ -100,7 +101,7 @@ def _restore(keys: Sequence[str]) -> None:
     refusals = []
     for key in keys:
         try:
-            trash.restore(key)
+            keeping.restore(key)
         except InputError as error:
             refusals.append(error)
     if refusals:

@@ -1,4 +1,4 @@
-"""Which requests the server answers: those under its own name, from its own pages.
+"""Which requests the server answers: those under its own name, from its own pages, and of others only if it is shared.
 
 A page of another site can have its name resolve to 127.0.0.1 and then speak with this server as if it were its own
 (DNS rebinding). Its browser still says under which name it asks, and for which page: by Host and by Origin.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
+import sys
 import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +18,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
 
+from dans_lab.sharing.settings import current
+
 WRONG_HOST = (
     "This server answers under its own names alone. If the name in the address is meant to lead here, start it with "
     "--server.allowedHosts and that name.\n"
@@ -23,6 +27,11 @@ WRONG_HOST = (
 WRONG_ORIGIN = (
     "This server answers to its own pages alone. If a page elsewhere is meant to reach it, start it with "
     "--server.corsAllowedOrigins and that page's origin.\n"
+)
+
+NOT_SHARED = (
+    "This server is a person's own and not shared. To let others in, start it with the command serve, which asks for "
+    "an access code.\n"
 )
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:@/?#\[\]]+)(?::\d{1,5})?", re.ASCII)
@@ -53,8 +62,10 @@ def refusal(scope: Scope) -> str | None:
 
     Answered are loopback names and addresses, the address that the request came in on, and what is configured:
     `server.allowedHosts`, `browser.serverAddress` and `server.address`. An Origin has to be the very host and port that
-    is asked, or one of `server.corsAllowedOrigins`.
+    is asked, or one of `server.corsAllowedOrigins`. What came in from a network is answered by a shared server alone.
     """
+    if not _is_loopback(_came_in_on(scope)) and not _is_shared():
+        return NOT_SHARED
     hosts, origins = _header(scope, b"host"), _header(scope, b"origin")
     host = hosts[0].lower() if len(hosts) == 1 else ""
     if not _is_own_name(host, scope):
@@ -89,10 +100,51 @@ def _is_own_name(host: str, scope: Scope) -> bool:
     try:
         address = ipaddress.ip_address(name)
         # An address needs no resolving, so no other site can make it lead here.
-        came_in_on = ipaddress.ip_address((scope.get("server") or ("",))[0])
+        came_in_on = ipaddress.ip_address(_came_in_on(scope))
     except ValueError:
         return False
     return address.is_loopback or address in (came_in_on, getattr(came_in_on, "ipv4_mapped", None))
+
+
+def _came_in_on(scope: Scope) -> str:
+    return (scope.get("server") or ("",))[0]
+
+
+def _is_shared() -> bool:
+    sharing = current()
+    return sharing is not None and sharing.has_a_way_in
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+def refuse_open_house() -> None:
+    """End the program with a sentence where it is about to listen to a network without asking who comes."""
+    address = config.get_option("server.address") or ""
+    if _is_shared() or (address not in _EVERY_ADDRESS and _leads_home(address)):
+        return
+    where = f"at {address}" if address else "at every address of this machine"
+    print(
+        f"error: the app would listen {where}, and whoever reaches it could train, delete and add data; start it with "
+        "the command serve and --access-code-file, or with --server.address 127.0.0.1",
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
+
+def _leads_home(address: str) -> bool:
+    """Whether this name or address of a server is one of this machine alone."""
+    try:
+        found = socket.getaddrinfo(address, None)
+    except OSError:
+        # Streamlit says that it cannot listen there.
+        return True
+    return all(_is_loopback(str(each[4][0])) for each in found)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from typing import IO
 
 import streamlit as st
 
-from dans_app.server import graph
+from dans_app.server import graph, visitors
 from dans_core.config import Config
 from dans_data.errors import InputError
 from dans_data.words import bytes_in_words, count, seconds_in_words
@@ -116,9 +116,11 @@ class Pool:
         """Create a run and train it.
 
         Raises:
-            InputError: for a data set that cannot be read, too little memory, a full house, or a folder that cannot be
-                written.
+            InputError: for a viewer, a data set that cannot be read, too little memory, a full house, or a folder that
+                cannot be written.
         """
+        visitors.need("student", "starting a run")
+        owner = visitors.visitor().id
         kg = graph.load(dataset)
         check_memory(config, dataset)
         run_id = new_id(config, kg.name, as_name(differing(config)))
@@ -127,7 +129,9 @@ class Pool:
             self._likely = dataset
             # First, so that no run is left behind where no process can be started.
             self._worker()
-            with RunWriter.create(runs_dir(), run_id, config, kg.name, kg.hash, dataset) as writer:
+            with RunWriter.create(
+                runs_dir(), run_id, config, kg.name, kg.hash, dataset, owner=owner
+            ) as writer:
                 self._hand_over(writer.run, resume=False)
         return writer.run
 
@@ -135,8 +139,9 @@ class Pool:
         """Go on with a run that was stopped, interrupted, or paused for so long that its worker left.
 
         Raises:
-            InputError: for no free core, or a run that cannot go on.
+            InputError: for another's run, no free core, or a run that cannot go on.
         """
+        visitors.need_own(run, f"resuming run {run.id}")
         with self._turn, locks.one_start_at_a_time(runs_dir() / CACHE):
             if (status := run.status).live or status.state == "queued":
                 return
@@ -149,8 +154,9 @@ class Pool:
         """Give a finished run more epochs, as `going_on.config_of` has them in its settings, and train these.
 
         Raises:
-            InputError: for no free core, too little memory, or a run that cannot go on.
+            InputError: for another's run, no free core, too little memory, or a run that cannot go on.
         """
+        visitors.need_own(run, f"training run {run.id} on")
         check_memory(config, run.meta.source)
         with self._turn, locks.one_start_at_a_time(runs_dir() / CACHE):
             _check_room()
@@ -217,6 +223,12 @@ class Pool:
             start_new_session=True,
             pass_fds=(ticket.descriptor,),
         )
+
+
+def ask(run: Run, run_until: int | None = None, stop: bool = False) -> None:
+    """Ask the process that trains a run to pause, go on or stop, as in `Run.request`; InputError for another's run."""
+    visitors.need_own(run, f"stopping run {run.id}" if stop else f"pausing run {run.id}")
+    run.request(run_until, stop)
 
 
 def _check_room() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dans_app.server import visitors
 from dans_app.server.jobs import ROOT
 from dans_data.errors import InputError
 from dans_lab.runs.records import replace
@@ -31,8 +32,9 @@ class Conductors:
     def begin(self, plan: Plan) -> Study:
         """Make the folder of a study and run it.
 
-        Raises InputError for a folder that is there already or cannot be written.
+        Raises InputError for who is no teacher, and for a folder that is there already or cannot be written.
         """
+        visitors.need("teacher", "running a study")
         study = Study(studies_dir() / plan.name)
         try:
             study.path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +52,9 @@ class Conductors:
     def go_on(self, study: Study) -> None:
         """Run a study from where it was left; nothing is done where a process runs it already.
 
-        Raises InputError where no process can be started.
+        Raises InputError for who is no teacher, and where no process can be started.
         """
+        visitors.need("teacher", "running a study")
         with self._turn:
             if is_running(study) or self._is_on_its_way(study):
                 return
@@ -86,6 +89,12 @@ class Conductors:
 def conductors() -> Conductors:
     """Those of this server."""
     return Conductors()
+
+
+def pause(study: Study) -> None:
+    """Ask who runs a study to pause it. Raises InputError for who is no teacher, and where it cannot be asked."""
+    visitors.need("teacher", "pausing a study")
+    ask(study, pause=True)
 
 
 def why_it_ended(study: Study) -> str:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dans_app.server import loading
+from dans_app.server import access, loading, visitors
 from dans_app.shared import bookmarks, classroom, exports, lesson_bar, lesson_place, screen, theme, tour
 from dans_app.shared.spelling import DATASET
 from dans_app.shared.words import markdown_text as markdown_text
@@ -23,6 +23,8 @@ from dans_data.words import count, plural
 from dans_lab.apart import as_words, differing
 from dans_lab.runs.folder import about_or_nothing
 from dans_lab.runs.run import Run, recorded_runs, runs_dir, scan_runs
+from dans_lab.sharing.roles import MAY
+from dans_lab.sharing.settings import current
 
 T = TypeVar("T")
 READY = "dans_ready"
@@ -482,8 +484,11 @@ def _tools(run: Run | None) -> None:
         share = _tool("Share", "share", "Share this view")
         marks = _tool("Bookmarks", "bookmarks", "Bookmarks")
         teach = _tool("Teach", "school", "Teach: a link for students")
+        who = current() is not None and _tool("Log out", "person", "Who you are here, and logging out")
         if screen.present_button():
             st.rerun()
+    if who:
+        _who()
     if share:
         _share(run)
     if marks:
@@ -495,6 +500,17 @@ def _tools(run: Run | None) -> None:
 def _tool(label: str, icon: str, about: str) -> bool:
     key = f"toolbar_{label.lower()}"
     return st.button(label, icon=f":material/{icon}:", key=key, type="tertiary", help=about)
+
+
+@st.dialog("Who you are here")
+def _who() -> None:
+    role = visitors.visitor().role
+    st.markdown(f"You are here as a **{role}** and may {MAY[role]}.")
+    if (sharing := current()) is not None and sharing.codes:
+        # A link of Streamlit's opens another tab, in which nothing would be logged out.
+        st.html(
+            f'<a href="{access.base_path()}/logout" target="_self" style="color: inherit">Log out on this computer</a>'
+        )
 
 
 @st.dialog("Share this view")

@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 from dans_data.errors import InputError
 from dans_data.faults import BadLinesError
 from dans_lab.cli import app as app_command
-from dans_lab.cli import data, doctor, export, look, predict, report, runs, study, train
+from dans_lab.cli import data, doctor, export, look, predict, report, runs, serve, study, train
 from dans_lab.cli.output import line_by_line
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(app_command.app)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve.serve)
+app.command("access-code")(serve.access_code)
 app.command()(train.train)
 app.command()(look.evaluate)
 app.command()(look.inspect)

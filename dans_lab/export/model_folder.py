@@ -82,7 +82,9 @@ def model_of(
 
 def _files(run: Run, trained: Trained, which: Which, epoch: int) -> dict[str, Callable[[], bytes]]:
     kg = trained.kg
-    stored = StoredModel(**run.meta.model_dump(), config=run.config.model_dump(), weights=which, epoch=epoch)
+    stored = StoredModel(
+        **run.meta.model_dump(exclude={"owner"}), config=run.config.model_dump(), weights=which, epoch=epoch
+    )
     files: dict[str, Callable[[], bytes]] = {
         MODEL: lambda: _safetensors(trained),
         "config.json": lambda: to_json(stored),

@@ -257,8 +257,8 @@ def command_of(config: Config, source: str, split_seed: int = 0) -> str:
 
 
 def config_json(run: Run) -> bytes:
-    """Settings, data set and hash, versions and seed, as in the run directory."""
-    return to_json(Stored(**run.meta.model_dump(), config=run.config.model_dump()))
+    """Settings, data set and hash, versions and seed, as in the run directory; not who started it."""
+    return to_json(Stored(**run.meta.model_dump(exclude={"owner"}), config=run.config.model_dump()))
 
 
 def metrics(events: Iterable[Event]) -> Iterator[tuple[int, str, float]]:

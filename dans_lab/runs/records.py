@@ -97,6 +97,7 @@ class Meta(Record):
     of a run that went on otherwise both, as "cuda:0 (NVIDIA H200), then cpu". `machine` is the one that trained it, as
     `machine.name` has it; empty where an earlier version of the program did. `split_seed` is what one file was split
     with, 0 where the files were split already. `trained_on` are the epochs at which it was over and then trained on.
+    `owner` is the visitor of a shared server who started it, "" elsewhere.
     """
 
     dataset: str
@@ -111,6 +112,7 @@ class Meta(Record):
     precision: str = "float32"
     machine: str = ""
     trained_on: list[int] = Field(default_factory=list)
+    owner: str = ""
 
     @field_validator("created")
     @classmethod

@@ -105,11 +105,12 @@ class RunWriter:
         source: str | os.PathLike[str],
         study: str | None = None,
         split_seed: int = 0,
+        owner: str = "",
     ) -> RunWriter:
         """A new run, queued, with its lock held.
 
         `source` and `split_seed` are what `KnowledgeGraph.load` was given; a path is kept as an absolute one. `study`
-        is the name of the study that it belongs to.
+        is the name of the study that it belongs to, `owner` the visitor of a shared server who starts it.
 
         Raises:
             InputError: a bad id, a run that exists, or a folder that cannot be made.
@@ -138,6 +139,7 @@ class RunWriter:
             study=study,
             split_seed=split_seed,
             machine=machine.name(),
+            owner=owner,
         )
         writer: RunWriter | None = None
         try:

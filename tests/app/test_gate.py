@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from streamlit import config
 
-from dans_app.server.gate import WRONG_HOST, WRONG_ORIGIN, refusal
+from dans_app.server.gate import NOT_SHARED, WRONG_HOST, WRONG_ORIGIN, refusal
+from dans_lab.sharing.codes import Code
+from dans_lab.sharing.settings import Sharing, share
 from tests.browser.server import Server
 
 ADDRESSES = ["/", "/map", "/_stcore/health", "/_stcore/upload_file/a/b", "/media/0123.png", "/static/none.js"]
@@ -137,7 +139,21 @@ def test_an_origin_that_is_configured_is_answered(option):
     assert refusal(scope("127.0.0.1:8501", "http://lab.example.org")) == WRONG_ORIGIN
 
 
-def test_the_address_that_a_request_came_in_on_is_answered():
+@pytest.fixture
+def shared() -> Iterator[None]:
+    """As where the server asks who comes."""
+    share(Sharing(codes={"student": Code.of("hello-class")}))
+    yield
+    share(None)
+
+
+def test_the_network_is_answered_by_a_shared_server_alone():
+    assert refusal(scope("192.168.1.5:8501", server="192.168.1.5")) == NOT_SHARED
+    assert refusal(scope("localhost:8501", server="192.168.1.5")) == NOT_SHARED
+    assert refusal(scope("localhost:8501", server="::ffff:127.0.0.1")) is None
+
+
+def test_the_address_that_a_request_came_in_on_is_answered(shared):
     assert refusal(scope("192.168.1.5:8501", "http://192.168.1.5:8501", server="192.168.1.5")) is None
     assert refusal(scope("192.168.1.5", server="::ffff:192.168.1.5")) is None
     assert refusal(scope("192.168.1.6", server="192.168.1.5")) == WRONG_HOST

@@ -38,8 +38,18 @@ ARGUMENTS = [
 class Server:
     """`streamlit run app.py` with runs of its own; `url` is where it answers, `pid` its process."""
 
-    def __init__(self, runs: Path, script: Path = ROOT / "app.py", arguments: tuple[str, ...] = ()) -> None:
-        """Another `script` that runs app.py gets `arguments`. RuntimeError where no server comes up."""
+    def __init__(
+        self,
+        runs: Path,
+        script: Path = ROOT / "app.py",
+        arguments: tuple[str, ...] = (),
+        serve: tuple[str, ...] | None = None,
+        **environment: str,
+    ) -> None:
+        """Another `script` that runs app.py gets `arguments`; with `serve` it is that command, with these options.
+
+        RuntimeError where no server comes up.
+        """
         self.runs = runs
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -48,10 +58,13 @@ class Server:
         self._log = (runs.parent / f"server-{port}.log").open("wb")
         self._forgotten = 0
         options = ["--server.headless=true", f"--server.port={port}"]
+        command = ["streamlit", "run", str(script), *options, "--", *arguments]
+        if serve is not None:
+            command = ["dans_core", "serve", "--port", str(port), *serve]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(script), *options, "--", *arguments],
+            [sys.executable, "-m", *command],
             cwd=ROOT,
-            env={**os.environ, "DANS_RUNS_DIR": str(runs)},
+            env={**os.environ, "DANS_RUNS_DIR": str(runs), **environment},
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
@@ -72,6 +85,11 @@ class Server:
             try:
                 with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
                     return
+            except urllib.error.HTTPError as answer:
+                # A shared server says no more to those who are not in.
+                if answer.code in (401, 403):
+                    return
+                raise
             except (urllib.error.URLError, OSError):
                 time.sleep(0.02)
         raise RuntimeError(f"the server did not answer in {seconds} s:\n{self.log()}")

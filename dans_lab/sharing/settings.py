@@ -1,0 +1,87 @@
+"""How a server is shared: the ways in, whose headers are believed, who may embed it, and its limits.
+
+The command `serve` sets it before the server starts; where it is not set, a person is alone with the app.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
+
+from dans_data.errors import InputError
+from dans_lab.sharing import tickets
+from dans_lab.sharing.codes import Code
+from dans_lab.sharing.roles import Role
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Who may come in and how.
+
+    Attributes:
+        codes: the access code of each role that has one.
+        proxies: addresses and networks of reverse proxies, whose headers are believed.
+        user_header, role_header: in which headers such a proxy says who asks, and as what; "" for none.
+        usual_role: the role of whom the proxy gives no other.
+        teachers: who is a teacher, by the names that the proxy says.
+        embedders: origins whose pages may show this app in a frame.
+        key: what tickets are signed with.
+    """
+
+    codes: dict[Role, Code] = field(default_factory=dict)
+    proxies: tuple[Network, ...] = ()
+    user_header: str = ""
+    role_header: str = ""
+    usual_role: Role = "student"
+    teachers: frozenset[str] = frozenset()
+    embedders: tuple[str, ...] = ()
+    key: bytes = field(default_factory=tickets.new_key, repr=False)
+
+    @property
+    def has_a_way_in(self) -> bool:
+        """Whether it asks anything of those who come."""
+        return bool(self.codes or self.user_header)
+
+    @cached_property
+    def ticket_key(self) -> bytes:
+        """What tickets are signed with; another once a code is changed."""
+        return tickets.key_for(self.key, sorted(f"{role} {code}" for role, code in self.codes.items()))
+
+    def is_proxy(self, address: str) -> bool:
+        """Whether headers from this address are believed."""
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        mapped = getattr(found, "ipv4_mapped", None)
+        return any(
+            each in network for network in self.proxies for each in (found, mapped) if each is not None
+        )
+
+
+def network(text: str) -> Network:
+    """The network or single address that is written so; InputError for another text."""
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise InputError(
+            f"{text[:60]!r} is no address of a proxy; expected one such as 127.0.0.1 or 10.0.0.0/24"
+        ) from None
+
+
+_current: Sharing | None = None
+
+
+def share(sharing: Sharing | None) -> None:
+    """From now on the server of this process is shared so; None: it is a person's own."""
+    global _current
+    _current = sharing
+
+
+def current() -> Sharing | None:
+    """How the server of this process is shared, None where it is a person's own."""
+    return _current
