@@ -22,6 +22,12 @@ def show() -> None:
         st.error(f"The lessons cannot be shown: {markdown_text(str(error), 300)}.", icon=":material/error:")
     show_papers(known)
     st.header("Lessons", anchor=False)
+    if exports.is_here_alone(exports.address()):
+        st.info(
+            "These links lead each machine to itself. For students, open the app under the name that this machine has "
+            "in your network; the links then begin with it.",
+            icon=":material/lan:",
+        )
     hidden = classroom.parts("Hidden in the links below", "teach_hidden")
     for number, card in enumerate(known, 1):
         show_card(number, card, hidden)

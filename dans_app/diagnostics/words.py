@@ -114,7 +114,8 @@ def _proposal(health: PathwayHealth, found: Diagnostics) -> str:
         return ""
     near = "closer to" if kl < by_random else "**further from**"
     return (
-        f"proposes {rough(entities)} entities in even use; one drawn from it outscores {percent(beats)} of the others. "
+        f"spreads as widely as an even choice among {rough(entities)} entities; one drawn from it outscores "
+        f"{percent(beats)} of the others. "
         f"It is {near} the decoder’s beliefs than random ones (KL {kl:.2f}; random: {by_random:.2f}), and "
         f"{_adds(adds)}."
     )
@@ -190,7 +191,7 @@ def _diversity(health: PathwayHealth, num_entities: int | None, who: str = "They
     evenly = (health.effective_nearest or health.distinct_nearest) / places
     if health.effective_nearest is not None:
         # What the words go by, and what a person can compare between pathways.
-        of_all = f"nearest to {rough(health.effective_nearest)} of {num_entities:,}, in even use"
+        of_all = f"as widely as an even choice among {rough(health.effective_nearest)} of {num_entities:,}"
     if evenly < _FEW:
         return f"{who} **crowd around few entities** ({of_all})"
     return f"{who} {'spread over some entities' if evenly < _SOME else 'are diverse'} ({of_all})"

@@ -158,6 +158,11 @@ def _drawn(figure: go.Figure, include_plotlyjs: bool) -> str:
     )
 
 
+def is_here_alone(link: str) -> bool:
+    """Whether an address leads each machine to itself, so that it is none to send to others."""
+    return urlsplit(link).hostname in ("localhost", "127.0.0.1", "::1")
+
+
 def file_name(name: str, ending: str = "") -> str:
     """A name for a file that every system takes: small letters, digits and hyphens."""
     clean = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:80].strip("-") or "dans"
@@ -176,10 +181,9 @@ def share(run: Run | None) -> None:
     link = address()
     st.markdown("**The address of this view**")
     st.code(link, language=None, wrap_lines=True)
-    here = urlsplit(link).hostname in ("localhost", "127.0.0.1", "::1")
     st.caption(
         "It opens the same view in another browser that reaches this server"
-        + (", which answers on this machine alone." if here else ".")
+        + (", which answers on this machine alone." if is_here_alone(link) else ".")
     )
     st.markdown(f"**On another machine with DANS Lab**  \n{_elsewhere(run)}")
     if run is None:

@@ -182,7 +182,8 @@ function draw(state) {
   state.next.disabled = state.at === last(state)
   put(state.play, state.playing ? "❚❚ Pause" : "Slow motion")
   state.play.setAttribute("aria-pressed", state.playing)
-  state.done = Math.max(state.done, ...state.rounds.keys())
+  // Not up to what is trained ahead, or the knob would go back by itself.
+  state.done = Math.max(state.done, number)
   state.slider.max = state.done * data.perRound
   state.slider.value = state.at
   state.slider.setAttribute("aria-valuetext", `round ${number}, stop ${place}: ${stop.title}`)

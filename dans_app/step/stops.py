@@ -506,12 +506,14 @@ def _loss(told: Told, stage: str) -> Stop:
 
 def _learned_base(told: Told, stage: str) -> Stop:
     trained, pairs = told.found["trained"], 2 * len(told.kg.array("train"))
+    rose = trained["loss_after"] > trained["loss_before"]
     return _base(
         told,
         "Update",
         "The base model has learned",
-        f"One update changed embeddings, R-GCN and relations, by all {pairs:,} queries together. The entities glide to "
-        "where the same messages put them now.",
+        f"One update by all {pairs:,} queries together changed embeddings, R-GCN and relations"
+        f"{'; the loss of a single query may rise in it, as that of this one did' if rose else ''}. "
+        "The entities glide to where the same messages put them now.",
         f"s({', '.join(told.letters)}): {moved(trained['score_before'], trained['score_after'])}",
         over=True,
     )

@@ -59,7 +59,8 @@ def lines(figures: Sequence[ProposalFigures], num_entities: int) -> list[str]:
     *made, random = figures
     adds = [f"{_called(of)} **{signed(of.adds, 2)}**" for of in made if of.adds is not None]
     return [
-        f"**Entities in even use:** {_each(made, [rough(of.entities) for of in made])} of {num_entities:,}.",
+        f"**Entities in even use:** {_each(made, [rough(of.entities) for of in made])} of {num_entities:,}, "
+        "that is, as widely spread as an even choice among so many.",
         f"**KL from the decoder’s beliefs:** {_each(made, [f'{of.kl:.2f}' for of in made])} "
         f"(random: {random.kl:.2f}). The lower, the more the proposal is like what the decoder believes.",
         f"**On known facts:** {_each(made, [share(of.facts) for of in made])} (random: {share(random.facts)}). "

@@ -228,8 +228,8 @@ def test_the_verdict_of_a_healthy_pathway_in_full():
     verdict = words.verdicts(diagnosis(1, outscores_random=0.7))[1].replace("\N{NO-BREAK SPACE}", " ")
     assert verdict == (
         ":blue[■] **G_R** makes fakes that are **harder than random negatives** (70 % outscore one) and outscore the "
-        "positive in 10 % of cases (random: 5 %). They are diverse (nearest to 45.0 of 135, in even use); the draws "
-        "for one condition differ. 10 % would be known facts, about as many as random negatives (10 %)."
+        "positive in 10 % of cases (random: 5 %). They are diverse (as widely as an even choice among 45.0 of 135); "
+        "the draws for one condition differ. 10 % would be known facts, about as many as random negatives (10 %)."
     )
 
 
@@ -238,10 +238,10 @@ def test_the_verdict_of_proposals_in_full():
         line.replace("\N{NO-BREAK SPACE}", " ") for line in words.verdicts(proposing(1), "dans")
     )
     assert of_r == (
-        ":blue[■] **G_R** proposes 40.0 entities in even use; one drawn from it outscores 75 % of the others. It is "
-        "closer to the decoder’s beliefs than random ones (KL 2.00; random: 3.00), and makes the mixture better "
-        "(without it, its KL would be 0.1 higher). Its fakes are diverse (nearest to 45.0 of 135, in even use); the "
-        "draws for one condition differ."
+        ":blue[■] **G_R** spreads as widely as an even choice among 40.0 entities; one drawn from it outscores 75 % of "
+        "the others. It is closer to the decoder’s beliefs than random ones (KL 2.00; random: 3.00), and makes the "
+        "mixture better (without it, its KL would be 0.1 higher). Its fakes are diverse (as widely as an even choice "
+        "among 45.0 of 135); the draws for one condition differ."
     )
     assert "**makes the mixture worse** (without it, its KL would be 0.02 lower)" in of_e
     assert of_both == (
@@ -258,8 +258,8 @@ def test_the_verdict_of_proposals_in_full():
         words.verdicts(proposing(1, distinct_nearest=72, effective_nearest=even), "dans")[2]
         for even in (9.0, 34.0)
     )
-    assert "**crowd around few entities** (nearest to 9.0 of 135, in even use)" in crowded
-    assert "spread over some entities (nearest to 34.0 of 135, in even use)" in spread
+    assert "**crowd around few entities** (as widely as an even choice among 9.0 of 135)" in crowded
+    assert "spread over some entities (as widely as an even choice among 34.0 of 135)" in spread
     assert "collapsed" in words.verdicts(proposing(1, mean_cosine=0.99, effective_nearest=1.0), "dans")[2]
 
 

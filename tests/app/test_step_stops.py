@@ -65,6 +65,17 @@ def test_a_stop_has_two_sentences_at_most(round_):
         assert stop.text.endswith(".") and stop.title and stop.formula
 
 
+def test_a_loss_that_rises_gets_a_word(round_, nations):
+    found, config, told = round_
+    trained = found["trained"]
+    assert ("may rise" in told[-1].text) == (trained["loss_after"] > trained["loss_before"])
+    head, relation, tail = nations.train[100].tolist()
+    for after in (-1.0, 1.0):
+        other = trained | {"loss_after": trained["loss_before"] + after}
+        last = stops.stops(found | {"trained": other}, (head, relation, tail), nations, config)[-1]
+        assert ("as that of this one did" in last.text) == (after > 0)
+
+
 def test_what_stands_in_a_formula_is_explained(round_):
     for stop in round_[2]:
         named = " ".join(name for name, _ in stops.letters(stop.formula))

@@ -45,6 +45,8 @@ def test_teach_leads_to_plans_cards_and_the_page_to_print(server, open_page):
     page.get_by_role("dialog").get_by_role("button", name="Lessons, lecture plans").click()
     page.get_by_role("heading", name="For teachers").wait_for()
     page.get_by_text(re.compile("What a negative is, and why")).filter(visible=True).first.wait_for()
+    # The address of the test's server is no one else's.
+    page.get_by_text("These links lead each machine to itself.").wait_for()
     at_rest(page)
     fits(page)
     with page.expect_download() as download:
