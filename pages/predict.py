@@ -118,7 +118,26 @@ def choose_part(asked: Asked, role: str) -> None:
 # --- the answers -----------------------------------------------------------------------------------------------
 
 
+def get_ready(asked: Asked) -> None:
+    """What the first question to a run has to wait for, told a step at a time where the graph is large."""
+    if asked.kg.num_entities <= name_search.LARGE:
+        return
+    of = asked.run, asked.kg, asked.which
+    steps = {
+        "Loading the weights of the run": lambda: inspecting.entities(*of),
+        "Fitting probabilities on valid": lambda: inspecting.reliability(*of),
+        "Ranking test, for what an answer is worth": lambda: inspecting.ranks(*of, "test"),
+        "Ranking test by popularity": lambda: inspecting.floor_ranks(*of, "test"),
+    }
+    bar = st.empty()
+    for done, (what, do) in enumerate(steps.items()):
+        bar.progress(done / len(steps), f"{what}, once; step {done + 1} of {len(steps)} …")
+        do()
+    bar.empty()
+
+
 def show_answers(asked: Asked) -> None:
+    get_ready(asked)
     with st.spinner("Asking the run …", show_time=True):
         found = predict_asked.answers(asked)
     what = heading(asked)

@@ -41,11 +41,11 @@ def table(asked: Asked, found: Answers, splits: list[str | None]) -> pd.DataFram
     }
     given = {name for name, said in zip(names, asked.names, strict=True) if said != "?"}
     columns |= {name: list(values) for name, values in names.items() if name not in given}
-    if asked.open != "new":
-        columns["known"] = [split or NEW for split in splits]
     sure = not np.isnan(found.probabilities).all()
     if sure:
         columns["probability"] = list(found.probabilities)
+    if asked.known and asked.open != "new":
+        columns["known"] = [split or NEW for split in splits]
     # Scores of several queries cannot be compared, but are all there is where nothing turns them into probabilities.
     if asked.open != "new" or not sure:
         columns["score"] = list(found.scores)

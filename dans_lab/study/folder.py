@@ -188,15 +188,23 @@ def studies_dir() -> Path:
 
 
 def list_studies() -> list[Study]:
-    """The studies of this machine by name, then those that come with the program, main tables first; unreadable too."""
+    """The studies of this machine by name, then those that come with the program as below; unreadable too."""
     own = [file.parent for file in sorted(studies_dir().glob("*/study.toml"))]
     return [Study(path) for path in (*own, *shipped_studies())]
 
 
 def shipped_studies() -> list[Path]:
-    """The folders of the studies that come with the program, main tables first."""
+    """The folders of the studies that come with the program.
+
+    First those of all samplers by the present recipe, of UMLS before the others, as every screen begins with it; then
+    main tables.
+    """
     folders = {file.parent for pattern in ("*", "*/*") for file in RESULTS.glob(f"{pattern}/study.toml")}
-    return sorted(folders, key=lambda path: (path.name != "main", path))
+
+    def place(path: Path) -> tuple[object, ...]:
+        return not path.name.startswith("samplers-"), path.parent.name != "umls", path.name != "main", path
+
+    return sorted(folders, key=place)
 
 
 def open_study(name: str) -> Study:
