@@ -48,7 +48,7 @@ def test_the_screens_show_the_pathways_that_there_are(run_id, names, colours, fo
     assert [name for name in ("G_E", "G_R") if f"{name} made" in said] == names
     app = screen("diagnostics.py", run=run_id)
     said = " ".join(part.value for part in app.markdown)
-    verb = "makes" if run_id == "faults" else "proposes"
+    verb = "makes" if run_id == "faults" else "spreads"
     assert [name for name in ("G_E", "G_R") if f"**{name}** {verb}" in said] == names
     assert ("Without FiLM" in said) == (run_id != "no-film") and "its fakes differ between heads" in said
     assert not screen("train.py", run=run_id).error

@@ -47,8 +47,9 @@ def gate(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def pool():
-    """A server's pool."""
+def pool(monkeypatch):
+    """A server's pool, which makes a worker ready as soon as it is asked."""
+    monkeypatch.setattr(jobs, "FIRST_SCREEN", 0.0)
     made = jobs.Pool()
     yield made
     made.close()

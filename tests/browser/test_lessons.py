@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,9 +118,17 @@ def choose(page: Any, options: Any, place: int) -> None:
         page.keyboard.press("ArrowDown")
 
 
+@pytest.fixture(scope="module")
+def of_lessons_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs that other lessons have trained: five of them look at the same one, which a person trains once, too."""
+    return tmp_path_factory.mktemp("lessons")
+
+
 @pytest.mark.parametrize("name", LESSONS)
-def test_a_lesson_is_done_from_start_to_end(name: str, server: Server, page: Any):
+def test_a_lesson_is_done_from_start_to_end(name: str, server: Server, page: Any, of_lessons_before: Path):
     lesson, keys = LESSONS[name], name == BY_KEYBOARD
+    shutil.copytree(of_lessons_before, server.runs, dirs_exist_ok=True)
+    are_there = page.get_by_text(re.compile("(The|All) runs? (is|are) there"))
     page.goto(f"{server.url}/{card(lesson).link}")
     measured: dict[str, float] = {}
     for number, step in enumerate(lesson.steps):
@@ -138,10 +148,9 @@ def test_a_lesson_is_done_from_start_to_end(name: str, server: Server, page: Any
                 press(page, "Commit to this", keys)
                 continue
             case "run":
-                press(page, "Run it")
-                page.get_by_text(re.compile("(The|All) runs? (is|are) there")).wait_for(
-                    timeout=4000 * PATIENCE
-                )
+                if not are_there.count():
+                    press(page, "Run it")
+                are_there.wait_for(timeout=4000 * PATIENCE)
                 at_rest(page)
             case "gap":
                 assert not keys or "said=0.026" in page.url
@@ -156,6 +165,8 @@ def test_a_lesson_is_done_from_start_to_end(name: str, server: Server, page: Any
     page.get_by_role("heading", name="Lesson complete").wait_for()
     page.get_by_text("Right at the first attempt: 0 of 1").wait_for()
     is_calm(page)
+    for run in list_runs(server.runs):
+        shutil.copytree(run.path, of_lessons_before / run.id, dirs_exist_ok=True)
 
 
 def test_what_was_done_is_there_at_the_next_visit(server: Server, page: Any):
