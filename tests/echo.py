@@ -1,6 +1,7 @@
 """The other side of a `HelperProcess` in tests: gives back what it gets, or fails as it is told."""
 
 import os
+import time
 
 import numpy as np
 
@@ -16,6 +17,8 @@ def answer(request: aside.Arrays) -> aside.Arrays:
             raise ValueError("three points are too few")
         case "die":
             os._exit(3)
+        case "wait":
+            time.sleep(float(request["seconds"]))
         case "print":
             print("a library says hello")
     return {**request, "pid": np.array(os.getpid())}

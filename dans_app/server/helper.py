@@ -13,9 +13,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -29,22 +33,114 @@ _ROOT = Path(__file__).resolve().parents[2]
 _MISTAKE, _ERROR = "mistake", "error"
 
 
+_all: WeakSet[HelperProcess] = WeakSet()
+
+
+def rest() -> None:
+    """End all processes that were idle for long."""
+    for process in list(_all):
+        process.rest()
+
+
+class Busy(InputError):
+    """So many wait for the process that one more would wait too long; later it may be otherwise."""
+
+
+class Turn:
+    """A lock that is given to those who wait in the order in which they came, and for which no one waits for ever."""
+
+    def __init__(self, waiting: int, patience: float) -> None:
+        """At most so many wait, and none longer than `patience` seconds."""
+        self._most = waiting
+        self._patience = patience
+        self._changed = threading.Condition()
+        self._line: deque[object] = deque()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Held within; raises Busy where too many wait already, or where it does not come in time."""
+        me = object()
+        with self._changed:
+            # The first in the line has it.
+            if len(self._line) > self._most:
+                raise Busy(f"{self._most} others are waiting for an answer here; try again in a moment")
+            self._line.append(me)
+            if not self._changed.wait_for(lambda: self._line[0] is me, self._patience):
+                self._leave(me)
+                raise Busy(
+                    f"no answer came within {self._patience:.0f} s, as others asked first; try again in a moment"
+                )
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._leave(me)
+
+    @contextmanager
+    def at_once(self) -> Iterator[bool]:
+        """Held within where no one has it or waits for it; whether that is so."""
+        me = object()
+        with self._changed:
+            if free := not self._line:
+                self._line.append(me)
+        try:
+            yield free
+        finally:
+            with self._changed:
+                if free:
+                    self._leave(me)
+
+    def _leave(self, who: object) -> None:
+        self._line.remove(who)
+        self._changed.notify_all()
+
+
 class HelperProcess:
     """One process that runs a module, started when first asked, and again if it has died. Several threads may ask."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(
+        self,
+        module: str,
+        seconds: float | None = None,
+        idle: float | None = None,
+        waiting: int = 60,
+        patience: float = 120.0,
+    ) -> None:
+        """`waiting` and `patience` are those of its `Turn`.
+
+        An answer may take `seconds`, and after `idle` seconds without a question the process may `rest`; both for ever
+        where nothing is said.
+        """
         self._module = module
-        self._turn = threading.Lock()
+        self._seconds = seconds
+        self._idle = idle
+        self._turn = Turn(waiting, patience)
         self._process: subprocess.Popen[bytes] | None = None
+        self._used = time.monotonic()
+        _all.add(self)
+
+    def rest(self) -> bool:
+        """End the process where it was idle for long; whether it was ended. The next question starts it again."""
+        with self._turn.at_once() as free:
+            long = self._idle is not None and time.monotonic() - self._used >= self._idle
+            if not free or self._process is None or not long:
+                return False
+            self._end()
+            return True
 
     def ask(self, **request: npt.ArrayLike) -> Arrays:
-        """The answer of the process. Its InputError is raised here, too, and any other failure as RuntimeError."""
-        with self._turn:
+        """The answer of the process. Its InputError is raised here, too, and any other failure as RuntimeError.
+
+        Raises Busy, an InputError, where it is not its turn in time, and TimeoutError where the answer takes too long.
+        """
+        with self._turn.taken():
             process = self._running()
             assert process.stdin is not None and process.stdout is not None
+            late = threading.Event()
             try:
-                _write(process.stdin, {name: np.asarray(value) for name, value in request.items()})
-                answer = _read(process.stdout)
+                with self._at_most(process, late):
+                    _write(process.stdin, {name: np.asarray(value) for name, value in request.items()})
+                    answer = _read(process.stdout)
             except OSError:
                 answer = None
             except BaseException:
@@ -53,13 +149,35 @@ class HelperProcess:
                 raise
             if answer is None:
                 code = self._end()
-                log.tell("helper died", module=self._module, exit_code=code)
+                log.tell("helper died", module=self._module, exit_code=code, late=late.is_set())
+                if late.is_set():
+                    raise TimeoutError(f"no answer came within {self._seconds:.0f} s")
                 raise RuntimeError(f"the process for it ended with exit code {code}")
+            self._used = time.monotonic()
         if _MISTAKE in answer:
             raise InputError(str(answer[_MISTAKE]))
         if _ERROR in answer:
             raise RuntimeError(str(answer[_ERROR]))
         return answer
+
+    @contextmanager
+    def _at_most(self, process: subprocess.Popen[bytes], late: threading.Event) -> Iterator[None]:
+        """End the process where what is done within takes too long, and say so in `late`."""
+        if self._seconds is None:
+            yield
+            return
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(self._seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from dans_app.server import helper
+from dans_app.server.answers import KeptAnswers
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
@@ -35,7 +36,20 @@ Which = Literal["best", "last"]
 FOREMOST = 15
 """Entities that are shown of what is proposed, the answer aside."""
 
+LARGE = 5_000
+"""Entities from which on to rank a split takes seconds."""
+
+IDLE = 300.0
+"""Seconds after which the process for long questions ends where no one asks it any; it has half a gigabyte."""
+
 _PROCESS = helper.HelperProcess("dans_app.server.inspecting")
+
+_FOR_LONG = helper.HelperProcess("dans_app.server.inspecting", idle=IDLE, patience=600.0)
+"""For questions that take seconds: no one who looks at a triplet waits behind them. Started when first asked."""
+
+_LONG_ON_LARGE = ("ranks", "floor", "reliability", "new")
+
+_kept = KeptAnswers()
 
 
 def torch_process() -> helper.HelperProcess:
@@ -194,7 +208,7 @@ def export(run: Run, which: Which) -> bytes:
     kept = stamp(run.path / f"{which}.pt") or (0, 0, 0)
     path = str(run.path.resolve())
     try:
-        answer = _PROCESS.ask(path=path, which=which, stamp=kept, hash=run.meta.hash, ask="export")
+        answer = _FOR_LONG.ask(path=path, which=which, stamp=kept, hash=run.meta.hash, ask="export")
         return answer["zip"].tobytes()
     except RuntimeError as error:
         raise InputError(f"its networks cannot be used ({error})") from None
@@ -203,15 +217,19 @@ def export(run: Run, which: Which) -> bytes:
 def _ask(run: Run, kg: KnowledgeGraph, which: Which, **request: Any) -> helper.Arrays:
     """What the process answers about weights of a run, kept until they change."""
     kept = stamp(run.path / f"{which}.pt") or (0, 0, 0)
-    return _answered(str(run.path.resolve()), which, kept, kg.hash, **request)
+    path = str(run.path.resolve())
+    long = kg.num_entities >= LARGE and request["ask"] in _LONG_ON_LARGE
+    process = _FOR_LONG if long else _PROCESS
 
+    def ask() -> helper.Arrays:
+        with st.spinner("Loading the networks of this run …"):
+            try:
+                return process.ask(path=path, which=which, stamp=kept, hash=kg.hash, **request)
+            except RuntimeError as error:
+                raise InputError(f"its networks cannot be used ({error})") from None
 
-@st.cache_resource(max_entries=256, show_spinner="Loading the networks of this run …")
-def _answered(path: str, which: Which, kept: Stamp, graph_hash: str, **request: Any) -> helper.Arrays:
-    try:
-        return _PROCESS.ask(path=path, which=which, stamp=kept, hash=graph_hash, **request)
-    except RuntimeError as error:
-        raise InputError(f"its networks cannot be used ({error})") from None
+    question = tuple((name, np.asarray(value).tobytes()) for name, value in sorted(request.items()))
+    return _kept.get((path, which), (kept, kg.hash), question, ask)
 
 
 # --- in the process --------------------------------------------------------------------------------------------

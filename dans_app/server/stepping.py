@@ -70,6 +70,8 @@ def look(run: Run, kg: KnowledgeGraph, number: int, triplet: Triplet) -> dict[st
             )
         except RuntimeError as error:
             raise InputError(f"it cannot be lived through again ({error})") from None
+        except helper.Busy:
+            raise
         except InputError as error:
             # It would be the same the next time.
             kept[key] = error

@@ -18,6 +18,7 @@ from streamlit import runtime
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.session_manager import SessionManager
 
+from dans_app.server import helper
 from dans_lab import log
 
 EVERY = 15.0
@@ -61,6 +62,7 @@ def begin() -> None:
 def _look_again() -> None:
     while True:
         time.sleep(EVERY)
+        helper.rest()
         server = runtime.get_instance()
         # A server that is ending has closed its loop.
         with suppress(RuntimeError):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from dans_app.server import helper, inspecting
-from dans_app.server.helper import HelperProcess
+from dans_app.server.helper import Busy, HelperProcess, Turn
 from dans_data.errors import InputError
 from tests.waiting import PATIENCE, wait_for
 
@@ -107,3 +108,56 @@ def test_a_warm_process_of_inspections_has_imported_torch(monkeypatch):
     monkeypatch.setattr(inspecting, "_PROCESS", process)
     inspecting.warm_up()
     assert "libtorch" in Path(f"/proc/{process._process.pid}/maps").read_text()
+
+
+def test_those_who_wait_come_in_their_order_and_no_more_than_allowed():
+    turn, order, waiting = Turn(waiting=3, patience=PATIENCE), [], []
+
+    def wait(name: int) -> None:
+        with turn.taken():
+            order.append(name)
+
+    with turn.taken():
+        for name in range(3):
+            waiting.append(threading.Thread(target=wait, args=(name,)))
+            waiting[-1].start()
+            wait_for(lambda: len(turn._line) == len(waiting) + 1, "that it waits")
+        with pytest.raises(Busy, match=r"^3 others are waiting"), turn.taken():
+            pass
+        with turn.at_once() as free:
+            assert not free
+    for thread in waiting:
+        thread.join()
+    assert order == [0, 1, 2]
+    with turn.at_once() as free:
+        assert free
+
+
+def test_no_one_waits_for_ever():
+    turn = Turn(waiting=3, patience=0.01)
+    with turn.taken(), pytest.raises(Busy, match="as others asked first"), turn.taken():
+        pass
+    with turn.taken():
+        pass
+
+
+def test_an_answer_that_takes_too_long_ends_the_process():
+    slow = HelperProcess("tests.echo", seconds=PATIENCE)
+    first = int(slow.ask()["pid"])
+    slow._seconds = 0.05
+    with pytest.raises(TimeoutError):
+        slow.ask(do="wait", seconds=PATIENCE)
+    slow._seconds = PATIENCE
+    assert int(slow.ask()["pid"]) != first
+
+
+def test_a_process_that_no_one_asks_any_more_ends():
+    resting = HelperProcess("tests.echo", idle=PATIENCE)
+    helper.rest()
+    first = int(resting.ask()["pid"])
+    helper.rest()
+    assert Path(f"/proc/{first}").exists()
+    resting._idle = 0.0
+    helper.rest()
+    assert not Path(f"/proc/{first}").exists()
+    assert int(resting.ask()["pid"]) != first
