@@ -11,8 +11,15 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dans_app.data import upload_columns, upload_encoding, upload_faults, upload_reading, upload_words
-from dans_app.data.upload_reading import Reading
+from dans_app.data import (
+    upload_columns,
+    upload_encoding,
+    upload_faults,
+    upload_process,
+    upload_reading,
+    upload_words,
+)
+from dans_app.data.upload_process import Reading
 from dans_app.server import graph, keeping, visitors
 from dans_app.shared import shell
 from dans_app.shared.address import Address
@@ -71,6 +78,7 @@ def _look(dropped: Sequence[UploadedFile]) -> None:
     shell.when_left(upload_reading.leave)
     places = upload_reading.in_use([file.name for file in dropped], upload_reading.numbered(dropped))
     if not places:
+        upload_process.warm_up()
         upload_reading.forget()
         _kept()
         return
@@ -133,7 +141,7 @@ def _show(names: Sequence[str], reading: Reading) -> None:
 
 
 def _split(reading: Reading) -> None:
-    if reading.dataset.split_seed is None:
+    if reading.split_seed is None:
         st.markdown("**Split as in the files**")
         st.markdown(upload_words.shares(reading.sizes))
         return
@@ -168,7 +176,7 @@ def _name_and_keep(names: Sequence[str], reading: Reading) -> None:
     state = st.session_state
     if state.get(_NAME_OF) != names or _NAME not in state:
         state[_NAME_OF] = names
-        state[_NAME] = suggested(reading.dataset.name)
+        state[_NAME] = suggested(reading.name)
     typed = st.text_input(
         "Name",
         key=_NAME,

@@ -15,22 +15,13 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-import dans_data
-from dans_app.data import upload_preview
-from dans_core.kg import KnowledgeGraph
-from dans_data import SPLITS, Dataset, Triplet, naming
+from dans_app.data import upload_process
+from dans_app.data.upload_process import File, Reading
+from dans_data import naming
 from dans_data.columns import Columns
 from dans_data.errors import InputError
-from dans_data.notes import Doubt, SplitHere
 from dans_data.words import bytes_in_words
-from dans_lab import survey
-from dans_lab.survey import Finding
 
-File = tuple[str, bytes]
-"""Name and content."""
-
-FIRST_ROWS = 10
-ROWS_AS_THEY_STAND = 4
 MOST_SEED = 2**31 - 1
 USUAL_NAME = "my-triplets"
 
@@ -43,26 +34,6 @@ _READ = "upload_read"
 
 _DROPS = "upload_drops"
 """Session key: which file came with which drop."""
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What files hold.
-
-    `way` says how they are written, `rows` are the first triplets in the order of the file, or of train; `sizes` are
-    the distinct triplets of each split. `way`, `notes`, `doubts` and `findings` are plain text with names from the
-    files.
-    """
-
-    dataset: Dataset
-    way: str
-    rows: list[Triplet]
-    entities: int
-    relations: int
-    sizes: dict[str, int]
-    notes: tuple[str, ...]
-    doubts: tuple[str, ...]
-    findings: tuple[Finding, ...]
 
 
 def in_use(names: Sequence[str], drops: Sequence[int]) -> list[int]:
@@ -119,12 +90,8 @@ def read(files: Sequence[UploadedFile], seed: int, columns: Columns) -> Reading:
             with st.spinner(
                 f"Reading {bytes_in_words(sum(len(data) for _, data in content))} …", show_time=True
             ):
-                kept = _Kept(
-                    asked,
-                    digest,
-                    _answer(content, seed, columns),
-                    upload_preview.columns_of(content, ROWS_AS_THEY_STAND, columns),
-                )
+                title = title_of([file.name for file in files])
+                kept = _Kept(asked, digest, *upload_process.read(content, title, seed, columns))
         st.session_state[_READ] = kept = replace(kept, asked=asked)
     if isinstance(kept.answer, InputError):
         # Else each time that it is raised again adds to what it holds of the stack.
@@ -164,32 +131,6 @@ class _Kept:
     digest: str
     answer: Reading | InputError
     rows: list[list[str]]
-
-
-def _answer(files: Sequence[File], seed: int, columns: Columns) -> Reading | InputError:
-    try:
-        return _read(files, seed, columns)
-    except InputError as error:
-        return error
-
-
-def _read(files: Sequence[File], seed: int, columns: Columns) -> Reading:
-    title = title_of([name for name, _ in files])
-    dataset = dans_data.from_uploads(files, title, split_seed=seed, columns=columns)
-    way, rows = upload_preview.preview(files, FIRST_ROWS, columns)
-    kg = KnowledgeGraph.from_names(dataset.splits, dataset.name, dataset.notes)
-    return Reading(
-        dataset,
-        way,
-        rows,
-        kg.num_entities,
-        kg.num_relations,
-        {split: len(kg.array(split)) for split in SPLITS},
-        # The panel shows the split itself.
-        tuple(str(note) for note in kg.read_notes if not isinstance(note, SplitHere | Doubt)),
-        tuple(str(note) for note in kg.read_notes if isinstance(note, Doubt)),
-        tuple(survey.findings(kg)),
-    )
 
 
 def title_of(names: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dans_app.data.upload_reading import Reading
+from dans_app.data.upload_process import Reading
 from dans_app.shared.words import markdown_text
 from dans_data import LIMITS_VARIABLE, SPLITS, Limits
 from dans_data.words import plural

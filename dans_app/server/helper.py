@@ -119,6 +119,22 @@ class HelperProcess:
         self._used = time.monotonic()
         _all.add(self)
 
+    @property
+    def seconds(self) -> float | None:
+        """How long an answer may take."""
+        return self._seconds
+
+    def warm_up(self) -> None:
+        """Have it started, and its imports made, unless it is. Returns at once."""
+
+        def start() -> None:
+            # Who asks it next is told what is wrong with it.
+            with contextlib.suppress(RuntimeError, InputError, OSError):
+                self.ask()
+
+        if self._process is None or self._process.poll() is not None:
+            threading.Thread(target=start, name="warm-up", daemon=True).start()
+
     def rest(self) -> bool:
         """End the process where it was idle for long; whether it was ended. The next question starts it again."""
         with self._turn.at_once() as free:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -15,10 +16,13 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
 import dans_data
-from dans_app.data import upload_panel, upload_preview, upload_reading, upload_words
+from dans_app.data import upload_panel, upload_preview, upload_process, upload_reading, upload_words
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS, naming, own
+from dans_data.columns import Columns
+from dans_data.faults import BadLinesError
+from dans_data.text import EncodingError
 from tests.data import test_cases
 from tests.waiting import PATIENCE
 
@@ -122,7 +126,7 @@ def test_one_file_is_shown_split_and_kept(kept):
     assert f"{len(names)} entities" in words(app) and f"{len(rows)} triplets" in words(app)
     assert "3 relations" in words(app)
     shown = app.dataframe[0].value
-    assert list(shown.columns) == ["head", "relation", "tail"] and len(shown) == upload_reading.FIRST_ROWS
+    assert list(shown.columns) == ["head", "relation", "tail"] and len(shown) == upload_process.FIRST_ROWS
     assert set(map(tuple, shown.to_numpy())) <= set(rows)
     assert app.number_input[0].value == 0 and app.text_input[0].value == "our-facts"
     assert not app.warning and not app.error and not kept.exists(), "nothing is written before the button"
@@ -294,10 +298,8 @@ def test_a_name_taken_meanwhile_is_told_and_nothing_is_lost():
 
 def test_files_are_read_once_and_let_go(monkeypatch):
     counted = []
-    real = dans_data.from_uploads
-    monkeypatch.setattr(
-        dans_data, "from_uploads", lambda *args, **more: counted.append(1) or real(*args, **more)
-    )
+    real = upload_process.read
+    monkeypatch.setattr(upload_process, "read", lambda *args: counted.append(1) or real(*args))
     app = panel(("a.tsv", upload_words.SAMPLE))
     app.text_input[0].set_value("another").run()
     app.text_input[0].set_value("third").run()
@@ -390,3 +392,45 @@ def test_the_sample_is_a_good_example():
     kg = KnowledgeGraph.from_names(dataset.splits, "sample")
     assert min(len(kg.array(split)) for split in SPLITS) >= 3
     assert markdown_text("a\u202eb") == "ab"
+
+
+# --- the process that reads
+
+
+def test_files_are_read_outside_the_server_without_torch(monkeypatch):
+    """What the server holds of them are numbers; names become a data set again where it is kept."""
+    rows = [(f"a{one}", "r", f"b{two}") for one in range(6) for two in range(6)] + [("a0", "r", "b0")]
+    reading, first = upload_process.read([("mine.tsv", lines(*rows))], "mine", 0, Columns())
+    here = dans_data.from_uploads([("mine.tsv", lines(*rows))], "mine")
+    assert reading.dataset.splits == here.splits and reading.dataset.split_seed == 0
+    assert [str(note) for note in reading.dataset.notes] == [str(note) for note in here.notes] != []
+    assert first == [list(row) for row in rows[: upload_process.ROWS_AS_THEY_STAND]]
+    process = upload_process._SMALL_FILES._process
+    assert process.pid != os.getpid()
+    assert "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text()
+
+
+def test_a_file_that_takes_too_long_or_ends_the_process_costs_a_sentence(monkeypatch):
+    good = ("good.tsv", upload_words.SAMPLE)
+    process = upload_process._SMALL_FILES
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "_seconds", 0.0001)
+        app = panel(good)
+        assert "was given up after" in app.error[0].value
+    app = panel(good)
+    assert not app.error and "3 relations" in words(app)
+    with monkeypatch.context() as patch:
+        patch.setattr(upload_process, "_memory", lambda: 1)
+        many = lines(*((f"a{number}", "r", f"b{number}") for number in range(30_000)))
+        app = panel(("many.tsv", many))
+        assert re.search("needs more than .* of memory|could not be read", app.error[0].value)
+    app = panel(good)
+    assert not app.error and "3 relations" in words(app)
+
+
+def test_what_is_wrong_comes_back_as_it_was():
+    bad, _ = upload_process.read([("bad.tsv", b"a\tr\tb\nc\td\ne\tr\tf\ng\tr\th\n")], "bad", 0, Columns())
+    assert isinstance(bad, BadLinesError) and bad.few and (bad.count, bad.read) == (1, 3)
+    assert bad.faults[0].line == 2 and str(bad).startswith("bad.tsv, line 2: ")
+    coded, _ = upload_process.read([("coded.tsv", "a\tr\tä\n".encode("latin-1"))], "coded", 0, Columns())
+    assert isinstance(coded, EncodingError)
