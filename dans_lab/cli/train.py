@@ -24,12 +24,13 @@ from dans_lab.going_on import config_of, differences, ended_early, in_words
 from dans_lab.presets import PRESETS
 from dans_lab.runs.run import Run, list_runs, new_id, open_run, run_id_error, runs_dir, source_that_lasts
 from dans_lab.runs.writer import RunWriter
+from dans_lab.tracking import TRACKERS, Mirror, check, mirror
 
 if TYPE_CHECKING:
     import torch
 
     from dans_core.kg import KnowledgeGraph
-    from dans_core.training import Trainer
+    from dans_core.training import Stage, Trainer
     from dans_lab.budget.experience import Expected
 
 COMMAND = "python -m dans_core"
@@ -115,6 +116,13 @@ def train(
         str,
         typer.Option(metavar="float32|tf32", help="Of products on a GPU; tf32 is faster and less exact."),
     ] = "float32",
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="|".join(TRACKERS),
+            help="Mirror settings, losses, rankings and warnings there while it trains; may be given more than once.",
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a line for each event.")
     ] = False,
@@ -123,11 +131,12 @@ def train(
 
     Settings that are not given fit the size of the graph; what was chosen for it is printed first.
     """
+    check(track or [])
     named = {"decoder": decoder, "sampler": sampler, "epochs": epochs, "seed": seed}
     given = _settings(preset, {name: value for name, value in named.items() if value is not None}, set_ or [])
     if resume:
         found, more = _run_to_resume(_named(run, out), dataset, split_seed, given)
-        return _go_on(found, more, _place(device, precision, threads), json)
+        return _go_on(found, more, _place(device, precision, threads), json, track or [])
     if run is not None:
         raise InputError(f"{run!r}: a run is named here only with --resume; a new one gets its name by --out")
     # Nonsense is told before a large graph is read.
@@ -152,7 +161,7 @@ def train(
     ) as writer:
         if not json:
             _tell_costs(config, kg, given, place)
-        return _train(writer, trainer, json)
+        return _train(writer, trainer, json, track or [])
 
 
 def _settings(preset: str | None, named: dict[str, str], pairs: list[str]) -> dict[str, Any]:
@@ -223,7 +232,7 @@ def _run_to_resume(
     return run, more
 
 
-def _go_on(run: Run, more: Config | None, place: torch.device, json: bool) -> int:
+def _go_on(run: Run, more: Config | None, place: torch.device, json: bool, track: list[str]) -> int:
     bring(run.meta.source, quiet=json)
     kg = run.load_kg()
     config = more or run.config
@@ -234,7 +243,7 @@ def _go_on(run: Run, more: Config | None, place: torch.device, json: bool) -> in
             print(in_words(more, differences(run, more, len(kg.train))))
         RunWriter.train_on(run.path, more).close()
     with RunWriter.reopen(run.path) as writer:
-        return _train(writer, trainer, json)
+        return _train(writer, trainer, json, track)
 
 
 def _check_memory(config: Config, sizes: Sizes, place: torch.device) -> None:
@@ -288,7 +297,7 @@ def _trainer(kg: KnowledgeGraph, config: Config, place: torch.device) -> Trainer
     return Trainer(kg, config, place)
 
 
-def _train(writer: RunWriter, trainer: Trainer, json: bool) -> int:
+def _train(writer: RunWriter, trainer: Trainer, json: bool, track: list[str]) -> int:
     """Train the run of `writer`, telling of it as it goes; the exit code."""
     from dans_core.ranking import popularity_floor
     from dans_lab.cli.progress import reporter
@@ -297,8 +306,15 @@ def _train(writer: RunWriter, trainer: Trainer, json: bool) -> int:
 
     stop = StopFlag()
     stop.install()
-    with reporter(writer, trainer, stop, json) as report:
-        state = drive(writer, trainer, lambda: stop.asked, report.stage, report.state)
+    with _mirror(writer, track) as told, reporter(writer, trainer, stop, json) as report:
+
+        def stage(done: Stage) -> None:
+            report.stage(done)
+            for event in done.events:
+                told.tell(event)
+
+        state = drive(writer, trainer, lambda: stop.asked, stage, report.state)
+        told.ends(state, {"best_mrr": writer.status.best_mrr, "test_mrr": writer.status.test_mrr})
     status = writer.status
     # Seconds on a large graph, so not where someone waits for a run to stop.
     ranked = state == "finished" and len(trainer.kg.valid) > 0
@@ -311,6 +327,16 @@ def _train(writer: RunWriter, trainer: Trainer, json: bool) -> int:
     if not json:
         _print_summary(writer, floor)
     return 130 if state == "stopped" and stop.asked else 0
+
+
+def _mirror(writer: RunWriter, track: list[str]) -> Mirror:
+    def failed(sentence: str, trace: str) -> None:
+        print(f"warning: {sentence}", file=sys.stderr)
+        writer.log(trace)
+
+    meta = writer.run.meta
+    facts = {"dataset": meta.dataset, "created": meta.created, "hash": meta.hash}
+    return mirror(track, writer.run.id, writer.config, writer.path, facts, failed)
 
 
 def _print_summary(writer: RunWriter, floor: float | None) -> None:
