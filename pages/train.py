@@ -145,6 +145,7 @@ def controls() -> None:
                 config = settings.config()
                 cost = jobs.estimate(config, dataset)
                 warning = jobs.check_memory(config, dataset)
+                jobs.check_limits(config, dataset)
             except InputError as error:
                 st.error(markdown_text(str(error), 300))
                 st.button("Start training", type="primary", width="stretch", disabled=True)
@@ -241,7 +242,8 @@ def buttons(run: Run, status: Status, wish: str) -> None:
     with st.container(horizontal=True, gap="small"):
         # By callbacks, so that what was asked is done before the run is looked at and shown.
         if status.state in ("running", "queued"):
-            st.button("Pause", icon=":material/pause:", disabled=bool(wish), on_click=ask, args=(run, 0))
+            if jobs.pool().place(run) is None:
+                st.button("Pause", icon=":material/pause:", disabled=bool(wish), on_click=ask, args=(run, 0))
         elif status.live:
             st.button(
                 "Resume",
@@ -395,9 +397,9 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
         if status.state == "finished":
             st.markdown(f"{run_state.sentence(status, run.config)} {found}")
         else:
-            st.progress(
-                min(1.0, status.epoch / status.epochs), text=run_state.sentence(status, run.config, wish)
-            )
+            place = jobs.pool().place(run)
+            doing = str(place) if place else run_state.sentence(status, run.config, wish)
+            st.progress(min(1.0, status.epoch / status.epochs), text=doing)
             if found:
                 st.markdown(found)
         buttons(run, status, wish)

@@ -57,7 +57,11 @@ def progress(lesson: Lesson) -> Progress:
         status = run.status
         going = going or run_state.under_way(status)
         failed = failed or (status.reason if status.state == "failed" else "")
-        said[name] = (run_state.sentence(status, run.config), min(1.0, status.epoch / status.epochs))
+        place = jobs.pool().place(run)
+        said[name] = (
+            str(place) if place else run_state.sentence(status, run.config),
+            min(1.0, status.epoch / status.epochs),
+        )
     return Progress(said, going, all(map(over, runs.values())), failed)
 
 

@@ -58,7 +58,8 @@ def _one(entry: ListedRun) -> None:
     @st.fragment(run_every=TICK if status.live else None)
     def progress() -> None:
         with shell.told("This run cannot be read"):
-            st.markdown(run_state.sentence(run.status, run.config))
+            place = jobs.pool().place(run)
+            st.markdown(str(place) if place else run_state.sentence(run.status, run.config))
 
     progress()
     made = words.created(run)

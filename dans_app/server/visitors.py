@@ -19,6 +19,12 @@ def visitor() -> Visitor:
     return access.heard(role, name) or NOBODY
 
 
+def owner() -> str:
+    """Whose the visitor's runs are, as their meta says: a student's; those of teachers are all teachers', as ""."""
+    who = visitor()
+    return "" if who.is_at_least("teacher") else who.id
+
+
 def need(role: Role, what: str) -> None:
     """InputError that begins with `what`, such as "deleting a data set", where the visitor's role is not enough."""
     visitor().need(role, what)

@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from dans_data.errors import InputError
+from dans_data.limits import LIMITS_VARIABLE
 from dans_lab.cli.app import start
-from dans_lab.sharing import codes, tickets
+from dans_lab.sharing import codes, limits, tickets
 from dans_lab.sharing.codes import Code
 from dans_lab.sharing.roles import Role, role_of
 from dans_lab.sharing.settings import Sharing, network, share
@@ -99,11 +100,27 @@ def serve(
             help="A site whose pages may show the app in a frame, such as https://moodle.example.org. May be repeated.",
         ),
     ] = None,
+    classroom: Annotated[
+        bool,
+        typer.Option("--classroom", help=f"Limits for a class of thirty on two cores: {limits.CLASSROOM}."),
+    ] = False,
+    own_limits: Annotated[
+        str,
+        typer.Option(
+            "--limits",
+            metavar="LIMITS",
+            help="Limits of your own, such as 'epochs=300 minutes=10'; those in DANS_LIMITS count, too.",
+        ),
+    ] = "",
 ) -> None:
     """Share the app on a network: with an access code, or behind a reverse proxy that knows who asks.
 
     Further options are for Streamlit, such as --server.baseUrlPath /dans. docs/sharing.md has the whole way.
     """
+    allowed, rest = limits.parse(
+        limits.CLASSROOM if classroom else "", os.environ.get(LIMITS_VARIABLE, ""), own_limits
+    )
+    limits.check_rest(rest)
     sharing = Sharing(
         codes=_codes({"student": access_code_file, "teacher": teacher_code_file, "viewer": viewer_code_file}),
         proxies=tuple(network(part) for part in behind_proxy.split(",") if part.strip()),
@@ -112,6 +129,7 @@ def serve(
         usual_role=role_of(usual_role),
         teachers=frozenset(teacher or ()),
         embedders=tuple(_origin(each) for each in embed_in or ()),
+        limits=allowed,
         key=tickets.kept_key(key_file) if key_file else tickets.new_key(),
     )
     if sharing.user_header and not sharing.proxies:
@@ -125,6 +143,7 @@ def serve(
         )
     # The server decides itself whose headers it believes.
     os.environ["FORWARDED_ALLOW_IPS"] = ""
+    os.environ[LIMITS_VARIABLE] = rest
     if sharing.has_a_way_in:
         share(sharing)
     # Else Streamlit asks a server elsewhere under which address this machine is known.
@@ -134,6 +153,7 @@ def serve(
         "server.address": address,
         "server.port": str(port),
         "server.headless": "true",
+        "server.maxUploadSize": str(allowed.upload_megabytes),
     }
     words = [f"--{option}={value}" for option, value in options.items()]
     words += [f"--server.allowedHosts={each}" for each in name or ()]

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from dans_data.errors import InputError
 from dans_lab.sharing import tickets
 from dans_lab.sharing.codes import Code
+from dans_lab.sharing.limits import Allowance
 from dans_lab.sharing.roles import Role
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -29,6 +30,7 @@ class Sharing:
         usual_role: the role of whom the proxy gives no other.
         teachers: who is a teacher, by the names that the proxy says.
         embedders: origins whose pages may show this app in a frame.
+        limits: how much visitors may ask for.
         key: what tickets are signed with.
     """
 
@@ -39,6 +41,7 @@ class Sharing:
     usual_role: Role = "student"
     teachers: frozenset[str] = frozenset()
     embedders: tuple[str, ...] = ()
+    limits: Allowance = field(default_factory=Allowance)
     key: bytes = field(default_factory=tickets.new_key, repr=False)
 
     @property
