@@ -101,7 +101,7 @@ def quality(
 @app.command(name="pykeen")
 def in_pykeen(
     seeds: Annotated[int, typer.Option(min=2, help="Seeds, counted from 0.")] = 5,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each training.")] = 60,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each training.")] = 40,
     loss: Annotated[str, typer.Option(help="One of PyKEEN's, by name.")] = "nssa",
     json_file: JsonFile = None,
     out: Out = None,

@@ -1,5 +1,7 @@
 """Screen Predict: what a run answers where a place of a triplet is open, ranked, and what that is worth."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from dans_app.predict import asked as predict_asked
@@ -123,7 +125,7 @@ def get_ready(asked: Asked) -> None:
     if asked.kg.num_entities <= name_search.LARGE:
         return
     of = asked.run, asked.kg, asked.which
-    steps = {
+    steps: dict[str, Callable[[], object]] = {
         "Loading the weights of the run": lambda: inspecting.entities(*of),
         "Fitting probabilities on valid": lambda: inspecting.reliability(*of),
         "Ranking test, for what an answer is worth": lambda: inspecting.ranks(*of, "test"),

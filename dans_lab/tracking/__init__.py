@@ -14,6 +14,7 @@ import hashlib
 import importlib.util
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -81,12 +82,11 @@ class Mirror:
     def tell(self, event: Event) -> None:
         """Mirror an event: its numbers, at its epoch."""
         for name, kind in self._waiting.items():
-            self._guarded(name, lambda kind=kind, name=name: self._begin(name, kind, event.epoch))
+            self._guarded(name, partial(self._begin, name, kind, event.epoch))
         self._waiting.clear()
         if values := numbers(event):
-            epoch = event.epoch
             for name, tracker in list(self._open.items()):
-                self._guarded(name, lambda tracker=tracker: tracker.log(values, epoch))
+                self._guarded(name, partial(tracker.log, values, event.epoch))
 
     def ends(self, state: str, values: dict[str, float | None] | None = None) -> None:
         """How the run ended, as its status says, and what it came to."""
@@ -94,7 +94,7 @@ class Mirror:
         known = {name: value for name, value in (values or {}).items() if value is not None}
         if known:
             for name, tracker in list(self._open.items()):
-                self._guarded(name, lambda tracker=tracker: tracker.summary(known))
+                self._guarded(name, partial(tracker.summary, known))
 
     def _begin(self, name: str, kind: type[Kind], epoch: int) -> None:
         self._open[name] = kind(self._about, epoch)
@@ -116,5 +116,5 @@ class Mirror:
     ) -> None:
         state = "failed" if error is not None and isinstance(error, Exception) else self._state
         for name, tracker in list(self._open.items()):
-            self._guarded(name, lambda tracker=tracker: tracker.close(state))
+            self._guarded(name, partial(tracker.close, state))
         self._open.clear()

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from dans_lab.prediction import LoadedRun
 
@@ -46,3 +47,12 @@ def test_the_pipelines_of_the_page_on_pykeen_run(capsys):
     names = run_blocks("pykeen.md")
     assert names["game"].losses and "'ce_r'" in capsys.readouterr().out
     assert "(docs/pykeen.md)" in (ROOT / "README.md").read_text()
+
+
+def test_the_modules_of_the_page_on_pytorch_geometric_run():
+    torch.manual_seed(0)
+    names = run_blocks("pyg.md")
+    chances = names["chances"]
+    assert isinstance(chances, torch.Tensor) and chances.shape == (10, 135)
+    assert torch.allclose(chances.sum(1), torch.ones(10))
+    assert "(docs/pyg.md)" in (ROOT / "README.md").read_text()
