@@ -11,10 +11,10 @@ else:
     from streamlit import App
 
     from dans_app.server.access import Access
-    from dans_app.server.gate import Gate, open_browser, refuse_open_house
+    from dans_app.server.gate import Gate, lifetime, refuse_open_house
     from dans_app.server.headers import Headers
 
     refuse_open_house()
     # From the outside to the inside.
     middleware = [Middleware(each) for each in (Headers, Gate, Access)]
-    app = App(__file__, middleware=middleware, lifespan=open_browser)
+    app = App(__file__, middleware=middleware, lifespan=lifetime)

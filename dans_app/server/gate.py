@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
 
+from dans_app.server import jobs
 from dans_lab.sharing.settings import current
 
 WRONG_HOST = (
@@ -148,8 +149,12 @@ def _leads_home(address: str) -> bool:
 
 
 @asynccontextmanager
-async def open_browser(_app: object) -> AsyncIterator[None]:
-    """As the server starts, open the app in a browser where there is one, as `streamlit run` does for a script."""
+async def lifetime(_app: object) -> AsyncIterator[None]:
+    """What a server does as it starts, and as it ends.
+
+    First the app is opened in a browser where there is one, as `streamlit run` does for a script. In the end no run is
+    left behind that would wait for its turn for ever.
+    """
     if not config.get_option("server.headless"):
         address = config.get_option("server.address")
         named = (
@@ -162,3 +167,5 @@ async def open_browser(_app: object) -> AsyncIterator[None]:
         base = str(config.get_option("server.baseUrlPath") or "").strip("/")
         webbrowser.open(f"{scheme}://{name}:{config.get_option('server.port')}/{base}")
     yield
+    if current() is not None:
+        jobs.pool().close()

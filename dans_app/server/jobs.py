@@ -205,8 +205,11 @@ class Pool:
         return False
 
     def close(self) -> None:
-        """Let the waiting worker go; runs go on."""
+        """Let the waiting worker go, and stop the runs that wait; those under way go on."""
         with self._turn:
+            for each in list(self._waiting):
+                self._take_out(each, "the server ended while it waited for its turn")
+            self._places = {}
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None

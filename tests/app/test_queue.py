@@ -114,8 +114,8 @@ def test_a_core_that_is_free_goes_to_who_has_none(folder):
     wait_for(lambda: pool.place(other) is None, "the turn of b")
     assert first.status.state == "interrupted" and (other.path / "worker.lock").exists()
     assert pool.place(third).place == 1
-    pool.withdraw(third)
     pool.close()
+    assert third.status.state == "stopped" and third.status.reason.startswith("the server ended")
 
 
 def test_a_run_that_has_had_its_time_is_asked_to_stop(folder):
