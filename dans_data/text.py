@@ -55,7 +55,12 @@ class TripletFile:
 
 
 class EncodingError(InputError):
-    """Text that is not UTF-8; a person may know what it is."""
+    """Text that is not UTF-8; a person may know what it is. `hint` is how to say it in the terminal."""
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(f"{problem} ({hint})" if hint else problem)
+        self.problem = problem
+        self.hint = hint
 
 
 class Meter:
@@ -228,6 +233,7 @@ def _decoded(block: bytes, where: str, line: int, offset: int) -> str:
         line += block.count(b"\n", 0, error.start)
         raise EncodingError(
             f"{where}, line {line}: byte {offset + error.start + 1} of the file is not UTF-8; {_EXPECTED}: "
-            f"save it as UTF-8, which Excel calls “CSV UTF-8”, or say how it is encoded ({IN_THE_TERMINAL})"
+            f"save it as UTF-8, which Excel calls “CSV UTF-8”, or say how it is encoded",
+            IN_THE_TERMINAL,
         ) from error
     return text if offset else text.removeprefix("\ufeff")

@@ -206,7 +206,8 @@ def trouble(group: list[words.Span]) -> None:
     going = group[0].end is None
     when = "; ".join(span.words for span in group[:4]) + ("; and before" if len(group) > 4 else "")
     body = (
-        f"**{markdown_text(words.title(newest))}**, {when}  \n{markdown_text(newest.message, 400)}  \n"
+        f"**{markdown_text(words.title(newest))}**, {when}. At epoch {newest.epoch:,}:  \n"
+        f"{markdown_text(newest.message, 400)}  \n"
         f":small[What to try: {markdown_text(newest.advice, 400)}]"
     )
     if going:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import streamlit as st
 
 from dans_app.predict import asked as predict_asked
@@ -199,6 +200,8 @@ def show_table(asked: Asked, found: Answers) -> int:
             ),
         },
     )
+    if asked.open == "new" and len(found.triplets) and not np.isnan(found.probabilities[0]):
+        st.caption(predict_table.in_words(found.probabilities))
     exports.table(rows, f"answers {' '.join(asked.names)}")
     picked = event.selection.rows if event else []
     if picked and picked[0] < len(rows):

@@ -66,6 +66,10 @@ def five_seeds(run: Run) -> None:
         say(error)
 
 
+def new_facts(run: Run) -> None:
+    shell.leave("Predict", run=run.id, ask="new")
+
+
 def resume(run: Run) -> None:
     try:
         jobs.ask(run) if run.is_live else jobs.pool().resume(run)
@@ -119,6 +123,7 @@ def controls() -> None:
     except InputError as error:
         say(error)
     settings.check_address(names)
+    settings.follow(shell.looked_at(), names)
     with st.sidebar:
         st.header("New run", anchor=False)
         dataset = settings.dataset_widget(names)
@@ -299,6 +304,19 @@ def further(run: Run, status: Status) -> None:
     )
 
 
+def answers(run: Run, status: Status) -> None:
+    """The way from a run that is over to what it predicts."""
+    if status.state != "finished" or classroom.hides("menu") or not (run.path / "best.pt").is_file():
+        return
+    act(
+        "See its new facts",
+        ":material/lightbulb:",
+        new_facts,
+        run,
+        about="Predict: triplets that no split holds and this run is surest of, and what they are worth.",
+    )
+
+
 def health(run: Run, history: RunHistory) -> None:
     """What is wrong with the adversarial game now, and what was."""
     if classroom.hides("health"):
@@ -420,6 +438,7 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
             )
         )
         st.caption(words.about_sampler(run.config))
+        answers(run, status)
         further(run, status)
     with st.container():
         if not hides_form():

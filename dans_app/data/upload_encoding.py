@@ -33,6 +33,9 @@ def said(files: Sequence[UploadedFile]) -> str | None:
     if state.get(_OF) != ids:
         state[_OF] = ids
         state.pop(_KEY, None)
+    elif _KEY in state:
+        # Else Streamlit forgets it where the choice is not drawn, as while lines are complained of.
+        state[_KEY] = state[_KEY]
     return state.get(_KEY)
 
 

@@ -95,7 +95,7 @@ def _look(dropped: Sequence[UploadedFile]) -> None:
     try:
         reading = upload_reading.read(files, st.session_state.get(_SEED, 0), columns)
     except EncodingError as error:
-        st.error(sentence(error, 500), icon=":material/error:")
+        st.error(sentence(error.problem, 500), icon=":material/error:")
         upload_encoding.ask()
         return
     except BadLinesError as error:

@@ -224,6 +224,10 @@ def adaptivity(found: Diagnostics) -> list[str]:
     ]
 
 
+def _times(value: float) -> str:
+    return f"{value:.2g} times" if value < 10 else f"{value:,.0f} times"
+
+
 def _adaptivity(name: str, health: PathwayHealth) -> Iterator[str]:
     spread = {
         "between heads": (health.between_heads, health.between_heads_neutral),
@@ -233,11 +237,9 @@ def _adaptivity(name: str, health: PathwayHealth) -> Iterator[str]:
     if name == "G_E":
         known.pop("between relations", None)
     if known:
-        now = " and ".join(f"{words} {with_film:.2g} times" for words, (with_film, _) in known.items())
+        now = " and ".join(f"{words} {_times(with_film)}" for words, (with_film, _) in known.items())
         yield f"its fakes differ {now} as much as entities do."
-        parts = [
-            f"{words} {neutral:.2g} times" for words, (_, neutral) in known.items() if neutral is not None
-        ]
+        parts = [f"{words} {_times(neutral)}" for words, (_, neutral) in known.items() if neutral is not None]
         if parts:
             yield f"Without FiLM, they would differ {' and '.join(parts)} as much as entities do."
         if name == "G_E":

@@ -215,4 +215,4 @@ def summary(place: Place) -> str:
     at_once = sum(firsts.get(number) in answers for number, answers in right.items())
     said = spoken(place, in_figure(asked, place.memory.said))
     score = f" Right at the first attempt: {at_once} of {len(right)}." if firsts else ""
-    return f"You predicted **{said}**, and **{spoken(place, figures[asked.figure])}** was measured.{score}"
+    return f"You predicted **{said}**; measured: **{spoken(place, figures[asked.figure])}**.{score}"

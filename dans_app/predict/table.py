@@ -54,6 +54,18 @@ def table(asked: Asked, found: Answers, splits: list[str | None]) -> pd.DataFram
     return pd.DataFrame(columns)
 
 
+def in_words(probabilities: npt.NDArray[np.float64]) -> str:
+    """What the probability of the best new facts means, and how many share it; `probabilities` (n,), best first."""
+    best = float(probabilities[0])
+    alike = int((np.abs(probabilities - best) < 0.005).sum())
+    many = (
+        f"The first {alike:,} have the same, so their order among each other says little. "
+        if alike > 1
+        else ""
+    )
+    return f"Probability {best:.2f}: of answers like the first, about {100 * best:.0f} in 100 should be true. {many}"
+
+
 def reasons(
     kg: KnowledgeGraph, triplet: tuple[int, int, int], entities: npt.NDArray[np.float32]
 ) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -20,9 +21,11 @@ from dans_app.shared.spelling import key as key
 from dans_app.shared.words import markdown_text
 from dans_core.config import Config, choices, explain, group_of, matters
 from dans_core.declared import DECLARED
+from dans_data.errors import InputError
 from dans_lab.budget import recipe as by_size
 from dans_lab.budget.recipe import RECIPE_SETTINGS
 from dans_lab.presets import PRESETS
+from dans_lab.runs.run import Run
 
 GROUPS = {
     "negatives": "Negatives",
@@ -256,6 +259,15 @@ def dataset_widget(names: list[str]) -> str:
     dataset = choose_dataset(names, DATASET, _forget_problem, index=first, bind="query-params")
     _move_on(st.session_state.get(_DATASET_BEFORE), dataset)
     return dataset
+
+
+def follow(run: Run | None, names: list[str]) -> None:
+    """Have the form begin with the data set of the run that is looked at, where nobody chose another."""
+    if run is None or DATASET in st.session_state or DATASET in st.query_params:
+        return
+    with suppress(InputError):
+        if run.meta.source in names:
+            st.session_state[DATASET] = run.meta.source
 
 
 def _move_on(before: str | None, dataset: str) -> None:

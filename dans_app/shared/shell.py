@@ -22,7 +22,7 @@ from dans_data.shipped import TOP
 from dans_data.words import count, plural
 from dans_lab.apart import as_words, differing
 from dans_lab.runs.folder import about_or_nothing
-from dans_lab.runs.run import Run, recorded_runs, runs_dir, scan_runs
+from dans_lab.runs.run import Run, list_runs, recorded_runs, runs_dir, scan_runs
 from dans_lab.sharing.roles import MAY
 from dans_lab.sharing.settings import current
 
@@ -316,6 +316,12 @@ def select(run_id: str) -> None:
     """Look at this run from now on: in the URL, and on the other pages. For callbacks and before `pick_run`."""
     st.session_state[PICKED] = run_id
     st.query_params["run"] = run_id
+
+
+def looked_at() -> Run | None:
+    """The run that was last looked at in this session, if it is still there."""
+    wanted = st.session_state.get(PICKED)
+    return next((run for run in (*list_runs(), *recorded_runs()) if run.id == wanted), None)
 
 
 def pick_run(problem: DeltaGenerator, dataset: str | None) -> Run | None:

@@ -41,9 +41,9 @@ class Stop:
 STOPS = (
     Stop(
         "Train",
-        "A fact is a **triplet** of head, relation and tail; a model learns to rank it above **negatives**, triplets "
-        "with another tail. DANS has a GAN make these: its generator invents tails, its discriminator tells them from "
-        "real ones. "
+        "A fact is a **triplet** of head, relation and tail, such as (enzyme, affects, cell_function); a model learns "
+        "to rank it above **negatives**, triplets with another tail. DANS has a GAN make these: its generator invents "
+        "tails, its discriminator tells them from real ones. "
         "Below is a run on UMLS, a small medical graph: what they lose, and how well the model ranks true tails "
         "(MRR, at best 1).",
     ),
@@ -200,6 +200,7 @@ def negative() -> str:
     row = next(row for row in seen.negatives if row.source == "G_R")
     fault = "" if row.known is None else ", a known fact, so it would be a false negative"
     return (
-        f"For it G_R invented a tail that is most like **{markdown_text(row.nearest)}**{fault}: the model scores that "
-        f"{number(row.score, 2)}, and the fact {number(seen.positive.score, 2)}."
+        f"For it G_R invented a tail that is most like **{markdown_text(row.nearest)}**{fault}; its "
+        f"noise is another than on the map. The model scores it {number(row.score, 2)} and the fact "
+        f"{number(seen.positive.score, 2)}; the chart shows the difference."
     )

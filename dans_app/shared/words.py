@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_FILE = re.compile(r"[^,:;]{0,80}\.[A-Za-z0-9]{1,7}(?=[,:]| is )")
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Characters that turn the direction of what follows them, which would be our words too."""
 
@@ -27,7 +28,9 @@ def _shortened(text: str, limit: int) -> str:
 
 
 def capital(text: str) -> str:
-    """With a capital letter at its beginning."""
+    """With a capital letter at its beginning, unless that is the name of a file."""
+    if _FILE.match(text):
+        return text
     return text[:1].upper() + text[1:]
 
 

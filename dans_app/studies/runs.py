@@ -19,6 +19,7 @@ SCREENS = {
     "Train": (":material/show_chart:", "Its curves and settings."),
     "Map": (":material/scatter_plot:", "Real entities and generated negatives in one picture."),
     "Triplet": (":material/conversion_path:", "The negatives of one triplet."),
+    "Predict": (":material/lightbulb:", "What it answers where a place of a triplet is open."),
     "Diagnostics": (":material/monitor_heart:", "How hard, diverse and false its negatives are."),
 }
 

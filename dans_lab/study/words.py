@@ -210,6 +210,17 @@ def _verdict_counts(table: ResultTable, found: VerdictCounts) -> str:
     neither = found.compared - found.better - found.worse - found.withheld
     reference = row_name(table, table.part.reference)
     withheld = f", {found.withheld} without a verdict" if found.withheld else ""
+    if found.compared == 1:
+        if found.withheld:
+            return f"The one difference from {reference} is given no verdict."
+        which = (
+            "is better than"
+            if found.better
+            else "is worse than"
+            if found.worse
+            else "cannot be told apart from"
+        )
+        return f"The other way {which} {reference}, at {100 * SIGNIFICANT:g} %."
     text = (
         f"Of {count(found.compared, 'difference')} from {reference}, the other way is better in {found.better}, "
         f"{reference} in {found.worse}; {neither} cannot be told apart{withheld}, at {100 * SIGNIFICANT:g} % for all "

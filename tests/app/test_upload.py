@@ -248,6 +248,19 @@ def test_all_bad_lines_are_listed_and_left_out_by_a_button():
     assert not app.button and "most of the lines" in app.error[0].value
 
 
+def test_an_encoding_that_was_chosen_stays_while_lines_are_left_out():
+    rows = upload_words.SAMPLE.decode().splitlines()
+    broken = "\n".join([*rows, "Ménière\ttreats\taspirin", "Ménière\tb"])
+    app = panel(("facts.tsv", broken.encode("cp1252")))
+    assert "UTF" in app.error[0].value and "python" not in app.error[0].value
+    app.selectbox[0].set_value("windows-1252")
+    assert "Leave this line out" in [button.label for button in calm(app.run()).button]
+    app.button[0].click()
+    assert not calm(app.run()).error
+    assert f"{len(rows) + 1} triplets" in words(app) and "read as windows-1252" in words(app)
+    assert app.selectbox[0].value == "windows-1252"
+
+
 def test_nonsense_in_the_limits_is_told(monkeypatch):
     monkeypatch.setenv("DANS_LIMITS", "triplets=many")
     assert "DANS\\_LIMITS" in panel().error[0].value
