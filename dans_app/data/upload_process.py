@@ -132,7 +132,7 @@ def _mistake(about: dict[str, Any]) -> InputError:
         case "lines":
             return BadLinesError([Fault(*each) for each in about["faults"]], about["count"], about["read"])
         case "encoding":
-            return EncodingError(about["mistake"])
+            return EncodingError(about["mistake"], about["hint"])
         case _:
             return InputError(about["mistake"])
 
@@ -182,9 +182,10 @@ def _answer(request: helper.Arrays) -> helper.Arrays:
             "read": error.read,
         }
         arrays = {}
+    except EncodingError as error:
+        about, arrays = {"mistake": error.problem, "kind": "encoding", "hint": error.hint}, {}
     except InputError as error:
-        kind = "encoding" if isinstance(error, EncodingError) else ""
-        about, arrays = {"mistake": str(error), "kind": kind}, {}
+        about, arrays = {"mistake": str(error), "kind": ""}, {}
     except MemoryError:
         most = bytes_in_words(told["memory"])
         words = f"reading it needs more than {most} of memory; take a smaller file; {_IN_TERMINAL}"

@@ -446,4 +446,4 @@ def test_what_is_wrong_comes_back_as_it_was():
     assert isinstance(bad, BadLinesError) and bad.few and (bad.count, bad.read) == (1, 3)
     assert bad.faults[0].line == 2 and str(bad).startswith("bad.tsv, line 2: ")
     coded, _ = upload_process.read([("coded.tsv", "a\tr\tä\n".encode("latin-1"))], "coded", 0, Columns())
-    assert isinstance(coded, EncodingError)
+    assert isinstance(coded, EncodingError) and coded.hint.startswith("python")
