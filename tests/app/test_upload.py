@@ -257,7 +257,7 @@ def test_an_encoding_that_was_chosen_stays_while_lines_are_left_out():
     assert "Leave this line out" in [button.label for button in calm(app.run()).button]
     app.button[0].click()
     assert not calm(app.run()).error
-    assert f"{len(rows) + 1} triplets" in words(app) and "read as windows-1252" in words(app)
+    assert f"{len(rows) + 1} triplets" in words(app) and "text read as windows" in words(app)
     assert app.selectbox[0].value == "windows-1252"
 
 
