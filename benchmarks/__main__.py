@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -184,6 +185,42 @@ def of_a_newcomer(
     from benchmarks.timing import stderr
 
     _finish(measure(visits, stderr().print), json_file, out)
+
+
+@app.command()
+def soak(
+    short: Annotated[
+        bool, typer.Option("--short", help="5 kills, 5 visitors, 300 inputs: what CI does.")
+    ] = False,
+    kills: Annotated[int | None, typer.Option(min=0)] = None,
+    servers: Annotated[
+        int | None, typer.Option(min=0, help="Servers that are killed, beside the kills.")
+    ] = None,
+    visitors: Annotated[int | None, typer.Option(min=0)] = None,
+    seconds: Annotated[float | None, typer.Option(min=1, help="How long visitors stay.")] = None,
+    sessions: Annotated[int | None, typer.Option(min=0)] = None,
+    cases: Annotated[int | None, typer.Option(min=0, help="Damaged and hostile inputs.")] = None,
+    seed: int = 0,
+    json_file: JsonFile = None,
+    out: Out = None,
+) -> None:
+    """Kills, many visitors, sessions and hostile inputs: is anything lost, left over, or down?
+
+    What is given takes the place of the full size, or of the short one; 0 leaves a part out. Exit code 1 where
+    something does not hold.
+    """
+    from benchmarks.soak import SHORT, Size, measure
+    from benchmarks.timing import stderr
+
+    given = {"kills": kills, "servers": servers, "visitors": visitors}
+    given |= {"seconds": seconds, "sessions": sessions, "cases": cases}
+    size = replace(
+        SHORT if short else Size(), **{name: value for name, value in given.items() if value is not None}
+    )
+    section = measure(size, seed, stderr().print)
+    _finish(section, json_file, out)
+    if not all(record["holds"] for record in section.records):
+        raise typer.Exit(1)
 
 
 def _finish(section: Section, json_file: Path | None, out: Path | None) -> None:

@@ -28,6 +28,7 @@ ORDER = (
     "answers",
     "scaling",
     "estimates",
+    "soak",
 )
 
 _PREAMBLE = """# Measurements
@@ -45,7 +46,12 @@ DECODERS = {"complex": "ComplEx", "distmult": "DistMult", "rotate": "RotatE"}
 SAMPLERS = {"dans": "DANS", "uniform": "uniform"}
 
 _OF_THE_APP = ("streamlit", "plotly", "playwright")
-_PACKAGES = {"app": _OF_THE_APP, "first-minute": _OF_THE_APP, "estimates": ("torch",)}
+_PACKAGES = {
+    "app": _OF_THE_APP,
+    "first-minute": _OF_THE_APP,
+    "estimates": ("torch",),
+    "soak": ("streamlit", "torch"),
+}
 _PEERS = ("torch", "torch-geometric", "pykeen")
 
 

@@ -47,7 +47,8 @@ _PROCESS = helper.HelperProcess("dans_app.server.inspecting")
 _FOR_LONG = helper.HelperProcess("dans_app.server.inspecting", idle=IDLE, patience=600.0)
 """For questions that take seconds: no one who looks at a triplet waits behind them. Started when first asked."""
 
-_LONG_ON_LARGE = ("ranks", "floor", "reliability", "new")
+_LONG_ON_LARGE = ("entities", "fill", "relations", "new", "reliability", "ranks", "floor")
+"""What Predict and Compare ask: together, since all that Predict asks needs what was loaded and fitted once."""
 
 _kept = KeptAnswers()
 

@@ -15,7 +15,8 @@ from dans_lab.prediction import load_run
 from dans_lab.runs.run import RUNS_DIR_VARIABLE, Run
 from dans_lab.runs.writer import RunWriter
 from tests.lab.refusals import refused
-from tests.lab.test_worker import assert_same_run, create, train
+from tests.lab.test_worker import create, train
+from tests.same_run import assert_same_run
 
 # Its best valid ranking is well before the end.
 EARLY = Config(sampler="uniform", epochs=60, dim=8, lr=0.1, eval_every=2, patience=6, average=0.0)

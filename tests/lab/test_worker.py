@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import os
@@ -19,7 +18,7 @@ import pytest
 import torch
 
 from dans_core.config import Config
-from dans_core.events import Event, Losses, Ranking, Snapshot
+from dans_core.events import Losses, Ranking, Snapshot
 from dans_core.kg import KnowledgeGraph
 from dans_core.training import Trainer
 from dans_lab import worker
@@ -28,6 +27,7 @@ from dans_lab.presets import PRESETS
 from dans_lab.runs import drive, machine, process
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
+from tests.same_run import assert_same_run
 from tests.waiting import PATIENCE, wait_for
 
 # With these the best valid epoch is the tenth of twelve, well after the second.
@@ -43,38 +43,6 @@ def train(writer: RunWriter, kg: KnowledgeGraph, **hooks: Any) -> str:
     """Drive a run to its end and let go of it."""
     with writer:
         return drive.drive(writer, Trainer(kg, writer.config), hooks.pop("stop", lambda: False), **hooks)
-
-
-def timeless(value: Any) -> Any:
-    """Without what differs between two equal runs: how long they took."""
-    if isinstance(value, Event):
-        return timeless({"kind": value.kind, **dataclasses.asdict(value)})
-    if isinstance(value, dict):
-        return {
-            k: timeless(v) for k, v in value.items() if k not in ("seconds", "epoch_seconds", "event_offset")
-        }
-    return [timeless(v) for v in value] if isinstance(value, list | tuple) else value
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other)
-
-
-def assert_same_run(one: Run, other: Run) -> None:
-    assert timeless(one.events()) == timeless(other.events())
-    for which in ("last", "best"):
-        assert same(*(timeless(run.load_checkpoint(which)) for run in (one, other)))
-    assert [epoch for epoch, _ in one.snapshots()] == [epoch for epoch, _ in other.snapshots()]
-    for epoch, _ in one.snapshots():
-        arrays, others = one.load_snapshot(epoch), other.load_snapshot(epoch)
-        assert arrays.keys() == others.keys()
-        assert all((arrays[name] == others[name]).all() for name in arrays)
 
 
 @pytest.fixture(autouse=True, scope="module")
