@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from dans_data import html
 from dans_data.columns import Columns
 from dans_data.errors import InputError
 from dans_data.known import Ids, KnownAnswers, distinct
@@ -233,6 +234,16 @@ class Graph:
         sizes = " / ".join(f"{len(self.array(split)):,}" for split in SPLITS)
         counts = f"{self.num_entities:,} entities, {self.num_relations:,} relations"
         return f'{type(self).__name__}("{self.name}": {counts}, {sizes} triplets)'
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: its counts, its notes, and some triplets of train."""
+        counts = [("entities", self.num_entities), ("relations", self.num_relations)]
+        counts += [(split, len(self.array(split))) for split in SPLITS]
+        some = [
+            (f"triplet {i}", "  ".join(row))
+            for i, row in enumerate(itertools.islice(self.named("train"), 3), 1)
+        ]
+        return html.table(self.name, [*counts, *some, *(("note", note) for note in self.notes[:5])])
 
     @cached_property
     def _relation_ids(self) -> dict[str, int]:

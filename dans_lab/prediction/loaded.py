@@ -15,12 +15,16 @@ from dans_core.config import Config
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import Model
 from dans_core.ranking import RankingResult, evaluate, popularity_floor
+from dans_data import html
 from dans_data.errors import InputError
 from dans_lab.inspection import Trained
 from dans_lab.prediction.answers import Filled, Floats, fill_relation, fill_tail, new_facts, score
 from dans_lab.prediction.calibration import Calibration, calibrate
 from dans_lab.runs.run import MODEL, Run, Which, open_run, usual_weights
 from dans_lab.worth import Worth, of_new_facts, warnings, worth
+
+MOST_SHOWN = 50
+"""Answers that a notebook shows of a list."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,18 @@ class Answer:
     known: str | None
 
 
+class Answers(list[Answer]):
+    """Answers in their order, a list that a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        head = ("head", "relation", "tail", "score", "rank", "probability", "known fact of")
+        rows = [
+            (a.head, a.relation, a.tail, a.score, a.rank, a.probability, a.known) for a in self[:MOST_SHOWN]
+        ]
+        more = len(self) - len(rows)
+        return html.table("Answers", rows, head, f"and {more:,} more" if more else "")
+
+
 class LoadedRun:
     """A finished or stopped run, or the model that was exported of one.
 
@@ -60,6 +76,9 @@ class LoadedRun:
         self.kg: KnowledgeGraph = trained.kg
         self.config: Config = trained.config
         self.model: Model = trained.networks.model
+
+    def _repr_html_(self) -> str:
+        return f"{self.run._repr_html_()}\n<p>{self.which} weights, of epoch {self.epoch:,}</p>"
 
     @cached_property
     def calibration(self) -> Calibration | None:
@@ -82,7 +101,7 @@ class LoadedRun:
         top: int = 10,
         typed: bool = False,
         told: Callable[[int, int], None] = lambda done, total: None,
-    ) -> list[Answer]:
+    ) -> Answers:
         """The open place of a triplet filled, best first: the `top` that are no known facts, known ones among them.
 
         Two names ask for the third; a relation alone, or nothing, for new facts of it, or of the whole graph. `typed`
@@ -110,7 +129,7 @@ class LoadedRun:
             return self._new(top, r, told)
         raise InputError("expected two of head, relation and tail, a relation alone, or none of them")
 
-    def score(self, triplets: Sequence[tuple[str, str, str]]) -> list[Answer]:
+    def score(self, triplets: Sequence[tuple[str, str, str]]) -> Answers:
         """Triplets by name in their order, each ranked among the tails of its query.
 
         Raises InputError for a name that is not there.
@@ -123,7 +142,7 @@ class LoadedRun:
             dtype=np.int64,
         ).reshape(-1, 3)
         scores = score(self.trained, ids)
-        answers = []
+        answers = Answers()
         for (head, relation, tail), value in zip(ids.tolist(), scores.tolist(), strict=True):
             found = fill_tail(self.trained, head, relation)
             at = int(np.flatnonzero(found.ids == tail)[0])
@@ -156,18 +175,20 @@ class LoadedRun:
     def _rankings(self) -> dict[str, tuple[RankingResult, RankingResult]]:
         return {}
 
-    def _tails(self, found: Filled, head: int, relation: int, top: int) -> list[Answer]:
+    def _tails(self, found: Filled, head: int, relation: int, top: int) -> Answers:
         count = found.until(top)
         p = self._probabilities(found.shares[:count])
         rows = zip(found.ids[:count].tolist(), found.scores.tolist(), found.ranks.tolist(), p, strict=False)
-        return [self._answer(head, relation, *row) for row in rows]
+        return Answers(self._answer(head, relation, *row) for row in rows)
 
-    def _relations(self, found: Filled, head: int, tail: int, top: int) -> list[Answer]:
+    def _relations(self, found: Filled, head: int, tail: int, top: int) -> Answers:
         count = found.until(top)
         rows = zip(found.ids[:count].tolist(), found.scores.tolist(), found.ranks.tolist(), strict=False)
-        return [self._answer(head, relation, tail, score, rank, None) for relation, score, rank in rows]
+        return Answers(
+            self._answer(head, relation, tail, score, rank, None) for relation, score, rank in rows
+        )
 
-    def _new(self, top: int, relation: int | None, told: Callable[[int, int], None]) -> list[Answer]:
+    def _new(self, top: int, relation: int | None, told: Callable[[int, int], None]) -> Answers:
         sure = self.calibration.sureness if self.calibration else None
         triplets, shares = new_facts(self.trained, top, relation, sure, told)
         rows = zip(
@@ -176,7 +197,7 @@ class LoadedRun:
             self._probabilities(shares),
             strict=True,
         )
-        return [self._answer(h, r, t, value, None, p) for (h, r, t), value, p in rows]
+        return Answers(self._answer(h, r, t, value, None, p) for (h, r, t), value, p in rows)
 
     def _probabilities(self, shares: Floats) -> list[float | None]:
         if self.calibration is None:

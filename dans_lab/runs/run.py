@@ -35,11 +35,13 @@ from dans_core.config import Config
 from dans_core.declared import DECLARED
 from dans_core.events import Event
 from dans_core.kg import KnowledgeGraph
+from dans_data import html
 from dans_data.catalogue import CATALOGUE
 from dans_data.complaints import first_problem
 from dans_data.errors import InputError
 from dans_data.places import folders
 from dans_data.shipped import TOP
+from dans_lab.names import DECODERS, SAMPLERS
 from dans_lab.runs import bounded, locks
 from dans_lab.runs.earlier import EARLIER
 from dans_lab.runs.events_file import read_events
@@ -173,6 +175,22 @@ class Run:
     def id(self) -> str:
         """The name of its folder."""
         return self.path.resolve().name
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: data set, method, how far it is, and how good."""
+        config, status = self.config, self.status
+        return html.table(
+            self.id,
+            [
+                ("data set", self.meta.dataset),
+                ("decoder", DECODERS[config.decoder]),
+                ("negatives", SAMPLERS[config.sampler]),
+                ("seed", config.seed),
+                ("state", f"{status.state}, epoch {status.epoch:,} of {status.epochs:,}"),
+                ("best valid MRR", status.best_mrr),
+                ("test MRR", status.test_mrr),
+            ],
+        )
 
     @property
     def recorded(self) -> bool:

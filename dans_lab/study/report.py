@@ -42,6 +42,9 @@ class Read:
     metric: str
     seen: tuple[ResultTable, ...] = ()
 
+    def _repr_markdown_(self) -> str:
+        return markdown(self, pictures=False)
+
     def seen_of(self, table: ResultTable) -> ResultTable | None:
         """The same table over the seen triplets; None where all are."""
         return self.seen[self.tables.index(table)] if self.seen else None
