@@ -84,7 +84,7 @@ def test_the_scrubber_and_slow_motion(server, page):
     slider.evaluate("slider => { slider.value = 3; slider.dispatchEvent(new Event('input')) }")
     at(page, 1, 3)
     # Round 3 is trained ahead, and is no part of what was looked at.
-    assert int(slider.get_attribute("max")) == 2 * 14
+    assert int(slider.get_attribute("max")) == 2 * 15
     page.keyboard.press("Space")
     at(page, 1, 4)
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
