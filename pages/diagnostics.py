@@ -249,7 +249,11 @@ def hardness(view: DiagnosisView, place: Address, chosen: Chosen) -> None:
         alt=figures.hardness_alt(bands, view.epochs, view.found.epoch, against),
         name=f"{'Scores against the positive' if against else 'Scores'} in {view.run.id}",
     )
-    if not all(band.whole for band in bands):
+    if all(band.whole for band in bands):
+        st.caption(
+            "Lines: the median score. Darker bands: the middle half of the scores; lighter ones: 90 %."
+        )
+    else:
         st.caption(
             "This run is of an earlier version, which kept mean scores only and measured less of what is below."
         )

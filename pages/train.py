@@ -482,7 +482,7 @@ controls()
 dataset = None if hides_form() else st.session_state[settings.DATASET]
 chosen = shell.head_of_run(
     "Train",
-    "A run as it learns: its losses, its ranking, and what the generator and the discriminator of DANS do.",
+    "A model learns to predict missing facts, from facts and from wrong answers that DANS makes: see it learn.",
     dataset,
 )
 shell.narrow_hint("Settings and pages are behind the arrows at the top left.")

@@ -11,6 +11,7 @@ export const PLANS = {
       [8, 160, "Generator"],
       [8, 178, "two pathways", "quiet"],
       [8, 330, "Discriminator"],
+      [228, 102, "∥ no gradient passes", "quiet"],
     ],
     boxes: {
       triplet: [[8, 28, 112, 54]],
@@ -89,6 +90,7 @@ export const PLANS = {
       [6, 16, "Base model"],
       [46, 126, "Generator"],
       [108, 278, "Discriminator"],
+      [164, 98, "∥ no gradient passes", "quiet"],
     ],
     boxes: {
       triplet: [[6, 26, 92, 52]],

@@ -62,7 +62,7 @@ def lines(figures: Sequence[ProposalFigures], num_entities: int) -> list[str]:
         f"**Entities in even use:** {_each(made, [rough(of.entities) for of in made])} of {num_entities:,}, "
         "that is, as widely spread as an even choice among so many.",
         f"**KL from the decoder’s beliefs:** {_each(made, [f'{of.kl:.2f}' for of in made])} "
-        f"(random: {random.kl:.2f}). The lower, the more the proposal is like what the decoder believes.",
+        f"(random: {random.kl:.2f}). How far a proposal is from what the decoder believes; the lower, the more alike.",
         f"**On known facts:** {_each(made, [share(of.facts) for of in made])} (random: {share(random.facts)}). "
         "No fault: a good decoder believes facts, and a proposal follows it.",
         f"**What each pathway adds:** {', '.join(adds)}. By so much the KL of the mixture would grow without it; below "

@@ -73,8 +73,8 @@ def test_the_figures_in_words_in_full():
     assert lines == [
         "Entities in even use: G_E 12.3, G_R 5.0, mixture 13.9 of 14, that is, as widely spread as an even choice "
         "among so many.",
-        "KL from the decoder’s beliefs: G_E 2.50, G_R 1.25, mixture 1.75 (random: 3.00). The lower, the more the "
-        "proposal is like what the decoder believes.",
+        "KL from the decoder’s beliefs: G_E 2.50, G_R 1.25, mixture 1.75 (random: 3.00). How far a "
+        "proposal is from what the decoder believes; the lower, the more alike.",
         "On known facts: G_E 20 %, G_R 41 %, mixture 30 % (random: 10 %). No fault: a good decoder believes facts, and "
         "a proposal follows it.",
         "What each pathway adds: G_E +0.05, G_R −0.02. By so much the KL of the mixture would grow without it; below 0 "
