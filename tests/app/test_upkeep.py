@@ -6,6 +6,7 @@ import asyncio
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
@@ -53,7 +54,9 @@ def test_a_session_that_is_over_holds_nothing_any_more():
         assert sessions.is_active_session(staying) and let_go(sessions) == 0
         sessions.close_session(staying)
 
-    asyncio.run(visits())
+    # In a thread, as the loop of a browser may run in this one.
+    with ThreadPoolExecutor() as apart:
+        apart.submit(asyncio.run, visits()).result()
 
 
 def test_a_session_that_may_come_back_is_kept():
@@ -68,7 +71,9 @@ def test_a_session_that_may_come_back_is_kept():
         assert back == gone
         sessions.close_session(back)
 
-    asyncio.run(visits())
+    # In a thread, as the loop of a browser may run in this one.
+    with ThreadPoolExecutor() as apart:
+        apart.submit(asyncio.run, visits()).result()
 
 
 def test_the_server_raises_its_limit_of_open_files_as_far_as_it_may():

@@ -57,7 +57,9 @@ def at_rest(page: Any) -> None:
 
 def fits(page: Any) -> None:
     """Wait until nothing makes the page scroll sideways."""
-    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth + 1", polling=LOOK)
+    page.wait_for_function(
+        "() => document.documentElement.scrollWidth <= window.innerWidth + 1", polling=LOOK
+    )
 
 
 def inside(parts: Any, width: int = 400) -> None:

@@ -83,7 +83,7 @@ def test_a_run_is_named_deleted_and_taken_back(server, page):
     page.get_by_role("button", name="Repeat with changes").click()
     page.get_by_role("button", name="Start training").first.wait_for()
     page.wait_for_url(lambda url: "sampler=Uniform" in url and "run=first" in url)
-    page.wait_for_function("document.querySelector('input[aria-label^=Epochs]')?.value === '100'")
+    page.wait_for_function("() => document.querySelector('input[aria-label^=Epochs]')?.value === '100'")
     # The picker is an input, and the name stands first in it.
     page.wait_for_function(
         "name => [...document.querySelectorAll('input')].some(e => e.value.startsWith(name))",

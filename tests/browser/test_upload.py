@@ -181,7 +181,7 @@ def test_a_phone_shows_the_panel_and_its_sample(server, page):
     page.goto(f"{server.url}/data?data=nations")
     page.get_by_role("button", name="A sample file").first.wait_for()
     page.get_by_role("link", name="Bring your own triplets").first.click()
-    page.wait_for_function("document.getElementById('own-triplets')?.getBoundingClientRect().top < 500")
+    page.wait_for_function("() => document.getElementById('own-triplets')?.getBoundingClientRect().top < 500")
     with page.expect_download() as download:
         page.get_by_role("button", name="A sample file").click()
     drop(page, ("sample.tsv", Path(download.value.path()).read_bytes()))
