@@ -133,7 +133,7 @@ class Visitor:
         return False
 
     def _look(self, delta: object) -> None:
-        element = delta.new_element  # type: ignore[attr-defined]
+        element = delta.new_element  # type: ignore[attr-defined] # protobuf: untyped
         match element.WhichOneof("type"):
             case "exception":
                 self.errors.append(f"{element.exception.type}: {element.exception.message}"[:200])

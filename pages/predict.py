@@ -128,10 +128,11 @@ def get_ready(asked: Asked) -> None:
     of = asked.run, asked.kg, asked.which
     steps: dict[str, Callable[[], object]] = {
         "Loading the weights of the run": lambda: inspecting.entities(*of),
-        "Fitting probabilities on valid": lambda: inspecting.reliability(*of),
         "Ranking test, for what an answer is worth": lambda: inspecting.ranks(*of, "test"),
         "Ranking test by popularity": lambda: inspecting.floor_ranks(*of, "test"),
     }
+    if asked.open != "relation":
+        steps["Fitting probabilities on valid"] = lambda: inspecting.reliability(*of)
     bar = st.empty()
     for done, (what, do) in enumerate(steps.items()):
         bar.progress(done / len(steps), f"{what}, once; step {done + 1} of {len(steps)} …")

@@ -123,7 +123,7 @@ def controls() -> None:
     except InputError as error:
         say(error)
     settings.check_address(names)
-    settings.follow(shell.looked_at(), names)
+    settings.follow(shell.looked_at, names)
     with st.sidebar:
         st.header("New run", anchor=False)
         dataset = settings.dataset_widget(names)

@@ -147,9 +147,9 @@ def summary(negatives: KeptNegatives, view: RelationView, at: int) -> str:
         return f"Of {count(size, 'random ' + side)}, {facts}." if size > 1 else f"One random {side}: {facts}."
     made = f"{negatives.source} made {count(size, 'fake ' + side)} for {count(len(np.unique(view.heads)), other)}"
     cosine = float(np.median(negatives.cosine[at]))
-    alike = "" if cosine >= ALIKE else ", though not close to it"
+    alike = "" if cosine >= ALIKE else ", though not close"
     if size == 1:
         return f"{made}; by its nearest entity{alike} (cosine {cosine:.2f}), {facts}."
     places = len(np.unique(nearest))
     place = "**one and the same entity**" if places == 1 else f"**{places:,} different entities**"
-    return f"{made}; they fall nearest to {place}{alike} (typical cosine with it {cosine:.2f}); {facts}."
+    return f"{made}; they fall nearest to {place}{alike} (cosine with the nearest typically {cosine:.2f}); {facts}."

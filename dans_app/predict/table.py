@@ -59,11 +59,11 @@ def in_words(probabilities: npt.NDArray[np.float64]) -> str:
     best = float(probabilities[0])
     alike = int((np.abs(probabilities - best) < 0.005).sum())
     many = (
-        f"The first {alike:,} have the same, so their order among each other says little. "
+        f" The first {alike:,} have the same, so their order among each other says little."
         if alike > 1
         else ""
     )
-    return f"Probability {best:.2f}: of answers like the first, about {100 * best:.0f} in 100 should be true. {many}"
+    return f"Probability {best:.2f}: of answers like the first, about {100 * best:.0f} in 100 should be true.{many}"
 
 
 def reasons(

@@ -44,7 +44,7 @@ def let_go(sessions: SessionManager) -> int:
     storage = getattr(sessions, "_session_storage", None)
     if not isinstance(storage, MemorySessionStorage):
         return 0
-    over = storage._cache.expire()  # type: ignore[attr-defined]
+    over = storage._cache.expire()  # type: ignore[attr-defined] # cachetools: untyped
     for _, info in over:
         info.session.shutdown()
     return len(over)

@@ -261,12 +261,13 @@ def dataset_widget(names: list[str]) -> str:
     return dataset
 
 
-def follow(run: Run | None, names: list[str]) -> None:
+def follow(looked_at: Callable[[], Run | None], names: list[str]) -> None:
     """Have the form begin with the data set of the run that is looked at, where nobody chose another."""
-    if run is None or DATASET in st.session_state or DATASET in st.query_params:
+    if DATASET in st.session_state or DATASET in st.query_params:
         return
+    # Where it cannot be read, the form begins as it does without a run.
     with suppress(InputError):
-        if run.meta.source in names:
+        if (run := looked_at()) is not None and run.meta.source in names:
             st.session_state[DATASET] = run.meta.source
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from dans_app.server import jobs
 from dans_app.shared import bookmarks, lesson_place, screen, settings, tour
 from dans_app.shared.spelling import DATASET
 from dans_app.train import failing
@@ -41,7 +40,6 @@ def parameters() -> list[str]:
 @pytest.fixture(autouse=True)
 def folder(tmp_path_factory, monkeypatch) -> Path:
     """A folder without runs, so that the recorded ones are shown."""
-    monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     root = tmp_path_factory.mktemp("addresses") / "runs"
     monkeypatch.setenv("DANS_RUNS_DIR", str(root))
     return root

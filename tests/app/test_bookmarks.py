@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
-from dans_app.server import jobs
 from dans_app.shared import bookmarks, shell
 from dans_app.shared.bookmarks import Bookmark
 from dans_app.shared.words import markdown_text
@@ -30,7 +29,6 @@ texts = some.text(some.characters(exclude_categories=["Cs"]), max_size=60)
 def alone(tmp_path, monkeypatch):
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     st.cache_resource.clear()
 
 

@@ -21,11 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
-    """Own folders for runs, no recorded run, and no real worker."""
+    """Own folders for runs and no recorded run."""
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     st.cache_resource.clear()
     st.cache_data.clear()
 

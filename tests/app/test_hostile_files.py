@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dans_app.server import jobs
 from tests import small_run
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path_factory, monkeypatch) -> Path:
     """A sound run, one whose log is cut, one with odd snapshots, three that are none; two studies that are none."""
-    monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     root = tmp_path_factory.mktemp("hostile") / "runs"
     monkeypatch.setenv("DANS_RUNS_DIR", str(root))
     sound = small_run.trained(root, "sound").path

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from dans_app.map import data as map_data
 from dans_app.map import view as map_view
-from dans_app.server import jobs, loading, projection
+from dans_app.server import loading, projection
 from dans_app.server.projection import Axes, Projection
 from dans_app.server.projector import Projector
 from dans_app.shared import url_values
@@ -568,7 +568,6 @@ def test_the_page_to_save_is_made_only_when_it_is_asked_for(run, monkeypatch):
 
 
 def test_other_screens_fit_and_pack_nothing(run, monkeypatch):
-    monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     calls = [
         counted(monkeypatch, *each)
         for each in (

@@ -86,6 +86,14 @@ def test_new_facts_are_those_of_the_run(folder):
     }
 
 
+def test_what_a_probability_means_and_how_many_share_it_is_said():
+    assert table.in_words(np.array([0.254, 0.252, 0.2])) == (
+        "Probability 0.25: of answers like the first, about 25 in 100 should be true. The first 2 have the same, so "
+        "their order among each other says little."
+    )
+    assert table.in_words(np.array([0.9, 0.2])).endswith("about 90 in 100 should be true.")
+
+
 def test_fitting_entities_only(folder):
     kg = KnowledgeGraph.load("nations")
     rows = kg.array("train")

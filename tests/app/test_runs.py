@@ -35,10 +35,9 @@ screen = partial(small_run.screen, "runs.py")
 
 @pytest.fixture(autouse=True)
 def root(tmp_path, monkeypatch) -> Path:
-    """Own folders, no recorded run, and no real worker."""
+    """Own folders and no recorded run."""
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     st.cache_resource.clear()
     st.cache_data.clear()
     (tmp_path / "runs").mkdir()

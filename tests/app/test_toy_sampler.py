@@ -15,7 +15,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dans_app.server import inspecting, jobs
+from dans_app.server import inspecting
 from dans_app.server.helper import HelperProcess
 from dans_app.shared import other_runs
 from dans_core import Config, KnowledgeGraph, Trainer
@@ -68,7 +68,6 @@ def folder(registered: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def alone(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DANS_RUNS_DIR", str(folder))
     monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     # A process that was there before knows nothing of it.
     monkeypatch.setattr(inspecting, "_PROCESS", HelperProcess("dans_app.server.inspecting"))
     st.cache_resource.clear()

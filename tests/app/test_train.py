@@ -1,6 +1,7 @@
 """The Train screen without a browser: what it says and offers, and the parts it is made of."""
 
 import json
+import os
 import shlex
 import socketserver
 import subprocess
@@ -38,11 +39,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
-    """Own folders for runs, no recorded run, and no real worker."""
+    """Own folders for runs, and no recorded run."""
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setenv("DANS_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
-    monkeypatch.setattr(jobs.Pool, "warm", lambda self, dataset: None)
     st.cache_resource.clear()
     st.cache_data.clear()
 
@@ -112,6 +112,32 @@ def imported_by(script: str) -> set[str]:
     )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
+
+
+def test_the_form_begins_with_the_data_of_the_run_that_is_looked_at_where_nobody_chose():
+    def form() -> None:
+        from pathlib import Path
+
+        import streamlit as st
+
+        from dans_app.shared import settings
+        from dans_lab.runs.run import Run
+
+        place = st.session_state.get("place")
+        settings.follow(lambda: Run(Path(place)) if place else None, ["umls", "nations"])
+        st.text(st.session_state.get("dataset", "nothing"))
+
+    run = small_run.trained(Path(os.environ["DANS_RUNS_DIR"]), "small")
+    for before, shown in (
+        ({}, "nothing"),
+        ({"place": "/no/such/run"}, "nothing"),
+        ({"place": str(run.path)}, "nations"),
+        ({"place": str(run.path), "dataset": "umls"}, "umls"),
+    ):
+        app = AppTest.from_function(form)
+        for name, value in before.items():
+            app.session_state[name] = value
+        assert app.run().text[0].value == shown and not app.exception
 
 
 def test_the_first_screen_paints_without_what_is_slow_to_import(tmp_path):
