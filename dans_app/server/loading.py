@@ -15,7 +15,7 @@ import numpy as np
 import streamlit as st
 from threadpoolctl import threadpool_limits
 
-from dans_app.server import inspecting, projection, relation_view, upkeep
+from dans_app.server import inspecting, projection, relation_view, ticks, upkeep
 from dans_app.server.graph import refuse_download
 from dans_app.server.projection import Method, Projection
 from dans_app.server.projector import PictureFile, Projector
@@ -68,6 +68,7 @@ def prepare() -> None:
     # While a run trains, numpy's second thread waits for a core that is taken: a PCA takes 3 ms with one, 145 with two.
     threadpool_limits(1)
     upkeep.begin()
+    ticks.begin()
     projector()
     threading.Thread(target=_prepare, name="prepare", daemon=True).start()
 

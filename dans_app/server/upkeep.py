@@ -63,9 +63,9 @@ def _look_again() -> None:
     while True:
         time.sleep(EVERY)
         helper.rest()
-        server = runtime.get_instance()
-        # A server that is ending has closed its loop.
+        # A server that is ending has no runtime any more, or has closed its loop.
         with suppress(RuntimeError):
+            server = runtime.get_instance()
             server._get_async_objs().eventloop.call_soon_threadsafe(_look, server)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
+
+from playwright.sync_api import TimeoutError as TooLate
 
 from tests.waiting import wait_for
 
@@ -53,6 +56,19 @@ def at_rest(page: Any) -> None:
     while page.locator(_BUSY).count():
         page.locator(_BUSY).first.wait_for(state="detached")
         page.wait_for_function(_AT_REST, polling=LOOK)
+
+
+def press(page: Any, key: str, then: Any) -> None:
+    """Press a key until `then` shows: a page hears its keys some moment after it has drawn the buttons they press."""
+
+    def heard() -> bool:
+        page.keyboard.press(key)
+        with suppress(TooLate):
+            then.wait_for(timeout=5_000)
+            return True
+        return False
+
+    wait_for(heard, f"what follows the key {key}")
 
 
 def fits(page: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dans_app.teach import plans
-from tests.browser.states import at_rest, fits, is_calm
+from tests.browser.states import at_rest, fits, is_calm, press
 
 pytestmark = pytest.mark.browser
 
@@ -30,11 +30,9 @@ def test_the_lecture_of_15_minutes_is_given_from_start_to_end(server, moving_pag
             for number in range(1, 5):
                 page.get_by_text(f"Round {number} of 10").wait_for()
                 at_rest(page)
-                page.keyboard.press("1")
-                page.get_by_text(re.compile("^(Right|Wrong): G_[ER] made it")).wait_for()
+                press(page, "1", page.get_by_text(re.compile("^(Right|Wrong): G_[ER] made it")))
                 at_rest(page)
-                page.keyboard.press("ArrowRight")
-            page.get_by_text("Round 5 of 10").wait_for()
+                press(page, "ArrowRight", page.get_by_text(f"Round {number + 1} of 10"))
 
 
 def test_teach_leads_to_plans_cards_and_the_page_to_print(server, open_page):
