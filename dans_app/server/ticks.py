@@ -9,7 +9,8 @@ link of its menu was clicked, and not where a script leads elsewhere.
 
 from __future__ import annotations
 
-from streamlit.runtime.scriptrunner.script_runner import RerunData, ScriptRunner
+from streamlit.runtime.scriptrunner import RerunData
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 
 _run_script = ScriptRunner._run_script
 
@@ -19,7 +20,7 @@ def begin() -> None:
     ScriptRunner._run_script = _of_this_screen  # type: ignore[method-assign] # there is no hook for this
 
 
-def _of_this_screen(runner: ScriptRunner, asked: RerunData) -> None:
-    here = runner._get_script_run_ctx().page_script_hash
-    if not asked.fragment_id_queue or asked.page_script_hash == here:
-        _run_script(runner, asked)
+def _of_this_screen(self: ScriptRunner, rerun_data: RerunData) -> None:
+    here = self._get_script_run_ctx().page_script_hash
+    if not rerun_data.fragment_id_queue or rerun_data.page_script_hash == here:
+        _run_script(self, rerun_data)
