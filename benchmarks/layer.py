@@ -15,7 +15,7 @@ from benchmarks.report import IN_TURNS, Section, not_run, sentence_rows
 from benchmarks.timing import alternate, one_thread, show_ratio, show_seconds, work
 from dans_core import KnowledgeGraph
 from dans_core.kernels.edges import MessageGraph
-from dans_core.rgcn import FastRGCN
+from dans_lab.pyg import FastRGCN
 
 _DIM, _BASES = 100, 4
 _MOST_ON_LARGE = 3

@@ -50,16 +50,12 @@ def choose(asked: str | torch.device = "auto") -> torch.device:
     if form is None:
         raise InputError(f"{name} = {asked!r}: must be auto, cpu, cuda, or one of several GPUs, as cuda:1")
     if not torch.cuda.is_available():
-        why = (
-            "this torch was built without CUDA"
-            if torch.version.cuda is None
-            else "torch finds no GPU that it can use"
-        )
+        built = torch.version.cuda is not None
+        why = "torch finds no GPU that it can use" if built else "this torch was built without CUDA"
         raise InputError(f"{name} = {asked!r}: {why}; leave it out, or say cpu")
     number, found = int(form[1] or 0), torch.cuda.device_count()
     if number >= found:
-        last = f"the last GPU is cuda:{found - 1}"
-        raise InputError(f"{name} = {asked!r}: there is no such GPU; {last}")
+        raise InputError(f"{name} = {asked!r}: there is no such GPU; the last GPU is cuda:{found - 1}")
     return torch.device("cuda", number)
 
 

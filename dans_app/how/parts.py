@@ -110,7 +110,7 @@ def _base(config: Config) -> list[Part]:
             "neighbours, by a matrix for each relation.",
             ("encode", "base"),
             ("dim", "layers", "bases", "dropout", "message_split", "lr", "average"),
-            ("rgcn:Encoder", "rgcn:FastRGCN", "model:Model.encode"),
+            ("rgcn:Encoder", "rgcn:RGCNLayer", "model:Model.encode"),
             theme.BASE,
             short="Encoder",
         ),
