@@ -11,7 +11,7 @@ from dans_app.data import upload_panel
 from dans_app.data import walk as data_walk
 from dans_app.data.known import Survey
 from dans_app.server import graph, keeping, visitors
-from dans_app.shared import shell
+from dans_app.shared import shell, url_values
 from dans_app.shared.address import Address
 from dans_app.shared.words import capital, markdown_text, sentence
 from dans_data import SPLITS, DatasetInfo
@@ -21,6 +21,9 @@ from dans_data.words import megabytes
 from dans_lab import survey
 
 PROBLEM = "data_problem"
+
+PLACES = ("last", "first")
+"""Where the panel for one's own triplets stands; who comes for it finds it first."""
 
 
 def show() -> None:
@@ -33,6 +36,8 @@ def show() -> None:
     if problem:
         place.complain(problem)
     place.keep("data", name)
+    first = place.said(url_values.one_of(place.raw("own"), "place of your own triplets", PLACES)) == "first"
+    place.keep("own", "first" if first else None)
     bar, _ = shell.head_with(
         "Data",
         "What a data set holds, and what to know of it before believing a score on it. "
@@ -42,6 +47,8 @@ def show() -> None:
     shell.narrow_hint("The other pages are behind the arrows at the top left.")
     shell.toolbar(bar, None)
     said = st.empty()
+    if first:
+        own_triplets()
     about(info)
     if problem := st.session_state.pop(PROBLEM, None):
         st.error(sentence(problem), icon=":material/error:")
@@ -57,13 +64,22 @@ def show() -> None:
             data_sections.relations(own_place, found)
     else:
         not_here(info)
-    with st.container(border=True):
-        upload_panel.panel()
+    if not first:
+        own_triplets()
     if place.message:
         said.warning(place.message, icon=":material/link_off:")
 
 
+def own_triplets() -> None:
+    with st.container(border=True):
+        upload_panel.panel()
+
+
 def choose(place: Address, known: dict[str, DatasetInfo], name: str) -> None:
+    def chosen() -> None:
+        place.choose("own", None)
+        place.choose("data", st.session_state["data_choice"])
+
     st.session_state["data_choice"] = name
     st.selectbox(
         "Data set",
@@ -71,7 +87,7 @@ def choose(place: Address, known: dict[str, DatasetInfo], name: str) -> None:
         format_func=lambda each: data_known.label(known[each]),
         key="data_choice",
         label_visibility="collapsed",
-        on_change=lambda: place.choose("data", st.session_state["data_choice"]),
+        on_change=chosen,
     )
 
 

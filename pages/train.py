@@ -30,6 +30,10 @@ TICK = 0.5
 FAST_TICK = 0.1
 UNSHOWN = "This run cannot be shown"
 
+OWN_GRAPH = (
+    "A file of triplets, one a line, as a spreadsheet saves them. Data reads it and says what is in it."
+)
+
 
 def say(error: InputError) -> None:
     """Keep a person's mistake for the next run of the page, where it is shown once."""
@@ -133,6 +137,8 @@ def controls() -> None:
             f"{about.entities:,} entities, {about.relations:,} relations, {about.train:,} training triplets."
             f"{sized if settings.recipe(dataset=dataset) else ''}"
         )
+        if st.button("Your own graph", icon=":material/upload_file:", type="tertiary", help=OWN_GRAPH):
+            shell.leave("Data", own="first")
         settings.preset_buttons()
         failing.choice(start)
         settings.widget("decoder")
@@ -421,6 +427,7 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
             if found:
                 st.markdown(found)
         buttons(run, status, wish)
+        answers(run, status)
     if begins and not wish and not pace.ticked:
         # All else is on its way to the browser by now.
         run_state.first_loss(run, history)
@@ -438,7 +445,6 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
             )
         )
         st.caption(words.about_sampler(run.config))
-        answers(run, status)
         further(run, status)
     with st.container():
         if not hides_form():
@@ -496,9 +502,9 @@ elif dataset:
         data = markdown_text(shell.dataset_name(dataset))
         st.header(f"Nothing has been trained on {data} here yet", anchor=False)
         st.markdown(
-            "Press **Start training** in the side bar, which says what it will take: the losses appear here as the "
-            "run learns."
+            "The side bar says what it will take, and has all settings. The losses appear here as the run learns."
         )
+        st.button("Train with these settings", type="primary", icon=":material/play_arrow:", on_click=start)
 else:
     st.info("There is no run to look at here yet.", icon=":material/show_chart:")
 if dataset:

@@ -39,8 +39,20 @@ def said(files: Sequence[UploadedFile]) -> str | None:
     return state.get(_KEY)
 
 
+_LIKELY = "windows-1252"
+
+
 def ask() -> None:
-    """A choice of encodings; none is chosen at first, since many fit and one is right."""
+    """A choice of encodings; none is chosen at first, since many fit and one is right. The likeliest is one click."""
+    if st.session_state.get(_KEY) is None:
+        st.button(
+            "Read it as Excel saves CSV in Western Europe",
+            icon=":material/table_view:",
+            type="primary",
+            on_click=lambda: st.session_state.update({_KEY: _LIKELY}),
+            help="Windows-1252, the encoding of most such files. Look at names with accents then: if they look wrong, "
+            "choose another.",
+        )
     st.selectbox(
         "The text is encoded as",
         list(ENCODINGS),

@@ -83,6 +83,19 @@ def test_a_newcomer_sees_the_first_data_set_and_what_to_know_of_it():
     assert not app.warning and not app.error
 
 
+@pytest.mark.parametrize(("query", "first"), [({}, False), ({"own": "first"}, True), ({"own": "zz"}, False)])
+def test_who_comes_for_ones_own_triplets_finds_their_panel_first(query, first):
+    app = screen(**query)
+    headers = [header.value for header in app.header]
+    assert (headers[0] == "Bring your own triplets") == first and headers.count(
+        "Bring your own triplets"
+    ) == 1
+    assert len(app.warning) == (query.get("own") == "zz")
+    if first:
+        app.selectbox(key="data_choice").set_value("nations").run()
+        assert app.header[0].value != "Bring your own triplets" and "own" not in app.query_params
+
+
 def test_the_chart_and_the_table_say_what_they_show():
     app = screen(data="umls", degrees="exactly")
     alt = app.get("plotly_chart")[0].proto.alt
