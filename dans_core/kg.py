@@ -19,8 +19,6 @@ class KnowledgeGraph(Graph):
     """Triplets over named entities and relations, split into train, valid and test.
 
     `Graph` has what needs no tensors, above all `queries`, both directions of a split, and `known_answers`.
-
-    >>> kg = KnowledgeGraph.load("umls")
     """
 
     @cached_property

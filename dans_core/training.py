@@ -113,11 +113,11 @@ class Trainer:
     same ones on each; a run may go on from a checkpoint on another device than it was begun on.
 
     Attributes:
-        device, device_name: where everything is, and that in words.
+        device: where everything is, and `device_name` that in words.
         model: the base model, as of the last step or averaged over steps, as the settings say. `networks` adds
             generator and discriminator.
         epoch: finished epochs. `stage` is the name of the next stage, `stage_number` the stages done.
-        best_mrr, best_epoch, best_state: the best valid ranking so far, and the weights that gave it.
+        best_mrr: the best valid ranking so far; `best_epoch` and `best_state` are the weights that gave it.
         seconds: training time so far, without pauses.
 
     Raises:

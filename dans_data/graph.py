@@ -48,7 +48,7 @@ class Graph:
 
     Attributes:
         name: what a person calls it.
-        entities, relations: names by id, without the reciprocals; `num_entities`, `num_relations` count them.
+        entities: names by id, and `relations` without the reciprocals; `num_entities`, `num_relations` count them.
         read_notes: what was noted as the files were read.
         notes: these, and what was found here: duplicates, overlap of splits, names that train never shows.
         split_seed: the seed that one file was split with; None where the splits were given.

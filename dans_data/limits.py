@@ -19,7 +19,8 @@ class Limits:
         packed_bytes: of a .gz or .zip file, as it lies there.
         unpacked_bytes: of text.
         triplets: of train, valid and test, repeated ones included.
-        entities, relations: distinct names.
+        entities: distinct names.
+        relations: distinct names.
         name_length: characters of one name.
         members: files and folders in a .zip.
         expansion: how many times larger than the packed file the text may be, once it is over 1 MiB.

@@ -36,12 +36,12 @@ class DatasetInfo:
 
     Attributes:
         path: its folder; for one that is not here yet, the folder that a download would make.
-        train, valid, test: how many distinct triplets. All counts are 0 where there is a `problem`.
-        origin, description, title, licence: for people; title is the name where nobody gave one.
+        train: how many distinct triplets, as `valid` and `test`. All counts are 0 where there is a `problem`.
+        title: for people, as `origin`, `description` and `licence`; the name where nobody gave one.
         facts: what to know before believing a score.
         where: it came with the program, lies in `DANS_DATA_DIR`, was downloaded, is a person's own, or can be
             downloaded and is not `here`; `bytes` is then the size of the download.
-        here, own: as `where` says.
+        here: as `where` says, and so is `own`.
     """
 
     name: str

@@ -52,8 +52,9 @@ class Calibration:
 
     Attributes:
         fitted: on all queries that train or valid answer.
-        predicted, observed, answers: of each bin of probabilities, from halves of the queries that did not fit them:
-            the mean probability, the share of facts of valid, and how many answers that is.
+        predicted: the mean probability in each bin, of halves of the queries that did not fit them.
+        observed: the share of facts of valid there.
+        answers: how many answers that is.
         error: the mean distance between the first two over the answers outside the lowest bin.
     """
 

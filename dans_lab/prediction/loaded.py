@@ -32,7 +32,7 @@ class Answer:
     """One triplet that a model was asked about.
 
     Attributes:
-        head, relation, tail: names.
+        head: a name, as `relation` and `tail` are.
         score: the decoder's, to be compared within one query only.
         rank: filtered, as in evaluation; None where it was not asked for among others.
         probability: that it is true, by the calibration on valid; None of a known fact, and where valid is too small.
@@ -65,7 +65,7 @@ class LoadedRun:
 
     Attributes:
         run: its folder, or that of the export; `epoch` that of its weights, `which` "best" or "last".
-        kg, config, model: its graph, settings and base model, in evaluation mode.
+        kg: its graph; `config` its settings, and `model` its base model, in evaluation mode.
     """
 
     def __init__(self, run: Run, trained: Trained, which: Which, epoch: int) -> None:

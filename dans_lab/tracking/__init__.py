@@ -3,9 +3,10 @@
 Settings, losses, rankings, diagnostics and warnings go there. The run directory stays what counts: a tracker that fails
 is let go, and the run goes on without it.
 
->>> with mirror(["tensorboard"], "mine", config, folder) as told:  # doctest: +SKIP
-...     for event in trainer:
-...         told.tell(event)
+Examples:
+    >>> with mirror(["tensorboard"], "mine", config, folder) as told:  # doctest: +SKIP
+    ...     for event in trainer:
+    ...         told.tell(event)
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def mirror(
         facts: what else is known of it, beside its settings.
         failed: hears, in a sentence and with the traceback, that a tracker is let go.
 
-    Raises InputError for a name that is no tracker, or one that is not installed.
+    Raises:
+        InputError: for a name that is no tracker, or one that is not installed.
     """
     check(names)
     told = {str(key): value for key, value in (facts or {}).items()}

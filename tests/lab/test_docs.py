@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import dans_core
+import dans_data
+from dans_lab import prediction, tracking
 from dans_lab.prediction import LoadedRun
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,3 +59,27 @@ def test_the_modules_of_the_page_on_pytorch_geometric_run():
     assert isinstance(chances, torch.Tensor) and chances.shape == (10, 135)
     assert torch.allclose(chances.sum(1), torch.ones(10))
     assert "(docs/pyg.md)" in (ROOT / "README.md").read_text()
+
+
+def test_every_public_name_has_its_place_on_a_page():
+    """That each can be shown, and that no link leads nowhere, is what `mkdocs build --strict` says, in CI's style."""
+    shown = set(
+        re.findall(r"^::: (\S+)$", "".join(map(Path.read_text, (ROOT / "docs/api").glob("*.md"))), re.M)
+    )
+    constants = {name for name in dans_data.__all__ if name.isupper()} | {"Triplet"}
+    public = [
+        *(f"dans_core.{name}" for name in dans_core.__all__),
+        *(f"dans_data.{name}" for name in dans_data.__all__ if name not in constants),
+        *(f"dans_lab.prediction.{name}" for name in prediction.__all__),
+        tracking.__name__,
+        "dans_lab.pykeen.DansNegativeSampler",
+        "dans_lab.pykeen.Game",
+    ]
+    assert [name for name in public if name not in shown] == []
+    assert "mkdocs build --strict" in (ROOT / ".ci/run").read_text()
+
+
+def test_the_site_shows_every_page():
+    told = (ROOT / "mkdocs.yml").read_text()
+    pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
+    assert len(pages) > 10 and [page for page in pages if f" {page}\n" not in told] == []
