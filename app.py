@@ -13,8 +13,9 @@ else:
     from dans_app.server.access import Access
     from dans_app.server.gate import Gate, lifetime, refuse_open_house
     from dans_app.server.headers import Headers
+    from dans_app.server.signing_in import secrets
 
     refuse_open_house()
     # From the outside to the inside.
     middleware = [Middleware(each) for each in (Headers, Gate, Access)]
-    app = App(__file__, middleware=middleware, lifespan=lifetime)
+    app = App(__file__, middleware=middleware, lifespan=lifetime, secrets=secrets())

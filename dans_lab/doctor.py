@@ -45,10 +45,14 @@ _VARIABLES = {
     OWN_DIR_VARIABLE,
     RUNS_DIR_VARIABLE,
     machine.THREADS_VARIABLE,
-    # Named here once more, since the modules that own them bring torch or the network's libraries.
+    # Named here once more, since the modules that own them bring torch, or libraries of network and terminal.
+    "DANS_ACCESS_CODE",
     "DANS_DEVICE",
     "DANS_MIRROR",
+    "DANS_OIDC_SECRET",
     "DANS_SAMPLERS",
+    "DANS_TEACHER_CODE",
+    "DANS_VIEWER_CODE",
 }
 
 _ROOM, _SCARCELY = 2_000_000_000, 100_000_000

@@ -1,7 +1,7 @@
 """Who comes in to a shared server: asked before any page, file or WebSocket, and told to the app in two headers.
 
-A visitor shows a ticket, that is a signed cookie which the access code gave, or comes through a reverse proxy that
-says who it is. Nothing that a browser writes into these two headers reaches the app.
+A visitor shows a ticket, that is a signed cookie which the access code or signing in gave, or comes through a reverse
+proxy that says who it is. Nothing that a browser writes into these two headers reaches the app.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from dans_app.server import login_page
+from dans_app.server import login_page, signing_in
+from dans_data.errors import InputError
 from dans_lab.sharing import tickets
 from dans_lab.sharing.codes import LONGEST
 from dans_lab.sharing.patience import Patience
@@ -29,7 +30,7 @@ ROLE_HEADER = b"x-dans-role"
 VISITOR_HEADER = b"x-dans-visitor"
 """What the app is told; whoever else sends them is not heard."""
 
-CLOSED = "This server is shared; open it in a browser and type the access code first.\n"
+CLOSED = "This server is shared; open it in a browser and log in first.\n"
 BY_PROXY = "This server is shared; it is reached through its proxy alone, which says who asks.\n"
 TEACHERS = "This part of the server is for teachers.\n"
 NO_UPLOADS = "Adding files is for students and teachers.\n"
@@ -41,6 +42,9 @@ _MOST_BYTES = 4_096
 
 _MOST_TRIES_AT_ONCE = 2
 """Codes that are tried at the same time, each of which takes a core and 16 MiB for a moment."""
+
+_MOST_AT_THE_PROVIDER = 16
+"""Visitors for whom the provider is asked at the same time."""
 
 _SLOWLY = 0.5
 """Seconds more that a wrong code takes."""
@@ -56,6 +60,7 @@ class Access:
         self.app = app
         self._patience = Patience()
         self._trying = asyncio.Semaphore(_MOST_TRIES_AT_ONCE)
+        self._signing_in = asyncio.Semaphore(_MOST_AT_THE_PROVIDER)
         self._logged_out: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,10 +87,19 @@ class Access:
     ) -> Response | None:
         """What is said instead of the app's answer, if anything is."""
         base, path, method = base_path(), _path(scope), scope["method"]
-        if path == "/login" and sharing.codes:
-            if method == "POST":
+        if path == "/login" and (sharing.codes or sharing.sign_in):
+            if method == "POST" and sharing.codes:
                 return await self._log_in(scope, receive, sharing)
             return login_page.ask(base, f"{base}/", status=200)
+        if sharing.sign_in is not None and method == "GET":
+            if path == signing_in.BEGIN:
+                asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+                goes_to = _inside(asked.get("next", [""])[0])
+                return signing_in.begin(base, goes_to, _is_secure(scope, sharing))
+            if path in (signing_in.TO_PROVIDER, signing_in.BACK):
+                return await self._at_the_provider(scope, receive, sharing, path)
+            if path == signing_in.LEAVE and visitor is None:
+                return None
         if path == "/logout" and visitor is not None:
             if method == "POST":
                 return self._log_out(scope, sharing)
@@ -98,6 +112,36 @@ class Access:
         if adds and not visitor.is_at_least("student"):
             return PlainTextResponse(NO_UPLOADS, 403)
         return None
+
+    async def _at_the_provider(
+        self, scope: Scope, receive: Receive, sharing: Sharing, path: str
+    ) -> Response | None:
+        """The answer of Streamlit's route, with a ticket for whoever has signed in and may come in."""
+        assert sharing.sign_in is not None
+        if path == signing_in.BACK and not signing_in.is_answer(scope):
+            return RedirectResponse(f"{base_path()}/", 303)
+        async with self._signing_in:
+            answer = await signing_in.heard(self.app, scope, receive)
+        following, secure = _inside(signing_in.following(scope)), _is_secure(scope, sharing)
+        if path == signing_in.TO_PROVIDER:
+            goes_on = answer.status_code == 302
+            return answer if goes_on else login_page.ask(base_path(), following, signing_in.NO_ANSWER, 502)
+        said = signing_in.claims(answer, sharing)
+        if said is None:
+            refused = login_page.ask(base_path(), following, signing_in.NOT_DONE, 403)
+            refused.raw_headers += signing_in.cookies(answer, False, secure)
+            return refused
+        try:
+            visitor = sharing.sign_in.visitor(said, sharing.usual_role)
+        except InputError as error:
+            problem = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            refused = login_page.ask(base_path(), following, problem, 403)
+            refused.raw_headers += signing_in.cookies(answer, False, secure)
+            return refused
+        welcome = RedirectResponse(following, 303, {"cache-control": "no-store"})
+        welcome.raw_headers += signing_in.cookies(answer, True, secure)
+        _set_cookie(welcome, Ticket(visitor, int(time.time())).signed(sharing.ticket_key), scope, sharing)
+        return welcome
 
     async def _log_in(self, scope: Scope, receive: Receive, sharing: Sharing) -> Response:
         body = await _body(receive)
@@ -127,12 +171,19 @@ class Access:
         return answer
 
     def _log_out(self, scope: Scope, sharing: Sharing) -> Response:
-        if (ticket := self._ticket(scope, sharing)) is not None:
+        ticket = self._ticket(scope, sharing)
+        if ticket is not None:
             now = time.time()
             self._logged_out[ticket.signed(sharing.ticket_key)] = ticket.since + tickets.SECONDS
             if len(self._logged_out) > _MOST_LOGGED_OUT:
                 self._logged_out = {name: end for name, end in self._logged_out.items() if end > now}
-        answer = RedirectResponse(f"{base_path()}/login" if sharing.codes else f"{base_path()}/", 303)
+        answer: Response
+        if ticket is not None and ticket.is_of_a_person:
+            # Not a redirect, since a browser follows none from a form to another site.
+            answer = login_page.leave(f"{base_path()}{signing_in.LEAVE}")
+        else:
+            where = "login" if sharing.codes or sharing.sign_in else ""
+            answer = RedirectResponse(f"{base_path()}/{where}", 303)
         answer.delete_cookie(COOKIE, path=base_path() or "/")
         return answer
 
@@ -163,7 +214,7 @@ def _role_of(code: str, sharing: Sharing) -> Role | None:
 
 def _closed(scope: Scope, sharing: Sharing) -> Response:
     """What those hear who are not in."""
-    if not sharing.codes:
+    if not (sharing.codes or sharing.sign_in):
         return PlainTextResponse(BY_PROXY, 403)
     asked = {name: value for name, value in scope["headers"]}
     if scope["method"] != "GET" or b"text/html" not in asked.get(b"accept", b""):

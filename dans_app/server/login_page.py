@@ -1,4 +1,4 @@
-"""The page on which a visitor of a shared server types the access code: plain HTML, without a script."""
+"""The page on which a visitor of a shared server signs in or types the access code: plain HTML, without a script."""
 
 from __future__ import annotations
 
@@ -6,30 +6,45 @@ import base64
 import hashlib
 import html
 from pathlib import Path
+from urllib.parse import urlencode
 
 from starlette.responses import HTMLResponse, Response
 
 from dans_app.server.headers import policy
 from dans_lab.sharing.roles import MAY, Visitor
+from dans_lab.sharing.settings import current
 
 _STYLE = Path(__file__).with_name("login_page.css").read_text(encoding="utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 
 def ask(base: str, following: str, problem: str = "", status: int = 401) -> Response:
-    """The form; `following` is where to go from there, `problem` what was wrong with the last try."""
+    """The ways in; `following` is where to go from there, `problem` what was wrong with the last try."""
     said = f'<p class="problem" role="alert">{html.escape(problem)}</p>' if problem else ""
-    marked = ' aria-invalid="true"' if problem else ""
-    body = f"""<h1>DANS Lab</h1>
-<p>This server is shared. Type the access code that you were given.</p>
-{said}<form method="post" action="{html.escape(base)}/login">
+    sharing = current()
+    codes, sign_in = (
+        sharing is None or bool(sharing.codes),
+        sharing is not None and sharing.sign_in is not None,
+    )
+    asked = " or ".join(["sign in"] * sign_in + ["type the access code that you were given"] * codes)
+    body = f"<h1>DANS Lab</h1>\n<p>This server is shared. {asked[:1].upper()}{asked[1:]}.</p>\n{said}"
+    if sign_in:
+        where = html.escape(f"{base}/sign-in?{urlencode({'next': following})}")
+        body += f'<p><a class="button" href="{where}">Sign in</a></p>\n'
+    if codes:
+        body += _form(base, following, bool(problem))
+    return _page("Sign in" if sign_in else "Access code", body, status)
+
+
+def _form(base: str, following: str, wrong: bool) -> str:
+    marked = ' aria-invalid="true"' if wrong else ""
+    return f"""<form method="post" action="{html.escape(base)}/login">
 <input type="hidden" name="next" value="{html.escape(following)}">
 <label for="code">Access code</label>
 <input id="code" name="code" type="password" autocomplete="current-password" autocapitalize="none" \
 spellcheck="false" maxlength="200" required autofocus{marked}>
 <button>Come in</button>
 </form>"""
-    return _page("Access code", body, status)
 
 
 def who(base: str, visitor: Visitor, leave: bool) -> Response:
@@ -43,6 +58,12 @@ def who(base: str, visitor: Visitor, leave: bool) -> Response:
 <p>You are here as a <strong>{visitor.role}</strong> and may {html.escape(MAY[visitor.role])}.</p>
 {form}<p><a href="{html.escape(base)}/">Back to the app</a></p>"""
     return _page("Who you are here", body, 200)
+
+
+def leave(following: str) -> Response:
+    """A page that goes on by itself to where the sign-in service is told."""
+    go_on = f'<meta http-equiv="refresh" content="0; url={html.escape(following)}">'
+    return _page("DANS Lab", "<p>Logging out …</p>", 200, go_on)
 
 
 def again() -> Response:

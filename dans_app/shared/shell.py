@@ -512,7 +512,7 @@ def _tool(label: str, icon: str, about: str) -> bool:
 def _who() -> None:
     role = visitors.visitor().role
     st.markdown(f"You are here as a **{role}** and may {MAY[role]}.")
-    if (sharing := current()) is not None and sharing.codes:
+    if (sharing := current()) is not None and (sharing.codes or sharing.sign_in):
         # A link of Streamlit's opens another tab, in which nothing would be logged out.
         st.html(
             f'<a href="{access.base_path()}/logout" target="_self" style="color: inherit">Log out on this computer</a>'

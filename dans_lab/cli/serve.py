@@ -1,7 +1,8 @@
-"""`serve`: the app for others on a network, who type an access code or come through a reverse proxy. `access-code`."""
+"""`serve`: the app for others on a network: by an access code, signing in, or a reverse proxy. `access-code`."""
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
 import re
@@ -14,7 +15,7 @@ import typer
 from dans_data.errors import InputError
 from dans_data.limits import LIMITS_VARIABLE
 from dans_lab.cli.app import start
-from dans_lab.sharing import codes, limits, tickets
+from dans_lab.sharing import codes, limits, sign_in, tickets
 from dans_lab.sharing.codes import Code
 from dans_lab.sharing.roles import Role, role_of
 from dans_lab.sharing.settings import Sharing, network, share
@@ -69,6 +70,13 @@ def serve(
             help="Keep what signs the cookies here, so that no one logs in again after a restart; made if missing.",
         ),
     ] = None,
+    oidc_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="People sign in by OpenID Connect, at the provider that this TOML file names.",
+        ),
+    ] = None,
     behind_proxy: Annotated[
         str,
         typer.Option(
@@ -113,7 +121,7 @@ def serve(
         ),
     ] = "",
 ) -> None:
-    """Share the app on a network: with an access code, or behind a reverse proxy that knows who asks.
+    """Share the app on a network: with an access code, by signing in, or behind a reverse proxy that knows who asks.
 
     Further options are for Streamlit, such as --server.baseUrlPath /dans. docs/sharing.md has the whole way.
     """
@@ -123,6 +131,7 @@ def serve(
     limits.check_rest(rest)
     sharing = Sharing(
         codes=_codes({"student": access_code_file, "teacher": teacher_code_file, "viewer": viewer_code_file}),
+        sign_in=_sign_in(oidc_file),
         proxies=tuple(network(part) for part in behind_proxy.split(",") if part.strip()),
         user_header=_header("--user-header", user_header),
         role_header=_header("--role-header", role_header),
@@ -136,10 +145,12 @@ def serve(
         raise InputError("--user-header is believed from known proxies alone; name them by --behind-proxy")
     if sharing.role_header and not sharing.user_header:
         raise InputError("--role-header needs --user-header, since a role is someone's")
+    if sharing.sign_in and sharing.user_header:
+        raise InputError("--oidc-file and --user-header both say who asks; give one of them")
     if not sharing.has_a_way_in and (sharing.proxies or not _is_loopback(address)):
         raise InputError(
-            f"whoever reaches {address} could train, delete and add data; give --access-code-file, or --behind-proxy "
-            "with --user-header"
+            f"whoever reaches {address} could train, delete and add data; give --access-code-file, --oidc-file, or "
+            "--behind-proxy with --user-header"
         )
     # The server decides itself whose headers it believes.
     os.environ["FORWARDED_ALLOW_IPS"] = ""
@@ -147,7 +158,8 @@ def serve(
     if sharing.has_a_way_in:
         share(sharing)
     # Else Streamlit asks a server elsewhere under which address this machine is known.
-    known_as = name[0] if name else _own_address() if address in ("0.0.0.0", "::") else address
+    names = [*(name or ()), *([sharing.sign_in.host] if sharing.sign_in else [])]
+    known_as = names[0] if names else _own_address() if address in ("0.0.0.0", "::") else address
     options = {
         "browser.serverAddress": known_as,
         "server.address": address,
@@ -155,8 +167,12 @@ def serve(
         "server.headless": "true",
         "server.maxUploadSize": str(allowed.upload_megabytes),
     }
+    if sharing.sign_in is not None:
+        sharing.sign_in.check()
+        if sharing.sign_in.path:
+            options["server.baseUrlPath"] = sharing.sign_in.path
     words = [f"--{option}={value}" for option, value in options.items()]
-    words += [f"--server.allowedHosts={each}" for each in name or ()]
+    words += [f"--server.allowedHosts={each}" for each in names]
     start([*words, *context.args])
 
 
@@ -190,6 +206,17 @@ def _codes(files: dict[Role, Path | None]) -> dict[Role, Code]:
         elif file is not None:
             found[role] = codes.read(file)
     return found
+
+
+def _sign_in(file: Path | None) -> sign_in.SignIn | None:
+    """Where people sign in, if at all; InputError where what it needs is not installed."""
+    if file is None:
+        return None
+    if missing := [each for each in ("authlib", "httpx") if importlib.util.find_spec(each) is None]:
+        raise InputError(
+            f"--oidc-file needs {missing[0]}, which is not installed; install it by: pip install authlib httpx"
+        )
+    return sign_in.read(file)
 
 
 def _own_address() -> str:

@@ -15,6 +15,7 @@ from dans_lab.sharing import tickets
 from dans_lab.sharing.codes import Code
 from dans_lab.sharing.limits import Allowance
 from dans_lab.sharing.roles import Role
+from dans_lab.sharing.sign_in import SignIn
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -25,9 +26,10 @@ class Sharing:
 
     Attributes:
         codes: the access code of each role that has one.
+        sign_in: the provider of OpenID Connect at which people sign in, if any.
         proxies: addresses and networks of reverse proxies, whose headers are believed.
         user_header, role_header: in which headers such a proxy says who asks, and as what; "" for none.
-        usual_role: the role of whom the proxy gives no other.
+        usual_role: the role of whom the proxy or the provider gives no other.
         teachers: who is a teacher, by the names that the proxy says.
         embedders: origins whose pages may show this app in a frame.
         limits: how much visitors may ask for.
@@ -35,6 +37,7 @@ class Sharing:
     """
 
     codes: dict[Role, Code] = field(default_factory=dict)
+    sign_in: SignIn | None = None
     proxies: tuple[Network, ...] = ()
     user_header: str = ""
     role_header: str = ""
@@ -47,12 +50,19 @@ class Sharing:
     @property
     def has_a_way_in(self) -> bool:
         """Whether it asks anything of those who come."""
-        return bool(self.codes or self.user_header)
+        return bool(self.codes or self.user_header or self.sign_in)
 
     @cached_property
     def ticket_key(self) -> bytes:
-        """What tickets are signed with; another once a code is changed."""
-        return tickets.key_for(self.key, sorted(f"{role} {code}" for role, code in self.codes.items()))
+        """What tickets are signed with; another once a code is changed, or who may come in."""
+        words = sorted(f"{role} {code}" for role, code in self.codes.items())
+        signing_in = [*self.sign_in.words(), self.usual_role] if self.sign_in else []
+        return tickets.key_for(self.key, words + signing_in)
+
+    @cached_property
+    def cookie_secret(self) -> str:
+        """What Streamlit signs its cookies with while someone signs in."""
+        return tickets.key_for(self.key, ["cookies of Streamlit"]).hex()
 
     def is_proxy(self, address: str) -> bool:
         """Whether headers from this address are believed."""

@@ -16,7 +16,7 @@ from dans_lab.sharing.roles import Role, Visitor, role_of
 SECONDS = 12 * 3600
 """For so long a ticket opens the door: a day at school."""
 
-_FORM = re.compile(r"([0-9a-f]{16})\.(viewer|student|teacher)\.([0-9]{1,12})\.([0-9a-f]{64})", re.ASCII)
+_FORM = re.compile(r"(p?[0-9a-f]{16})\.(viewer|student|teacher)\.([0-9]{1,12})\.([0-9a-f]{64})", re.ASCII)
 _KEY_BYTES = 32
 
 
@@ -29,9 +29,15 @@ class Ticket:
 
     @classmethod
     def new(cls, role: Role, now: float, again: Ticket | None = None) -> Ticket:
-        """For someone who came in now; who did so before in this role, with `again`, keeps what is theirs."""
-        known = again.visitor.id if again is not None and again.visitor.role == role else ""
+        """For someone who came in now by a code; who did so before in this role, with `again`, keeps what is theirs."""
+        keeps = again is not None and again.visitor.role == role and not again.is_of_a_person
+        known = again.visitor.id if again is not None and keeps else ""
         return cls(Visitor(known or secrets.token_hex(8), role), int(now))
+
+    @property
+    def is_of_a_person(self) -> bool:
+        """Whether a sign-in service said who it is, and not a code that many know (`SignIn.visitor`)."""
+        return self.visitor.id.startswith("p")
 
     def is_valid(self, now: float) -> bool:
         """Whether it still opens the door."""
@@ -84,6 +90,6 @@ def kept_key(path: Path) -> bytes:
     return key
 
 
-def key_for(key: bytes, codes: list[str]) -> bytes:
-    """The key of tickets that end when one of these codes is changed."""
-    return hmac.new(key, "\n".join(codes).encode(), hashlib.sha256).digest()
+def key_for(key: bytes, words: list[str]) -> bytes:
+    """The key of what is signed until one of these words is changed."""
+    return hmac.new(key, "\n".join(words).encode(), hashlib.sha256).digest()

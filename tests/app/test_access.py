@@ -58,7 +58,7 @@ class Asker:
             self.cookie = found.partition(";")[0]
         return status, headers, text
 
-    def websocket(self, **headers: str) -> int:
+    def websocket(self, path: str = "/_stcore/stream", **headers: str) -> int:
         """Status of the answer to a WebSocket's handshake."""
         words = {
             "Connection": "Upgrade",
@@ -67,7 +67,7 @@ class Asker:
             "Sec_WebSocket_Key": base64.b64encode(os.urandom(16)).decode(),
             "Sec_WebSocket_Protocol": "streamlit",
         }
-        return self.ask("/_stcore/stream", **words, **headers)[0]
+        return self.ask(path, **words, **headers)[0]
 
 
 @pytest.fixture(scope="module")

@@ -44,16 +44,15 @@ class Server:
         script: Path = ROOT / "app.py",
         arguments: tuple[str, ...] = (),
         serve: tuple[str, ...] | None = None,
+        port: int = 0,
         **environment: str,
     ) -> None:
         """Another `script` that runs app.py gets `arguments`; with `serve` it is that command, with these options.
 
-        RuntimeError where no server comes up.
+        Without `port` it takes a free one. RuntimeError where no server comes up.
         """
         self.runs = runs
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._log = (runs.parent / f"server-{port}.log").open("wb")
         self._forgotten = 0
@@ -108,6 +107,14 @@ class Server:
             self._process.kill() if kill else self._process.terminate()
             self._process.wait(timeout=PATIENCE)
         self._log.close()
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def processes(module: str, runs: Path) -> list[int]:

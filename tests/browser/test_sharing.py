@@ -1,16 +1,16 @@
-"""A class on a shared server, in real browsers: the code, a run, the limit, the queue, and what is another's."""
+"""A class on a shared server, in real browsers: coming in, a run, the limit, the queue, and what is another's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import _end_processes
-from tests.browser.server import Server
+from tests.browser.server import Server, free_port
 from tests.browser.states import at_rest, is_calm
+from tests.provider import Provider
 
 pytestmark = pytest.mark.browser
 
@@ -18,12 +18,22 @@ FORM = "dataset=nations&sampler=uniform&decoder=distmult&epochs=50000"
 LIMITS = "runs=1 runs_each=1 epochs=50000 minutes=600"
 
 
-@pytest.fixture
-def shared(runs: Path) -> Iterator[Server]:
-    """A shared server below a path, on which one run trains at a time."""
-    started = Server(
-        runs, serve=("--limits", LIMITS, "--server.baseUrlPath", "dans"), DANS_ACCESS_CODE="hello-class"
-    )
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    """At which some people sign in."""
+    with Provider() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shared(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A shared server below a path, on which one run trains at a time; by a code, or by signing in."""
+    folder = tmp_path_factory.mktemp("shared")
+    runs, file, port = folder / "runs", folder / "oidc.toml", free_port()
+    runs.mkdir()
+    file.write_text(provider.settings(f"http://127.0.0.1:{port}/dans"))
+    options = ("--limits", LIMITS, "--oidc-file", str(file))
+    started = Server(runs, serve=options, port=port, DANS_ACCESS_CODE="hello-class")
     yield started
     started.stop()
     _end_processes(runs)
@@ -84,3 +94,39 @@ def test_a_class_trains_in_turns(shared, open_page):
     one.get_by_label("Access code").wait_for()
     one.goto(address)
     one.get_by_label("Access code").wait_for()
+
+
+def signs_in(page: Page, address: str, name: str) -> None:
+    """Sign in at the provider, and see what the address shows."""
+    page.goto(address)
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Start training").wait_for()
+    at_rest(page)
+    assert page.url.startswith(address.partition("?")[0])
+
+
+def test_a_run_is_of_the_person_who_signed_in(shared, provider, open_page):
+    address = f"{shared.url}/dans/"
+    here, elsewhere, other = open_page(), open_page(), open_page()
+    signs_in(here, f"{address}?{FORM}", "bob")
+    here.get_by_role("button", name="Start training").click()
+    here.get_by_text("of 50,000").first.wait_for()
+    at_rest(here)
+    run = here.url.partition("run=")[2].partition("&")[0]
+    signs_in(other, f"{address}?run={run}", "dan")
+    other.get_by_text("of 50,000").first.wait_for()
+    expect(other.get_by_role("button", name="Stop")).to_have_count(0)
+    # It is theirs on another computer, too.
+    signs_in(elsewhere, f"{address}?run={run}", "bob")
+    elsewhere.get_by_role("button", name="Stop").click()
+    elsewhere.get_by_text("Stopped at epoch").first.wait_for()
+
+    here.get_by_role("button", name="Log out").click()
+    here.get_by_role("link", name="Log out on this computer").click()
+    here.get_by_role("button", name="Log out").click()
+    here.get_by_role("link", name="Sign in").wait_for()
+    assert provider.signed_out == ["id-of-bob"]
+    here.goto(address)
+    here.get_by_role("link", name="Sign in").wait_for()
