@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 import dans_core
 import dans_data
@@ -76,7 +79,20 @@ def test_every_public_name_has_its_place_on_a_page():
         "dans_lab.pykeen.Game",
     ]
     assert [name for name in public if name not in shown] == []
-    assert "mkdocs build --strict" in (ROOT / ".ci/run").read_text()
+
+
+def test_links_that_lead_nowhere_fail_the_build_of_ci(tmp_path):
+    (build,) = re.findall(r"mkdocs (build .*?) --site-dir", (ROOT / ".ci/run").read_text())
+    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    # One page, without what takes seconds.
+    small = {"site_name": "small", "theme": "mkdocs", "plugins": [], "validation": settings["validation"]}
+    (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump(small))
+    (tmp_path / "docs").mkdir()
+    page = "# One\n\n[sound](index.md#one), [no page](nowhere.md), [no heading](index.md#nowhere)\n"
+    (tmp_path / "docs" / "index.md").write_text(page)
+    command = [sys.executable, "-m", "mkdocs", *build.split(), "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.count("WARNING") == 2, done.stderr
 
 
 def test_the_site_shows_every_page():
