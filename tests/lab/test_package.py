@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import email
 import os
 import socket
 import subprocess
 import sys
+import tomllib
 import urllib.request
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,26 +34,46 @@ print(*plans.PLANS, plans.plan("lecture-15.md", "")[:20], (TOP / "assets" / "stu
 """
 
 
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package and nothing else."""
-    folder = tmp_path_factory.mktemp("package")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
     # hatchling, which builds it, is here already.
-    built = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", folder / "wheel", ROOT]
+    built = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
     subprocess.run(built, check=True, capture_output=True)
-    (wheel,) = (folder / "wheel").glob("*.whl")
-    subprocess.run(
-        [*pip, "install", "--no-deps", "--no-compile", "--target", folder / "site", wheel],
-        check=True,
-        capture_output=True,
-    )
-    return folder / "site"
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package and nothing else."""
+    folder = tmp_path_factory.mktemp("package") / "site"
+    command = [*PIP, "install", "--no-deps", "--no-compile", "--target", folder, wheel]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
 
 
 @pytest.fixture
 def environment(site: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(site), "PYTHONSAFEPATH": "1"}
+
+
+def test_the_wheel_needs_what_pyproject_says_and_has_nothing_left_over(wheel):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    with zipfile.ZipFile(wheel) as packed:
+        names = packed.namelist()
+        (place,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        told = email.message_from_bytes(packed.read(place))
+    needed = [requirement for requirement in told.get_all("Requires-Dist") if "extra ==" not in requirement]
+    assert sorted(needed) == sorted(project["dependencies"])
+    assert set(told.get_all("Provides-Extra")) == set(project["optional-dependencies"])
+    floors = {"dans_app", "dans_core", "dans_data", "dans_lab"}
+    assert {name.split("/")[0] for name in names} == {*floors, place.split("/")[0]}
+    assert floors == {name.split("/")[0] for name in names if name.endswith("/py.typed")}
+    assert [name for name in names if name.endswith(".pyc") or "/tests/" in name] == []
 
 
 def test_what_ships_beside_the_code_is_found(site, environment, tmp_path):
