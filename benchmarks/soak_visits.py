@@ -119,6 +119,7 @@ class Visitor:
             case "navigation":
                 for page in message.navigation.app_pages:
                     self._pages[page.url_pathname or "start"] = page.page_script_hash
+                self._page = message.navigation.page_script_hash
             case "new_session":
                 self._page = message.new_session.page_script_hash
             case "auto_rerun":
