@@ -105,8 +105,8 @@ def of_new_facts(
     hits = float((ranks[chosen] <= 1).mean())
     queries = count(ranks[chosen].size, "query", "queries")
     return (
-        f"where facts of {where} were held out ({split}), its MRR is {mine:.3f}, {verdict} the {base:.3f} of the "
-        f"floor, over {queries}, and the first answer was right in {share(hits)} of them"
+        f"asked {queries} about held-out facts of {where} ({split}), its first answer was right in {share(hits)} of "
+        f"them; its MRR is {mine:.3f}, {verdict} the {base:.3f} of the floor"
     )
 
 

@@ -63,7 +63,8 @@ def in_words(probabilities: npt.NDArray[np.float64]) -> str:
         if alike > 1
         else ""
     )
-    return f"Probability {best:.2f}: of answers like the first, about {100 * best:.0f} in 100 should be true.{many}"
+    true = f"of new facts as sure as the first, about {100 * best:.0f} in 100 should be true"
+    return f"Probability {best:.2f}: {true}.{many}"
 
 
 def reasons(

@@ -88,8 +88,8 @@ def test_new_facts_are_those_of_the_run(folder):
 
 def test_what_a_probability_means_and_how_many_share_it_is_said():
     assert table.in_words(np.array([0.254, 0.252, 0.2])) == (
-        "Probability 0.25: of answers like the first, about 25 in 100 should be true. The first 2 have the same, so "
-        "their order among each other says little."
+        "Probability 0.25: of new facts as sure as the first, about 25 in 100 should be true. The first 2 have the "
+        "same, so their order among each other says little."
     )
     assert table.in_words(np.array([0.9, 0.2])).endswith("about 90 in 100 should be true.")
 
@@ -133,7 +133,7 @@ def test_a_run_that_tells_nothing_apart_or_is_below_the_floor_is_named_beside_it
 def test_new_facts_have_a_worth(folder):
     app = screen(run="small", ask="new", relation="embassy")
     worth = load_run("small").worth_of_new_facts("embassy")
-    assert worth[1:] in words(app).replace("\\", "") and "queries, and the first answer was right in" in worth
+    assert worth[1:] in words(app).replace("\\", "") and "its first answer was right in" in worth
 
 
 def test_a_run_without_weights_is_told(folder, tmp_path, monkeypatch):

@@ -53,10 +53,10 @@ def test_new_facts_are_worth_what_held_out_facts_show(nations) -> None:
     floor = popularity_floor(nations, "test").ranks.numpy()
     perfect = np.ones_like(floor)
     said = of_new_facts(nations, "test", None, perfect, floor)
-    assert "its MRR is 1.000, above the" in said and "the first answer was right in 100 % of them" in said
+    assert "its MRR is 1.000, above the" in said and "its first answer was right in 100 % of them" in said
     relation = int(nations.array("test")[0, 1])
     count = int((nations.array("test")[:, 1] == relation).sum())
-    assert f"over {2 * count:,} quer" in of_new_facts(nations, "test", relation, perfect, floor)
+    assert f"asked {2 * count:,} quer" in of_new_facts(nations, "test", relation, perfect, floor)
     absent = next(r for r in range(nations.num_relations) if r not in nations.array("test")[:, 1])
     assert "is unknown" in of_new_facts(nations, "test", absent, perfect, floor)
 
