@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dans_core.device import CPU
 from dans_core.kernels.edges import train_graph
-from dans_core.kernels.ranks import ScoreQueries, ranks
+from dans_core.kernels.ranks import RanksOf, ScoreQueries, ranks
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import Model
 from dans_data.metrics import TERMS, popularity_ranks
@@ -61,10 +61,10 @@ class RankingResult(Metrics):
     seen: Metrics | None = None
 
 
-def evaluate(model: Model, kg: KnowledgeGraph, split: str = "valid") -> RankingResult:
+def evaluate(model: Model, kg: KnowledgeGraph, split: str = "valid", by: RanksOf = ranks) -> RankingResult:
     """Filtered ranking of a split by the model, on its device, messages on all train edges (method, section 6).
 
-    Draws no random numbers and changes nothing, so evaluating never alters a training run.
+    Draws no random numbers and changes nothing, so evaluating never alters a run. `by` may have others do a share.
 
     Raises:
         ValueError: if a score is not a number, or for an unknown split.
@@ -76,7 +76,7 @@ def evaluate(model: Model, kg: KnowledgeGraph, split: str = "valid") -> RankingR
         def scores(heads: Tensor, relations: Tensor) -> Tensor:
             return model.decoder.score_all(model.queries(entities, heads, relations), entities)
 
-        return rank(scores, kg, split, device)
+        return _result(by(scores, kg.queries(split), kg.known_answers, device), kg, split)
 
 
 def popularity_floor(kg: KnowledgeGraph, split: str = "valid") -> RankingResult:

@@ -21,6 +21,7 @@ from dans_core.events import Diagnostics, Event, Finished, Losses, Ranking, Snap
 from dans_core.facts import TrainFacts
 from dans_core.health import Watch
 from dans_core.kernels.edges import train_graph
+from dans_core.kernels.ranks import RanksOf, ranks
 from dans_core.kg import KnowledgeGraph
 from dans_core.loss import base_loss
 from dans_core.model import Model
@@ -150,17 +151,15 @@ class Trainer:
         self._whole_batch: Batch | None = None
         self._watch = Watch(kg.num_entities, config.epochs)
         self._floor: float | None = None
+        self._ranks_of: RanksOf = ranks
         self._order: Tensor | None = None
-        self._chunk = 0
-        self._next = 0
+        self._chunk = self._next = 0
         self._sums = _Sums()
         self._at_encode: dict[str, Tensor] = {}
         self._shared: Shared | None = None
         self._pending: deque[Event] = deque()
-        self.epoch = 0
-        self.stage_number = 0
-        self.seconds = 0.0
-        self._epoch_seconds = 0.0
+        self.epoch = self.stage_number = 0
+        self.seconds = self._epoch_seconds = 0.0
         self.best_mrr = -1.0
         self.best_epoch = 0
         self.best_state: dict[str, Any] | None = None
@@ -390,7 +389,7 @@ class Trainer:
         return events
 
     def _rank(self) -> Ranking:
-        result = evaluate(self.model, self.kg, "valid")
+        result = evaluate(self.model, self.kg, "valid", self._ranks_of)
         best = result.mrr > self.best_mrr
         if best:
             self.best_mrr, self.best_epoch = result.mrr, self.epoch

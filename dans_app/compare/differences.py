@@ -85,6 +85,8 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, list[str], str, str]]:
         facts.append((field.title or name, _values(name, runs), settings.unit_of(name), about))
     why = "Where it was trained. A GPU adds in another order, and from run to run, so last digits differ."
     facts.append(("Device", [run.meta.device for run in runs], "", why))
+    why = "How many processes trained it together, each on a share of the triplets with negatives of its own."
+    facts.append(("Processes", [run.meta.processes for run in runs], "", why))
     why = "How exact its products are; tf32 rounds their factors to 10 binary digits."
     facts.append(("Precision", [run.meta.precision for run in runs], "", why))
     for part in dict.fromkeys(part for run in runs for part in run.meta.versions):

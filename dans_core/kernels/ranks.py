@@ -17,6 +17,9 @@ _MAX_SCORES = 1 << 22
 ScoreQueries = Callable[[Tensor, Tensor], Tensor]
 """Head and relation ids, (B,) each → scores (B, N)."""
 
+RanksOf = Callable[[ScoreQueries, Ids, KnownAnswers, torch.device], Tensor]
+"""What `ranks` is: the filtered ranks (P,) of pairs (P, 3)."""
+
 
 def ranks(scores: ScoreQueries, pairs: Ids, known: KnownAnswers, device: torch.device) -> Tensor:
     """The filtered rank of each answer among all entities, shape (P,), on the CPU; ties count half.

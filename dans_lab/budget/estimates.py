@@ -168,12 +168,16 @@ def tight(config: Config, sizes: Sizes, free: int | None) -> str | None:
     return f"this run needs about {bytes_in_words(need)} of the {bytes_in_words(free)} of memory that are free here"
 
 
-def check(config: Config, sizes: Sizes, name: Callable[[str], str] = lambda name: name) -> str | None:
+def check(
+    config: Config, sizes: Sizes, name: Callable[[str], str] = lambda name: name, processes: int = 1
+) -> str | None:
     """A warning where the run nearly fills the memory that is free here, else None.
 
-    Raises InputError where it needs more.
+    Of several processes that train it here each has a share of that. Raises InputError where it needs more.
     """
     free = free_memory()
+    if free is not None:
+        free //= processes
     if problem := too_much(config, sizes, free, name):
         raise InputError(problem)
     return tight(config, sizes, free)

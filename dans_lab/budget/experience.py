@@ -58,11 +58,11 @@ class Experience:
         """
         self._sizes, self._known = sizes, speed.here(threads, device)
         device = device or (self._known.device if self._known else None)
-        place = data_hash, machine.name(threads), versions()["torch"]
+        place = data_hash, machine.name(threads), versions()["torch"], "1"
         self._said: dict[tuple[str, str], list[tuple[float, float]]] = {}
         for run in runs:
             meta, its = run.meta, run.config
-            if (meta.hash, meta.machine, meta.versions.get("torch")) != place:
+            if (meta.hash, meta.machine, meta.versions.get("torch"), meta.processes) != place:
                 continue
             status = run.stored_status
             if status.state == "finished" and device in (None, meta.device):

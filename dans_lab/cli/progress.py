@@ -229,6 +229,7 @@ class _Json:
         status["best_in_warm_up"] = warm_up.unmet(self.writer.config, status["best_epoch"])
         run = {"event": "summary", "run": self.writer.path.name, "path": str(self.writer.path)}
         where = {"device": self.trainer.device_name, "precision": process.precision()}
+        where["processes"] = self.writer.meta.processes
         self.say(run | status | {"floor_mrr": floor} | where)
 
     def say(self, record: dict[str, object]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -22,6 +22,7 @@ from dans_lab.cli.download import bring
 from dans_lab.failing import EVERY, FAILING
 from dans_lab.going_on import config_of, differences, ended_early, in_words
 from dans_lab.presets import PRESETS
+from dans_lab.ranks import joined
 from dans_lab.runs.run import Run, list_runs, new_id, open_run, run_id_error, runs_dir, source_that_lasts
 from dans_lab.runs.writer import RunWriter
 from dans_lab.tracking import TRACKERS, Mirror, check, mirror
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from dans_core.kg import KnowledgeGraph
     from dans_core.training import Stage, Trainer
     from dans_lab.budget.experience import Expected
+    from dans_lab.ranks.group import Ranks
 
 COMMAND = "python -m dans_core"
 
@@ -131,37 +133,72 @@ def train(
 
     Settings that are not given fit the size of the graph; what was chosen for it is printed first.
     """
-    check(track or [])
-    named = {"decoder": decoder, "sampler": sampler, "epochs": epochs, "seed": seed}
-    given = _settings(preset, {name: value for name, value in named.items() if value is not None}, set_ or [])
-    if resume:
-        found, more = _run_to_resume(_named(run, out), dataset, split_seed, given)
-        return _go_on(found, more, _place(device, precision, threads), json, track or [])
-    if run is not None:
-        raise InputError(f"{run!r}: a run is named here only with --resume; a new one gets its name by --out")
+    with joined() as others:
+        if others is not None and others.rank > 0:
+            from dans_lab.ranks.follow import follow
+
+            return follow(others, device, precision, threads)
+        check(track or [])
+        where = _Where(device, precision, threads, others)
+        named = {"decoder": decoder, "sampler": sampler, "epochs": epochs, "seed": seed}
+        given = _settings(
+            preset, {name: value for name, value in named.items() if value is not None}, set_ or []
+        )
+        if resume:
+            found, more = _run_to_resume(_named(run, out), dataset, split_seed, given)
+            return _go_on(found, more, where, json, track or [])
+        if run is not None:
+            raise InputError(
+                f"{run!r}: a run is named here only with --resume; a new one gets its name by --out"
+            )
+        source = "umls" if dataset is None else dataset
+        return _begin(source, split_seed, given, _new_path(out), where, json, track or [])
+
+
+class _Where(NamedTuple):
+    """Where a run is asked to be trained, and with which other processes, if any."""
+
+    device: str
+    precision: str
+    threads: int | None
+    others: Ranks | None
+
+    @property
+    def processes(self) -> int:
+        return self.others.count if self.others else 1
+
+
+def _begin(
+    source: str,
+    split_seed: int | None,
+    given: dict[str, Any],
+    path: Path | None,
+    where: _Where,
+    json: bool,
+    track: list[str],
+) -> int:
+    """Train a new run."""
     # Nonsense is told before a large graph is read.
     parse(given)
-    path = _new_path(out)
-    place = _place(device, precision, threads)
+    place = _place(where)
     from dans_core.kg import KnowledgeGraph
 
-    source = "umls" if dataset is None else dataset
     bring(source, quiet=json)
     kg = KnowledgeGraph.load(source, split_seed or 0)
     if split_seed is not None and kg.split_seed is None:
         raise InputError(f"--split-seed {split_seed}: {kg.name} is split already; leave it out")
     sizes = Sizes.of(kg)
     config = config_for(sizes.train, given)
-    _check_memory(config, sizes, place)
-    trainer = _trainer(kg, config, place)
+    _check_memory(config, sizes, place, where)
     if path is None:
         path = runs_dir() / new_id(config, kg.name, as_name(differing(config)))
+    trainer = _trainer(kg, config, place, where, path, source, split_seed or 0)
     with RunWriter.create(
         path.parent, path.name, config, kg.name, kg.hash, source, None, split_seed or 0
     ) as writer:
         if not json:
-            _tell_costs(config, kg, given, place)
-        return _train(writer, trainer, json, track or [])
+            _tell_costs(config, kg, given, place, where)
+        return _train(writer, trainer, json, track, where)
 
 
 def _settings(preset: str | None, named: dict[str, str], pairs: list[str]) -> dict[str, Any]:
@@ -232,33 +269,40 @@ def _run_to_resume(
     return run, more
 
 
-def _go_on(run: Run, more: Config | None, place: torch.device, json: bool, track: list[str]) -> int:
+def _go_on(run: Run, more: Config | None, where: _Where, json: bool, track: list[str]) -> int:
+    place = _place(where)
     bring(run.meta.source, quiet=json)
     kg = run.load_kg()
     config = more or run.config
-    _check_memory(config, Sizes.of(kg), place)
-    trainer = _trainer(kg, config, place)
+    _check_memory(config, Sizes.of(kg), place, where)
+    trainer = _trainer(kg, config, place, where, run.path, run.meta.source, run.meta.split_seed)
     if more is not None:
         if not json:
             print(in_words(more, differences(run, more, len(kg.train))))
         RunWriter.train_on(run.path, more).close()
     with RunWriter.reopen(run.path) as writer:
-        return _train(writer, trainer, json, track)
+        return _train(writer, trainer, json, track, where)
 
 
-def _check_memory(config: Config, sizes: Sizes, place: torch.device) -> None:
+def _check_memory(config: Config, sizes: Sizes, place: torch.device, where: _Where) -> None:
     """Refuse a run that needs more memory than is free, and warn of one that nearly does; a GPU has its own."""
-    if place.type == "cpu" and (warning := budget.check(config, sizes)):
+    processes = where.others.here if where.others else 1
+    if place.type == "cpu" and (warning := budget.check(config, sizes, processes=processes)):
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _tell_costs(config: Config, kg: KnowledgeGraph, given: dict[str, Any], place: torch.device) -> None:
-    """The settings that the graph's size decided, and what the run will take; of a GPU no times were measured."""
+def _tell_costs(
+    config: Config, kg: KnowledgeGraph, given: dict[str, Any], place: torch.device, where: _Where
+) -> None:
+    """The settings that the graph's size decided, and what the run will take.
+
+    Of a GPU, and of several processes together, no times were measured.
+    """
     sizes = Sizes.of(kg)
     if chosen := chosen_for_size(sizes.train, given, config):
         settings = " ".join(f"{name}={value}" for name, value in chosen.items())
         print(f"chosen for a graph of {sizes.train:,} training triplets: {settings} (--set changes them)")
-    if place.type == "cpu":
+    if place.type == "cpu" and where.processes == 1:
         told = _expected(config, kg)
         alone = (
             f"; with no other work here {seconds_in_words(told.free_seconds)}" if told.basis == "busy" else ""
@@ -279,33 +323,47 @@ def _expected(config: Config, kg: KnowledgeGraph) -> Expected:
     return expect(config, sizes, kg.hash, list_runs(), torch.get_num_threads(), "cpu")
 
 
-def _place(device: str, precision: str, threads: int | None) -> torch.device:
+def _place(where: _Where) -> torch.device:
     """The device to train on, for which this process is prepared."""
     from dans_core.device import choose
     from dans_lab.runs import process
 
-    process.prepare(threads, precision)
-    place = choose(device)
-    if precision == "tf32" and place.type != "cuda":
+    process.prepare(where.threads, where.precision)
+    place = where.others.place(where.device) if where.others else choose(where.device)
+    if where.precision == "tf32" and place.type != "cuda":
         raise InputError("precision = 'tf32' is for GPUs; this run would train on the CPU, so leave it out")
     return place
 
 
-def _trainer(kg: KnowledgeGraph, config: Config, place: torch.device) -> Trainer:
+def _trainer(
+    kg: KnowledgeGraph,
+    config: Config,
+    place: torch.device,
+    where: _Where,
+    run: Path,
+    source: str,
+    split_seed: int,
+) -> Trainer:
+    if where.others:
+        from dans_lab.ranks.follow import lead
+
+        return lead(where.others, run, kg, config, place, source, split_seed)
     from dans_core.training import Trainer
 
     return Trainer(kg, config, place)
 
 
-def _train(writer: RunWriter, trainer: Trainer, json: bool, track: list[str]) -> int:
+def _train(writer: RunWriter, trainer: Trainer, json: bool, track: list[str], where: _Where) -> int:
     """Train the run of `writer`, telling of it as it goes; the exit code."""
     from dans_core.ranking import popularity_floor
     from dans_lab.cli.progress import reporter
     from dans_lab.runs.drive import drive
     from dans_lab.runs.process import StopFlag
 
-    stop = StopFlag()
+    stop = where.others.stop if where.others else StopFlag()
     stop.install()
+    if where.others and not json:
+        print(f"{where.processes} processes train together; this one writes the run")
     with _mirror(writer, track) as told, reporter(writer, trainer, stop, json) as report:
 
         def stage(done: Stage) -> None:
@@ -313,7 +371,7 @@ def _train(writer: RunWriter, trainer: Trainer, json: bool, track: list[str]) ->
             for event in done.events:
                 told.tell(event)
 
-        state = drive(writer, trainer, lambda: stop.asked, stage, report.state)
+        state = drive(writer, trainer, lambda: stop.asked, stage, report.state, where.processes)
         told.ends(state, {"best_mrr": writer.status.best_mrr, "test_mrr": writer.status.test_mrr})
     status = writer.status
     # Seconds on a large graph, so not where someone waits for a run to stop.

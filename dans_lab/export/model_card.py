@@ -118,13 +118,14 @@ def _training(run: Run, which: Which, epoch: int, command: str) -> str:
         "last": f"last weights, of epoch {epoch:,}",
     }
     early = f"{told} " if (told := warm_up.told(config, epoch)) else ""
+    together = "" if run.meta.processes == "1" else f"processes: {_code(run.meta.processes)}, "
     versions = listed([f"{name} {version}" for name, version in run.meta.versions.items()])
     return (
         f"An R-GCN encoder ({config.layers} layers, {config.dim} numbers an entity) and the decoder "
         f"{DECODERS[config.decoder]}; negatives: {SAMPLERS[config.sampler]}; seed {config.seed}; {status.epoch:,} of "
         f"{config.epochs:,} epochs. These are the {said[which]}. {early}The vectors come out of the encoder, so it is "
         f"not needed any more.\n\nAll settings are in `config.json`. To train it again:\n\n```\n{command}\n```\n\n"
-        f"On {_code(run.meta.device)}, {run.meta.precision}, with {versions}."
+        f"On {_code(run.meta.device)}, {run.meta.precision}, {together}with {versions}."
     )
 
 

@@ -18,6 +18,7 @@ from dans_core.events import Losses, Ranking, Snapshot
 from dans_core.ranking import evaluate
 from dans_core.training import Diverged, Stage, Trainer
 from dans_data.errors import InputError
+from dans_lab.ranks import ProcessLost
 from dans_lab.runs import process, refusals
 from dans_lab.runs.records import State
 from dans_lab.runs.snapshot import snapshot_of
@@ -79,21 +80,26 @@ def drive(
     stop: Callable[[], bool],
     on_stage: Callable[[Stage], None] = lambda stage: None,
     on_state: Callable[[State], None] = lambda state: None,
+    processes: int = 1,
 ) -> State:
     """Train the run of `writer` to its end, or until it is stopped or was paused for long; returns its state.
 
     Between stages it looks at control.json and at `stop()`. `on_stage` is called after each stage is recorded,
-    `on_state` when the run pauses and goes on. A failure is recorded with its reason and does not raise; its
-    traceback is in log.txt.
+    `on_state` when the run pauses and goes on. `processes` is how many train it together. A failure is recorded with
+    its reason and does not raise; its traceback is in log.txt.
     """
     session = _Drive(writer, trainer, stop, on_stage, on_state)
     try:
         with _beating(writer):
-            return session.run()
+            return session.run(processes)
     except Diverged as error:
         if session.best_is_due:
             session.save_best()
         session.show("failed", str(error), diverged=True)
+    except ProcessLost as error:
+        session.show("stopped", str(error))
+        writer.log(traceback.format_exc())
+        return "stopped"
     except InputError as error:
         session.show("failed", str(error))
     except OSError as error:
@@ -148,10 +154,10 @@ class _Drive:
         self.last_stage: dict[str, Any] = {}
         self.test_mrr: float | None = None
 
-    def run(self) -> State:
+    def run(self, processes: int) -> State:
         writer, trainer = self.writer, self.trainer
         how = trainer.device_name, process.precision(), torch.get_num_threads()
-        writer.trains_on(*how, goes_on=writer.state is not None)
+        writer.trains_on(*how, goes_on=writer.state is not None, processes=processes)
         if writer.state is not None:
             try:
                 trainer.load_state_dict(writer.state)

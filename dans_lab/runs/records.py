@@ -93,11 +93,11 @@ class Meta(Record):
     """Which data set, seed and versions a run used, and when it was created (ISO 8601, UTC).
 
     `source` is what `KnowledgeGraph.load` takes, `hash` the identity of what it must then find. `study` is the name of
-    the study that the run belongs to. `device` says where it was trained and `precision` how exact its products were;
-    of a run that went on otherwise both, as "cuda:0 (NVIDIA H200), then cpu". `machine` is the one that trained it, as
-    `machine.name` has it; empty where an earlier version of the program did. `split_seed` is what one file was split
-    with, 0 where the files were split already. `trained_on` are the epochs at which it was over and then trained on.
-    `owner` is the visitor of a shared server who started it, "" elsewhere.
+    the study that the run belongs to. `device` says where it was trained, `precision` how exact its products were and
+    `processes` how many trained it together; of a run that went on otherwise both, as "cuda:0 (NVIDIA H200), then cpu".
+    `machine` is the one that trained it, as `machine.name` has it; empty where an earlier version of the program did.
+    `split_seed` is what one file was split with, 0 where the files were split already. `trained_on` are the epochs at
+    which it was over and then trained on. `owner` is the visitor of a shared server who started it, "" elsewhere.
     """
 
     dataset: str
@@ -110,6 +110,7 @@ class Meta(Record):
     split_seed: int = Field(default=0, ge=0)
     device: str = "cpu"
     precision: str = "float32"
+    processes: str = "1"
     machine: str = ""
     trained_on: list[int] = Field(default_factory=list)
     owner: str = ""
