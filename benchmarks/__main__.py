@@ -139,6 +139,29 @@ def scaling(
 
 
 @app.command()
+def ranks(
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(help="A data set, or random:TRIPLETS:ENTITIES; may be repeated. WN18RR if not given."),
+    ] = None,
+    processes: Annotated[
+        list[int] | None, typer.Option(min=1, help="May be repeated. 1 and 2 if not given.")
+    ] = None,
+    sampler: Annotated[
+        list[str] | None, typer.Option(help="dans or uniform; may be repeated. Both if not given.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each; the least counts.")] = 2,
+    json_file: JsonFile = None,
+    out: Out = None,
+) -> None:
+    """One run on one process and on several that torchrun starts."""
+    from benchmarks.ranks import measure
+
+    found = measure(dataset or ["wn18rr"], sampler or ["dans", "uniform"], processes or [1, 2], epochs)
+    _finish(found, json_file, out)
+
+
+@app.command()
 def estimates(
     dataset: Datasets = None,
     epochs: Annotated[int, typer.Option(min=2, help="Epochs of a run on a large graph.")] = 4,

@@ -27,6 +27,7 @@ ORDER = (
     "first-minute",
     "answers",
     "scaling",
+    "ranks",
     "estimates",
     "soak",
 )

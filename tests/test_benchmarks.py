@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as command_line
-from benchmarks import estimates, graphs, layer, pipeline, quality, report, scaling, timing
+from benchmarks import estimates, graphs, layer, pipeline, quality, ranks, report, scaling, timing
 from benchmarks.report import ORDER, Section
 from dans_core import InputError
 from dans_lab.runs import machine
@@ -257,6 +257,19 @@ def test_scaling():
     assert [fit["terms"] for fit in fits] == [["1", "edges", "entities"], ["1", "N_s"], ["1", "d", "d²"]]
     assert [len(fit["sizes"]) for fit in fits] == [3, 2, 2]
     assert all(fit["text"] in found.note for fit in fits)
+
+
+def test_ranks():
+    found = {"graph": "nations", "sampler": "dans", "processes": 1} | ranks.of_this_process(
+        "nations", "dans", 2
+    )
+    assert found["rank"] == 0 and len(found["epochs"]) == 2
+    first, second = found["epochs"]
+    # One round of the game is for ten steps.
+    assert first["game"] > 0 == second["game"]
+    row = ranks._row(found, {("nations", "dans"): 2 * ranks._least(found)["epoch"]})
+    assert row[1:3] == ["DANS", "1"] and "2.00x" in row
+    assert ranks._graph("random:40:30").num_entities == 30
 
 
 def test_estimates(tmp_path, monkeypatch):

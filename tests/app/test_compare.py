@@ -159,7 +159,7 @@ def test_every_setting_is_in_one_of_the_two_tables(trained):
     ]
     told = [*table["Setting"], *rest["Setting"]]
     fields = [field.title for field in Config.model_fields.values()]
-    assert set(fields) <= set(told) and len(told) == len(set(told)) == 3 + len(fields) + len(
+    assert set(fields) <= set(told) and len(told) == len(set(told)) == 4 + len(fields) + len(
         runs["A"].meta.versions
     )
     assert dict(zip(rest["Setting"], rest["All"], strict=True))["Score message edges"] == "on"
