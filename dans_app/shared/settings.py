@@ -12,6 +12,7 @@ from typing import Any
 
 import streamlit as st
 from pydantic import ValidationError
+from streamlit.errors import StreamlitAPIException
 
 from dans_app.server import graph
 from dans_app.shared import spelling, theme
@@ -136,43 +137,61 @@ def config() -> Config:
 
 def check_address(datasets: list[str]) -> None:
     """Say once, before the widgets fall back to their defaults, which values of the URL make no sense."""
+    refused = _refuse_impossible(datasets)
     respelled, twice = spelling.keep_one(datasets)
     if twice:
         st.session_state[_PROBLEM] = (
             f"The address holds a setting with two values, of which the first counts: {markdown_text(twice, 200)}."
         )
-    if respelled:
+    if respelled or refused:
         # Widgets are filled from the address with which a run of the script begins.
-        st.rerun()
-    if problems := dict(_impossible(datasets)):
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        problem = f"{markdown_text(next(iter(problems.values())), 200)}{more}"
-        st.session_state[_PROBLEM] = (
-            f"The address holds a setting that is not possible, so its default stands: {problem}."
-        )
-        # A widget would read them before it knows its bounds, and not all of them can be read.
-        for name in problems:
-            del st.query_params[name]
         st.rerun()
     if _PROBLEM in st.session_state:
         st.warning(st.session_state[_PROBLEM], icon=":material/link_off:")
 
 
+def _refuse_impossible(datasets: list[str]) -> bool:
+    """Take out of the address what no widget can show, with a sentence for `check_address`; whether there was any."""
+    problems = dict(_impossible(datasets))
+    if not problems:
+        return False
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    problem = f"{markdown_text(next(iter(problems.values())), 200)}{more}"
+    said = f"The address holds a setting that is not possible, so its default stands: {problem}."
+    refused = st.session_state.get(_PROBLEM) != said
+    st.session_state[_PROBLEM] = said
+    # A widget would read them before it knows its bounds, and not all of them can be read.
+    for name in problems:
+        # Of a widget that is on the screen, Streamlit lets none but it do so, when it is drawn again.
+        with suppress(StreamlitAPIException):
+            del st.query_params[name]
+            refused = True
+        setting = name.removeprefix("set_")
+        kept = DATASET if setting == DATASET else key(setting)
+        if kept in st.session_state and (name == kept or kept not in st.query_params):
+            st.session_state[kept] = _USUAL if setting == DATASET else default(setting)
+    return refused
+
+
 def _impossible(datasets: list[str]) -> Iterator[tuple[str, str]]:
     """What the address asks for and no widget can show: its name there, and why."""
     for name in Config.model_fields:
-        if key(name) not in st.query_params:
-            continue
-        raw = spelling.parameter(name).plain(st.query_params[key(name)])
-        try:
-            Config.model_validate({name: raw})
-        except ValidationError as error:
-            # What a widget can show, it shows, and the form says what is wrong with it.
-            if error.errors()[0]["loc"] and not _can_show(name, raw):
-                yield key(name), explain(error)
-    asked = spelling.dataset(datasets).plain(st.query_params.get(DATASET, _USUAL))
-    if asked not in datasets and DATASET in st.query_params:
-        yield DATASET, f"dataset = {asked[:40]!r}: must be one of {', '.join(datasets)}"
+        each = spelling.parameter(name)
+        for asked in (each.key, each.also):
+            if asked not in st.query_params:
+                continue
+            raw = each.plain(st.query_params[asked])
+            try:
+                Config.model_validate({name: raw})
+            except ValidationError as error:
+                # What a widget can show, it shows, and the form says what is wrong with it.
+                if error.errors()[0]["loc"] and not _can_show(name, raw):
+                    yield asked, explain(error)
+    graphs = spelling.dataset(datasets)
+    for asked in (graphs.key, graphs.also):
+        if asked in st.query_params and graphs.plain(st.query_params[asked]) not in datasets:
+            shown = st.query_params[asked][:40]
+            yield asked, f"dataset = {shown!r}: must be one of {', '.join(datasets)}"
 
 
 def use_preset(name: str) -> None:

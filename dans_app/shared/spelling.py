@@ -1,15 +1,19 @@
 """How the settings of a new run are spelled in an address: as in the terminal or as on the screen, and which is kept.
 
 The widgets know one spelling of each name and each value, and drop every other from the address. So a link is put
-into theirs before they are drawn.
+into theirs before they are drawn. Once they are, Streamlit lets nobody else write their part of the address: where a
+link is followed on the screen itself, it is the widget that gets the value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
+from pydantic import ValidationError
+from streamlit.errors import StreamlitAPIException
 
 from dans_app.shared import theme
 from dans_core.config import Config, choices
@@ -95,6 +99,22 @@ def keep_one(datasets: Collection[str]) -> tuple[bool, str]:
             problem = f"{each.key} stands in it twice, as {value[:40]!r} and as {found[each.also][:40]!r}"
         if each.also in query or query[each.key] != value:
             query.pop(each.also, None)
-            query[each.key] = value
+            try:
+                query[each.key] = value
+            except StreamlitAPIException:
+                st.session_state[each.key] = _read(each.key, each.plain(value))
             changed = True
     return changed, problem
+
+
+def _read(key: str, text: str) -> Any:
+    """What the widget of a parameter holds where the address says this."""
+    name = key.removeprefix("set_")
+    if name == DATASET:
+        return text
+    try:
+        return getattr(Config.model_validate({name: text}), name)
+    except ValidationError:
+        # A number that the widget shows and the form complains of.
+        number = float(text)
+        return int(number) if Config.model_fields[name].annotation is int else number

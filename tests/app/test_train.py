@@ -920,6 +920,27 @@ def test_a_setting_with_two_values_in_the_address_gets_one_sentence():
     assert app.session_state["epochs"] == 50
 
 
+def test_a_link_that_is_followed_on_the_screen_itself_sets_its_widgets():
+    """Streamlit lets nobody write the part of the address that is a widget's."""
+    app = screen(lr="0.003", decoder="ComplEx")
+    for query, name, shown, said in (
+        ({"lr": "0.05"}, "set_lr", 0.05, ""),
+        ({"set_epochs": "7"}, "epochs", 7, ""),
+        ({"set_decoder": "RotatE"}, "decoder", "rotate", ""),
+        ({"set_dataset": "Nations"}, "dataset", "nations", ""),
+        ({"lr": "nan"}, "set_lr", settings.default("lr", "dans", "nations"), "lr = 'nan'"),
+        ({"epochs": "inf"}, "epochs", settings.default("epochs", "dans", "nations"), "epochs = 'inf'"),
+    ):
+        app.query_params.clear()
+        app.query_params.update(query)
+        app.run()
+        assert not app.exception, query
+        assert app.session_state[name] == shown, query
+        told = [warning.value for warning in app.warning if "The address" in warning.value]
+        assert all(said in each for each in told) and len(told) == bool(said), (query, told)
+        assert not {"lr", "set_epochs", "set_decoder", "set_dataset"} & set(app.query_params)
+
+
 def test_a_data_set_without_a_run_shows_no_run_of_another(tmp_path):
     make_run(tmp_path / "runs", "one", Config(epochs=4))
     app = screen(dataset="Nations")
