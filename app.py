@@ -11,10 +11,11 @@ else:
     from streamlit import App
 
     from dans_app.server.access import Access
-    from dans_app.server.gate import Gate, lifetime, refuse_open_house
+    from dans_app.server.gate import Gate, lifetime, refuse_open_house, share_by_environment
     from dans_app.server.headers import Headers
     from dans_app.server.signing_in import secrets
 
+    share_by_environment()
     refuse_open_house()
     # From the outside to the inside.
     middleware = [Middleware(each) for each in (Headers, Gate, Access)]

@@ -7,6 +7,7 @@ A page of another site can have its name resolve to 127.0.0.1 and then speak wit
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
 import sys
@@ -19,7 +20,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
 
 from dans_app.server import jobs
-from dans_lab.sharing.settings import current
+from dans_data.errors import InputError
+from dans_data.limits import LIMITS_VARIABLE
+from dans_lab.sharing import codes, limits
+from dans_lab.sharing.settings import Sharing, current, share
 
 WRONG_HOST = (
     "This server answers under its own names alone. If the name in the address is meant to lead here, start it with "
@@ -37,6 +41,7 @@ NOT_SHARED = (
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:@/?#\[\]]+)(?::\d{1,5})?", re.ASCII)
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")
+_names: set[str] = set()
 
 
 class Gate:
@@ -93,7 +98,7 @@ def _is_own_name(host: str, scope: Scope) -> bool:
     if parts is None:
         return False
     name = parts[1].strip("[]")
-    allowed = _configured("server.allowedHosts")
+    allowed = _names | _configured("server.allowedHosts")
     above = {f"*{name[at:]}" for at, letter in enumerate(name) if letter == "."}
     ours = {"localhost"}.union(*map(_configured, ("browser.serverAddress", "server.address")))
     if name in ours or not allowed.isdisjoint({"*", name, *above}):
@@ -124,6 +129,26 @@ def _is_loopback(address: str) -> bool:
     return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
+def share_by_environment() -> None:
+    """Share the server by the access codes in its environment: hosts of Streamlit run app.py themselves, not `serve`.
+
+    Ends the program with a sentence where a code or a limit is none.
+    """
+    if current() is not None:
+        return
+    try:
+        if not (found := codes.from_environment()):
+            return
+        allowed, rest = limits.parse(os.environ.get(LIMITS_VARIABLE, ""))
+        limits.check_rest(rest)
+    except InputError as error:
+        print("error:", error, file=sys.stderr)
+        sys.exit(2)
+    os.environ[LIMITS_VARIABLE] = rest
+    config.set_option("server.maxUploadSize", allowed.upload_megabytes)
+    share(Sharing(codes=found, limits=allowed))
+
+
 def refuse_open_house() -> None:
     """End the program with a sentence where it is about to listen to a network without asking who comes."""
     address = config.get_option("server.address") or ""
@@ -152,9 +177,12 @@ def _leads_home(address: str) -> bool:
 async def lifetime(_app: object) -> AsyncIterator[None]:
     """What a server does as it starts, and as it ends.
 
-    First the app is opened in a browser where there is one, as `streamlit run` does for a script. In the end no run is
-    left behind that would wait for its turn for ever.
+    Names that are allowed become this gate's to look at: with some, Streamlit refuses the WebSocket of a page that came
+    by the server's own address. Then the app is opened in a browser where there is one, as `streamlit run` does for a
+    script. In the end no run is left behind that would wait for its turn for ever.
     """
+    _names.update(_configured("server.allowedHosts"))
+    config.set_option("server.allowedHosts", [])
     if not config.get_option("server.headless"):
         address = config.get_option("server.address")
         named = (

@@ -20,13 +20,6 @@ from dans_lab.sharing.codes import Code
 from dans_lab.sharing.roles import Role, role_of
 from dans_lab.sharing.settings import Sharing, network, share
 
-CODE_VARIABLES: dict[Role, str] = {
-    "viewer": "DANS_VIEWER_CODE",
-    "student": "DANS_ACCESS_CODE",
-    "teacher": "DANS_TEACHER_CODE",
-}
-"""In which variable each code may stand instead of a file."""
-
 _OPTIONS: dict[Role, str] = {
     "viewer": "--viewer-code-file",
     "student": "--access-code-file",
@@ -46,6 +39,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="HOST",
+            envvar="DANS_SERVER_NAME",
             help="A name by which the server is reached, such as lab.example.org. May be repeated.",
         ),
     ] = None,
@@ -192,19 +186,16 @@ def access_code(
 
 
 def _codes(files: dict[Role, Path | None]) -> dict[Role, Code]:
-    """The code of each role, from its file or its variable, which the processes that we start shall not see."""
-    found: dict[Role, Code] = {}
+    """The code of each role, from its file or its variable."""
+    found = codes.from_environment()
     for role, file in files.items():
-        variable = CODE_VARIABLES[role]
-        text = os.environ.pop(variable, "")
-        if text and file is not None:
+        if file is None:
+            continue
+        if role in found:
             raise InputError(
-                f"the code of a {role} is given twice, by {_OPTIONS[role]} and by {variable}; give it once"
+                f"the code of a {role} is given twice, by {_OPTIONS[role]} and by {codes.VARIABLES[role]}; give it once"
             )
-        if text:
-            found[role] = codes.parse(text, f"the variable {variable}")
-        elif file is not None:
-            found[role] = codes.read(file)
+        found[role] = codes.read(file)
     return found
 
 

@@ -13,12 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dans_data.errors import InputError
+from dans_lab.sharing.roles import Role
 
 SHORTEST = 8
 """Characters of a code of one's own."""
 
 LONGEST = 200
 """Characters of a code; no more of what is typed is hashed."""
+
+VARIABLES: dict[Role, str] = {
+    "viewer": "DANS_VIEWER_CODE",
+    "student": "DANS_ACCESS_CODE",
+    "teacher": "DANS_TEACHER_CODE",
+}
+"""In which variable of the environment the code of each role may stand."""
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Of a code that is made: none that is taken for another when it stands on a blackboard."""
@@ -73,6 +81,12 @@ def parse(text: str, where: str) -> Code:
     if not SHORTEST <= len(line) <= LONGEST or len(line.splitlines()) > 1:
         raise InputError(f"{where} has to hold one access code, a line of {SHORTEST} to {LONGEST} characters")
     return Code.of(line)
+
+
+def from_environment() -> dict[Role, Code]:
+    """The codes in `VARIABLES`, which are taken out: the processes that we start shall not see them."""
+    texts = {role: os.environ.pop(variable, "") for role, variable in VARIABLES.items()}
+    return {role: parse(text, f"the variable {VARIABLES[role]}") for role, text in texts.items() if text}
 
 
 def read(path: Path) -> Code:

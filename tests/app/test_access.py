@@ -14,7 +14,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from dans_app.server.gate import share_by_environment
 from dans_lab import cli
+from dans_lab.sharing.settings import current
 from tests.browser.server import ROOT, Server
 from tests.waiting import PATIENCE
 
@@ -259,6 +261,47 @@ def test_an_open_house_does_not_start(options, said, capsys):
     assert cli.main(["serve", *options]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and said in line and len(line) < 300
+
+
+def test_by_streamlit_alone_it_starts_where_the_environment_has_a_code(tmp_path):
+    """As hosts do it that run app.py themselves."""
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    hosted = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "STREAMLIT_SERVER_ALLOWED_HOSTS": "lab.example.org"}
+    server = Server(runs, DANS_ACCESS_CODE="hello-class", DANS_LIMITS="upload_megabytes=3", **hosted)
+    try:
+        asker = Asker(server)
+        asked = http.client.HTTPConnection("127.0.0.1", asker.port, timeout=60)
+        for name, status in (("lab.example.org", 401), ("elsewhere.example.org", 421)):
+            asked.request("GET", "/", headers={"Host": name})
+            answer = asked.getresponse()
+            answer.read()
+            assert answer.status == status, name
+        assert asker.websocket() == 403
+        # Beside its names its own address is answered.
+        assert asker.log_in("hello-class")[0] == 303 and asker.websocket() == 101
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"DANS_ACCESS_CODE": "short"}, "the variable DANS_ACCESS_CODE has to hold one access code"),
+        (
+            {"DANS_ACCESS_CODE": "hello-class", "DANS_LIMITS": "epochs=many"},
+            'the limit "epochs=many" is none',
+        ),
+    ],
+)
+def test_what_is_no_code_or_limit_there_is_one_sentence(monkeypatch, capsys, given, said):
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as stopped:
+        share_by_environment()
+    [line] = capsys.readouterr().err.splitlines()
+    assert stopped.value.code == 2 and line.startswith("error: ") and said in line and current() is None
+    assert "DANS_ACCESS_CODE" not in os.environ
 
 
 def test_nor_does_it_by_streamlit_alone():
