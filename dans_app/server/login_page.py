@@ -32,7 +32,7 @@ def ask(base: str, following: str, problem: str = "", status: int = 401) -> Resp
         where = html.escape(f"{base}/sign-in?{urlencode({'next': following})}")
         body += f'<p><a class="button" href="{where}">Sign in</a></p>\n'
     if codes:
-        body += _form(base, following, bool(problem))
+        body += _form(base, following, wrong=status in (401, 429) and bool(problem))
     return _page("Sign in" if sign_in else "Access code", body, status)
 
 

@@ -203,9 +203,9 @@ def _sign_in(file: Path | None) -> sign_in.SignIn | None:
     """Where people sign in, if at all; InputError where what it needs is not installed."""
     if file is None:
         return None
-    if missing := [each for each in ("authlib", "httpx") if importlib.util.find_spec(each) is None]:
+    if missing := [each for each in ("authlib", "httpx2") if importlib.util.find_spec(each) is None]:
         raise InputError(
-            f"--oidc-file needs {missing[0]}, which is not installed; install it by: pip install authlib httpx"
+            f"--oidc-file needs {missing[0]}, which is not installed; install it by: pip install authlib httpx2"
         )
     return sign_in.read(file)
 

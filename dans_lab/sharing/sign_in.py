@@ -92,7 +92,7 @@ class SignIn:
         if not _is_among(email, self.people):
             if not email:
                 raise InputError("the sign-in service has no verified e-mail address of yours to know you by")
-            raise InputError(f"{printable(email, 80)} is not among those who may come in here")
+            raise InputError(f"this server does not let {printable(email, 80)} in")
         role = self._claimed(claims) or usual_role
         if _is_among(email, self.teachers):
             role = "teacher"

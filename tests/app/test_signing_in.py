@@ -117,7 +117,7 @@ def test_who_signs_out_is_out_here_and_at_the_provider(server, provider):
 @pytest.mark.parametrize(
     "name, said",
     [
-        ("cleo", "Cleo@elsewhere.example is not among those who may come in here."),
+        ("cleo", "This server does not let cleo@elsewhere.example in."),
         ("mallory", "The sign-in service has no verified e-mail address of yours to know you by."),
         ("stranger", "The sign-in service did not let you in."),
     ],

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from dans_lab.lessons.files import lessons
 from tests.browser.conftest import _end_processes
 from tests.browser.server import Server, free_port
 from tests.browser.states import at_rest, is_calm
@@ -15,6 +19,9 @@ from tests.provider import Provider
 pytestmark = pytest.mark.browser
 
 FORM = "dataset=nations&sampler=uniform&decoder=distmult&epochs=50000"
+COURSE = free_port()
+"""Where the page of a course is, which may embed the app."""
+
 LIMITS = "runs=1 runs_each=1 epochs=50000 minutes=600"
 
 
@@ -32,7 +39,7 @@ def shared(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iter
     runs, file, port = folder / "runs", folder / "oidc.toml", free_port()
     runs.mkdir()
     file.write_text(provider.settings(f"http://127.0.0.1:{port}/dans"))
-    options = ("--limits", LIMITS, "--oidc-file", str(file))
+    options = ("--limits", LIMITS, "--oidc-file", str(file), "--embed-in", f"http://127.0.0.1:{COURSE}")
     started = Server(runs, serve=options, port=port, DANS_ACCESS_CODE="hello-class")
     yield started
     started.stop()
@@ -130,3 +137,43 @@ def test_a_run_is_of_the_person_who_signed_in(shared, provider, open_page):
     assert provider.signed_out == ["id-of-bob"]
     here.goto(address)
     here.get_by_role("link", name="Sign in").wait_for()
+
+
+@contextmanager
+def a_page_elsewhere(framed: str, port: int = 0) -> Iterator[str]:
+    """The address of a page of another origin, which shows this address in a frame."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing."""
+
+        def do_GET(self) -> None:
+            body = (
+                f'<!doctype html><h1>A course</h1><iframe src="{framed}" width="1000" height="800"></iframe>'
+            )
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_a_page_that_is_named_shows_a_lesson_and_another_one_does_not(shared, page):
+    lesson = lessons()[0]
+    framed = f"{shared.url}/dans/lessons?lesson={lesson.name}&step=1&embed=true"
+    with a_page_elsewhere(framed, COURSE) as course, a_page_elsewhere(framed) as other:
+        page.goto(course)
+        inside = page.frame_locator("iframe")
+        inside.get_by_label("Access code").fill("hello-class")
+        inside.get_by_role("button", name="Come in").click()
+        inside.get_by_role("heading", name=lesson.steps[0].title).wait_for()
+        # The same browser, which is in, elsewhere: neither the lesson nor the door to it.
+        refused = lambda request: request.url.startswith(shared.url)  # noqa: E731
+        with page.expect_event("requestfailed", refused) as failed:
+            page.goto(other)
+        assert failed.value.failure == "net::ERR_BLOCKED_BY_RESPONSE"
+        assert page.frames[1].url.startswith("chrome-error:")
