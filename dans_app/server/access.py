@@ -99,7 +99,9 @@ class Access:
             if path in (signing_in.TO_PROVIDER, signing_in.BACK):
                 return await self._at_the_provider(scope, receive, sharing, path)
             if path == signing_in.LEAVE and visitor is None:
-                return None
+                left = await signing_in.heard(self.app, scope, receive)
+                # Streamlit has its page at all that is no route, such as with a slash more.
+                return left if left.status_code == 302 else _closed(scope, sharing)
         if path == "/logout" and visitor is not None:
             if method == "POST":
                 return self._log_out(scope, sharing)

@@ -146,6 +146,8 @@ def serve(
             f"whoever reaches {address} could train, delete and add data; give --access-code-file, --oidc-file, or "
             "--behind-proxy with --user-header"
         )
+    if sharing.sign_in is not None:
+        sharing.sign_in.check()
     # The server decides itself whose headers it believes.
     os.environ["FORWARDED_ALLOW_IPS"] = ""
     os.environ[LIMITS_VARIABLE] = rest
@@ -161,10 +163,8 @@ def serve(
         "server.headless": "true",
         "server.maxUploadSize": str(allowed.upload_megabytes),
     }
-    if sharing.sign_in is not None:
-        sharing.sign_in.check()
-        if sharing.sign_in.path:
-            options["server.baseUrlPath"] = sharing.sign_in.path
+    if sharing.sign_in is not None and sharing.sign_in.path:
+        options["server.baseUrlPath"] = sharing.sign_in.path
     words = [f"--{option}={value}" for option, value in options.items()]
     words += [f"--server.allowedHosts={each}" for each in names]
     start([*words, *context.args])

@@ -75,6 +75,14 @@ def test_before_signing_in_nothing_is_served(server):
     for path in ("/dans/auth/login?provider=x", "/dans/oauth2callback", "/dans/auth/logout"):
         status, headers, _ = asker.ask(path)
         assert status in (302, 303) and headers["location"] == "/dans/", path
+    # With a slash more they are no routes of Streamlit's, which has its page there.
+    for path, status in (
+        ("/dans/auth/logout/", 401),
+        ("/dans/auth/login/", 502),
+        ("/dans/oauth2callback/?code=x", 403),
+    ):
+        found, _, text = asker.ask(path)
+        assert found == status and "<script" not in text, path
 
 
 def test_people_come_in_as_what_they_are(server, provider):
