@@ -39,6 +39,14 @@ Datasets = Annotated[
         "--dataset", help="umls, wn18rr, nell-995 or a folder; may be repeated. All three if not given."
     ),
 ]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Measure on this: auto, cpu, cuda or cuda:1. auto is DANS_DEVICE, else a GPU where there is one.",
+    ),
+]
+Alone = Annotated[bool, typer.Option("--alone", help="Measure ours, without PyKEEN beside it.")]
 Repeats = Annotated[int, typer.Option(min=1, help="Rounds of every case, after one to warm up.")]
 
 
@@ -52,20 +60,21 @@ class Decoder(StrEnum):
 
 @app.callback()
 def benchmarks() -> None:
-    """Measurements that take minutes, each one command."""
+    """Measurements that take minutes, each one command; those with --device run on a GPU, too."""
 
 
 @app.command()
 def layer(
     dataset: Datasets = None,
     repeats: Repeats = 7,
+    device: Device = "auto",
     json_file: JsonFile = None,
     out: Out = None,
 ) -> None:
     """One R-GCN layer beside PyTorch Geometric's."""
     from benchmarks.layer import measure
 
-    _finish(measure(dataset or [], repeats), json_file, out)
+    _finish(measure(dataset or [], repeats, device), json_file, out)
 
 
 @app.command()
@@ -76,13 +85,15 @@ def epoch(
         typer.Option(help="May be repeated. All on a small graph, complex on a large one if not given."),
     ] = None,
     repeats: Repeats = 7,
+    device: Device = "auto",
+    alone: Alone = False,
     json_file: JsonFile = None,
     out: Out = None,
 ) -> None:
     """One training epoch beside PyKEEN's R-GCN."""
     from benchmarks.epoch import measure
 
-    _finish(measure(dataset or [], [d.value for d in decoder or []], repeats), json_file, out)
+    _finish(measure(dataset or [], [d.value for d in decoder or []], repeats, device, alone), json_file, out)
 
 
 @app.command()
@@ -90,13 +101,15 @@ def quality(
     decoder: Annotated[Decoder, typer.Option()] = Decoder.complex,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds, counted from 0.")] = 5,
     epochs: Annotated[int | None, typer.Option(min=4, help="Epochs a run has at most.")] = None,
+    device: Device = "auto",
+    alone: Alone = False,
     json_file: JsonFile = None,
     out: Out = None,
 ) -> None:
     """Seconds to a valid MRR on UMLS beside PyKEEN epochs."""
     from benchmarks.quality import measure
 
-    _finish(measure(decoder.value, seeds, epochs), json_file, out)
+    _finish(measure(decoder.value, seeds, epochs, device, alone), json_file, out)
 
 
 @app.command(name="pykeen")
@@ -117,25 +130,28 @@ def in_pykeen(
 def ranking(
     dataset: Datasets = None,
     repeats: Repeats = 5,
+    device: Device = "auto",
+    alone: Alone = False,
     json_file: JsonFile = None,
     out: Out = None,
 ) -> None:
     """Filtered ranking of a test split beside PyKEEN's evaluator."""
     from benchmarks.ranking import measure
 
-    _finish(measure(dataset or [], repeats), json_file, out)
+    _finish(measure(dataset or [], repeats, device, alone), json_file, out)
 
 
 @app.command()
 def scaling(
     repeats: Annotated[int, typer.Option(min=1, help="Epochs at each size; the fastest counts.")] = 2,
+    device: Device = "auto",
     json_file: JsonFile = None,
     out: Out = None,
 ) -> None:
     """The cost of a DANS epoch as edges, entities, negatives and embedding size double."""
     from benchmarks.scaling import measure
 
-    _finish(measure(repeats), json_file, out)
+    _finish(measure(repeats, asked=device), json_file, out)
 
 
 @app.command()

@@ -6,15 +6,21 @@ import math
 import multiprocessing
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import torch
 
 from benchmarks import graphs
 from benchmarks.report import DECODERS, IN_TURNS, SAMPLERS, Section, not_run, sentence_rows
 from benchmarks.timing import Work, alternate, one_thread, peak_memory, show_ratio, show_seconds, timed, work
 from dans_core import Config, KnowledgeGraph, Trainer
+from dans_core.device import name_of
 
 T = TypeVar("T")
 _NEVER = 100_000
+# Of PyKEEN, its own where none is given, in triplets.
+PYKEEN_BATCH = 256
 # Epochs on a large graph, where one takes longer than the noise of the machine lasts.
 _MOST_ON_LARGE = 2
 # A large graph takes PyKEEN minutes an epoch, since every batch encodes the whole graph: so many are timed.
@@ -44,7 +50,15 @@ _NOTE = (
 )
 
 
-def epochs_of(kg: KnowledgeGraph, **settings: Any) -> Callable[[], None]:
+@dataclass(frozen=True)
+class Place:
+    """On which device is measured, and whether ours alone, without the peer."""
+
+    device: torch.device
+    alone: bool
+
+
+def epochs_of(kg: KnowledgeGraph, device: str | torch.device = "cpu", **settings: Any) -> Callable[[], None]:
     """A call that trains ours for one more epoch: no warm-up, and no ranking, diagnostics or snapshot in it."""
     config = Config(
         epochs=_NEVER,
@@ -54,7 +68,7 @@ def epochs_of(kg: KnowledgeGraph, **settings: Any) -> Callable[[], None]:
         snapshot_every=_NEVER,
         **settings,
     )
-    trainer = Trainer(kg, config)
+    trainer = Trainer(kg, config, device)
 
     def epoch() -> None:
         wanted = trainer.epoch + 1
@@ -64,11 +78,18 @@ def epochs_of(kg: KnowledgeGraph, **settings: Any) -> Callable[[], None]:
     return epoch
 
 
-def measure(datasets: Sequence[str], decoders: Sequence[str], repeats: int) -> Section:
-    """Seconds and memory of epochs; no decoders mean all on a small graph and ComplEx on a large one."""
-    from benchmarks.peers import PYKEEN_BATCH
+def measure(
+    datasets: Sequence[str],
+    decoders: Sequence[str],
+    repeats: int,
+    asked: str | torch.device = "cpu",
+    alone: bool = False,
+) -> Section:
+    """Seconds and memory of epochs; no decoders mean all on a small graph and ComplEx on a large one.
 
-    one_thread()
+    With `alone`, of ours only.
+    """
+    device = one_thread(asked)
     found, missing = graphs.load(datasets)
     jobs = [
         (name, decoder)
@@ -80,12 +101,13 @@ def measure(datasets: Sequence[str], decoders: Sequence[str], repeats: int) -> S
         name: 3.0 * (rounds[name] + 1) if graphs.small(kg) else len(kg.train) / 5000 * 2 * rounds[name]
         for name, kg in found.items()
     }
+    place = Place(device, alone)
     records: list[dict[str, Any]] = []
     with work(sum(effort[name] for name, _ in jobs)) as progress:
         for name, decoder in jobs:
             progress.now(f"{graphs.title(name)} {DECODERS[decoder]}")
             one = _beside_pykeen if graphs.small(found[name]) else _alone
-            records += one(name, found[name], decoder, rounds[name], progress, effort[name])
+            records += one(name, found[name], decoder, rounds[name], place, progress, effort[name])
     return Section(
         name="epoch",
         title="One training epoch",
@@ -101,6 +123,7 @@ def measure(datasets: Sequence[str], decoders: Sequence[str], repeats: int) -> S
         columns=_COLUMNS,
         rows=[_row(record) for record in records] + sentence_rows(missing, _COLUMNS),
         records=records,
+        on=name_of(device),
     )
 
 
@@ -111,16 +134,17 @@ def _updates(name: str, kg: KnowledgeGraph, pykeen_batch: int) -> str:
 
 
 def _beside_pykeen(
-    name: str, kg: KnowledgeGraph, decoder: str, repeats: int, progress: Work, effort: float
+    name: str, kg: KnowledgeGraph, decoder: str, repeats: int, place: Place, progress: Work, effort: float
 ) -> list[dict[str, Any]]:
-    from benchmarks.peers import PYKEEN_BATCH, PykeenRun
-
     config = Config(decoder=decoder)
-    cases = {sampler: epochs_of(kg, decoder=decoder, sampler=sampler) for sampler in SAMPLERS}
-    cases["pykeen"] = PykeenRun(kg, config, PYKEEN_BATCH).epoch
-    cases["pykeen_one_batch"] = PykeenRun(kg, config, len(kg.train)).epoch
+    cases = {sampler: epochs_of(kg, place.device, decoder=decoder, sampler=sampler) for sampler in SAMPLERS}
+    if not place.alone:
+        from benchmarks.peers import PykeenRun
+
+        cases["pykeen"] = PykeenRun(kg, config, PYKEEN_BATCH, place.device).epoch
+        cases["pykeen_one_batch"] = PykeenRun(kg, config, len(kg.train), place.device).epoch
     seconds = alternate(cases, repeats, lambda: progress.done(effort / (repeats + 1)))
-    peers = {peer: seconds[peer] for peer in ("pykeen", "pykeen_one_batch")}
+    peers = {peer: values for peer, values in seconds.items() if peer not in SAMPLERS}
     return [
         {"graph": name, "decoder": decoder, "sampler": sampler, "positives": 2 * len(kg.train)}
         | {"seconds": seconds[sampler], "peers": peers}
@@ -129,10 +153,9 @@ def _beside_pykeen(
 
 
 def _alone(
-    name: str, kg: KnowledgeGraph, decoder: str, repeats: int, progress: Work, effort: float
+    name: str, kg: KnowledgeGraph, decoder: str, repeats: int, place: Place, progress: Work, effort: float
 ) -> list[dict[str, Any]]:
     """Each sampler in a fresh process, one after the other, and PyKEEN in another."""
-    from benchmarks.peers import pykeen_bytes_held
 
     def fresh(call: Callable[..., T], *arguments: object) -> T:
         with multiprocessing.get_context("spawn").Pool(1) as process:
@@ -140,33 +163,41 @@ def _alone(
         progress.done(effort / (len(SAMPLERS) + 1))
         return result
 
-    records = [fresh(in_fresh_process, name, decoder, sampler, repeats) for sampler in SAMPLERS]
+    records = [fresh(in_fresh_process, name, decoder, sampler, repeats, place.device) for sampler in SAMPLERS]
+    if place.alone:
+        progress.done(effort / (len(SAMPLERS) + 1))
+        return [record | {"peers": {}} for record in records]
+    from benchmarks.peers import pykeen_bytes_held
+
     needs = pykeen_bytes_held(kg, Config(decoder=decoder))
     if needs > graphs.MOST_MEMORY:
         progress.done(effort / (len(SAMPLERS) + 1))
         return [record | {"peers": {}, "pykeen_needs_bytes": needs} for record in records]
-    seconds = fresh(pykeen_batches_in_fresh_process, name, decoder)
+    seconds = fresh(pykeen_batches_in_fresh_process, name, decoder, place.device)
     return [record | {"peers": {"pykeen": [seconds]}, "pykeen_batches": _PEER_BATCHES} for record in records]
 
 
-def pykeen_batches_in_fresh_process(name: str, decoder: str) -> float:
+def pykeen_batches_in_fresh_process(name: str, decoder: str, device: torch.device) -> float:
     """Seconds of a whole epoch of PyKEEN at the pace of `_PEER_BATCHES` batches, after as many to warm up."""
-    from benchmarks.peers import PYKEEN_BATCH, PykeenRun
+    from benchmarks.peers import PykeenRun
 
-    one_thread()
+    one_thread(device)
     kg = KnowledgeGraph.load(name)
-    batches = PykeenRun(kg, Config(decoder=decoder), PYKEEN_BATCH, _PEER_BATCHES)
+    batches = PykeenRun(kg, Config(decoder=decoder), PYKEEN_BATCH, device, _PEER_BATCHES)
     batches.epoch()
     return timed(batches.epoch) / _PEER_BATCHES * math.ceil(len(kg.train) / PYKEEN_BATCH)
 
 
-def in_fresh_process(name: str, decoder: str, sampler: str, repeats: int) -> dict[str, Any]:
+def in_fresh_process(
+    name: str, decoder: str, sampler: str, repeats: int, device: torch.device
+) -> dict[str, Any]:
     """Load a graph, train some epochs, and say their seconds and the most memory this process ever held."""
-    one_thread()
+    one_thread(device)
     kg = KnowledgeGraph.load(name)
-    epoch = epochs_of(kg, decoder=decoder, sampler=sampler)
+    epoch = epochs_of(kg, device, decoder=decoder, sampler=sampler)
     seconds = [timed(epoch) for _ in range(repeats)]
-    return {
+    of_gpu = {"gpu_peak_bytes": torch.cuda.max_memory_allocated(device)} if device.type == "cuda" else {}
+    return of_gpu | {
         "graph": name,
         "decoder": decoder,
         "sampler": sampler,
@@ -195,7 +226,12 @@ def _row(record: dict[str, Any]) -> list[str]:
         SAMPLERS[record["sampler"]],
         show_seconds(ours),
         f"{record['positives'] / ours:,.0f}",
-        f"{record['peak_bytes'] / 1e9:.2f} GB" if "peak_bytes" in record else "–",
+        " + ".join(
+            f"{record[part] / 1e9:.2f} GB{which}"
+            for part, which in (("peak_bytes", ""), ("gpu_peak_bytes", " on the GPU"))
+            if part in record
+        )
+        or "–",
         shown.get("pykeen", "–"),
         shown.get("pykeen_one_batch", "–"),
     ]

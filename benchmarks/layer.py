@@ -14,6 +14,7 @@ from benchmarks import graphs
 from benchmarks.report import IN_TURNS, Section, not_run, sentence_rows
 from benchmarks.timing import alternate, one_thread, show_ratio, show_seconds, work
 from dans_core import KnowledgeGraph
+from dans_core.device import name_of
 from dans_core.kernels.edges import MessageGraph
 from dans_lab.pyg import FastRGCN
 
@@ -41,9 +42,9 @@ _NOTE = (
 Results = tuple[Tensor, ...]
 
 
-def measure(datasets: Sequence[str], repeats: int) -> Section:
-    """Seconds of the passes on each graph."""
-    one_thread()
+def measure(datasets: Sequence[str], repeats: int, asked: str | torch.device = "cpu") -> Section:
+    """Seconds of the passes on each graph, on this device."""
+    device = one_thread(asked)
     found, missing = graphs.load(datasets)
     rounds = graphs.rounds(found, repeats, _MOST_ON_LARGE)
     effort = {
@@ -57,7 +58,7 @@ def measure(datasets: Sequence[str], repeats: int) -> Section:
             progress.now(f"{graphs.title(name)} {which}")
             part = amount / (rounds[name] + 1)
             record = {"graph": name, "pass": which}
-            record |= _one(found[name], which, rounds[name], lambda part=part: progress.done(part))
+            record |= _one(found[name], which, rounds[name], device, lambda part=part: progress.done(part))
             records.append(record)
     return Section(
         name="layer",
@@ -73,6 +74,7 @@ def measure(datasets: Sequence[str], repeats: int) -> Section:
         columns=_COLUMNS,
         rows=[_row(record) for record in records] + sentence_rows(missing, _COLUMNS),
         records=records,
+        on=name_of(device),
     )
 
 
@@ -81,22 +83,25 @@ def _guess(kg: KnowledgeGraph) -> float:
     return 2 * kg.num_relations * (5e-7 * kg.num_entities + 3e-4) + 4e-6 * len(kg.train)
 
 
-def _one(kg: KnowledgeGraph, which: str, repeats: int, after_round: Callable[[], None]) -> dict[str, Any]:
+def _one(
+    kg: KnowledgeGraph, which: str, repeats: int, device: torch.device, after_round: Callable[[], None]
+) -> dict[str, Any]:
     torch.manual_seed(0)
     sizes = (_DIM, _DIM, 2 * kg.num_relations)
-    ours = FastRGCN(*sizes, num_bases=_BASES)
+    ours = FastRGCN(*sizes, num_bases=_BASES).to(device)
     peers = {
-        "RGCNConv": RGCNConv(*sizes, num_bases=_BASES),
-        "FastRGCNConv": FastRGCNConv(*sizes, num_bases=_BASES),
+        "RGCNConv": RGCNConv(*sizes, num_bases=_BASES).to(device),
+        "FastRGCNConv": FastRGCNConv(*sizes, num_bases=_BASES).to(device),
     }
     for peer in peers.values():
         peer.load_state_dict(ours.state_dict())
-    x = torch.randn(kg.num_entities, _DIM, requires_grad=which != FORWARD)
-    weight = torch.randn(kg.num_entities, _DIM)
-    graph = MessageGraph.of_triplets(kg.train, kg.num_entities, kg.num_relations)
-    keep = torch.rand(len(kg.train)) < 0.5 if which == HALF else torch.ones(len(kg.train), dtype=torch.bool)
+    x = torch.randn(kg.num_entities, _DIM).to(device).requires_grad_(which != FORWARD)
+    weight = torch.randn(kg.num_entities, _DIM).to(device)
+    triplets = kg.train.to(device)
+    graph = MessageGraph.of_triplets(triplets, kg.num_entities, kg.num_relations)
+    keep = (torch.rand(len(triplets)) < (0.5 if which == HALF else 1.0)).to(device)
     plan = graph.plan()
-    h, r, t = kg.train.T
+    h, r, t = triplets.T
     both = torch.cat([keep, keep])
     index, kind = torch.stack([torch.cat([h, t]), torch.cat([t, h])]), torch.cat([r, r + kg.num_relations])
 

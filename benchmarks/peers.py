@@ -15,13 +15,9 @@ from pykeen.triples import CoreTriplesFactory
 from torch import Tensor
 
 from dans_core import Config, KnowledgeGraph
+from dans_core.device import CPU
 from dans_core.kernels.edges import train_graph
 from dans_core.model import Model
-
-# PyKEEN's batch size on a CPU when none is given, in triplets.
-PYKEEN_BATCH = 256
-# Triplets a batch for its evaluator: what it takes itself on a CPU, and one that spends more memory.
-EVALUATION_BATCHES = (32, 256)
 
 
 class RealAsComplex(Interaction):
@@ -59,7 +55,12 @@ class PykeenRun:
     """
 
     def __init__(
-        self, kg: KnowledgeGraph, config: Config, batch_size: int, batches: int | None = None
+        self,
+        kg: KnowledgeGraph,
+        config: Config,
+        batch_size: int,
+        device: torch.device = CPU,
+        batches: int | None = None,
     ) -> None:
         quiet()
         self._kg = kg
@@ -80,7 +81,7 @@ class PykeenRun:
             decomposition="bases",
             decomposition_kwargs={"num_bases": config.bases},
             random_seed=config.seed,
-        )
+        ).to(device)
         self._loop = SLCWATrainingLoop(
             model=self._model,
             triples_factory=self._positives,
@@ -103,7 +104,7 @@ class PykeenRun:
 
     def mrr(self, split: str) -> float:
         """MRR of a split by PyKEEN's evaluator: both sides, realistic, filtered with all splits."""
-        return _ranking(self._model, self._kg, split, EVALUATION_BATCHES[-1])()["mrr"]
+        return _ranking(self._model, self._kg, split, 256)()["mrr"]
 
 
 def pykeen_bytes_held(kg: KnowledgeGraph, config: Config) -> int:
@@ -119,9 +120,9 @@ class _Scores(torch.nn.Module):
         self.model = model
         self.num_entities = kg.num_entities
         self.num_relations = kg.num_relations
-        self.device = torch.device("cpu")
+        self.device = model.entity.device
         with torch.no_grad():
-            self.entities = model.encode(train_graph(kg).plan())
+            self.entities = model.encode(train_graph(kg, self.device).plan())
 
     def predict(self, hrt_batch: Tensor, target: str, **_: object) -> Tensor:
         """(B, 3) → (B, N): every tail, or every head by the reciprocal relation."""

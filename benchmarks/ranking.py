@@ -12,9 +12,12 @@ from benchmarks import graphs
 from benchmarks.report import IN_TURNS, Section, sentence_rows
 from benchmarks.timing import alternate, one_thread, show_ratio, show_seconds, timed, work
 from dans_core import Config, KnowledgeGraph, evaluate
+from dans_core.device import name_of
 from dans_core.model import Model
 
 _MOST_ON_LARGE = 2
+# Triplets a batch for PyKEEN's evaluator: what it takes itself on a CPU, and one that spends more memory.
+EVALUATION_BATCHES = (32, 256)
 _METRICS = ("mrr", "hits_at_1", "hits_at_3", "hits_at_10")
 _COLUMNS = [
     "PyKEEN ÷ ours",
@@ -38,11 +41,11 @@ _NOTE = (
 )
 
 
-def measure(datasets: Sequence[str], repeats: int) -> Section:
-    """Seconds of a ranking of each graph's test split."""
-    from benchmarks.peers import EVALUATION_BATCHES
-
-    one_thread()
+def measure(
+    datasets: Sequence[str], repeats: int, asked: str | torch.device = "cpu", alone: bool = False
+) -> Section:
+    """Seconds of a ranking of each graph's test split; with `alone`, by ours only."""
+    device = one_thread(asked)
     found, missing = graphs.load(datasets)
     rounds = graphs.rounds(found, repeats, _MOST_ON_LARGE)
     # Rounds, and as much again for the first calls of ours and of the peer with each batch.
@@ -55,7 +58,7 @@ def measure(datasets: Sequence[str], repeats: int) -> Section:
             progress.now(graphs.title(name))
             part = effort[name] / (rounds[name] + 2)
             record = {"graph": name, "queries": 2 * len(kg.test)}
-            record |= _one(kg, rounds[name], lambda part=part: progress.done(part))
+            record |= _one(kg, rounds[name], device, alone, lambda part=part: progress.done(part))
             records.append(record)
     batches = " and ".join(map(str, EVALUATION_BATCHES))
     return Section(
@@ -71,14 +74,15 @@ def measure(datasets: Sequence[str], repeats: int) -> Section:
         columns=_COLUMNS,
         rows=[_row(record) for record in records] + sentence_rows(missing, _COLUMNS),
         records=records,
+        on=name_of(device),
     )
 
 
-def _one(kg: KnowledgeGraph, repeats: int, done: Callable[[], None]) -> dict[str, Any]:
-    from benchmarks.peers import EVALUATION_BATCHES, pykeen_ranking
-
+def _one(
+    kg: KnowledgeGraph, repeats: int, device: torch.device, alone: bool, done: Callable[[], None]
+) -> dict[str, Any]:
     torch.manual_seed(0)
-    model = Model(kg.num_entities, kg.num_relations, Config())
+    model = Model(kg.num_entities, kg.num_relations, Config()).to(device)
 
     def rank() -> dict[str, float]:
         result = evaluate(model, kg, "test")
@@ -86,6 +90,13 @@ def _one(kg: KnowledgeGraph, repeats: int, done: Callable[[], None]) -> dict[str
         return metrics | {"mean_rank": float(result.ranks.mean())}
 
     first = timed(rank)
+    if alone:
+        done()
+        ours: dict[str, dict[str, float]] = {}
+        seconds = alternate({"ours": rank}, repeats, done, ours.update)
+        return {"seconds": seconds, "first_seconds": first, "metrics": ours}
+    from benchmarks.peers import pykeen_ranking
+
     peers = {size: pykeen_ranking(model, kg, "test", size) for size in EVALUATION_BATCHES}
     trial = {size: timed(peer) for size, peer in peers.items()}
     batch = min(trial, key=trial.__getitem__)
@@ -114,15 +125,17 @@ def _one(kg: KnowledgeGraph, repeats: int, done: Callable[[], None]) -> dict[str
 
 def _row(record: dict[str, Any]) -> list[str]:
     medians = {name: statistics.median(values) for name, values in record["seconds"].items()}
+    theirs = medians.get("pykeen")
+    metrics = [record["metrics"][name] for name in ("ours", "pykeen") if name in record["metrics"]]
     return [
-        show_ratio(medians["pykeen"], medians["ours"]),
+        "–" if theirs is None else show_ratio(theirs, medians["ours"]),
         _BARS.get(record["graph"], ""),
         graphs.title(record["graph"]),
         f"{record['queries']:,}",
         show_seconds(medians["ours"]),
         show_seconds(record["first_seconds"]),
-        show_seconds(medians["pykeen"]),
-        str(record["batch"]),
-        " / ".join(f"{record['metrics'][name]['mrr']:.6f}" for name in ("ours", "pykeen")),
-        " / ".join(f"{record['metrics'][name]['mean_rank']:,.2f}" for name in ("ours", "pykeen")),
+        "–" if theirs is None else show_seconds(theirs),
+        str(record.get("batch", "–")),
+        " / ".join(f"{found['mrr']:.6f}" for found in metrics),
+        " / ".join(f"{found['mean_rank']:,.2f}" for found in metrics),
     ]

@@ -31,6 +31,8 @@ ORDER = (
     "estimates",
     "soak",
 )
+ON_A_DEVICE = ("layer", "epoch", "quality", "ranking", "scaling")
+"""The sections that can be measured on a GPU, too; each then stands behind the one of the CPU."""
 
 _PREAMBLE = """# Measurements
 
@@ -64,6 +66,7 @@ class Section:
     note     one or two plain sentences: what was done, how often, and what the figures are
     rows     the cells as shown, one list a row, as long as `columns`
     records  the raw figures behind them, as JSON can hold them
+    on       the device on which torch worked, in words
     """
 
     name: str
@@ -72,6 +75,7 @@ class Section:
     columns: list[str]
     rows: list[list[str]]
     records: list[dict[str, Any]]
+    on: str = "cpu"
 
 
 def sentence_rows(sentences: Sequence[str], columns: Sequence[str]) -> list[list[str]]:
@@ -125,9 +129,10 @@ def product_speed() -> float:
 
 def render(section: Section) -> str:
     """The section as Markdown: title, environment, note, table."""
+    on = "" if section.on == "cpu" else f", on {section.on}"
     return "\n".join(
         [
-            f"## {section.title}",
+            f"## {section.title}{on}",
             "",
             f"{environment(_PACKAGES.get(section.name, _PEERS))}.",
             "",
@@ -145,23 +150,51 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def placed(text: str, name: str, body: str) -> str:
-    """A file's text with this section replaced, or inserted in `ORDER`; every other byte stays."""
-    start = f"\n<!-- python -m benchmarks {name} -->\n"
-    preamble, *parts = re.split(r"(?=\n<!-- python -m benchmarks [\w-]+ -->\n)", text or _PREAMBLE)
+_START = re.compile(r"\n<!-- python -m benchmarks ([\w-]+)( --device cuda)? -->\n")
+_HOW = " `python -m benchmarks NAME --device cuda --out FILE` measures them."
+_LAST = "\n<!-- not measured on a GPU -->\n"
+
+
+def placed(text: str, name: str, body: str, gpu: bool = False) -> str:
+    """A file's text with this section replaced, or inserted in `ORDER`; every other byte stays.
+
+    What was measured on a GPU, whichever it is, stands behind the same of the CPU.
+    """
+    key = (ORDER.index(name), gpu)
+    start = f"\n<!-- python -m benchmarks {name}{' --device cuda' * gpu} -->\n"
+    text, last, of_gpus = (text or _PREAMBLE).partition(_LAST)
+    preamble, *parts = re.split(rf"(?={_START.pattern.replace('(', '(?:')})", text)
     for i, part in enumerate(parts):
         if part.startswith(start):
             parts[i] = start + body
             break
     else:
-        later = ORDER[ORDER.index(name) + 1 :]
-        starts = tuple(f"\n<!-- python -m benchmarks {other} -->\n" for other in later)
-        at = next((i for i, part in enumerate(parts) if part.startswith(starts)), len(parts))
+        at = next((i for i, part in enumerate(parts) if _key(part) > key), len(parts))
         parts.insert(at, start + body)
-    return preamble + "".join(parts)
+    return preamble + "".join(parts) + last + of_gpus
+
+
+def _key(part: str) -> tuple[int, bool]:
+    """The place of a section in the order of a file."""
+    found = _START.match(part)
+    assert found
+    return ORDER.index(found[1]), bool(found[2])
+
+
+def missing(text: str) -> str:
+    """A file's text with, at its end, what was and was not measured on a GPU, by the sections that it has."""
+    text = text.partition(_LAST)[0]
+    there = {name for name, device in _START.findall(text) if device}
+    open_ = [name for name in ON_A_DEVICE if name not in there]
+    told = [
+        "Measured there: " + (", ".join(name for name in ON_A_DEVICE if name in there) or "nothing") + ".",
+        "Not measured there: " + (", ".join(open_) or "nothing") + "." + _HOW * bool(open_),
+        "The other sections are of the processor alone.",
+    ]
+    return f"{text}{_LAST}## On a GPU\n\n{' '.join(told)}\n"
 
 
 def write(section: Section, file: Path) -> None:
     """Replace or insert the section in the file, which is made if there is none."""
     old = file.read_bytes().decode() if file.exists() else ""
-    file.write_bytes(placed(old, section.name, render(section)).encode())
+    file.write_bytes(missing(placed(old, section.name, render(section), section.on != "cpu")).encode())

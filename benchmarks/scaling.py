@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.epoch import epochs_of
 from benchmarks.report import Section
-from benchmarks.timing import one_thread, processor_seconds, show_seconds, work
+from benchmarks.timing import one_thread, processor_seconds, show_seconds, timed, work
 from dans_core import KnowledgeGraph
+from dans_core.device import name_of
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ _FITS: tuple[tuple[tuple[str, int], ...], ...] = (
 _RELATIONS = 20
 # Batches an epoch: as many at every size, since each batch encodes the whole graph once.
 _BATCHES = 4
-_COLUMNS = ["exponent", "bar", "what doubles", "sizes", "processor seconds an epoch", "each doubling"]
+_COLUMNS = ["exponent", "bar", "what doubles", "sizes", "{unit} an epoch", "each doubling"]
 _NOTE = (
     "A DANS epoch after the warm-up (ComplEx) on random graphs of {relations} relations, one size at a time away from "
-    "{base}; processor seconds of one thread, the fastest of {repeats}. An epoch has {batches} batches at every size, "
+    "{base}; {unit} of one thread, the fastest of {repeats}. An epoch has {batches} batches at every size, "
     "as each encodes the whole graph: with batches of one size, the encoder's share grows with edges × batches. The "
     "exponent is the slope of log seconds over log size; below 1 a part does not grow. Least squares, and what "
     "they leave in the order of the sizes: {fits}."
@@ -82,10 +84,13 @@ def least_squares(
 
 
 def measure(
-    repeats: int, base: Size | None = None, sweeps: Mapping[str, tuple[int, ...]] | None = None
+    repeats: int,
+    base: Size | None = None,
+    sweeps: Mapping[str, tuple[int, ...]] | None = None,
+    asked: str | torch.device = "cpu",
 ) -> Section:
     """Seconds of an epoch at each size, the exponents, and the fit over edges and entities."""
-    one_thread()
+    device = one_thread(asked)
     base, sweeps = base or Size(), sweeps or SWEEPS
     sizes = {replace(base, **{name: value}): 0.0 for name, values in sweeps.items() for value in values}
     sizes = {size: _guess(size) for size in sizes}
@@ -97,26 +102,29 @@ def measure(
                 progress.now(
                     f"{size.edges:,} edges, {size.entities:,} entities, N_s {size.negatives}, d {size.dim}"
                 )
-                seconds[size].append(_seconds(size))
+                seconds[size].append(_seconds(size, device))
                 progress.done(guess)
     # The least disturbed one: a cost model is about the work, not about the neighbours.
     fastest = {size: min(values) for size, values in seconds.items()}
     fits = [_fit(terms, [s for s in sizes if _varies_only(s, base, terms)], fastest) for terms in _FITS]
     records: list[dict[str, Any]] = [asdict(size) | {"seconds": values} for size, values in seconds.items()]
     records += fits
+    unit = "processor seconds" if device.type == "cpu" else "seconds"
     return Section(
         name="scaling",
         title="How the cost grows",
         note=_NOTE.format(
             batches=_BATCHES,
+            unit=unit,
             relations=_RELATIONS,
             base=f"{base.edges:,} edges, {base.entities:,} entities, N_s {base.negatives}, d {base.dim}",
             fits="; ".join(fit["text"] for fit in fits),
             repeats=repeats,
         ),
-        columns=_COLUMNS,
+        columns=[column.format(unit=unit) for column in _COLUMNS],
         rows=[_row(name, values, base, fastest) for name, values in sweeps.items()],
         records=records,
+        on=name_of(device),
     )
 
 
@@ -149,16 +157,18 @@ def _small(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"
 
 
-def _seconds(size: Size) -> float:
+def _seconds(size: Size, device: torch.device) -> float:
     kg = random_graph(size.entities, size.edges)
     epoch = epochs_of(
         kg,
+        device,
         sampler="dans",
         negatives=size.negatives,
         dim=size.dim,
         batch_size=math.ceil(size.edges / _BATCHES),
     )
-    return processor_seconds(epoch)
+    # A GPU works while the processor waits for it.
+    return processor_seconds(epoch) if device.type == "cpu" else timed(epoch)
 
 
 def _guess(size: Size) -> float:

@@ -9,24 +9,48 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
+
+if TYPE_CHECKING:
+    import torch
 
 T = TypeVar("T")
 # A case shorter than this is called again within its turn, in seconds.
 _TURN = 0.2
 
 
-def one_thread() -> None:
-    """Hold torch, and every process started from here on, to one thread, and do as a run of ours does."""
+_device: torch.device | None = None
+
+
+def _wait() -> None:
+    """Until the device has done its work: a GPU works on while Python goes ahead."""
+    if _device is not None and _device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(_device)
+
+
+def one_thread(asked: str | torch.device = "cpu") -> torch.device:
+    """Hold torch, and every process started from here on, to one thread, and do as a run of ours does.
+
+    Returns the device that was asked for; from here on timed calls count until it has done its work.
+
+    Raises:
+        InputError: for a device that is not there.
+    """
     for library in ("OMP", "MKL", "OPENBLAS"):
         os.environ[f"{library}_NUM_THREADS"] = "1"
+    from dans_core.device import choose
     from dans_lab.runs import process
 
+    global _device
+    _device = choose(asked)
     process.prepare(1)
+    return _device
 
 
 def stderr() -> Console:
@@ -74,6 +98,7 @@ def timed(call: Callable[[], object]) -> float:
     """Seconds of one call."""
     started = time.perf_counter()
     call()
+    _wait()
     return time.perf_counter() - started
 
 
@@ -96,6 +121,7 @@ def alternate(
     `check` is given what the cases returned while they warmed up.
     """
     check({name: call() for name, call in cases.items()})
+    _wait()
     after_round()
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(repeats):

@@ -7,6 +7,7 @@ import os
 import re
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,8 @@ bodies = st.text(st.characters(exclude_categories=["Cs"]), max_size=30).map(lamb
 
 def parts(text: str) -> dict[str, str]:
     """What stands before the first section under "", and each section's body."""
-    before, *rest = re.split(r"\n<!-- python -m benchmarks ([\w-]+) -->\n", text)
+    sections = text.partition("\n<!-- not measured on a GPU -->\n")[0]
+    before, *rest = re.split(r"\n<!-- python -m benchmarks ([\w-]+) -->\n", sections)
     return {"": before, **dict(zip(rest[::2], rest[1::2], strict=True))}
 
 
@@ -96,8 +98,28 @@ def test_a_file_with_other_text_and_line_ends_keeps_them(tmp_path):
     report.write(section("epoch"), file)
     report.write(section("epoch"), file)
     text = file.read_bytes()
-    assert text.startswith(before) and text.endswith(after)
+    assert text.startswith(before) and text.partition(b"\n<!-- not measured")[0].endswith(after)
     assert text.count(b"## A title") == 1
+
+
+def test_what_was_measured_on_a_gpu_stands_behind_the_same_of_the_cpu_and_the_rest_is_named(tmp_path):
+    file = tmp_path / "RESULTS.md"
+    for name, on in (("epoch", "cpu"), ("layer", "cuda:0 (A)"), ("layer", "cpu"), ("layer", "cuda:1 (B)")):
+        report.write(replace(section(name), on=on), file)
+    text = file.read_text()
+    assert re.findall(r"<!-- (.+) -->|## (.+)", text) == [
+        ("python -m benchmarks layer", ""), ("", "A title"),
+        ("python -m benchmarks layer --device cuda", ""), ("", "A title, on cuda:1 (B)"),
+        ("python -m benchmarks epoch", ""), ("", "A title"),
+        ("not measured on a GPU", ""), ("", "On a GPU"),
+    ]  # fmt: skip
+    assert "Measured there: layer. Not measured there: epoch, quality, ranking, scaling." in text
+    assert text.endswith("The other sections are of the processor alone.\n")
+
+
+def test_the_committed_report_says_what_was_not_measured_on_a_gpu():
+    text = (Path(report.__file__).parent / "RESULTS.md").read_text()
+    assert report.missing(text) == text
 
 
 def test_exponents_and_fits_are_exact_on_exact_data():
@@ -130,10 +152,10 @@ def test_cases_take_turns_after_a_warm_up():
 
 
 def test_a_short_case_is_called_again_in_its_turn(monkeypatch):
-    monkeypatch.setattr(timing, "_TURN", 0.01)
+    monkeypatch.setattr(timing, "_TURN", 0.3)
     seconds = timing.alternate({"short": lambda: time.sleep(0.002)}, 1)["short"]
     assert len(seconds) > 1
-    assert sum(seconds) >= 0.01
+    assert sum(seconds) >= 0.3
 
 
 def test_peak_memory_counts_what_was_held_and_let_go():
@@ -201,6 +223,19 @@ def test_epoch(tmp_path):
     assert all(record["positives"] == 2 * 1592 for record in records)
     assert body.count("| nations | ComplEx |") == 2
     assert "nations 7 and 1." in body
+
+
+def test_a_device_that_is_not_there_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["benchmarks", "layer", "--device", "cuda:9"])
+    with pytest.raises(SystemExit) as stopped:
+        command_line.main()
+    assert stopped.value.code == 2 and "device = 'cuda:9': " in capsys.readouterr().err
+
+
+def test_ours_alone_need_no_peer(tmp_path):
+    alone = ["--dataset", "nations", "--repeats", "1", "--alone"]
+    _, (record,) = run(tmp_path, "ranking", *alone)
+    assert list(record["seconds"]) == list(record["metrics"]) == ["ours"]
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import epoch, layer, quality, ranking, report, scaling, timing
 from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.declared import DECLARED
 from dans_core.device import on_cpu
@@ -223,6 +224,25 @@ def test_a_run_tells_where_it_was_trained(graph, tmp_path):
             drive(writer, trainer, stop=lambda trainer=trainer: trainer.epoch >= 2)
             assert writer.run.meta.device == "elsewhere:0, then cpu"
             assert writer.run.config == settings
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        lambda: layer.measure(["nations"], 1, DEVICE),
+        lambda: epoch.measure(["nations"], ["complex"], 1, DEVICE, alone=True),
+        lambda: quality.measure("complex", 1, 4, DEVICE, alone=True),
+        lambda: ranking.measure(["nations"], 1, DEVICE, alone=True),
+        lambda: scaling.measure(1, scaling.Size(200, 50, 8, 8), {"edges": (200, 400)}, DEVICE),
+    ],
+    ids=report.ON_A_DEVICE,
+)
+def test_benchmarks_measure_there(measured, monkeypatch):
+    monkeypatch.setattr(timing, "_TURN", 0.0)
+    monkeypatch.setattr(quality, "_GRAPH", "nations")
+    found = measured()
+    assert found.on == "elsewhere:0" and found.rows and found.records
+    assert report.render(found).partition("\n")[0].endswith(", on elsewhere:0")
 
 
 def test_facts_are_where_they_are_asked(graph):
