@@ -166,6 +166,9 @@ def ranks(
     sampler: Annotated[
         list[str] | None, typer.Option(help="dans or uniform; may be repeated. Both if not given.")
     ] = None,
+    batch_size: Annotated[
+        int, typer.Option(min=0, help="Triplets a step; 0: what a graph of this size gets.")
+    ] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of each; the least counts.")] = 2,
     json_file: JsonFile = None,
     out: Out = None,
@@ -173,7 +176,8 @@ def ranks(
     """One run on one process and on several that torchrun starts."""
     from benchmarks.ranks import measure
 
-    found = measure(dataset or ["wn18rr"], sampler or ["dans", "uniform"], processes or [1, 2], epochs)
+    samplers = sampler or ["dans", "uniform"]
+    found = measure(dataset or ["wn18rr"], samplers, processes or [1, 2], epochs, batch_size)
     _finish(found, json_file, out)
 
 

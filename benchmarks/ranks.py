@@ -20,7 +20,7 @@ from benchmarks.timing import one_thread, peak_memory, show_seconds, work
 from dans_core import KnowledgeGraph
 
 _COLUMNS = [
-    "graph", "negatives", "processes", "epoch", "speed-up", "encode", "game", "base", "in sums", "ranking",
+    "graph", "negatives", "batch", "processes", "epoch", "speed-up", "encode", "game", "base", "in sums", "ranking",
     "bytes a step", "memory a process",
 ]  # fmt: skip
 # Steps of an epoch that are timed at most; ten have one round of the game among them.
@@ -36,8 +36,11 @@ _NOTE = (
 )
 
 
-def of_this_process(name: str, sampler: str, epochs: int) -> dict[str, Any]:
-    """Train together with the others that torchrun started, if any, and say where the time went."""
+def of_this_process(name: str, sampler: str, epochs: int, batch_size: int = 0) -> dict[str, Any]:
+    """Train together with the others that torchrun started, if any, and say where the time went.
+
+    Without a `batch_size` it is that of the recipe.
+    """
     one_thread()
     import torch
 
@@ -50,7 +53,8 @@ def of_this_process(name: str, sampler: str, epochs: int) -> dict[str, Any]:
 
     kg = _graph(name)
     never = {"eval_every": 100_000, "diagnose_every": 100_000, "snapshot_every": 100_000, "epochs": 100_000}
-    config = config_for(len(kg.train), {**never, "sampler": sampler, "warmup_epochs": 0})
+    batches = {"batch_size": batch_size} if batch_size else {}
+    config = config_for(len(kg.train), {**never, **batches, "sampler": sampler, "warmup_epochs": 0})
     with joined() as others:
         trainer = RankTrainer(kg, config, CPU, others) if others else Trainer(kg, config, CPU)
         sums, bytes_sent = 0.0, 0
@@ -95,7 +99,13 @@ def of_this_process(name: str, sampler: str, epochs: int) -> dict[str, Any]:
         evaluate(trainer.model, kg, "valid", trainer._ranks_of)
         ranking = time.process_time() - before
         rank = others.rank if others else 0
-    return {"rank": rank, "epochs": found, "ranking": ranking, "peak_bytes": peak_memory()}
+    return {
+        "rank": rank,
+        "batch_size": config.batch_size,
+        "epochs": found,
+        "ranking": ranking,
+        "peak_bytes": peak_memory(),
+    }
 
 
 def _graph(name: str) -> KnowledgeGraph:
@@ -107,7 +117,11 @@ def _graph(name: str) -> KnowledgeGraph:
 
 
 def measure(
-    datasets: Sequence[str], samplers: Sequence[str], processes: Sequence[int], epochs: int
+    datasets: Sequence[str],
+    samplers: Sequence[str],
+    processes: Sequence[int],
+    epochs: int,
+    batch_size: int = 0,
 ) -> Section:
     """Epochs of each data set, sampler and number of processes, one after the other."""
     cases = [(name, sampler, count) for name in datasets for sampler in samplers for count in processes]
@@ -117,7 +131,7 @@ def measure(
             progress.now(f"{name}, {sampler}, {count} processes")
             out = Path(folder) / "found.json"
             torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count), "-m"]
-            command = [*torchrun, "benchmarks.ranks", name, sampler, str(epochs), str(out)]
+            command = [*torchrun, "benchmarks.ranks", name, sampler, str(epochs), str(batch_size), str(out)]
             subprocess.run(
                 command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE
             )
@@ -145,6 +159,7 @@ def _row(record: dict[str, Any], alone: dict[tuple[str, str], float]) -> list[st
     return [
         graphs.title(record["graph"]),
         SAMPLERS[record["sampler"]],
+        f"{record['batch_size']:,}",
         str(record["processes"]),
         show_seconds(epoch["epoch"]),
         f"{base / epoch['epoch']:.2f}x" if base else "–",
@@ -157,6 +172,6 @@ def _row(record: dict[str, Any], alone: dict[tuple[str, str], float]) -> list[st
 
 
 if __name__ == "__main__":
-    result = of_this_process(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    result = of_this_process(*sys.argv[1:3], *map(int, sys.argv[3:5]))
     if not result["rank"]:
-        Path(sys.argv[4]).write_text(json.dumps(result))
+        Path(sys.argv[5]).write_text(json.dumps(result))

@@ -303,7 +303,7 @@ def test_ranks():
     # One round of the game is for ten steps.
     assert first["game"] > 0 == second["game"]
     row = ranks._row(found, {("nations", "dans"): 2 * ranks._least(found)["epoch"]})
-    assert row[1:3] == ["DANS", "1"] and "2.00x" in row
+    assert row[1:4] == ["DANS", f"{found['batch_size']:,}", "1"] and "2.00x" in row
     assert ranks._graph("random:40:30").num_entities == 30
 
 
