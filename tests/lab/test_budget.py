@@ -131,14 +131,16 @@ def test_settings_at_odds_with_the_recipe_alone_are_told_so():
 APART = {"negatives": 20, "shared": 1, "pathway_fakes": 0, "loss": "bce"}
 
 # Megabytes at the peak of a process that trained two steps with the recipe's batch (3,000 triplets with one-vs-all),
-# ranked, measured, wrote everything and made the popularity floor; d = 100, no warm-up.
+# ranked, measured, wrote everything and made the popularity floor; d = 100, no warm-up. All held PyTorch
+# Geometric then, so many megabytes, which a run no longer imports.
+PYG = 145
 PEAKS = [
     ("umls", "distmult", "uniform", 520),
     ("umls", "distmult", "dans", 574),
     ("umls", "distmult", "nscaching", 525),
     ("umls", "distmult", "self-adversarial", 520),
     ("umls", "distmult", "kbgan", 520),
-    ("umls", "distmult", "sans", 590),
+    ("umls", "distmult", "sans", 573),
     ("umls", "distmult", "one-vs-all", 527),
     ("umls", "complex", "uniform", 523),
     ("umls", "complex", "dans", 578),
@@ -220,7 +222,7 @@ def test_the_memory_formula_agrees_with_what_was_measured(graph, decoder, sample
     more = {"batch_size": 3_000} if sampler == "one-vs-all" and graph != "umls" else {}
     values = {"decoder": decoder, "sampler": sampler, "warmup_epochs": 0, **settings, **more}
     need = budget.predict(config_for(ON[graph].train, values), ON[graph])
-    assert 0.9 <= need.memory_bytes / 1e6 / megabytes <= 1.25
+    assert 0.9 <= need.memory_bytes / 1e6 / (megabytes - PYG) <= 1.25
 
 
 # Milliseconds of processor time for an epoch of UMLS, d = 100.
@@ -558,7 +560,7 @@ def test_the_form_does_not_start_what_does_not_fit(monkeypatch):
     app = small_run.screen("train.py")
     assert "100 MB are free here" in texts(app)
     assert next(button for button in app.button if button.label == "Start training").disabled
-    monkeypatch.setenv(budget.MEMORY_VARIABLE, "0.6")
+    monkeypatch.setenv(budget.MEMORY_VARIABLE, "0.45")
     app.run()
-    assert "of the 600 MB of memory that are free here" in texts(app)
+    assert "of the 450 MB of memory that are free here" in texts(app)
     assert not next(button for button in app.button if button.label == "Start training").disabled
