@@ -201,7 +201,7 @@ def tell_cost(config: Config, dataset: str, basis: Basis) -> None:
 
 
 def heading(run: Run, status: Status, wish: str, troubles: int) -> None:
-    """Which run this is, in a title and badges."""
+    """Which run this is, in a title and badges, and the way on from one that is over."""
     config = run.config
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.header(
@@ -242,6 +242,7 @@ def heading(run: Run, status: Status, wish: str, troubles: int) -> None:
                 color="orange",
                 help="See the health of the run, below.",
             )
+        answers(run, status)
 
 
 def buttons(run: Run, status: Status, wish: str) -> None:
@@ -427,7 +428,6 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
             if found:
                 st.markdown(found)
         buttons(run, status, wish)
-        answers(run, status)
     if begins and not wish and not pace.ticked:
         # All else is on its way to the browser by now.
         run_state.first_loss(run, history)

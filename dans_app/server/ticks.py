@@ -21,6 +21,6 @@ def begin() -> None:
 
 
 def _of_this_screen(self: ScriptRunner, rerun_data: RerunData) -> None:
-    here = self._get_script_run_ctx().page_script_hash
-    if not rerun_data.fragment_id_queue or rerun_data.page_script_hash == here:
+    asked = rerun_data.fragment_id_queue
+    if not asked or any(map(self._fragment_storage.contains, asked)):
         _run_script(self, rerun_data)
