@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -60,15 +61,23 @@ def at_rest(page: Any) -> None:
 
 def press(page: Any, key: str, then: Any) -> None:
     """Press a key until `then` shows: a page hears its keys some moment after it has drawn the buttons they press."""
+    _again(lambda: page.keyboard.press(key), then, f"what follows the key {key}")
 
-    def heard() -> bool:
-        page.keyboard.press(key)
+
+def open_dialog(button: Any, then: Any) -> None:
+    """Press a button until what its dialog holds shows: one closes where the screen is drawn anew behind it."""
+    _again(lambda: button.click(timeout=5_000), then, "the dialog")
+
+
+def _again(act: Callable[[], None], then: Any, what: str) -> None:
+    def shown() -> bool:
         with suppress(TooLate):
+            act()
             then.wait_for(timeout=5_000)
             return True
         return False
 
-    wait_for(heard, f"what follows the key {key}")
+    wait_for(shown, what)
 
 
 def fits(page: Any) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 import dans_data
 from dans_data import SPLITS, own
 from dans_lab.runs.run import list_runs
-from tests.browser.states import at_rest, fits, inside
+from tests.browser.states import at_rest, fits, inside, open_dialog
 from tests.data import test_cases
 
 pytestmark = pytest.mark.browser
@@ -69,8 +69,8 @@ def test_a_zip_is_kept_trained_on_and_known_everywhere(server, page):
     (run,) = list_runs(server.runs)
     assert (run.meta.dataset, run.meta.source, run.status.state) == ("my-facts", "my-facts", "finished")
     at_rest(page)
-    page.get_by_role("button", name="Share").click()
-    page.get_by_text("python -m dans_core train --dataset my-facts").first.wait_for()
+    command = page.get_by_text("python -m dans_core train --dataset my-facts").first
+    open_dialog(page.get_by_role("button", name="Share"), command)
     page.keyboard.press("Escape")
 
     page.get_by_role("link", name="Triplet").click()
