@@ -90,3 +90,12 @@ def random_graph(seed: int, num_entities: int = 12, num_relations: int = 3, n: i
         relations=[f"r{i}" for i in range(num_relations)],
         name="random",
     )
+
+
+@pytest.fixture(scope="module")
+def provider():
+    """A provider of OpenID Connect, at which the people of a module's tests sign in."""
+    from tests.provider import Provider
+
+    with Provider() as started:
+        yield started

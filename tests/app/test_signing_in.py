@@ -24,13 +24,6 @@ from tests.provider import Provider
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    """At which everyone of these tests signs in."""
-    with Provider() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def server(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server below a path, which lets people of example.org in."""
     folder = tmp_path_factory.mktemp("signing-in")

@@ -26,13 +26,6 @@ LIMITS = "runs=1 runs_each=1 epochs=50000 minutes=600"
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    """At which some people sign in."""
-    with Provider() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def shared(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A shared server below a path, on which one run trains at a time; by a code, or by signing in."""
     folder = tmp_path_factory.mktemp("shared")

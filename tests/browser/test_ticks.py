@@ -15,6 +15,7 @@ from dans_core.events import Losses
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
 from tests.browser.states import at_rest, is_calm
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -59,14 +60,18 @@ def test_a_tick_of_the_screen_that_was_left_does_not_clear_the_next_one(server, 
     small_run.drawn(server.runs, nations, "nations", "twin", gan=False)
     live = small_run.drawn(server.runs, nations, "nations", "live", epochs=())
     between = LateTick(page)
+
+    def ticks() -> bool:
+        at_rest(page)
+        return between.tick is not None
+
     with RunWriter.reopen(live.path) as writer:
         writer.write_status("running", epoch=1)
         writer.append(Losses(epoch=1, base=0.9, warm_up=True, seconds=0.1))
         with page.expect_event("websocket"):
             page.goto(f"{server.url}/train?run=live")
         page.get_by_role("button", name="Compare them").wait_for()
-        while between.tick is None:
-            at_rest(page)
+        wait_for(ticks, "a tick of Train")
         page.get_by_role("button", name="Compare them").click()
         page.wait_for_url(re.compile("/compare.*runs=live"))
         page.get_by_role("heading", name="Base model loss").wait_for()
