@@ -166,9 +166,14 @@ def ranks(
     sampler: Annotated[
         list[str] | None, typer.Option(help="dans or uniform; may be repeated. Both if not given.")
     ] = None,
-    batch_size: Annotated[
-        int, typer.Option(min=0, help="Triplets a step; 0: what a graph of this size gets.")
-    ] = 0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any setting, such as batch_size=200000, instead of what a graph of this size gets; may be repeated.",
+        ),
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of each; the least counts.")] = 2,
     json_file: JsonFile = None,
     out: Out = None,
@@ -177,7 +182,10 @@ def ranks(
     from benchmarks.ranks import measure
 
     samplers = sampler or ["dans", "uniform"]
-    found = measure(dataset or ["wn18rr"], samplers, processes or [1, 2], epochs, batch_size)
+    if wrong := [pair for pair in set_ or [] if "=" not in pair]:
+        raise typer.BadParameter(f"--set {wrong[0]!r}: must be NAME=VALUE, such as --set dim=64")
+    settings = dict(pair.split("=", 1) for pair in set_ or [])
+    found = measure(dataset or ["wn18rr"], samplers, processes or [1, 2], epochs, settings)
     _finish(found, json_file, out)
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from benchmarks.report import SAMPLERS, Section
 from benchmarks.scaling import random_graph
 from benchmarks.timing import one_thread, peak_memory, show_seconds, work
 from dans_core import KnowledgeGraph
+from dans_core.config import parse
 
 _COLUMNS = [
     "graph", "negatives", "batch", "processes", "epoch", "speed-up", "encode", "game", "base", "in sums", "ranking",
@@ -29,17 +30,17 @@ _NOTE = (
     "An epoch after the warm-up by the settings that a graph of this size gets, ComplEx, of one process and of several "
     "that torchrun starts on this machine, each with one thread; gloo. Processor seconds of the first process, the "
     "least of {epochs} epochs, and what its stages take of them; of an epoch with more than {most} steps, that many "
-    "steps and in proportion. The speed-up is that of a core for each. *In sums*: the part of these seconds in which "
-    "gradients and losses are packed, sent and unpacked, waiting left out. Ranking is that of the valid split, once. "
-    "Bytes a step are those that a process gives to sums; a ring sends 2 (R − 1) / R times as many. Memory is the most "
-    "that a process ever held, imports and graph included."
+    "steps and in proportion. The speed-up is that of a core for each.{settings} *In sums*: the part of these "
+    "seconds in which gradients and losses are packed, sent and unpacked, waiting left out. Ranking is that of the "
+    "valid split, once. Bytes a step are those that a process gives to sums; a ring sends 2 (R − 1) / R times as many. "
+    "Memory is the most that a process ever held, imports and graph included."
 )
 
 
-def of_this_process(name: str, sampler: str, epochs: int, batch_size: int = 0) -> dict[str, Any]:
+def of_this_process(name: str, sampler: str, epochs: int, settings: Mapping[str, str]) -> dict[str, Any]:
     """Train together with the others that torchrun started, if any, and say where the time went.
 
-    Without a `batch_size` it is that of the recipe.
+    What the settings do not name is that of the recipe.
     """
     one_thread()
     import torch
@@ -53,8 +54,7 @@ def of_this_process(name: str, sampler: str, epochs: int, batch_size: int = 0) -
 
     kg = _graph(name)
     never = {"eval_every": 100_000, "diagnose_every": 100_000, "snapshot_every": 100_000, "epochs": 100_000}
-    batches = {"batch_size": batch_size} if batch_size else {}
-    config = config_for(len(kg.train), {**never, **batches, "sampler": sampler, "warmup_epochs": 0})
+    config = config_for(len(kg.train), {**never, **settings, "sampler": sampler, "warmup_epochs": 0})
     with joined() as others:
         trainer = RankTrainer(kg, config, CPU, others) if others else Trainer(kg, config, CPU)
         sums, bytes_sent = 0.0, 0
@@ -121,9 +121,11 @@ def measure(
     samplers: Sequence[str],
     processes: Sequence[int],
     epochs: int,
-    batch_size: int = 0,
+    settings: Mapping[str, str] | None = None,
 ) -> Section:
-    """Epochs of each data set, sampler and number of processes, one after the other."""
+    """Epochs of each data set, sampler and number of processes, one after the other, with these settings."""
+    # Nonsense is told before minutes of measuring.
+    parse(dict(settings or {}))
     cases = [(name, sampler, count) for name in datasets for sampler in samplers for count in processes]
     records = []
     with work(len(cases)) as progress, tempfile.TemporaryDirectory() as folder:
@@ -131,7 +133,8 @@ def measure(
             progress.now(f"{name}, {sampler}, {count} processes")
             out = Path(folder) / "found.json"
             torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count), "-m"]
-            command = [*torchrun, "benchmarks.ranks", name, sampler, str(epochs), str(batch_size), str(out)]
+            given = json.dumps(dict(settings or {}))
+            command = [*torchrun, "benchmarks.ranks", name, sampler, str(epochs), given, str(out)]
             subprocess.run(
                 command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE
             )
@@ -142,11 +145,16 @@ def measure(
     return Section(
         name="ranks",
         title="One run on several processes",
-        note=_NOTE.format(epochs=epochs, most=_MOST_STEPS),
+        note=_NOTE.format(epochs=epochs, most=_MOST_STEPS, settings=_in_words(settings or {})),
         columns=_COLUMNS,
         rows=[_row(record, alone) for record in records],
         records=records,
     )
+
+
+def _in_words(settings: Mapping[str, str]) -> str:
+    given = ", ".join(f"{name} = {value}" for name, value in settings.items())
+    return f" Settings: {given}." if given else ""
 
 
 def _least(record: dict[str, Any]) -> dict[str, float]:
@@ -172,6 +180,6 @@ def _row(record: dict[str, Any], alone: dict[tuple[str, str], float]) -> list[st
 
 
 if __name__ == "__main__":
-    result = of_this_process(*sys.argv[1:3], *map(int, sys.argv[3:5]))
+    result = of_this_process(*sys.argv[1:3], int(sys.argv[3]), json.loads(sys.argv[4]))
     if not result["rank"]:
         Path(sys.argv[5]).write_text(json.dumps(result))

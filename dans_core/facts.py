@@ -18,17 +18,23 @@ class TrainFacts:
 
     Attributes:
         entities: names by id. num_entities, num_relations: N and |R|, without the reciprocals.
-        queries: (2n, 3) int64 array; the rows (h, r, t), then their reciprocals (t, r + |R|, h).
-        known: index of the answers of each query in train.
         device: where its tensors are, and so what samplers make of them, and the batches that ask.
     """
 
     def __init__(self, kg: KnowledgeGraph, device: torch.device = CPU) -> None:
-        self.device = device
-        self.entities = kg.entities
+        self.device, self.entities, self._train = device, kg.entities, kg.array("train")
         self.num_entities, self.num_relations = kg.num_entities, kg.num_relations
-        self.queries: Ids = kg.queries("train")
-        self.known: KnownAnswers = kg.known_in("train")
+
+    @cached_property
+    def queries(self) -> Ids:
+        """(2n, 3) int64 array; the rows (h, r, t), then their reciprocals (t, r + |R|, h)."""
+        backward = self._train[:, ::-1] + np.array([0, self.num_relations, 0])
+        return np.concatenate([self._train, backward])
+
+    @cached_property
+    def known(self) -> KnownAnswers:
+        """Index of the answers of each query in train."""
+        return KnownAnswers(self.queries, self.num_entities, 2 * self.num_relations)
 
     @cached_property
     def distinct_queries(self) -> Tensor:

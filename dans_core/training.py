@@ -39,7 +39,6 @@ _EARLIER = (
     "a new run with its settings can be started"
 )
 
-
 _PROGRESS = (
     "epoch", "_chunk", "_next", "stage_number", "seconds", "_epoch_seconds", "best_mrr", "best_epoch"
 )  # fmt: skip
@@ -192,22 +191,6 @@ class Trainer:
     def shared(self) -> Shared | None:
         """What the stages of the current iteration share, from its encode to its base; else None."""
         return self._shared
-
-    @torch.no_grad()
-    def encoded_again(self) -> Shared:
-        """What the last iteration shares, encoded by the weights of now with the same edges and the same dropout.
-
-        For those who look on, and where every step takes all triplets. Nothing that trains is changed.
-        """
-        assert self._num_chunks == 1 and self._at_encode, "only where a step is the whole graph"
-        now = {name: self._random[name].get_state() for name in self._at_encode}
-        try:
-            for name, state in self._at_encode.items():
-                self._random[name].set_state(state)
-            return self._make_step()
-        finally:
-            for name, state in now.items():
-                self._random[name].set_state(state)
 
     def __iter__(self) -> Iterator[Event]:
         return self

@@ -24,7 +24,7 @@ class EdgePlan:
     """Edges in the orders in which an R-GCN layer reads them; N nodes, E edges, S slots.
 
     A slot is one edge type into one destination, N_r(i) in the paper: its edges are averaged. Slots are
-    sorted by type, then by destination.
+    sorted by type, then by destination. Where 32 bits are enough for the numbers, all of them have 32.
 
     source       (E,)     where each edge comes from, slot by slot
     slot_ptr     (S + 1,) edges slot_ptr[s] … slot_ptr[s + 1] belong to slot s
@@ -98,10 +98,14 @@ class MessageGraph:
         source, destination = edge_index.long()
         key = edge_type.long() * num_nodes + destination
         self.num_nodes = num_nodes
-        self._order = torch.argsort(key, stable=True)
-        self._source = source[self._order]
-        slots, self._slot = torch.unique_consecutive(key[self._order], return_inverse=True)
-        self._relation, self._destination = slots // num_nodes, slots % num_nodes
+        kind = torch.int32 if max(len(key), num_nodes) < 1 << 31 else torch.int64
+        key, order = torch.sort(key, stable=True)
+        self._order, self._source = order.to(kind), source[order].to(kind)
+        slots, slot = torch.unique_consecutive(key, return_inverse=True)
+        self._relation, self._destination = (slots // num_nodes).to(kind), (slots % num_nodes).to(kind)
+        self._slot = slot.to(kind)
+        # On a large graph each of these is hundreds of megabytes.
+        del key, order, slots, slot
         back = torch.argsort(self._source, stable=True)
         self._back_order = self._order[back]
         self._back_source, self._back_slot = self._source[back], self._slot[back]
@@ -128,16 +132,16 @@ class MessageGraph:
         kept = keep.index_select(0, self._order).nonzero().squeeze(1)
         sizes = torch.bincount(self._slot.index_select(0, kept), minlength=len(self._relation))
         used = sizes.nonzero().squeeze(1)
-        number = (sizes > 0).cumsum(0) - 1
+        number = (sizes > 0).cumsum(0, dtype=self._slot.dtype) - 1
         back = keep.index_select(0, self._back_order).nonzero().squeeze(1)
         leaving = torch.bincount(self._back_source.index_select(0, back), minlength=self.num_nodes)
         return EdgePlan(
             source=self._source.index_select(0, kept),
-            slot_ptr=_pointers(sizes.index_select(0, used)),
+            slot_ptr=_pointers(sizes.index_select(0, used), self._slot.dtype),
             relation=self._relation.index_select(0, used),
             destination=self._destination.index_select(0, used),
             slot=number.index_select(0, self._back_slot.index_select(0, back)),
-            source_ptr=_pointers(leaving),
+            source_ptr=_pointers(leaving, self._slot.dtype),
         )
 
     def plan_of_triplets(self, keep: Tensor) -> EdgePlan:
@@ -159,8 +163,8 @@ def train_graph(kg: KnowledgeGraph, device: torch.device = CPU) -> MessageGraph:
     return made[device]
 
 
-def _pointers(counts: Tensor) -> Tensor:
+def _pointers(counts: Tensor, kind: torch.dtype) -> Tensor:
     """Where each of consecutive runs begins, and the end: (n,) → (n + 1,)."""
-    out = counts.new_zeros(len(counts) + 1)
-    torch.cumsum(counts, 0, out=out[1:])
+    out = counts.new_zeros(len(counts) + 1, dtype=kind)
+    out[1:] = counts.cumsum(0, dtype=kind)
     return out

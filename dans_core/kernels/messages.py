@@ -18,6 +18,8 @@ from dans_core.kernels.products import linear
 # Up to this many numbers (4 MiB), tables of edge weights between all nodes, one a basis, cost less than the
 # many small products of a layer with many relations, and never much more.
 _DENSE = 1 << 20
+# Numbers that the messages' gradients have at most at once (1 GiB); with more, they are made some columns at a time.
+_MOST_SHARES = 1 << 28
 
 
 def add_messages(own: Tensor, x: Tensor, comp: Tensor, bases: Tensor, plan: EdgePlan) -> Tensor:
@@ -97,14 +99,22 @@ class _ByRelation(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         plan: EdgePlan = ctx.plan
         grad_weight = torch.zeros_like(weight)
-        # Of every slot, what each of its edges carries back to its source.
-        shares = x.new_empty(len(plan.relation), x.shape[1])
         sizes = _sizes(plan, x)
-        for relation, slots, edges in plan.blocks:
-            arrived = grad.index_select(0, plan.destination[slots]).div_(sizes[slots])
-            grad_weight[relation].addmm_(_sums(x, plan, slots, edges).T, arrived)
-            shares[slots] = linear(arrived, weight[relation])
-        grad_x = F.embedding_bag(plan.slot, shares, plan.source_ptr, mode="sum", include_last_offset=True)
+        width = max(1, min(x.shape[1], _MOST_SHARES // max(1, len(plan.relation))))
+        parts = []
+        for first in range(0, x.shape[1], width):
+            columns = slice(first, first + width)
+            # Of every slot, what each of its edges carries back to its source.
+            shares = x.new_empty(len(plan.relation), min(width, x.shape[1] - first))
+            for relation, slots, edges in plan.blocks:
+                arrived = grad.index_select(0, plan.destination[slots]).div_(sizes[slots])
+                if not first:
+                    grad_weight[relation].addmm_(_sums(x, plan, slots, edges).T, arrived)
+                shares[slots] = linear(arrived, weight[relation][columns])
+            parts.append(
+                F.embedding_bag(plan.slot, shares, plan.source_ptr, mode="sum", include_last_offset=True)
+            )
+        grad_x = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         return grad, grad_x, grad_weight, None
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dans_core.config import Config
 from dans_core.kg import KnowledgeGraph
-from dans_core.training import Diverged, Stage, Trainer
+from dans_core.training import Diverged, Shared, Stage, Trainer
 from dans_lab.stepping.rounds import check, total_rounds
 
 KEPT = 30
@@ -116,7 +116,7 @@ class Relived:
             self._close(stage.epoch)
 
     def _close(self, epoch: int) -> None:
-        again = self.trainer.encoded_again()
+        again = encoded_again(self.trainer)
         self._done += 1
         self._open |= {"entities_after": again.entities, "queries_after": again.queries}
         self.rounds[self._done] = Round(number=self._done, epoch=epoch, **self._open)
@@ -129,3 +129,21 @@ class Relived:
 
     def _copied(self, name: str) -> Weights:
         return {part: values.clone() for part, values in self._players()[name].state_dict().items()}
+
+
+@torch.no_grad()
+def encoded_again(trainer: Trainer) -> Shared:
+    """What the last iteration shares, encoded by the weights of now with the same edges and the same dropout.
+
+    Where every step takes all triplets. Nothing that trains is changed.
+    """
+    random, began = trainer._random, trainer._at_encode
+    assert trainer._num_chunks == 1 and began, "only where a step is the whole graph"
+    now = {name: random[name].get_state() for name in began}
+    try:
+        for name, state in began.items():
+            random[name].set_state(state)
+        return trainer._make_step()
+    finally:
+        for name, state in now.items():
+            random[name].set_state(state)
