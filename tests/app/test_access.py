@@ -6,6 +6,7 @@ import base64
 import concurrent.futures
 import http.client
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ import pytest
 from dans_app.server.gate import share_by_environment
 from dans_lab import cli
 from dans_lab.sharing.settings import current
-from tests.browser.server import ROOT, Server
+from tests.browser.server import ROOT, Server, free_port
+from tests.nginx import PASSWORD, nginx
 from tests.waiting import PATIENCE
 
 CODES = {
@@ -27,6 +29,15 @@ CODES = {
 }
 ADDRESSES = ["/", "/map?run=small", "/_stcore/health", "/_stcore/host-config", "/_stcore/metrics", "/media/0.png",
              "/static/js/index.js", "/_stcore/upload_file/a/b", "/component/x/y"]  # fmt: skip
+
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+    "Sec-WebSocket-Protocol": "streamlit",
+}
+"""Headers by which a browser asks for a WebSocket."""
 
 
 class Asker:
@@ -62,14 +73,7 @@ class Asker:
 
     def websocket(self, path: str = "/_stcore/stream", **headers: str) -> int:
         """Status of the answer to a WebSocket's handshake."""
-        words = {
-            "Connection": "Upgrade",
-            "Upgrade": "websocket",
-            "Sec_WebSocket_Version": "13",
-            "Sec_WebSocket_Key": base64.b64encode(os.urandom(16)).decode(),
-            "Sec_WebSocket_Protocol": "streamlit",
-        }
-        return self.ask(path, **words, **headers)[0]
+        return self.ask(path, **HANDSHAKE, **headers)[0]
 
 
 @pytest.fixture(scope="module")
@@ -203,40 +207,73 @@ def test_a_link_from_another_site_is_followed_with_the_cookie(asker):
 # --- a proxy that knows who asks ------------------------------------------------------------------------------------
 
 
-def proxied(tmp_path: Path, trusted: str) -> Server:
-    runs = tmp_path / "runs"
+def proxied(folder: Path, trusted: str) -> Server:
+    runs = folder / "runs"
     runs.mkdir()
     options = ("--behind-proxy", trusted, "--user-header", "X-Remote-User", "--role-header", "X-Remote-Role",
-               "--usual-role", "viewer", "--teacher", "ada")  # fmt: skip
+               "--usual-role", "viewer", "--teacher", "ada", "--server.baseUrlPath", "dans")  # fmt: skip
     return Server(runs, serve=options)
 
 
-def test_a_proxy_says_who_asks(tmp_path):
-    server = proxied(tmp_path, "127.0.0.1")
-    try:
-        for headers, role in (
-            ({"X_Remote_User": "ada"}, "teacher"),
-            ({"X_Remote_User": "bob"}, "viewer"),
-            ({"X_Remote_User": "bob", "X_Remote_Role": "student"}, "student"),
-            ({"X_Remote_User": "bob", "X_Remote_Role": "root"}, "viewer"),
-        ):
-            asker = Asker(server, **headers)
-            assert asker.websocket() == 101
-            assert f"<strong>{role}</strong>" in asker.ask("/logout")[2]
-        nobody = Asker(server)
-        assert nobody.ask("/")[0] == 403 and nobody.websocket() == 403
-        assert nobody.ask("/login", "POST", {"code": ""})[0] == 403
-    finally:
-        server.stop()
+@pytest.fixture(scope="module")
+def believing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server below a path that believes what comes from this machine of who asks."""
+    started = proxied(tmp_path_factory.mktemp("believing"), "127.0.0.1")
+    yield started
+    started.stop()
+
+
+def test_a_proxy_says_who_asks(believing):
+    for headers, role in (
+        ({"X_Remote_User": "ada"}, "teacher"),
+        ({"X_Remote_User": "bob"}, "viewer"),
+        ({"X_Remote_User": "bob", "X_Remote_Role": "student"}, "student"),
+        ({"X_Remote_User": "bob", "X_Remote_Role": "root"}, "viewer"),
+    ):
+        asker = Asker(believing, **headers)
+        assert asker.websocket("/dans/_stcore/stream") == 101
+        assert f"<strong>{role}</strong>" in asker.ask("/dans/logout")[2]
+    nobody = Asker(believing)
+    assert nobody.ask("/dans/")[0] == 403 and nobody.websocket("/dans/_stcore/stream") == 403
+    assert nobody.ask("/dans/login", "POST", {"code": ""})[0] == 403
+
+
+def test_behind_nginx_it_is_nginx_alone_that_says_who_asks(believing, tmp_path):
+    port = free_port()
+    with nginx(tmp_path / "nginx", port, int(believing.url.rsplit(":", 1)[1]), asks_who=True) as certificate:
+        secure = ssl.create_default_context(cafile=str(certificate))
+
+        def asked(path: str, user: str = "", **headers: str) -> tuple[int, str]:
+            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=secure)
+            told = {"Authorization": f"Basic {base64.b64encode(f'{user}:{PASSWORD}'.encode()).decode()}"}
+            connection.request("GET", path, headers={**(told if user else {}), **headers})
+            answer = connection.getresponse()
+            text = "" if answer.status == 101 else answer.read().decode()
+            connection.close()
+            return answer.status, text
+
+        for user, role in (("ada", "teacher"), ("bob", "viewer")):
+            forged = {
+                "X-Remote-User": "ada",
+                "X_Remote_User": "ada",
+                "X-Remote-Role": "teacher",
+                "X-Dans-Role": "teacher",
+            }
+            for headers in ({}, forged):
+                status, text = asked("/dans/logout", user, **headers)
+                assert status == 200 and f"<strong>{role}</strong>" in text
+            assert asked("/dans/_stcore/stream", user, **HANDSHAKE)[0] == 101
+        assert asked("/dans/", **{"X-Remote-User": "ada"})[0] == 401
+        assert asked("/dans/_stcore/stream", **HANDSHAKE, **{"X-Remote-User": "ada"})[0] == 401
 
 
 def test_whoever_comes_from_elsewhere_is_not_believed(tmp_path):
     server = proxied(tmp_path, "192.0.2.7, 2001:db8::/32")
     try:
         forged = Asker(server, X_Remote_User="ada", X_Forwarded_For="192.0.2.7", X_Remote_Role="teacher")
-        status, _, text = forged.ask("/")
+        status, _, text = forged.ask("/dans/")
         assert status == 403 and "reached through its proxy alone" in text
-        assert forged.websocket() == 403
+        assert forged.websocket("/dans/_stcore/stream") == 403
     finally:
         server.stop()
 

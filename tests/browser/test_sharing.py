@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
+from requests.adapters import HTTPAdapter
 
+import dans_data
 from dans_lab.lessons.files import lessons
 from tests.browser.conftest import _end_processes
 from tests.browser.server import Server, free_port
 from tests.browser.states import at_rest, is_calm
+from tests.nginx import NAME, nginx
 from tests.provider import Provider
 
 pytestmark = pytest.mark.browser
@@ -22,21 +30,61 @@ FORM = "dataset=nations&sampler=uniform&decoder=distmult&epochs=50000"
 COURSE = free_port()
 """Where the page of a course is, which may embed the app."""
 
+FRONT = free_port()
+"""Where nginx stands in front of the server."""
+
 LIMITS = "runs=1 runs_each=1 epochs=50000 minutes=600"
 
 
 @pytest.fixture(scope="module")
 def shared(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A shared server below a path, on which one run trains at a time; by a code, or by signing in."""
+    """A shared server below a path, on which one run trains at a time; by a code, or by signing in through nginx."""
     folder = tmp_path_factory.mktemp("shared")
-    runs, file, port = folder / "runs", folder / "oidc.toml", free_port()
+    runs, file = folder / "runs", folder / "oidc.toml"
     runs.mkdir()
-    file.write_text(provider.settings(f"http://127.0.0.1:{port}/dans"))
-    options = ("--limits", LIMITS, "--oidc-file", str(file), "--embed-in", f"http://127.0.0.1:{COURSE}")
-    started = Server(runs, serve=options, port=port, DANS_ACCESS_CODE="hello-class")
+    file.write_text(provider.settings(f"https://127.0.0.1:{FRONT}/dans"))
+    options = ("--limits", LIMITS, "--oidc-file", str(file), "--embed-in", f"http://127.0.0.1:{COURSE}",
+               "--behind-proxy", "127.0.0.1", "--name", NAME)  # fmt: skip
+    started = Server(runs, serve=options, DANS_ACCESS_CODE="hello-class", DANS_OWN_DIR=str(folder / "own"))
     yield started
     started.stop()
     _end_processes(runs)
+
+
+@dataclass(frozen=True)
+class Front:
+    """Where the server is reached through nginx, and the certificate to trust there."""
+
+    url: str
+    certificate: Path
+
+    def session(self, address: str) -> requests.Session:
+        """Someone who comes from this address of this machine."""
+
+        class From(HTTPAdapter):
+            def init_poolmanager(self, *given: int, **more: object) -> None:
+                super().init_poolmanager(*given, **more, source_address=(address, 0))
+
+        session = requests.Session()
+        session.mount("https://", From())
+        session.verify = str(self.certificate)
+        # A variable may name other certificates.
+        session.trust_env = False
+        return session
+
+
+@pytest.fixture(scope="module")
+def front(shared: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """The server behind nginx, which speaks HTTPS."""
+    folder = tmp_path_factory.mktemp("front") / "nginx"
+    with nginx(folder, FRONT, int(shared.url.rsplit(":", 1)[1])) as certificate:
+        yield Front(f"https://127.0.0.1:{FRONT}/dans/", certificate)
+
+
+@pytest.fixture
+def secure_page(open_page) -> Callable[[], Page]:
+    """Open a page that trusts the certificate of nginx."""
+    return lambda: open_page(ignore_https_errors=True)
 
 
 def comes_in(page: Page, address: str) -> None:
@@ -107,9 +155,9 @@ def signs_in(page: Page, address: str, name: str) -> None:
     assert page.url.startswith(address.partition("?")[0])
 
 
-def test_a_run_is_of_the_person_who_signed_in(shared, provider, open_page):
-    address = f"{shared.url}/dans/"
-    here, elsewhere, other = open_page(), open_page(), open_page()
+def test_a_run_is_of_the_person_who_signed_in(front, provider, secure_page):
+    address = front.url
+    here, elsewhere, other = secure_page(), secure_page(), secure_page()
     signs_in(here, f"{address}?{FORM}", "bob")
     here.get_by_role("button", name="Start training").click()
     here.get_by_text("of 50,000").first.wait_for()
@@ -130,6 +178,56 @@ def test_a_run_is_of_the_person_who_signed_in(shared, provider, open_page):
     assert provider.signed_out == ["id-of-bob"]
     here.goto(address)
     here.get_by_role("link", name="Sign in").wait_for()
+
+
+def a_large_graph() -> bytes:
+    """Nations with names so long that the file is larger than what nginx lets through by itself."""
+    facts = dans_data.load("nations").splits["train"]
+    far = {name: f"{name} {'and so on ' * 35}".strip() for head, _, tail in facts for name in (head, tail)}
+    text = "".join(f"{far[head]}\t{relation}\t{far[tail]}\n" for head, relation, tail in facts).encode()
+    assert len(text) > 1_100_000
+    return text
+
+
+def test_behind_nginx_a_graph_is_brought_along_and_its_curve_moves(front, shared, secure_page):
+    page = secure_page()
+    comes_in(page, f"{front.url}?{FORM}")
+    page.get_by_role("link", name="Data").click()
+    file = {"name": "mine.tsv", "mimeType": "text/plain", "buffer": a_large_graph()}
+    page.locator("input[type=file]").set_input_files([file])
+    page.get_by_role("button", name="Keep this data set").click()
+    page.get_by_text("is kept. It is shown above").first.wait_for()
+    page.get_by_role("button", name="Train on it").click()
+    page.wait_for_url(re.compile("dataset=mine"))
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_text("of 50,000").first.wait_for()
+    line = page.locator("svg.plot path.line").first
+    first = line.get_attribute("d")
+    page.wait_for_function(
+        "first => document.querySelector('svg.plot path.line')?.getAttribute('d') !== first", arg=first
+    )
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("Stopped at epoch").first.wait_for()
+    assert page.url.startswith(front.url)
+    is_calm(page)
+    assert "Traceback" not in shared.log()
+
+
+def test_nginx_says_from_where_and_how_someone_comes(front):
+    """By the address at which they are, and not by what they write themselves."""
+    login = f"{front.url}login"
+    one = front.session("127.0.0.2")
+    answer = one.post(login, {"code": "hello-class"}, headers={"Host": NAME}, allow_redirects=False)
+    assert answer.status_code == 303 and "Secure" in answer.headers["set-cookie"]
+    assert one.post(login, headers={"Host": "elsewhere.example"}).status_code == 421
+    assert one.get(front.url[:-1], allow_redirects=False).headers["location"] == front.url
+
+    def guess(number: int) -> int:
+        told = {"X-Forwarded-For": f"203.0.113.{number}"}
+        return front.session("127.0.0.2").post(login, {"code": "wrong-code"}, headers=told).status_code
+
+    with ThreadPoolExecutor(12) as many:
+        assert set(many.map(guess, range(12))) == {401, 429}
 
 
 @contextmanager
