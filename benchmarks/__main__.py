@@ -116,14 +116,31 @@ def quality(
 def in_pykeen(
     seeds: Annotated[int, typer.Option(min=2, help="Seeds, counted from 0.")] = 5,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of each training.")] = 40,
-    loss: Annotated[str, typer.Option(help="One of PyKEEN's, by name.")] = "nssa",
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(help="One of PyKEEN's, by name; may be repeated. nssa and crossentropy if not given."),
+    ] = None,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option(help="A learning rate to choose from; may be repeated. 0.05 and 0.01 if not given."),
+    ] = None,
+    kept: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            callback=_file,
+            help="A file of what is trained: what stands there is not trained again.",
+        ),
+    ] = None,
     json_file: JsonFile = None,
     out: Out = None,
 ) -> None:
     """Our negative sampler in PyKEEN's pipeline beside its own."""
     from benchmarks.pipeline import measure
 
-    _finish(measure(seeds, epochs, loss), json_file, out)
+    _finish(
+        measure(seeds, epochs, loss or ["nssa", "crossentropy"], rate or [0.05, 0.01], kept), json_file, out
+    )
 
 
 @app.command()

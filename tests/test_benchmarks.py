@@ -272,15 +272,50 @@ def test_quality(tmp_path, monkeypatch):
 
 def test_pykeen(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "_GRAPH", "nations")
-    monkeypatch.setattr(pipeline, "_RUN", str(trained(tmp_path, "of-nations").path))
-    body, records = run(tmp_path, "pykeen", "--seeds", "2", "--epochs", "1")
-    assert [r["sampler"] for r in records] == 2 * list(pipeline.SAMPLERS)
-    less = [records[k]["mrr"] - records[0 if k < 3 else 3]["mrr"] for k in (1, 4)]
-    assert (
-        f"| dans, of a finished run | {(records[1]['mrr'] + records[4]['mrr']) / 2:.3f} | {sum(less) / 2:+.3f} |"
-        in body
+    monkeypatch.setattr(pipeline, "_RUN", str(trained(tmp_path, "of-nations", reading="entities").path))
+    kept = tmp_path / "kept.jsonl"
+    asked = (
+        "pykeen",
+        "--seeds",
+        "2",
+        "--epochs",
+        "1",
+        "--loss",
+        "nssa",
+        "--rate",
+        "0.05",
+        "--kept",
+        str(kept),
     )
-    assert "| basic |" in body and "nssa loss" in body
+    body, records = run(tmp_path, *asked)
+    assert [r["sampler"] for r in records] == 2 * list(pipeline.SAMPLERS)
+    one, two = ([r["test"] for r in records if r["sampler"] == name] for name in ("basic", "run-weighed"))
+    less = [b - a for a, b in zip(one, two, strict=True)]
+    valid = sum(r["valid"] for r in records if r["sampler"] == "run-weighed") / 2
+    told = f"| 0.05 | {valid:.3f} | {sum(two) / 2:.3f} | {sum(less) / 2:+.3f} |"
+    assert f"| nssa | the same, with weights {told}" in body and "| nssa | basic |" in body
+    _, found = run(tmp_path, *asked)
+    assert found == records and len(kept.read_text().splitlines()) == 10, "nothing is trained again"
+    kept.write_text("{")
+    with pytest.raises(InputError, match="line 1 is no record of a training"):
+        pipeline.measure(2, 1, ["nssa"], [0.05], kept)
+
+
+def test_of_several_rates_the_one_with_the_best_valid_mrr_is_shown():
+    def record(sampler: str, rate: float, seed: int, valid: float, test: float) -> dict[str, object]:
+        return {
+            "loss": "nssa", "sampler": sampler, "rate": rate, "seed": seed, "valid": valid, "test": test, "seconds": 1.0
+        }  # fmt: skip
+
+    records = [
+        record(sampler, rate, seed, valid, test + 0.01 * seed)
+        for sampler in pipeline.SAMPLERS
+        for rate, valid, test in ((0.1, 0.6, 0.5), (0.2, 0.5, 0.9))
+        for seed in (0, 1)
+    ]
+    rows = pipeline._rows(records)
+    assert [row[2] for row in rows] == ["0.1"] * 5
+    assert rows[0][3:] == ["0.600", "0.505", "", "", "2", "1 s"] and rows[1][5] == "+0.000"
 
 
 def test_scaling():

@@ -17,7 +17,7 @@ from dans_core.samplers.dans import Dans
 from dans_data.errors import InputError
 from dans_data.triplets import printable
 from dans_lab.prediction import load_run
-from dans_lab.pykeen.proposing import drawn_in_parts
+from dans_lab.pykeen.proposing import Drawn, drawn_in_parts
 
 if TYPE_CHECKING:
     from pykeen.triples import TriplesFactory
@@ -67,7 +67,7 @@ class Finished:
         self._dans.generator = generator.eval()
 
     @torch.no_grad()
-    def draw(self, heads: Tensor, relations: Tensor, draws: int) -> Tensor:
+    def draw(self, heads: Tensor, relations: Tensor, draws: int) -> Drawn:
         """As `Source` says."""
         turned = relations >= self._pykeen_relations
         ids = self._relation_ids[relations % self._pykeen_relations]
@@ -76,7 +76,8 @@ class Finished:
         found = drawn_in_parts(
             self._dans, self._entities[heads], ids, vectors, lambda h, r: model.queries(vectors, h, r), draws
         )
-        return self._back[found]
+        # What PyKEEN does not have is drawn in vain, so the rest weighs more.
+        return Drawn(self._back[found.ids], found.weights * (len(self._back) / len(self._entities)))
 
 
 def _by_facts(

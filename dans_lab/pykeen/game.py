@@ -21,7 +21,7 @@ from dans_core.kg import KnowledgeGraph
 from dans_core.samplers.contract import Sources
 from dans_core.samplers.dans import Dans
 from dans_data.errors import InputError
-from dans_lab.pykeen.proposing import drawn_in_parts
+from dans_lab.pykeen.proposing import Drawn, drawn_in_parts
 
 Combine = Callable[[Tensor, Tensor], Tensor]
 
@@ -80,7 +80,7 @@ class Game(TrainingCallback):
         return self
 
     @torch.no_grad()
-    def draw(self, heads: Tensor, relations: Tensor, draws: int) -> Tensor | None:
+    def draw(self, heads: Tensor, relations: Tensor, draws: int) -> Drawn | None:
         """As `Source` says: nothing before the first round."""
         if self._dans is None:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +15,16 @@ _PART = 8192
 """Queries at a time: with 1,024 candidates, 64 MiB of cumulative sums."""
 
 
+class Drawn(NamedTuple):
+    """Entities `ids` (Q, draws), and `weights` (Q, draws): how much likelier each had been were all equally likely.
+
+    So the mean of weight times anything over the draws is on average the mean of it over all entities.
+    """
+
+    ids: Tensor
+    weights: Tensor
+
+
 @torch.no_grad()
 def drawn_in_parts(
     dans: Dans,
@@ -22,8 +33,8 @@ def drawn_in_parts(
     entities: Tensor,
     queries: Callable[[Tensor, Tensor], Tensor],
     draws: int,
-) -> Tensor:
-    """Entities (Q, draws) for distinct queries, drawn from the mixture of both pathways and its random share.
+) -> Drawn:
+    """Entities for distinct queries, drawn from the mixture of both pathways and its random share.
 
     Its random numbers come from one of torch's global source.
 
@@ -35,13 +46,15 @@ def drawn_in_parts(
     seed = int(torch.randint(2**62, ()))
     for source in (dans.random.negatives, dans.random.noise):
         source.manual_seed(seed)
-    found = torch.empty(len(heads), draws, dtype=torch.int64)
+    found = Drawn(torch.empty(len(heads), draws, dtype=torch.int64), torch.empty(len(heads), draws))
     for first in range(0, len(heads), _PART):
         part = slice(first, first + _PART)
         h, r = heads[part].to(entities.device), relations[part].to(entities.device)
         batch = Batch.of_pairs(h, r, h, dans.facts.num_relations)
         proposals = dans.propose(batch, entities, queries(batch.heads, batch.relations))
-        ids = proposals.draw(batch, draws, dans.random.negatives).ids
-        assert ids is not None, "proposals are over entities"
-        found[part] = ids.cpu()
+        given = proposals.draw(batch, draws, dans.random.negatives)
+        assert given.ids is not None and given.chances is not None, "proposals are over entities"
+        found.ids[part] = given.ids.cpu()
+        # The candidates are drawn from all entities with equal chances, so they stand for them.
+        found.weights[part] = (-given.chances).exp().div(len(proposals.candidates)).cpu()
     return found

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pykeen.triples import TriplesFactory
 
     from dans_lab.pykeen.game import Game
+    from dans_lab.pykeen.weights import ImportanceWeights
 
 _SIDES = {"head": 0, "h": 0, "tail": 2, "t": 2}
 
@@ -28,7 +29,8 @@ class DansNegativeSampler(NegativeSampler):
     The generator is that of a finished run, or of a game that is played along with the training. For every query of the
     training triplets some draws from its proposal are kept, and are made anew after as many triplets as there are; so a
     batch costs a look-up. A proposal has a random share, so every entity can be drawn. A draw that is the triplet's own
-    answer, or a fact of train, is replaced by any other entity.
+    answer, or a fact of train, is replaced by any other entity; with `weights`, the own answer weighs nothing instead,
+    and facts stay, as much as any other entity.
 
     Random numbers are torch's global ones, as those of PyKEEN's own samplers: its `random_seed` repeats a run.
     """
@@ -39,7 +41,8 @@ class DansNegativeSampler(NegativeSampler):
         run: str | os.PathLike[str] | None = None,
         game: Game | None = None,
         labels: TriplesFactory | None = None,
-        avoid_known: bool = True,
+        avoid_known: bool | None = None,
+        weights: ImportanceWeights | None = None,
         corruption_scheme: Collection[str] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -50,12 +53,14 @@ class DansNegativeSampler(NegativeSampler):
             game: the game that is given to the training as a callback, too.
             labels: the factory of the training triplets, by whose labels entities and relations of the run are found.
                 Not needed where both number them alike, which is told by the facts themselves.
-            avoid_known: whether no fact of train is proposed; off, one may be.
+            avoid_known: whether no fact of train is proposed; off, one may be. On unless said, and off with weights.
+            weights: where those of each batch are kept; `training_loop="dans"` gives it and brings them into the loss.
             corruption_scheme: "head", "tail" or both.
             kwargs: what all of PyKEEN's samplers take: `num_negs_per_pos`, `filtered`, `filterer` …
 
         Raises:
-            InputError: neither run nor game or both, a run without a generator, or one of another graph.
+            InputError: neither run nor game or both, a run without a generator, or one of another graph; a filterer
+                with weights.
         """
         super().__init__(**kwargs)
         sides = list(dict.fromkeys(_SIDES.get(side, -1) for side in corruption_scheme or ("head", "tail")))
@@ -64,7 +69,12 @@ class DansNegativeSampler(NegativeSampler):
                 f'corruption_scheme = {corruption_scheme!r}: DANS proposes heads and tails; expected ("head", "tail"), '
                 "or one of them"
             )
-        self._columns = torch.tensor(sides)
+        if weights is not None and self.filterer is not None:
+            raise InputError(
+                "PyKEEN cannot weigh negatives that it filters; with weights, expected avoid_known=True in the place "
+                "of filtered or filterer"
+            )
+        self._columns, self._weights = torch.tensor(sides), weights
         triplets: Tensor = kwargs["mapped_triples"]
         self._game = game
         source: Source
@@ -77,7 +87,14 @@ class DansNegativeSampler(NegativeSampler):
         else:
             assert game is not None
             source = game.joined_by(triplets, self.num_entities, self.num_relations)
-        self._pool = Pool(source, triplets, self.num_entities, self.num_relations, avoid_known)
+        self._pool = Pool(
+            source,
+            triplets,
+            self.num_entities,
+            self.num_relations,
+            avoid_known=weights is None if avoid_known is None else avoid_known,
+            weighed=weights is not None,
+        )
 
     def corrupt_batch(self, positive_batch: Tensor) -> Tensor:
         """Triplets (…, 3) → negatives (…, num_negs_per_pos, 3).
@@ -96,7 +113,10 @@ class DansNegativeSampler(NegativeSampler):
         known = negatives.gather(1, 2 - column).squeeze(1)
         relation = negatives[:, 1] + self.num_relations * (column.squeeze(1) == 0)
         own = negatives.gather(1, column).squeeze(1)
-        drawn = self._pool.draw(known, relation, own, len(positives))
+        drawn, weights = self._pool.draw(known, relation, own, len(positives))
         negatives.scatter_(1, column, drawn.unsqueeze(1))
         shape: Sequence[int] = (*positive_batch.shape[:-1], self.num_negs_per_pos, 3)
-        return negatives.view(shape).to(positive_batch.device)
+        found = negatives.view(shape).to(positive_batch.device)
+        if self._weights is not None:
+            self._weights.keep(found, weights.view(shape[:-1]).to(positive_batch.device))
+        return found

@@ -76,6 +76,7 @@ def test_every_public_name_has_its_place_on_a_page():
         *(f"dans_lab.prediction.{name}" for name in prediction.__all__),
         tracking.__name__,
         "dans_lab.pykeen.DansNegativeSampler",
+        "dans_lab.pykeen.DansTrainingLoop",
         "dans_lab.pykeen.Game",
     ]
     assert [name for name in public if name not in shown] == []

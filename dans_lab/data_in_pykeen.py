@@ -2,6 +2,8 @@
 
 PyKEEN's own WN18RR leaves out the triplets of valid and test whose entities its train never shows; these have them all,
 so scores compare with those of the papers. Entities and relations are numbered by their sorted names, as in a run.
+PyKEEN loads this by itself where the program is installed, in the middle of its own imports: of PyKEEN only its
+data sets and triplets can be imported here.
 """
 
 from __future__ import annotations
