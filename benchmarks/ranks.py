@@ -37,7 +37,9 @@ _NOTE = (
 )
 
 
-def of_this_process(name: str, sampler: str, epochs: int, settings: Mapping[str, str]) -> dict[str, Any]:
+def of_this_process(
+    name: str, sampler: str, epochs: int, settings: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Train together with the others that torchrun started, if any, and say where the time went.
 
     What the settings do not name is that of the recipe.
@@ -54,7 +56,7 @@ def of_this_process(name: str, sampler: str, epochs: int, settings: Mapping[str,
 
     kg = _graph(name)
     never = {"eval_every": 100_000, "diagnose_every": 100_000, "snapshot_every": 100_000, "epochs": 100_000}
-    config = config_for(len(kg.train), {**never, **settings, "sampler": sampler, "warmup_epochs": 0})
+    config = config_for(len(kg.train), {**never, **(settings or {}), "sampler": sampler, "warmup_epochs": 0})
     with joined() as others:
         trainer = RankTrainer(kg, config, CPU, others) if others else Trainer(kg, config, CPU)
         sums, bytes_sent = 0.0, 0
