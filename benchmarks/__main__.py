@@ -122,7 +122,7 @@ def in_pykeen(
     ] = None,
     rate: Annotated[
         list[float] | None,
-        typer.Option(help="A learning rate to choose from; may be repeated. 0.05 and 0.01 if not given."),
+        typer.Option(help="A learning rate to choose from; may be repeated. 0.05 and 0.1 if not given."),
     ] = None,
     kept: Annotated[
         Path | None,
@@ -139,7 +139,7 @@ def in_pykeen(
     from benchmarks.pipeline import measure
 
     _finish(
-        measure(seeds, epochs, loss or ["nssa", "crossentropy"], rate or [0.05, 0.01], kept), json_file, out
+        measure(seeds, epochs, loss or ["nssa", "crossentropy"], rate or [0.05, 0.1], kept), json_file, out
     )
 
 

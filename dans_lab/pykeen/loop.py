@@ -48,6 +48,7 @@ class DansTrainingLoop(SLCWATrainingLoop):
             raise InputError(
                 'training_loop="dans" has weights of its own; expected no loss_weighter beside it'
             )
+        # A loss that takes none is refused here, not after the data were prepared.
         weighed(model.loss)
         weights = ImportanceWeights()
         super().__init__(
