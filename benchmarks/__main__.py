@@ -258,13 +258,20 @@ def of_a_newcomer(
 @app.command()
 def soak(
     short: Annotated[
-        bool, typer.Option("--short", help="5 kills, 5 visitors, 300 inputs: what CI does.")
+        bool, typer.Option("--short", help="5 kills, 5 visitors and browsers, 300 inputs: what CI does.")
     ] = False,
     kills: Annotated[int | None, typer.Option(min=0)] = None,
     servers: Annotated[
         int | None, typer.Option(min=0, help="Servers that are killed, beside the kills.")
     ] = None,
-    visitors: Annotated[int | None, typer.Option(min=0)] = None,
+    studies: Annotated[
+        int | None, typer.Option(min=0, help="Studies that are killed, beside the kills.")
+    ] = None,
+    visitors: Annotated[
+        int | None, typer.Option(min=0, help="WebSocket clients that do as a page does.")
+    ] = None,
+    browsers: Annotated[int | None, typer.Option(min=0, help="Real browsers beside the visitors.")] = None,
+    pause: Annotated[float | None, typer.Option(min=0, help="Seconds between the clicks of each.")] = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="How long visitors stay.")] = None,
     sessions: Annotated[int | None, typer.Option(min=0)] = None,
     cases: Annotated[int | None, typer.Option(min=0, help="Damaged and hostile inputs.")] = None,
@@ -280,8 +287,14 @@ def soak(
     from benchmarks.soak import SHORT, Size, measure
     from benchmarks.timing import stderr
 
-    given = {"kills": kills, "servers": servers, "visitors": visitors}
-    given |= {"seconds": seconds, "sessions": sessions, "cases": cases}
+    given = {
+        "kills": kills,
+        "servers": servers,
+        "studies": studies,
+        "visitors": visitors,
+        "browsers": browsers,
+    }
+    given |= {"pause": pause, "seconds": seconds, "sessions": sessions, "cases": cases}
     size = replace(
         SHORT if short else Size(), **{name: value for name, value in given.items() if value is not None}
     )

@@ -9,10 +9,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import soak_fuzz, soak_kills, soak_visits
+from benchmarks import soak_browsers, soak_fuzz, soak_kills, soak_visits
 from benchmarks.report import Section
 from dans_lab.runs.run import RUNS_DIR_VARIABLE, Run
 from tests import small_run
@@ -31,14 +32,28 @@ class Size:
 
     kills: int = 100
     servers: int = 5
-    visitors: int = 30
+    studies: int = 5
+    visitors: int = 28
+    browsers: int = 2
+    pause: float = 10.0
     seconds: float = 300.0
     sessions: int = 1_000
     cases: int = 5_000
     wait: float = TIME_OVER
 
 
-SHORT = Size(kills=5, servers=0, visitors=5, seconds=4.0, sessions=10, cases=300, wait=0.0)
+SHORT = Size(
+    kills=5,
+    servers=0,
+    studies=0,
+    visitors=4,
+    browsers=1,
+    pause=2.0,
+    seconds=4.0,
+    sessions=10,
+    cases=300,
+    wait=0.0,
+)
 
 
 class _Rows:
@@ -61,17 +76,18 @@ def measure(size: Size, seed: int, progress: Callable[[str], None]) -> Section:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        if size.kills:
-            _kills(size, place / "kills", seed, tell)
         if size.visitors or size.sessions or size.cases:
             _served(size, place / "served", seed, tell)
+        if size.kills:
+            _kills(size, place / "kills", seed, tell)
     return Section(
         "soak",
         "The long test",
         "Kills are SIGKILL at random moments; each run that suffered some is trained to its end and compared, to the "
         "last bit, with one that was never broken off, in events, checkpoints and snapshots, while someone reads it "
-        "every 20 ms. Visitors are WebSocket clients that behave as Streamlit's page does, "
-        "on a server on which a run trains; a click is the way to another screen. Sessions open one and go. "
+        "every 20 ms; killed studies are compared by their table. Visitors are WebSocket clients that behave as "
+        "Streamlit's page does, browsers are Chromium's; a click is the way to another screen, from the message "
+        "to the end of the answer or from the click to the drawn screen. Sessions open one and go. "
         f"Inputs are sound ones damaged at random, and hostile ones. Seed {seed}; {time.monotonic() - began:.0f} s in "
         f"all; load at the end {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.",
         COLUMNS,
@@ -81,11 +97,11 @@ def measure(size: Size, seed: int, progress: Callable[[str], None]) -> Section:
 
 
 def _kills(size: Size, folder: Path, seed: int, tell: _Rows) -> None:
-    found = soak_kills.measure(size.kills, folder, seed, size.servers)
+    found = soak_kills.measure(size.kills, folder, seed, size.servers, size.studies)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(found.by_kind.items()))
     runs = found.same + len(found.other)
     tell(
-        f"{found.kills} kills ({kinds}) of {runs} runs",
+        f"{found.kills} kills ({kinds}) of {runs} runs and studies",
         f"{found.same} of {runs} to the same numbers",
         "all",
         not found.other,
@@ -123,38 +139,53 @@ def _served(size: Size, folder: Path, seed: int, tell: _Rows) -> None:
 
 
 def _visits(size: Size, server: Server, runs: Path, seed: int, tell: _Rows) -> None:
-    settings = json.dumps({"epochs": 100_000, "dim": 16, "warmup_epochs": 10})
+    settings = json.dumps({"epochs": 100_000, "warmup_epochs": 10})
     code = (
         "import json, sys\n"
         "from dans_app.server.jobs import pool\n"
         "from dans_core.config import Config\n"
-        "print(pool().start(Config(**json.loads(sys.argv[1])), 'nations').id, flush=True)\n"
+        "for seed in range(2):\n"
+        "    print(pool().start(Config(**json.loads(sys.argv[1]), seed=seed), 'umls').id, flush=True)\n"
     )
     started = subprocess.run(
         [sys.executable, "-c", code, settings], capture_output=True, text=True, check=True, cwd=small_run.ROOT
     )
-    live = Run(runs / started.stdout.strip())
-    wait_for(lambda: live.status.epoch > 0, "the first epoch of a run that is watched")
-    if size.visitors:
-        with soak_visits.visitor(server.url) as first:
-            for page in soak_visits.PAGES:
-                first.open(page, f"run={live.id}")
-        seen = soak_visits.watch(server.url, live.id, size.visitors, size.seconds, seed)
-        p95 = seen.share(0.95)
-        what = (
-            f"{size.visitors} visitors for {size.seconds:.0f} s while a run trains: {len(seen.clicks)} clicks"
+    live = [Run(runs / name) for name in started.stdout.split()]
+    wait_for(
+        lambda: all(run.status.epoch > 0 for run in live), "the first epoch of the runs that are watched"
+    )
+    with soak_visits.visitor(server.url) as first:
+        for page in soak_visits.PAGES:
+            first.open(page, f"run={live[0].id}")
+    names = [run.id for run in live]
+    with ThreadPoolExecutor(1) as beside:
+        looked = beside.submit(
+            soak_browsers.watch, server.url, names, size.browsers, size.seconds, seed, size.pause
         )
-        tell(
-            f"{what}, {seen.ticks} renewals",
-            f"{len(seen.errors)} errors",
-            "0",
-            not seen.errors,
-            **asdict(seen),
-        )
-        tell("… 95 of 100 clicks answered by the server within", f"{p95:.2f} s", "≤ 2 s", p95 <= 2)
-        tell("… the run trained all the time", f"epoch {live.status.epoch:,}", "it trains", live.status.live)
-    live.request(stop=True)
-    wait_for(lambda: not live.status.live, "the end of the run that was watched")
+        seen = soak_visits.watch(server.url, names, size.visitors, size.seconds, seed, size.pause)
+        looks = looked.result()
+    clicks = sum(len(each) for part in (looks, seen) for each in part.clicks.values())
+    tell(
+        f"{size.browsers} browsers and {size.visitors} visitors for {size.seconds:.0f} s while two runs train, a "
+        f"click in {size.pause:.0f} s each: {clicks} clicks, {seen.ticks} renewals",
+        f"{len(seen.errors) + len(looks.errors)} errors",
+        "0",
+        not seen.errors and not looks.errors,
+        visitors=asdict(seen),
+        browsers=asdict(looks),
+    )
+    p95 = soak_visits.share(seen.clicks, 0.95)
+    tell("… 95 of 100 clicks answered by the server within", f"{p95:.2f} s", "≤ 2 s", p95 <= 2)
+    p95 = soak_visits.share(looks.clicks, 0.95)
+    tell("… 95 of 100 clicks drawn by a browser within", f"{p95:.2f} s", "≤ 4 s", p95 <= 4)
+    tell("… curves seen to move on in browsers", f"{looks.moves}", "≥ 1", looks.moves > 0)
+    epochs = " and ".join(f"{run.status.epoch:,}" for run in live)
+    tell(
+        "… the runs trained all the time", f"epochs {epochs}", "they train", all(r.status.live for r in live)
+    )
+    for run in live:
+        run.request(stop=True)
+    wait_for(lambda: not any(run.status.live for run in live), "the end of the runs that were watched")
 
 
 def _sessions(size: Size, server: Server, tell: _Rows) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import multiprocessing
@@ -21,8 +22,11 @@ from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
-from tests.same_run import assert_same_run
+from tests.same_run import assert_same_run, outcome, processes_of
+from tests.study_samples import study_file
+from tests.waiting import wait_for
 
+ROOT = Path(__file__).resolve().parents[1]
 DATASET = "nations"
 SAMPLERS = ("dans", "nscaching", "uniform")
 DECODERS = ("complex", "rotate")
@@ -51,8 +55,8 @@ class Kills:
         return sum(self.by_kind.values())
 
 
-def measure(kills: int, folder: Path, seed: int, servers: int = 0) -> Kills:
-    """Kill runs of every sampler and decoder in turn, `kills` times together; `servers` more are of servers.
+def measure(kills: int, folder: Path, seed: int, servers: int = 0, studies: int = 0) -> Kills:
+    """Kill runs of every sampler and decoder in turn, `kills` times together; so many more are of servers and studies.
 
     A worker is killed at any moment, or while it writes: before the nth thing that it does to a file.
     """
@@ -91,7 +95,53 @@ def measure(kills: int, folder: Path, seed: int, servers: int = 0) -> Kills:
         run = _served(folder / f"server-{number}", reference.config, chance.uniform(0.0, 4.0))
         found.count("server")
         _finish(context, run, reference, found)
+    if studies:
+        _study(studies, folder, chance, found)
     return found
+
+
+def _study(kills: int, folder: Path, chance: random.Random, found: Kills) -> None:
+    """Kill the process of a study so many times, a training process of it with every second; then let it finish."""
+    command = [sys.executable, "-m", "dans_core", "study"]
+
+    def begin(runs: Path) -> subprocess.Popen[bytes]:
+        words = [*command, str(study_file(runs)), "--workers", "2"]
+        environment = {**os.environ, "DANS_RUNS_DIR": str(runs)}
+        return subprocess.Popen(
+            words, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    straight = folder / "study-straight"
+    straight.mkdir(parents=True)
+    began = time.monotonic()
+    begin(straight).wait()
+    seconds = time.monotonic() - began
+    number = 0
+    while kills > 0:
+        runs = folder / f"study-{number}"
+        runs.mkdir()
+        number += 1
+        for each in range(min(CHAIN, kills)):
+            process = begin(runs)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0.2, 1.0) * seconds)
+            if process.poll() is not None:
+                break
+            if each % 2 and (victims := [pid for pid in processes_of(runs) if pid != process.pid]):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(chance.choice(victims), signal.SIGKILL)
+            process.kill()
+            process.wait()
+            found.count("study")
+            kills -= 1
+        wait_for(
+            lambda runs=runs: not processes_of(runs), "the end of the training processes of a killed study"
+        )
+        begin(runs).wait()
+        if outcome(runs) == outcome(straight):
+            found.same += 1
+        else:
+            found.other.append(f"{runs.name}: another table")
 
 
 def _training(
@@ -184,7 +234,7 @@ def _served(folder: Path, config: Config, seconds: float) -> Run:
     )
     server = subprocess.Popen(
         [sys.executable, "-c", code, json.dumps(config.model_dump(exclude_unset=True)), DATASET],
-        cwd=Path(__file__).resolve().parents[1],
+        cwd=ROOT,
         env={**os.environ, "DANS_RUNS_DIR": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -27,19 +27,17 @@ PATIENCE = 120.0
 
 @dataclass
 class Visits:
-    """What visitors saw: seconds of each click, what went wrong, how often a screen that follows a run was renewed."""
+    """What visitors saw: seconds of each click by screen, what went wrong, how often a screen was renewed."""
 
-    clicks: list[float] = field(default_factory=list)
+    clicks: dict[str, list[float]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     ticks: int = 0
 
-    def share(self, part: float) -> float:
-        """The seconds within which this part of the clicks was answered."""
-        return (
-            sorted(self.clicks)[min(len(self.clicks) - 1, int(part * len(self.clicks)))]
-            if self.clicks
-            else 0.0
-        )
+
+def share(clicks: dict[str, list[float]], part: float) -> float:
+    """The seconds within which this part of the clicks was answered; 0 without a click."""
+    seconds = sorted(each for screen in clicks.values() for each in screen)
+    return seconds[min(len(seconds) - 1, int(part * len(seconds)))] if seconds else 0.0
 
 
 class Visitor:
@@ -154,20 +152,25 @@ def visitor(url: str) -> Iterator[Visitor]:
         found.close()
 
 
-def watch(url: str, run: str, visitors: int, seconds: float, seed: int, pause: float = 2.0) -> Visits:
-    """So many visitors look at a run that trains, each from one page to the next, following what renews itself."""
+def watch(url: str, runs: list[str], visitors: int, seconds: float, seed: int, pause: float) -> Visits:
+    """So many visitors look at runs that train, each at one, from page to page, following what renews itself.
+
+    They come within the first `pause` seconds, and then click after some `pause` seconds each.
+    """
     found, turn = Visits(), threading.Lock()
 
     def look(number: int) -> None:
         chance = random.Random(seed + number)
+        time.sleep(chance.uniform(0, min(pause, seconds / 2)))
         try:
             with visitor(url) as me:
                 end = time.monotonic() + seconds
                 page = number
                 while time.monotonic() < end:
-                    took = me.open(PAGES[page % len(PAGES)], f"run={run}")
+                    name = PAGES[page % len(PAGES)]
+                    took = me.open(name, f"run={runs[number % len(runs)]}")
                     with turn:
-                        found.clicks.append(took)
+                        found.clicks.setdefault(name, []).append(took)
                     me.follow(min(pause * chance.uniform(0.5, 1.5), max(0.0, end - time.monotonic())))
                     page += 1
                 with turn:

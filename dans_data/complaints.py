@@ -29,9 +29,8 @@ def explain(
         return str(reason or first["msg"])
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
-        every = "; the settings are " + ", ".join(fields)
-        hint = did_you_mean(name, fields) or every
-        return f"there is no setting {name!r}{hint}"
+        hint = did_you_mean(name, fields) or "; `python -m dans_core train --help` has them all"
+        return f"there is no setting {name[:40]!r}{hint}"
     words = choices(name)
     return (
         f"{name} = {first['input']!r}: {_expected(fields[name], words)}{did_you_mean(first['input'], words)}"

@@ -431,17 +431,18 @@ def _tell(layout: Layout, form: str, note: Callable[[str], None]) -> None:
         )
 
 
-def quoted(names: Sequence[str]) -> str:
-    """The first names in quotation marks, to be part of a sentence."""
-    shown = ", ".join(f'"{printable(name.strip(), 40)}"' for name in names[:5])
-    return f"{shown}{', …' if len(names) > 5 else ''}"
+def quoted(names: Sequence[str], most: int = 5, width: int = 40) -> str:
+    """The first names, cut to a width, in quotation marks, to be part of a sentence."""
+    shown = ", ".join(f'"{printable(name.strip(), width)}"' for name in names[:most])
+    return f"{shown}{', …' if len(names) > most else ''}"
 
 
 def _roles_unknown(row: Sequence[str], width: int, header: bool, separator: str) -> str:
     what = "a header whose words are not known" if header else "no header that is known"
     return (
-        f"{count(width, 'column')} separated by {SEPARATORS[separator]} ({quoted(row)}) and {what}; expected "
-        f"three columns, a header such as {KNOWN_WORDS}, or to be told which columns they are ({IN_THE_TERMINAL})"
+        f"{count(width, 'column')} separated by {SEPARATORS[separator]} ({quoted(row, 3, 12)}) and {what}; expected "
+        f"three columns, a header such as head, relation, tail, or to be told which columns they are "
+        f"({IN_THE_TERMINAL})"
     )
 
 

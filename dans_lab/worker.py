@@ -37,6 +37,9 @@ from dans_lab.runs.run import Run, source_that_lasts
 from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.writer import RunWriter
 
+COURTESY = 10
+"""Steps of niceness of a process that trains: screens and the browser come first, and it has what they leave."""
+
 
 class RunToTrain(BaseModel):
     """The line that a worker reads: the run directory, and whether the run was begun before."""
@@ -108,6 +111,7 @@ def _work(job: RunToTrain, ahead: tuple[str, KnowledgeGraph] | None) -> int:
     run.config, run.meta  # noqa: B018
     refuse_link(run.path / "log.txt")
     _log_to(run.path / "log.txt")
+    process.give_way(COURTESY)
     stop = process.StopFlag()
     stop.install()
     with RunWriter.reopen(run.path, given=True) as writer:

@@ -174,7 +174,7 @@ def remove(info: DatasetInfo) -> None:
 def removed(name: str) -> None:
     try:
         keeping.remove_data(name)
-        graph.load.clear(name)
+        graph.forget(name)
         Address("data", "").choose("data", None)
     except InputError as error:
         st.session_state[PROBLEM] = str(error)

@@ -16,7 +16,7 @@ from dans_core.events import Diagnostics
 from dans_data.words import count
 from dans_lab.runs.run import Run
 
-TICK = 2.0
+TICK = 5.0
 SCORES = {"score": "Score", "against": "Against the positive"}
 SHOWN_TROUBLES = 3
 NEWEST = 0

@@ -95,7 +95,7 @@ def surveyed(info: DatasetInfo) -> Survey:
     """A data set that is here, read and counted once for as long as its files stay. Raises InputError."""
     stamps = _stamps(info)
     if _read_with().get(info.name, stamps) != stamps:
-        graph.load.clear(info.name)
+        graph.forget(info.name)
     _read_with()[info.name] = stamps
     with st.spinner(f"Reading and counting {markdown_text(title(info))} …", show_time=True):
         kg = graph.load(info.name)

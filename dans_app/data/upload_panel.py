@@ -209,7 +209,7 @@ def _keep(reading: Reading, name: str, original: str) -> None:
         st.error(sentence(error, 500), icon=":material/error:")
         return
     # Another data set may have had this name before.
-    graph.load.clear(name)
+    graph.forget(name)
     upload_reading.leave()
     st.session_state[upload_reading.KEPT] = name
     st.session_state[_ROUND] += 1

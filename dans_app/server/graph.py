@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
 
 from dans_core.kg import KnowledgeGraph
@@ -25,11 +27,34 @@ def refuse_download(name: str) -> None:
 
 
 def sizes(name: str) -> Sizes | None:
-    """The sizes of a data set; None where it is not here or cannot be read."""
+    """The sizes of a data set; None where it is not here or cannot be read.
+
+    One that is here is looked for again after a second: a form of settings asks a hundred times as it is drawn.
+    """
+    lately = _found()
+    found, until = lately.get(name, (None, 0.0))
+    if time.monotonic() < until:
+        return found
+    lately.pop(name, None)
     try:
-        return Sizes.of(load(name)) if is_here(name) else None
+        found = Sizes.of(load(name)) if is_here(name) else None
     except InputError:
         return None
+    if found is not None:
+        lately[name] = found, time.monotonic() + 1.0
+    return found
+
+
+def forget(name: str) -> None:
+    """Read a data set again, which came, changed or went."""
+    load.clear(name)
+    _found().pop(name, None)
+
+
+@st.cache_resource(show_spinner=False)
+def _found() -> dict[str, tuple[Sizes, float]]:
+    """Sizes by data set, each with the time until which it is not looked for again."""
+    return {}
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -98,6 +100,20 @@ def give_memory_back() -> None:
     """Return to the system what was freed until now, where glibc can; what is freed later is kept as before."""
     if sys.platform.startswith("linux") and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)
+
+
+def give_way(steps: int) -> None:
+    """Let what people wait for have the processor first, by so many steps of niceness, where a system has them.
+
+    Linux may share the processor out by sessions before it looks at processes, and then a process with a session of its
+    own has to say it for that, too.
+    """
+    if not hasattr(os, "nice"):
+        return
+    os.nice(steps)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(steps))
 
 
 def _forget_old_products() -> None:

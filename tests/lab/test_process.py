@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from dans_core import InputError
 from dans_lab.runs import machine, process
+
+ROOT = Path(__file__).resolve().parents[2]
+AUTOGROUPS = Path("/proc/sys/kernel/sched_autogroup_enabled")
 
 _FAULTS = """
 import resource, sys
@@ -43,3 +48,28 @@ def test_threads_are_a_number(threads, monkeypatch):
     monkeypatch.setenv(machine.THREADS_VARIABLE, threads)
     with pytest.raises(InputError, match=machine.THREADS_VARIABLE):
         process.prepare()
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="this system has no niceness")
+@pytest.mark.parametrize("of_its_own", [True, False])
+def test_who_gives_way_says_so_for_its_session_where_it_has_one(of_its_own: bool) -> None:
+    code = (
+        "import os, pathlib\n"
+        "from dans_lab.runs.process import give_way\n"
+        "group = pathlib.Path('/proc/self/autogroup')\n"
+        "was, before = os.nice(0), group.read_text() if group.exists() else ''\n"
+        "give_way(7)\n"
+        "print(os.nice(0) - was, (group.read_text() if group.exists() else '') == before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        start_new_session=of_its_own,
+    )
+    steps, as_before = done.stdout.split()
+    assert int(steps) == min(7, 19 - os.nice(0))
+    shared_out_by_sessions = AUTOGROUPS.exists() and AUTOGROUPS.read_text().strip() == "1"
+    assert as_before == str(not (of_its_own and shared_out_by_sessions))

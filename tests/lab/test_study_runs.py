@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from dans_lab.runs.run import Run, list_runs
 from dans_lab.runs.weights import load_weights
 from dans_lab.study.folder import RunRecord, Study, open_study
 from dans_lab.study.plan import read_plan
+from tests.same_run import outcome, processes_of
 from tests.study_samples import QUICK, needs_ray, study_file
 from tests.waiting import PATIENCE, wait_for
 
@@ -43,25 +43,6 @@ def conduct(
 ) -> subprocess.CompletedProcess[str]:
     words, env = command(runs, *arguments)
     return subprocess.run(words, env=env, cwd=ROOT, capture_output=True, text=True, timeout=2 * PATIENCE)
-
-
-def outcome(runs: Path, name: str = "small") -> dict[str, dict[str, Any]]:
-    """Everything that records say but the time it took."""
-    records = Study(runs / "studies" / name).records()
-    timeless = {"seconds": True, "curves": {"seconds"}}
-    return {run: record.model_dump(exclude=timeless) for run, record in records.items()}
-
-
-def processes_of(runs: Path) -> list[int]:
-    """Processes that train for studies in this folder of runs."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdecimal() and str(runs) in (entry / "environ").read_text(errors="replace"):
-                command_line = (entry / "cmdline").read_text(errors="replace")
-                if "dans_" in command_line and "defunct" not in command_line:
-                    found.append(int(entry.name))
-    return found
 
 
 @pytest.fixture(scope="module")

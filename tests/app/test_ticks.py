@@ -1,0 +1,115 @@
+"""Ticks of many screens: together they keep to their share of a core, and a click never waits behind one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
+from streamlit.runtime.scriptrunner import RerunData
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
+
+from dans_app.server import ticks
+from tests.waiting import wait_for
+
+
+class Clock:
+    """A time that stands until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_screen_alone_never_waits():
+    clock = Clock()
+    turns = ticks.Turns(now=clock)
+    for _ in range(20):
+        at, booked = turns.book()
+        assert at == clock.now
+        turns.pay(booked, 0.03)
+        clock.now += 0.5
+
+
+@given(st.lists(st.floats(0.001, 0.3), min_size=50, max_size=200))
+def test_ticks_without_a_pause_take_their_share(costs: list[float]):
+    clock = Clock()
+    turns = ticks.Turns(share=0.5, now=clock)
+    for cost in costs:
+        at, booked = turns.book()
+        clock.now = max(clock.now, at) + cost
+        turns.pay(booked, cost)
+    at, _ = turns.book()
+    # Each has been paid for when the next one starts.
+    assert at - 100.0 == pytest.approx(sum(costs) / 0.5)
+
+
+def test_what_was_booked_for_a_tick_that_did_not_run_is_given_back():
+    turns = ticks.Turns(now=Clock())
+    first = turns.book()
+    second = turns.book()
+    assert second[0] > first[0]
+    turns.pay(second[1], None)
+    assert turns.book()[0] == second[0]
+
+
+def test_no_tick_waits_longer_than_the_longest_time():
+    clock = Clock()
+    turns = ticks.Turns(now=clock)
+    _, booked = turns.book()
+    turns.pay(booked, 1_000.0)
+    assert turns.book()[0] == clock.now + ticks.LONGEST
+
+
+TICK = RerunData(fragment_id_queue=["part"], is_auto_rerun=True)
+PRESSED = WidgetStates(widgets=[WidgetState(id="button", trigger_value=True)])
+
+
+@pytest.mark.parametrize(
+    "asked, tick",
+    [
+        (TICK, True),
+        (RerunData(), False),
+        (RerunData(fragment_id_queue=["part"]), False),
+        (RerunData(is_auto_rerun=True), False),
+        (RerunData(fragment_id_queue=["part"], is_auto_rerun=True, widget_states=PRESSED), False),
+    ],
+)
+def test_what_a_person_asked_for_is_no_tick(asked: RerunData, tick: bool):
+    assert ticks._is_tick(asked) is tick
+
+
+class Runner(SimpleNamespace):
+    """What a tick needs of the thread that runs the scripts of one visitor: its parts, and what else was asked."""
+
+    def __init__(self) -> None:
+        parts = SimpleNamespace(contains={"part"}.__contains__)
+        super().__init__(_requests=ScriptRequests(), _fragment_storage=parts)
+
+
+def test_a_click_ends_the_wait_of_a_tick(monkeypatch: pytest.MonkeyPatch):
+    ran: list[RerunData] = []
+    monkeypatch.setattr(ticks, "_run_script", lambda _, asked: ran.append(asked))
+    monkeypatch.setattr(ticks, "LONGEST", 3600.0)
+    turns = ticks.Turns()
+    monkeypatch.setattr(ticks, "turns", turns)
+    turns.pay(turns.book()[1], 1_000.0)
+    runner: Any = Runner()
+    waiting = threading.Thread(target=ticks._of_this_screen, args=(runner, TICK))
+    waiting.start()
+    # A second tick meanwhile is no reason to end it.
+    assert runner._requests.request_rerun(TICK)
+    time.sleep(3 * ticks._LOOK)
+    assert waiting.is_alive()
+    assert runner._requests.request_rerun(RerunData())
+    wait_for(lambda: not waiting.is_alive(), "the end of a tick's wait")
+    assert not ran
+    ticks._of_this_screen(runner, RerunData())
+    assert len(ran) == 1
