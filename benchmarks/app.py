@@ -146,8 +146,8 @@ def _switches(bench: Bench, tell: Rows) -> None:
 
 
 def _map(bench: Bench, tell: Rows) -> None:
-    from dans_app.server import projection
     from dans_core import KnowledgeGraph
+    from dans_lab.map import projection
     from dans_lab.runs.frames import Frame
     from dans_lab.runs.run import list_runs
 

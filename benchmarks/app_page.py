@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 CLOCK = (HERE / "clock.js").read_text(encoding="utf-8")
 
-HELPERS = {"UMAP": "dans_app.server.projection", "torch": "dans_app.server.inspecting"}
+HELPERS = {"UMAP": "dans_app.server.fitting", "torch": "dans_app.server.inspecting"}
 
 RECORDED = "umls-complex-dans"
 

@@ -6,11 +6,9 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from dans_app.compare import chosen_runs, differences, rank_comparison, words
 from dans_app.compare.chosen_runs import SPLITS, RankingOptions, Runs
-from dans_app.map import data as map_data
 from dans_app.map import together as map_together
 from dans_app.map import view as map_view
 from dans_app.server import graph, inspecting, loading
-from dans_app.server.relation_view import relation_label
 from dans_app.shared import curves, exports, run_state, shell, theme, url_values
 from dans_app.shared.address import Address
 from dans_app.shared.words import capital
@@ -19,6 +17,8 @@ from dans_data.errors import InputError
 from dans_data.metrics import TERMS
 from dans_data.words import count, listed, plural
 from dans_lab import halves, warm_up
+from dans_lab.map import plate as map_plate
+from dans_lab.map.relation_view import relation_label
 from dans_lab.names import METRICS
 
 TICK = 1.0
@@ -345,7 +345,7 @@ def draw_maps(place: Address, runs: Runs, kg: KnowledgeGraph) -> None:
         st.info(f"These runs cannot share a space: {error}.")
         return
     plates = [
-        map_data.plate(
+        map_plate.plate(
             f"{letter} · {shell.describe(runs[letter])}",
             runs[letter].id,
             loading.view(runs[letter], epochs[letter], kg, relation),
@@ -357,7 +357,9 @@ def draw_maps(place: Address, runs: Runs, kg: KnowledgeGraph) -> None:
         for letter, frames in shown.items()
     ]
     token = " ".join([runs[letter].id for letter in shown])
-    map_view.show(map_view.payload(plates, token, epoch=None, layers=map_data.DEFAULT_LAYERS), "compare_maps")
+    map_view.show(
+        map_plate.payload(plates, token, epoch=None, layers=map_plate.DEFAULT_LAYERS), "compare_maps"
+    )
     first, *others = made.agreement.items()
     words = ", ".join(f"{letter} {share:.0%}" for letter, share in others)
     st.caption(

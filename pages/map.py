@@ -11,14 +11,16 @@ from dans_app.map import data as map_data
 from dans_app.map import view as map_view
 from dans_app.map import words as map_words
 from dans_app.map.asked import Asked
-from dans_app.server import loading, relation_view
+from dans_app.server import loading
 from dans_app.server.loading import Picture
-from dans_app.server.projection import TRUST_NEIGHBOURS
-from dans_app.server.relation_view import RelationView
 from dans_app.shared import classroom, exports, name_search, run_state, shell, url_values
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data.words import count, share
+from dans_lab.map import pictures, relation_view
+from dans_lab.map import plate as map_plate
+from dans_lab.map.projection import TRUST_NEIGHBOURS
+from dans_lab.map.relation_view import RelationView
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run
 
@@ -69,7 +71,7 @@ def show_map(run: Run, kg: KnowledgeGraph, epochs: list[int]) -> None:
 
 def draw_map(run: Run, kg: KnowledgeGraph, there: list[int]) -> None:
     newest = loading.frame(run, there[-1], kg)
-    epochs = loading.shown_epochs(there, newest.size, newest.entities.shape[1], newest.is_sample)
+    epochs = pictures.shown_epochs(there, newest.size, newest.entities.shape[1], newest.is_sample)
     # Always there, since another number of elements above the map would begin it anew.
     busy = st.empty()
     if newest.size * len(epochs) > LARGE:
@@ -81,8 +83,8 @@ def draw_map(run: Run, kg: KnowledgeGraph, there: list[int]) -> None:
     frames = loading.frames(run, epochs, kg)
     frame = frames[asked.now]
     picture = loading.picture(run, epochs, asked.shown, kg, asked.method, view.focus)
-    data = map_view.payload(
-        [map_data.plate(shell.describe(run), run.id, view, frames, kg, picture.series, picture.single)],
+    data = map_plate.payload(
+        [map_plate.plate(shell.describe(run), run.id, view, frames, kg, picture.series, picture.single)],
         asked.token,
         epoch=asked.epoch,
         layers=asked.layers,
@@ -133,7 +135,7 @@ def choices(asked: Asked) -> None:
     place.segmented(
         "projection",
         "Projection",
-        map_data.NAMES,
+        map_plate.NAMES,
         asked.method,
         "UMAP and t-SNE show neighbourhoods, PCA true directions and gaps. UMAP and PCA hold all snapshots in one "
         "space, so that epochs can be compared.",

@@ -1,7 +1,7 @@
 // The network around one entity: it in the middle, a spoke for each relation and direction, a leaf for each neighbour.
 // Names reach the page only through textContent and attributes.
 
-import { element, shape, written } from "../shared/elements.js"
+import { element, shape, written } from "../../dans_lab/scripts/elements.js"
 
 const GAP = 0.8 // slots between two groups
 const states = new WeakMap()

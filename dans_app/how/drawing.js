@@ -1,7 +1,7 @@
 // The architecture as a drawing whose parts are buttons, and below it the same in words that are buttons too.
 // A part and its words light each other up; a loss also shows where its gradient runs, and where that stops.
 
-import { element, shape, written } from "../shared/elements.js"
+import { element, shape, written } from "../../dans_lab/scripts/elements.js"
 import { PLANS } from "./plan.js"
 
 const NARROW = 560

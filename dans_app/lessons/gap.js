@@ -1,7 +1,7 @@
 // The gap of a lesson: what was predicted and what was measured, as two marks on one scale.
 // Texts reach the page only through textContent and attributes.
 
-import { element, written } from "../shared/elements.js"
+import { element, written } from "../../dans_lab/scripts/elements.js"
 
 const drawn = new WeakMap()
 

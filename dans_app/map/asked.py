@@ -10,10 +10,11 @@ from typing import Any
 import streamlit as st
 
 from dans_app.map import data, view
-from dans_app.server.projection import Method
 from dans_app.shared import url_values
 from dans_app.shared.address import Address
 from dans_core.kg import KnowledgeGraph
+from dans_lab.map import plate as map_plate
+from dans_lab.map.projection import Method
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run
 
@@ -41,7 +42,8 @@ class Asked:
         place, own: the address, and the part of it that means something for this run alone.
         epochs: the snapshots on the map, ascending; `newest` is the last of them, read.
         epoch: the one to begin with; None follows the newest.
-        method, colour, layers: names of `data.NAMES`, `COLOURS` and `data.LAYERS`; `field`: whether D_adv's is drawn.
+        method, colour, layers: names of `map_plate.NAMES`, `COLOURS` and `map_plate.LAYERS`.
+        field: whether D_adv's is drawn.
         found: ids of the entities that were searched for.
         selection: keys of the selected points.
     """
@@ -103,11 +105,11 @@ def checked(
     if epoch is not None:
         # Of a long run the map holds some snapshots, and the one asked for may not be among them.
         epoch = max(each for each in epochs if each <= epoch)
-    method = place.said(url_values.one_of(place.raw("projection"), "projection", list(data.NAMES)))
+    method = place.said(url_values.one_of(place.raw("projection"), "projection", list(map_plate.NAMES)))
     colour = place.said(url_values.one_of(place.raw("colour"), "colour", list(COLOURS)))
     field = place.said(url_values.one_of(place.raw("field"), "field", ["off", "on"]))
     layers = place.said(
-        url_values.some_of(place.raw("layers"), "layer", list(data.LAYERS), data.DEFAULT_LAYERS)
+        url_values.some_of(place.raw("layers"), "layer", list(map_plate.LAYERS), map_plate.DEFAULT_LAYERS)
     )
     found = place.said(url_values.matching(place.raw("find"), kg))
     selection = [
@@ -117,7 +119,7 @@ def checked(
     place.keep("projection", None if method == "umap" else method)
     place.keep("colour", None if colour == "layer" else colour)
     place.keep("field", None if field == "off" else field)
-    place.keep("layers", None if tuple(layers) == data.DEFAULT_LAYERS else ",".join(layers) or "none")
+    place.keep("layers", None if tuple(layers) == map_plate.DEFAULT_LAYERS else ",".join(layers) or "none")
     own.keep("epoch", None if epoch is None else str(epoch))
     own.keep("selection", ",".join(selection[:MOST_SELECTED]) or None)
     asked = Asked(
@@ -142,7 +144,7 @@ def _follow(place: Address, own: Address, at: Mapping[str, Any]) -> None:
     if st.session_state.get(_HEARD) == at:
         return
     st.session_state[_HEARD] = at
-    layers = [name for name in data.LAYERS if name in at["layers"]]
+    layers = [name for name in map_plate.LAYERS if name in at["layers"]]
     own.choose("epoch", None if at["epoch"] is None else str(at["epoch"]))
     place.choose("layers", ",".join(layers) or "none")
     keys = [f"{source}:{number}" for source, number in data.parse(at["selection"])]

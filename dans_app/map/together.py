@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dans_app.server import projection
-from dans_app.server.projection import Axes, Floats, Moments, Projection
+from dans_lab.map import projection
+from dans_lab.map.projection import Axes, Floats, Moments, Projection
 from dans_lab.runs.frames import Frame
 
 
@@ -63,14 +63,7 @@ def together(runs: Mapping[str, Sequence[Frame]]) -> Together:
         last = shown[-1]
         limit = last.size if last.is_sample else projection.LARGEST
         rows = projection.sample_rows(last.size, np.arange(len(last.entities)), limit)
-        series[name] = Projection(
-            "pca",
-            tuple(each.epoch for each in shown),
-            rows,
-            np.stack([axes.place(np.concatenate(groups)[rows]) for groups in parts]),
-            np.full(len(shown), np.nan),
-            np.array([axes.explained(each) for each in moments[name]]),
-        )
+        series[name] = projection.pca([each.epoch for each in shown], rows, parts, moments[name], axes)
     return Together(series, agreement)
 
 

@@ -8,12 +8,13 @@ import numpy as np
 
 from dans_app.map import data as map_data
 from dans_app.server.loading import Picture
-from dans_app.server.projection import Method
-from dans_app.server.relation_view import KeptNegatives, RelationView, asked_in_train
 from dans_app.shared import theme
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data.words import count, share
+from dans_lab.map import plate as map_plate
+from dans_lab.map.projection import Method
+from dans_lab.map.relation_view import KeptNegatives, RelationView, asked_in_train
 from dans_lab.names import FACTS_AMONG, about_fakes
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run
@@ -107,7 +108,7 @@ def origin(picture: Picture, method: Method, frame: Frame, warm: bool, live: boo
 
     `warm` says that UMAP is ready to work, `live` that the run goes on meanwhile.
     """
-    name = map_data.NAMES[method]
+    name = map_plate.NAMES[method]
     if picture.problem is not None:
         return f":material/error: Shown is PCA, since {name} failed: {markdown_text(picture.problem, 200)}"
     if picture.waiting and picture.single is None:
@@ -129,7 +130,7 @@ def origin(picture: Picture, method: Method, frame: Frame, warm: bool, live: boo
     placed = len(picture.series.rows)
     many = f" {placed:,} of {frame.size:,} points, this relation’s first." if placed < frame.size else ""
     return (
-        f":material/check: {map_data.NAMES[picture.series.method]} of {what} of "
+        f":material/check: {map_plate.NAMES[picture.series.method]} of {what} of "
         f"{count(len(picture.series.epochs), 'snapshot')} together: places can be compared between "
         f"relations and epochs.{many}"
     )

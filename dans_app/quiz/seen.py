@@ -9,11 +9,11 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from dans_app.quiz.pools import Pool
-from dans_app.server.projection import Axes, Moments
 from dans_app.shared import theme
 from dans_app.shared.theme import Look
 from dans_app.shared.words import plotly_text
 from dans_core.kg import KnowledgeGraph
+from dans_lab.map.projection import Axes, Moments
 
 NEIGHBOURS = 6
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib
 import threading
 import time
@@ -15,33 +14,23 @@ import numpy as np
 import streamlit as st
 from threadpoolctl import threadpool_limits
 
-from dans_app.server import inspecting, projection, relation_view, ticks, upkeep
+from dans_app.server import fitting, inspecting, ticks, upkeep
 from dans_app.server.graph import refuse_download
-from dans_app.server.projection import Method, Projection
 from dans_app.server.projector import PictureFile, Projector
-from dans_app.server.relation_view import RelationView
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
 from dans_data.stamps import Stamp, stamp
-from dans_lab.runs import bounded
+from dans_lab.map import pictures, projection, relation_view
+from dans_lab.map.projection import Method, Projection
+from dans_lab.map.relation_view import RelationView
 from dans_lab.runs.frames import Frame
-from dans_lab.runs.run import Run, recorded_runs, runs_dir
-from dans_lab.runs.trash import CACHE, PICTURES
+from dans_lab.runs.run import Run, recorded_runs
 
 IMPORT_DELAY = 5.0
 """Seconds before the server imports what draws the other screens: first its own is painted."""
 
 WARM_UP_DELAY = 20.0
 """Seconds before UMAP compiles: first the screen is painted, and a run started at once gets the core."""
-
-MOST_SNAPSHOTS = 40
-"""Snapshots of a run in one map."""
-
-MOST_NUMBERS = 64_000_000
-"""Numbers of all its snapshots held in memory for a map, 4 bytes each."""
-
-MOST_PLACES = 80_000
-"""Points of all snapshots in the map of a large graph, each of which holds a sample; UMAP places them in a minute."""
 
 _PICTURES = 64
 """Pictures kept in memory, of all runs; one of UMLS with 13 snapshots takes 200 kB."""
@@ -119,36 +108,19 @@ def view(run: Run, epochs: Sequence[int], kg: KnowledgeGraph, relation: int) -> 
     return _view(str(run.path), tuple(epochs), stamps, kg.hash, relation, run, kg)
 
 
-def shown_epochs(epochs: Sequence[int], size: int, dim: int, whole: bool = False) -> list[int]:
-    """Those snapshots of a run that its map holds: all, or evenly some and the newest, so that they fit in memory.
-
-    Every second, fourth, eighth …, so that those on the map stay there for long while a run adds to them. `whole` says
-    that all points of each are placed, however many they are.
-    """
-    most = max(2, min(MOST_SNAPSHOTS, MOST_NUMBERS // (size * dim)))
-    if whole:
-        most = max(2, min(most, MOST_PLACES // size))
-    step = 1
-    while len(epochs[:-1:step]) + 1 > most:
-        step *= 2
-    return [*epochs[:-1:step], *epochs[-1:]]
-
-
 def all_shown_epochs(run: Run, kg: KnowledgeGraph) -> list[int]:
     """Those snapshots of a run that its map holds; none where it has none."""
     epochs = [epoch for epoch, _ in run.snapshots()]
     if not epochs:
         return []
     last = frame(run, epochs[-1], kg)
-    return shown_epochs(epochs, last.size, last.entities.shape[1], last.is_sample)
+    return pictures.shown_epochs(epochs, last.size, last.entities.shape[1], last.is_sample)
 
 
 def frames(run: Run, epochs: Sequence[int], kg: KnowledgeGraph) -> list[Frame]:
     """These snapshots. Raises InputError where one is gone, damaged, or of other queries than the last one."""
     found = [frame(run, epoch, kg) for epoch in epochs]
-    for each in found:
-        if each.size != found[-1].size or not np.array_equal(each.queries, found[-1].queries):
-            raise InputError(f"its snapshots of epochs {each.epoch} and {found[-1].epoch} hold other queries")
+    pictures.check_alike(found)
     return found
 
 
@@ -157,13 +129,10 @@ def picture(
 ) -> Picture:
     """The places of everything in these snapshots: by the method asked for when it is there, else by PCA at once.
 
-    `focus` are rows that have to be in the picture; they matter only where there are too many points for all. A sample
-    of a large graph is placed whole, so that one picture serves all relations.
+    `focus` are rows that have to be in the picture; they matter only where there are too many points for all.
     """
     shown = frames(run, epochs, kg)
-    limit = min(projection.LARGEST, projection.LARGEST_JOINT // len(epochs))
-    limit = shown[-1].size if shown[-1].is_sample else limit
-    rows = projection.sample_rows(shown[-1].size, focus, limit)
+    rows = pictures.placed_rows(shown, focus)
     contents = [_content_of(run, number) for number in epochs]
     pca = _pca(run, epochs, kg, rows, contents)
     if method == "pca" or len(rows) < projection.SMALLEST:
@@ -201,21 +170,23 @@ class _Fit:
 
     @property
     def file(self) -> PictureFile:
-        return PictureFile(_folders(self.run)[0], projection.key_of(self.method, *self.contents, self.rows))
+        return PictureFile(
+            pictures.folders(self.run)[0], projection.key_of(self.method, *self.contents, self.rows)
+        )
 
     def found(self) -> Projection | str | None:
         """The picture, or why it cannot be made, or None while it is not there."""
         file = self.file
         if done := projector().result(file) or _memory().get(file.key):
             return done
-        if kept := projection.load(_folders(self.run), file.key, self.epochs, self.rows):
+        if kept := projection.load(pictures.folders(self.run), file.key, self.epochs, self.rows):
             _keep(file.key, kept)
         return kept
 
     def compute(self) -> Projection:
         points = np.stack([_stacked(each, self.rows) for each in self.shown])
         start = np.stack([self.pca.points[self.pca.epochs.index(epoch)] for epoch in self.epochs])
-        return projection.fit_in_helper(self.method, self.epochs, self.rows, points, start)
+        return fitting.fit_in_helper(self.method, self.epochs, self.rows, points, start)
 
 
 def trust(run: Run, epoch: int, kg: KnowledgeGraph, made: Projection) -> float:
@@ -240,15 +211,7 @@ def _pca(
     if (kept := memory.get(key)) is None:
         shown = frames(run, epochs, kg)
         moments = [_moments(content, each) for content, each in zip(contents, shown, strict=True)]
-        axes = projection.Axes.of(moments)
-        kept = Projection(
-            "pca",
-            tuple(epochs),
-            rows,
-            np.stack([axes.place(_stacked(each, rows)) for each in shown]),
-            np.full(len(epochs), np.nan),
-            np.array([axes.explained(each) for each in moments]),
-        )
+        kept = projection.pca(epochs, rows, [each.groups for each in shown], moments)
         _keep(key, kept)
     return kept
 
@@ -263,12 +226,6 @@ def _keep(key: str, made: Projection) -> None:
 @st.cache_resource(show_spinner=False)
 def _memory() -> dict[str, Projection]:
     return {}
-
-
-def _folders(run: Run) -> list[Path]:
-    """Where pictures of a run are kept: the cache, then what a recorded run ships."""
-    settings = hashlib.sha256(bounded.content(run.path / "config.json")).hexdigest()[:8]
-    return [runs_dir() / CACHE / PICTURES / f"{run.id}-{settings}", run.path / "projections"]
 
 
 # --- kept between clicks; the stamp of a file renews what was read from a file ---------------------------------
@@ -314,10 +271,9 @@ def _moments(content: bytes, _frame: Frame) -> projection.Moments:
 
 
 def _content_of(run: Run, epoch: int) -> bytes:
-    path = run.path / "snapshots" / f"{epoch:06d}.npz"
-    return _content(str(path), _writing(path))
+    return _content(str(run.path), epoch, _writing(run.path / "snapshots" / f"{epoch:06d}.npz"), run)
 
 
 @st.cache_data(max_entries=4096, show_spinner=False)
-def _content(path: str, writing: Stamp) -> bytes:
-    return hashlib.sha256(bounded.content(Path(path), bounded.ARRAY_BYTES)).digest()
+def _content(path: str, epoch: int, writing: Stamp, _run: Run) -> bytes:
+    return pictures.content_of(_run, epoch)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dans_app.server import projection
-from dans_app.server.projection import Projection
+from dans_app.server import fitting
+from dans_lab.map import projection
+from dans_lab.map.projection import Projection
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Projector:
         points = np.random.default_rng(0).normal(size=(2, 60, 4)).astype(np.float32)
         # A broken install must not end the thread: each request for a picture then says what is wrong.
         with contextlib.suppress(Exception):
-            projection.fit_in_helper("umap", (0, 1), np.arange(60), points, points[:, :, :2])
+            fitting.fit_in_helper("umap", (0, 1), np.arange(60), points, points[:, :, :2])
         self._warm.set()
 
 

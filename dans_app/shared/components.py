@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
-_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"]+)"\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+from dans_lab import scripts
 
 
 def draw(
@@ -35,31 +33,9 @@ def told(key: str, name: str) -> Any:
     return (st.session_state.get(key) or {}).get(name)
 
 
-def style(script: Path) -> str:
-    """The style sheet that lies beside a script."""
-    return script.with_suffix(".css").read_text(encoding="utf-8")
-
-
-def module(script: Path) -> str:
-    """A script and all that it imports as one module, since a component of a page has no others to import.
-
-    A name may stand at the top of one of the files only.
-    """
-    return "".join(
-        _EXPORT.sub("", _IMPORT.sub("", path.read_text(encoding="utf-8"))) for path in _order(script)
-    )
-
-
 @st.cache_resource(show_spinner=False)
 def _of(script: Path) -> ComponentRenderer:
-    """The component that `script` draws, with the style sheet of the same name if any; registered once a server."""
-    css = style(script) if script.with_suffix(".css").exists() else None
-    return st.components.v2.component(f"dans_{script.stem}", css=css, js=module(script))
-
-
-def _order(script: Path) -> list[Path]:
-    """`script` behind the files that it imports, each once."""
-    order: dict[Path, None] = {}
-    for found in _IMPORT.finditer(script.read_text(encoding="utf-8")):
-        order |= dict.fromkeys(_order((script.parent / found[1]).resolve()))
-    return [*order, script]
+    """The component that `script` draws, with its styles; registered once a server."""
+    return st.components.v2.component(
+        f"dans_{script.stem}", css=scripts.style(script) or None, js=scripts.module(script)
+    )

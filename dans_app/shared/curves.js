@@ -2,7 +2,7 @@
 // Every run of the default export updates the same DOM nodes, so zoom, focus and hover survive live data.
 // Names reach the page only through textContent and attributes.
 
-import { SVG, element, put } from "./elements.js"
+import { SVG, element, put } from "../../dans_lab/scripts/elements.js"
 
 // Pixels of a plot: so many that all panels are to be seen at once, within these bounds.
 const [LOW, HIGH, NARROW] = [132, 230, 190]

@@ -1,7 +1,7 @@
 // A field that finds names as one types (a combobox, as the ARIA practices describe it). What is typed goes to the
 // server, and the first names that match come back. Names reach the page only through textContent and attributes.
 
-import { element, put } from "./elements.js"
+import { element, put } from "../../dans_lab/scripts/elements.js"
 
 const REST = 150 // milliseconds without a keystroke before the server is asked
 const states = new WeakMap()

@@ -1,40 +1,30 @@
-"""One place for how each part of the method looks: its name, colour, marker and dash, on every screen.
+"""How everything looks that the screens draw: name, colour, marker and dash.
 
-Each colour has a contrast of at least 3 : 1 on the light and on the dark background, so one value serves both.
-No meaning is carried by colour alone: lines differ in dash, points in marker shape.
+What the map draws, too, is from `dans_lab.looks`, and what is said there of colours holds here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dans_app.server.inspecting import Which
 from dans_core.declared import DECLARED
+from dans_lab.looks import D_ADV as D_ADV
+from dans_lab.looks import D_AUX as D_AUX
+from dans_lab.looks import G_E as G_E
+from dans_lab.looks import G_R as G_R
+from dans_lab.looks import OPINION as OPINION
+from dans_lab.looks import POSITIVE as POSITIVE
+from dans_lab.looks import RANDOM as RANDOM
+from dans_lab.looks import SEQUENCE as SEQUENCE
+from dans_lab.looks import Look as Look
 from dans_lab.names import DATASETS as DATASETS
 from dans_lab.names import DECODERS as DECODERS
 from dans_lab.names import SAMPLERS as SAMPLERS
 from dans_lab.names import SAMPLERS_ABOUT as SAMPLERS_ABOUT
 
-
-@dataclass(frozen=True)
-class Look:
-    """How one part is drawn. `marker` is a Plotly symbol, `dash` an SVG dash pattern ("" is solid)."""
-
-    name: str
-    color: str
-    marker: str = "circle"
-    dash: str = ""
-    about: str = ""
-
-
-POSITIVE = Look("Real entities", "#0B9268", "circle", about="Embeddings of the entities of the graph.")
-G_E = Look("G_E", "#D4601B", "diamond", about="Entity-wise pathway: makes fakes from the head entity alone.")
-G_R = Look("G_R", "#3A7BD5", "square", "7 3", "Relation-wise pathway: makes fakes from head and relation.")
-RANDOM = Look("Random", "#838A96", "x", "2 3", "Entities drawn at random.")
 SAMPLER = Look("Sampler", "#AD8200", "star", "10 3 2 3", "Entities that the run's own sampler chooses.")
 BASE = Look("Base model", "#0B9268", "circle", about="The embedding model that is being trained.")
-D_ADV = Look("D_adv", "#B4478C", "triangle-up", about="Head of the discriminator: real entity or fake?")
-D_AUX = Look("D_aux", "#7D66CF", "triangle-down", "7 3", "Head of the discriminator: which pathway made it?")
 FLOOR = Look(
     "Popularity floor",
     "#838A96",
@@ -52,12 +42,6 @@ LOOKS = (
     Look("F", RANDOM.color, "triangle-down", "9 3 2 3 2 3"),
 )
 """How runs, or rows of a study, side by side are drawn, in their order; the name is the letter of a run."""
-
-OPINION = ["#B4478C", "#A9A3B0", "#0B9268"]
-"""Colours from "fake" by "cannot tell" to "real"."""
-
-SEQUENCE = ["#3B4C8C", "#5B6C8F", "#8E8B79", "#C2A94F", "#F2CF3C"]
-"""From low to high; lightness rises all the way, so it reads without seeing colours (after cividis)."""
 
 BY_SOURCE = {"positive": POSITIVE, "G_E": G_E, "G_R": G_R, "sampler": SAMPLER, "random": RANDOM}
 """Looks by the `source` of an inspection row."""

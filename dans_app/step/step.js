@@ -1,7 +1,7 @@
 // The stops of a round: the words, the formula and the map of each, and what a person does to go from one to another.
 // Kept stops are shown at once; the server hears of it at rest and trains ahead.
 
-import { element, put, written } from "../shared/elements.js"
+import { element, put, written } from "../../dans_lab/scripts/elements.js"
 import { between, buildMap, describeMap, drawMap, drawTable, legend, sceneOf } from "./step_scene.js"
 
 const GLIDE = 300 // milliseconds from one stop to the next

@@ -1,7 +1,7 @@
 // The map of a stop: where everything is, and the drawing of it. Places are those of a plane of PCA, so directions and
 // gaps in it are true.
 
-import { element, put, shape, written } from "../shared/elements.js"
+import { element, put, shape, written } from "../../dans_lab/scripts/elements.js"
 
 const MARK = 6 // pixels from the middle of a fake to its edge
 const ARROW = 76 // pixels of the longest arrow of a round

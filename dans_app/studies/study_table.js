@@ -1,7 +1,7 @@
 // The table of a study: a real table whose cells are buttons, and a line below that says the cell pointed at in words.
 // Names reach the page only through textContent and attributes.
 
-import { element, written } from "../shared/elements.js"
+import { element, written } from "../../dans_lab/scripts/elements.js"
 
 const states = new WeakMap()
 

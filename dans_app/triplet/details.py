@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dans_app.server import inspecting, loading
-from dans_app.server.relation_view import asked_in_train
 from dans_app.shared import exports, formulas, shell
 from dans_app.shared.url_values import Triplet
 from dans_app.shared.words import markdown_text
@@ -19,6 +18,7 @@ from dans_app.triplet import arithmetic, paths, table
 from dans_app.triplet.asked import Asked, remember
 from dans_app.triplet.table import Lane
 from dans_data.words import count
+from dans_lab.map.relation_view import asked_in_train
 
 if TYPE_CHECKING:
     from dans_lab.inspection import Row

@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 
 import dans_app
-from dans_app.shared import components
+import dans_lab
+from dans_lab import scripts
 
-SCRIPTS = [
-    path
-    for path in sorted(Path(dans_app.__file__).parent.rglob("*.js"))
-    if "export default" in path.read_text()
-]
+ALL = sorted(path for floor in (dans_app, dans_lab) for path in Path(floor.__file__).parent.rglob("*.js"))
+SCRIPTS = [path for path in ALL if "export default" in path.read_text()]
 TOP = re.compile(r"^(?:export )?(?:function|const|let|class) (\w+)", re.MULTILINE)
 
 
@@ -28,7 +26,7 @@ def test_imported_scripts_come_first_and_once(tmp_path: Path) -> None:
         'import { one } from "../base.js"\nimport {\n  two,\n} from "./middle.js"\n\n'
         "export default function () {\n  return one + two()\n}\n"
     )
-    assert [line for line in components.module(script).splitlines() if line] == [
+    assert [line for line in scripts.module(script).splitlines() if line] == [
         "const one = 1",
         "function two() {",
         "  return one + one",
@@ -41,16 +39,14 @@ def test_imported_scripts_come_first_and_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_module_imports_nothing_and_no_name_stands_twice_at_its_top(script: Path) -> None:
-    module = components.module(script)
+    module = scripts.module(script)
     assert not re.search(r"^import ", module, re.MULTILINE)
     assert re.findall(r"^export .*\(", module, re.MULTILINE) == ["export default function ("]
     names = Counter(TOP.findall(module))
-    assert names["element"] == ("elements.js" in script.read_text())
+    assert names["element"] == any("elements.js" in each.read_text() for each in scripts.order(script))
     assert {name for name, times in names.items() if times > 1} == set()
 
 
 def test_every_script_belongs_to_a_component() -> None:
-    used = {path for script in SCRIPTS for path in components._order(script)}
-    assert {path.name for path in Path(dans_app.__file__).parent.rglob("*.js")} == {
-        path.name for path in used
-    }
+    used = {path for script in SCRIPTS for path in scripts.order(script)}
+    assert {path.resolve() for path in ALL} == {path.resolve() for path in used}

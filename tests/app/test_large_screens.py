@@ -12,11 +12,12 @@ from streamlit.testing.v1 import AppTest
 
 from dans_app.map import data as map_data
 from dans_app.map import together as map_together
-from dans_app.server import loading, projection, relation_view
+from dans_app.server import loading
 from dans_app.server.projector import Projector
 from dans_app.shared import name_search
 from dans_app.triplet import paths as triplet_paths
 from dans_core.kg import KnowledgeGraph
+from dans_lab.map import pictures, projection, relation_view
 from dans_lab.runs.run import Run
 from tests import large_run, small_run
 
@@ -155,8 +156,8 @@ def test_all_of_a_sample_is_placed_and_many_snapshots_give_way(run, graph):
     kg, _ = graph
     picture = loading.picture(run, [0, 5, 10], 10, kg, "pca", np.array([1]))
     assert len(picture.series.rows) == loading.frame(run, 10, kg).size > projection.LARGEST
-    shown = loading.shown_epochs(list(range(0, 200, 2)), 10_000, 100, whole=True)
-    assert shown[-1] == 198 and 4 <= len(shown) <= loading.MOST_PLACES // 10_000
+    shown = pictures.shown_epochs(list(range(0, 200, 2)), 10_000, 100, whole=True)
+    assert shown[-1] == 198 and 4 <= len(shown) <= pictures.MOST_PLACES // 10_000
 
 
 def test_maps_of_runs_with_other_samples_stand_in_one_space(run, graph):

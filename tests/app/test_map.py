@@ -15,12 +15,14 @@ from streamlit.testing.v1 import AppTest
 
 from dans_app.map import data as map_data
 from dans_app.map import view as map_view
-from dans_app.server import loading, projection
-from dans_app.server.projection import Axes, Projection
+from dans_app.server import fitting, loading
 from dans_app.server.projector import Projector
 from dans_app.shared import url_values
 from dans_core.kg import KnowledgeGraph
 from dans_data.words import share
+from dans_lab.map import pictures
+from dans_lab.map import plate as map_plate
+from dans_lab.map.projection import Axes, Projection
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
@@ -39,7 +41,7 @@ def alone(tmp_path, monkeypatch):
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setattr("dans_lab.runs.run.RECORDED", tmp_path / "recorded")
     monkeypatch.setattr(Projector, "_compile", lambda self: self._warm.set())
-    monkeypatch.setattr(projection, "fit_in_helper", quick)
+    monkeypatch.setattr(fitting, "fit_in_helper", quick)
     st.cache_resource.clear()
     st.cache_data.clear()
 
@@ -110,13 +112,13 @@ def test_the_first_visit_shows_pca_then_the_epoch_alone_then_all_together(run, m
         assert gates[len(epochs)].wait(PATIENCE)
         return quick(method, epochs, *parts)
 
-    monkeypatch.setattr(projection, "fit_in_helper", slow)
+    monkeypatch.setattr(fitting, "fit_in_helper", slow)
     app = screen(run=run.id)
     assert "PCA for the moment; UMAP is being computed" in words(app)
     first = plate(app)
     assert (first["method"], first["epochs"], first["single"]) == ("PCA", [0, 5], None)
     assert data(app)["epoch"] is None and "epoch" not in app.query_params
-    assert tuple(data(app)["layers"]) == map_data.DEFAULT_LAYERS
+    assert tuple(data(app)["layers"]) == map_plate.DEFAULT_LAYERS
 
     gates[1].set()
     wait_for(lambda: plate(app.run())["single"], "the picture of the epoch alone")
@@ -134,7 +136,7 @@ def test_a_kept_picture_is_not_computed_again(run, monkeypatch):
     screen(run=run.id)
     done()
     st.cache_resource.clear()
-    monkeypatch.setattr(projection, "fit_in_helper", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(fitting, "fit_in_helper", lambda *_: pytest.fail("computed again"))
     app = screen(run=run.id)
     assert plate(app)["method"] == "UMAP"
     for relation in (3, 8):
@@ -146,7 +148,7 @@ def test_a_fit_that_fails_leaves_pca_and_says_why(run, monkeypatch):
     def broken(*_):
         raise RuntimeError("no [numba](x) here")
 
-    monkeypatch.setattr(projection, "fit_in_helper", broken)
+    monkeypatch.setattr(fitting, "fit_in_helper", broken)
     for method, name in (("umap", "UMAP"), ("tsne", "t-SNE")):
         app = screen(run=run.id, projection=method)
         done()
@@ -156,7 +158,7 @@ def test_a_fit_that_fails_leaves_pca_and_says_why(run, monkeypatch):
 
 
 def test_tsne_is_fitted_to_the_chosen_epoch_alone(run, monkeypatch):
-    calls = counted(monkeypatch, projection, "fit_in_helper")
+    calls = counted(monkeypatch, fitting, "fit_in_helper")
     app = screen(run=run.id, projection="tsne", epoch="0")
     done()
     app.run()
@@ -174,7 +176,7 @@ def test_a_graph_of_a_few_points_is_shown_by_pca(tmp_path, monkeypatch):
     folder.mkdir()
     for split in ("train", "valid", "test"):
         (folder / f"{split}.txt").write_text("a\tr\tb\nb\tr\tc\n" if split == "train" else "a\tr\tc\n")
-    calls = counted(monkeypatch, projection, "fit_in_helper")
+    calls = counted(monkeypatch, fitting, "fit_in_helper")
     few = small_run.drawn(tmp_path / "runs", KnowledgeGraph.load(folder), str(folder), "few")
     app = screen(run=few.id)
     assert plate(app)["method"] == "PCA" and not calls and not app.session_state["map_waiting"]
@@ -445,26 +447,26 @@ def test_a_run_whose_data_set_is_gone_is_one_sentence(tmp_path):
 
 
 def test_many_snapshots_are_thinned_the_ends_stay_and_few_give_way_at_once():
-    assert loading.shown_epochs([3, 7], 100, 10) == [3, 7] and loading.shown_epochs([3], 100, 10) == [3]
+    assert pictures.shown_epochs([3, 7], 100, 10) == [3, 7] and pictures.shown_epochs([3], 100, 10) == [3]
     many = list(range(0, 1000, 5))
     before: list[int] = []
     changes = 0
     for count in range(1, len(many) + 1):
-        shown = loading.shown_epochs(many[:count], 100, 10)
+        shown = pictures.shown_epochs(many[:count], 100, 10)
         assert set(shown) <= set(many) and shown == sorted(set(shown))
         assert (shown[0], shown[-1]) == (0, many[count - 1])
-        assert min(count, loading.MOST_SNAPSHOTS // 2) <= len(shown) <= loading.MOST_SNAPSHOTS
+        assert min(count, pictures.MOST_SNAPSHOTS // 2) <= len(shown) <= pictures.MOST_SNAPSHOTS
         gaps = np.diff(shown[:-1])
         assert len(set(gaps.tolist())) <= 1
         changes += not set(before[:-1]) <= set(shown)
         before = shown
     assert changes <= 3
-    large = loading.shown_epochs(many, 80_000, 200)
-    assert len(large) >= 2 and len(large) * 80_000 * 200 <= loading.MOST_NUMBERS
+    large = pictures.shown_epochs(many, 80_000, 200)
+    assert len(large) >= 2 and len(large) * 80_000 * 200 <= pictures.MOST_NUMBERS
 
 
 def test_a_snapshot_of_a_long_run_that_the_map_does_not_hold_shows_the_one_before(run, monkeypatch, nations):
-    monkeypatch.setattr(loading, "MOST_SNAPSHOTS", 3)
+    monkeypatch.setattr(pictures, "MOST_SNAPSHOTS", 3)
     for epoch in (6, 7, 8):
         np.savez(run.path / "snapshots" / f"{epoch:06d}.npz", **small_run.arrays(nations, epoch))
     app = screen(run=run.id, projection="pca", epoch="7")
@@ -504,7 +506,7 @@ def test_a_live_run_is_followed_until_an_epoch_is_chosen(live):
 
 def test_a_live_run_is_never_fitted_jointly(live, monkeypatch):
     run, add, writer = live
-    calls = counted(monkeypatch, projection, "fit_in_helper")
+    calls = counted(monkeypatch, fitting, "fit_in_helper")
     app = screen(run=run.id)
     for epoch in (7, 9):
         done()
@@ -571,7 +573,7 @@ def test_other_screens_fit_and_pack_nothing(run, monkeypatch):
     calls = [
         counted(monkeypatch, *each)
         for each in (
-            (projection, "fit_in_helper"), (Axes, "of"), (map_data, "plate"), (Projector, "submit"), (loading, "view")
+            (fitting, "fit_in_helper"), (Axes, "of"), (map_plate, "plate"), (Projector, "submit"), (loading, "view")
         )
     ]  # fmt: skip
     # Real or generated draws a map of its own.

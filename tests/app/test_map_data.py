@@ -14,10 +14,11 @@ from hypothesis import strategies as some
 
 from dans_app.map import data as map_data
 from dans_app.map import view as map_view
-from dans_app.server import relation_view
-from dans_app.server.projection import Projection
 from dans_app.shared import components
 from dans_core import KnowledgeGraph
+from dans_lab.map import plate as map_plate
+from dans_lab.map import relation_view
+from dans_lab.map.projection import Projection
 from dans_lab.runs.frames import Frame
 from tests import small_run
 from tests.conftest import random_graph
@@ -157,7 +158,7 @@ def test_a_snapshot_of_something_else_is_told_in_words(nations, change, message)
 def test_a_plate_holds_what_the_arrays_hold(nations, frames):
     view = relation_view.view_of(frames, nations, 3)
     series = placed(frames)
-    plate = json.loads(json.dumps(map_data.plate("A run", "one", view, frames, nations, series)))
+    plate = json.loads(json.dumps(map_plate.plate("A run", "one", view, frames, nations, series)))
     assert (plate["title"], plate["run"], plate["method"], plate["single"]) == ("A run", "one", "UMAP", None)
     assert (plate["epochs"], plate["n"]) == ([0, 5, 9], frames[-1].size)
     assert plate["names"] == list(nations.entities) and plate["ids"] == list(range(nations.num_entities))
@@ -194,7 +195,7 @@ def test_a_plate_holds_what_the_arrays_hold(nations, frames):
 def test_of_a_sample_only_the_points_with_a_place_are_named(nations, frames):
     view = relation_view.view_of(frames, nations, 3)
     rows = np.setdiff1d(np.arange(0, frames[-1].size, 2), view.answers[:2])
-    plate = map_data.plate("A run", "one", view, frames, nations, placed(frames, rows))
+    plate = map_plate.plate("A run", "one", view, frames, nations, placed(frames, rows))
     assert [rows[point] for point, _ in plate["view"]["answers"]] == [a for a in view.answers if a in rows]
     for source in plate["view"]["sources"]:
         own = view.negatives[source["source"]].rows
@@ -208,7 +209,7 @@ def test_of_a_sample_only_the_points_with_a_place_are_named(nations, frames):
 def test_without_a_gan_the_discriminator_has_no_opinion(nations):
     frames = [frame_of(nations, 5, gan=False)]
     view = relation_view.view_of(frames, nations, 3)
-    plate = map_data.plate("A run", "one", view, frames, nations, placed(frames))
+    plate = map_plate.plate("A run", "one", view, frames, nations, placed(frames))
     assert set(unpack(plate["d"], "<u1")) == {255} and plate["n"] == nations.num_entities
     assert [source["source"] for source in plate["view"]["sources"]] == ["random"]
     assert json.dumps(plate, allow_nan=False)
@@ -217,7 +218,9 @@ def test_without_a_gan_the_discriminator_has_no_opinion(nations):
 def test_places_far_outside_are_held_at_the_rim(nations, frames):
     series = placed(frames, method="pca")
     series.points[0, 0] = (9e4, -9e4)
-    plate = map_data.plate("A run", "one", relation_view.view_of(frames, nations, 3), frames, nations, series)
+    plate = map_plate.plate(
+        "A run", "one", relation_view.view_of(frames, nations, 3), frames, nations, series
+    )
     steps = unpack(plate["xy"], "<u2").reshape(series.points.shape)
     assert steps[0, 0].tolist() == [65535, 0]
     left, right, bottom, top = series.frame()
@@ -228,15 +231,15 @@ def test_places_far_outside_are_held_at_the_rim(nations, frames):
 def test_an_epoch_alone_has_a_space_of_its_own(nations, frames):
     view = relation_view.view_of(frames, nations, 3)
     single = placed(frames[1:2], method="tsne")
-    plate = map_data.plate("A run", "one", view, frames, nations, placed(frames), single)
+    plate = map_plate.plate("A run", "one", view, frames, nations, placed(frames), single)
     assert (plate["single"]["epoch"], plate["single"]["method"]) == (5, "t-SNE")
-    assert plate["single"]["xy"] == map_data.plate("", "", view, frames[1:2], nations, single)["xy"]
+    assert plate["single"]["xy"] == map_plate.plate("", "", view, frames[1:2], nations, single)["xy"]
 
 
 def test_the_token_of_a_view_is_the_same_for_the_same_and_another_for_anything_else(nations, frames):
     def token(frames, relation=3, rows=None):
         view = relation_view.view_of(frames, nations, relation)
-        return map_data.plate("", "", view, frames, nations, placed(frames, rows))["view"]["token"]
+        return map_plate.plate("", "", view, frames, nations, placed(frames, rows))["view"]["token"]
 
     again = [frame_of(nations, epoch) for epoch in EPOCHS]
     assert token(frames) == token(again)
@@ -428,7 +431,7 @@ class Scripts(HTMLParser):
 
 def test_a_saved_page_holds_the_data_whatever_the_names(frames):
     evil = "</script><script>alert(1)</script><!-- <b>&amp;"
-    data = map_view.payload(
+    data = map_plate.payload(
         [{"title": evil, "names": [evil]}], "token", epoch=None, layers=["true"], found=[1], selection=["e:1"]
     )
     text = map_view.page(data, evil, "About <i>it</i>.")

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dans_app.server import projection
-from dans_app.server.projection import Axes, Moments, Projection
+from dans_app.server import fitting
 from dans_app.server.projector import PictureFile, Projector
+from dans_lab.map import projection
+from dans_lab.map.projection import Axes, Moments, Projection
 from tests.examples import examples
 
 
@@ -144,7 +145,7 @@ def test_a_fit_of_a_process_of_its_own_is_the_same():
     rows = np.arange(40)
     # At once, since both compile UMAP first.
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(projection.fit_in_helper, "umap", [0, 5], rows, points, start)
+        answer = pool.submit(fitting.fit_in_helper, "umap", [0, 5], rows, points, start)
         here = projection.umap(points, start)
         there = answer.result()
     np.testing.assert_array_equal(here, there.points)
@@ -153,10 +154,10 @@ def test_a_fit_of_a_process_of_its_own_is_the_same():
         projection.trustworthiness(*pair) for pair in zip(points, here, strict=True)
     ]
     assert np.isnan(there.explained).all() and there.explained.shape == (2,)
-    one = projection.fit_in_helper("tsne", [5], rows, points[:1], start[:1])
+    one = fitting.fit_in_helper("tsne", [5], rows, points[:1], start[:1])
     np.testing.assert_array_equal(projection.tsne(points[:1], start[:1]), one.points)
     with pytest.raises(RuntimeError, match="14 points are too few for UMAP"):
-        projection.fit_in_helper("umap", [0, 5], rows[:14], points[:, :14], start[:, :14])
+        fitting.fit_in_helper("umap", [0, 5], rows[:14], points[:, :14], start[:, :14])
 
 
 def test_umap_holds_all_snapshots_and_is_the_same_again():

@@ -82,7 +82,7 @@ def serve(runs: Path) -> Iterator[Callable[[], Server]]:
 
 def _end_processes(runs: Path) -> None:
     """End what trains below `runs`, and what servers on it had beside them, which may still be importing torch."""
-    for module in ("dans_lab.worker", "dans_app.server.projection", "dans_app.server.inspecting"):
+    for module in ("dans_lab.worker", "dans_app.server.fitting", "dans_app.server.inspecting"):
         for process in processes(module, runs):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, 9)

@@ -152,7 +152,7 @@ def is_idle(server: Server, runs: Path) -> bool:
 def used(server: Server, runs: Path) -> float:
     """Seconds of processor time that the server and its process for projections have taken."""
     total = 0.0
-    for process in (server.pid, *processes("dans_app.server.projection", runs)):
+    for process in (server.pid, *processes("dans_app.server.fitting", runs)):
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         total += (int(fields[11]) + int(fields[12])) / 100
     return total

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from dans_app.server import relation_view as snapshots
 from dans_app.triplet import paths as triplet_paths
 from dans_core import Config, Trainer
 from dans_core.events import Diagnostics, Losses
@@ -19,6 +18,7 @@ from dans_core.loss import base_loss
 from dans_data.errors import InputError
 from dans_lab.export.run_export import NEGATIVE_COLUMNS, Kept, negatives
 from dans_lab.inspection import Question, Trained, explain_score, inspect_triplet
+from dans_lab.map import relation_view as snapshots
 from dans_lab.presets import PRESETS
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.snapshot import snapshot_of

@@ -1,6 +1,6 @@
 // The map, third part: what its shapes and colours mean, on the page and in the picture that is saved.
 
-import { element, put } from "../shared/elements.js"
+import { element, put } from "../scripts/elements.js"
 import { drawPlate, paint, two } from "./map_drawing.js"
 
 // The layers as chips; a pressed one calls `toggle` with its id.

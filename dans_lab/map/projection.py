@@ -3,8 +3,7 @@
 Entities and fakes are always fitted together. Placing fakes into a picture fitted on entities alone pulls far ones
 towards the crowd, and so flatters bad negatives. One fit serves every relation, so places stay put when the relation
 changes; PCA and UMAP fit all snapshots of a run at once, so places can be compared between epochs. PCA takes
-milliseconds and is there at once; the others take seconds and are computed by a process of its own,
-`python -m dans_app.server.projection`, one picture at a time. No Streamlit here.
+milliseconds and is there at once; the others take seconds.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
-
-from dans_app.server import helper
 
 Points = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -154,6 +151,28 @@ class Axes:
         return float(np.trace(self.directions.T @ covariance @ self.directions)) / total
 
 
+def pca(
+    epochs: Sequence[int],
+    rows: Rows,
+    groups: Sequence[Sequence[Floats]],
+    moments: Sequence[Moments],
+    axes: Axes | None = None,
+) -> Projection:
+    """These `rows` of the snapshots along two directions, by default their own; trust is not measured.
+
+    `groups` are each snapshot's entities and fakes as `Moments.of` takes them, and `moments` what it gave.
+    """
+    axes = axes or Axes.of(moments)
+    return Projection(
+        "pca",
+        tuple(epochs),
+        rows,
+        np.stack([axes.place(np.concatenate(each)[rows]) for each in groups]),
+        np.full(len(epochs), np.nan),
+        np.array([axes.explained(each) for each in moments]),
+    )
+
+
 # --- UMAP and t-SNE --------------------------------------------------------------------------------------------
 
 
@@ -162,7 +181,7 @@ def umap(points: Floats, start: Floats, seed: int = 0) -> Points:
 
     Neighbours are those within a snapshot; each point is linked to itself in the next one, which keeps the snapshots
     in one space. The start gives the broad layout, which UMAP cannot find by itself. Fitted in this process, where it
-    holds up other threads: see `fit_in_helper`. Raises ValueError for fewer than `SMALLEST` points.
+    holds up other threads. Raises ValueError for fewer than `SMALLEST` points.
     """
     snapshots, n, _ = points.shape
     _refuse_few(n, "UMAP")
@@ -251,27 +270,13 @@ def _spread(start: Floats, seed: int) -> Points:
     return (start * (10.0 / wide if wide > 0 else 1.0) + noise).astype(np.float32)
 
 
-# --- in a process of its own -----------------------------------------------------------------------------------
-
-_PROCESS = helper.HelperProcess(__name__)
-
-
-def fit_in_helper(
-    method: Method, epochs: Sequence[int], rows: Rows, points: Floats, start: Points, seed: int = 0
+def fit(
+    method: Method, epochs: Sequence[int], rows: Rows, points: Floats, start: Floats, seed: int = 0
 ) -> Projection:
-    """`umap` or `tsne` by a process of its own, with its trust. Raises RuntimeError, with the reason in words."""
-    answer = _PROCESS.ask(method=method, points=points, start=start, seed=seed)
-    unknown = np.full(len(points), np.nan)
-    return Projection(method, tuple(epochs), rows, answer["points"], answer["trust"], unknown)
-
-
-def _answer(request: helper.Arrays) -> helper.Arrays:
-    """What the process does with a request of `fit_in_helper`."""
-    points = request["points"].astype(np.float32)
-    fit = tsne if str(request["method"]) == "tsne" else umap
-    flat = fit(points, request["start"], int(request["seed"]))
-    trust = [trustworthiness(*pair) for pair in zip(points, flat, strict=True)]
-    return {"points": flat, "trust": np.array(trust)}
+    """`umap` or `tsne`, with its trust, of these `rows` of the snapshots. Raises ValueError as they do."""
+    places = (tsne if method == "tsne" else umap)(points, start, seed)
+    trust = np.array([trustworthiness(*pair) for pair in zip(points, places, strict=True)])
+    return Projection(method, tuple(epochs), rows, places, trust, np.full(len(points), np.nan))
 
 
 # --- how far to trust it ---------------------------------------------------------------------------------------
@@ -377,8 +382,3 @@ def _of_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> Projection:
     if points.shape != (len(epochs), len(rows), 2) or not trust.shape == explained.shape == (len(epochs),):
         raise ValueError("the arrays do not fit together")
     return Projection(cast("Method", method), epochs, rows, points, trust, explained)
-
-
-if __name__ == "__main__":
-    # It works for many seconds at a time. Of a core that two others want, too, this much still leaves it a seventh.
-    helper.serve(_answer, courtesy=5)
