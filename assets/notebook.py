@@ -12,6 +12,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ipywidgets import Widget
+from ipywidgets.embed import dependency_state
+
 FILE = Path(__file__).parents[1] / "docs" / "negatives.ipynb"
 
 CELLS = [
@@ -70,29 +73,11 @@ CELLS = [
     ),
     (
         "markdown",
-        "In one plane, by the two directions in which the entities differ most (PCA). Close in the plane need not be "
-        "close in all numbers; the Map screen of the app has UMAP, every epoch, and how far to trust it.",
+        "The map of the app, here as a widget (`pip install anywidget`): all snapshots of the run in one plane, one "
+        "fake for each kept query. Point at anything to read what it is, play the epochs, press a layer to hide it. "
+        "Another relation or projection needs a kernel that runs; all else works on a saved page, too.",
     ),
-    (
-        "code",
-        "import plotly.graph_objects as go\n\n"
-        "middle = trained.entities.mean(0)\n"
-        "_, _, axes = torch.linalg.svd(trained.entities - middle, full_matrices=False)\n"
-        "true = batch.answers\n"
-        "others = torch.ones(len(run.kg.entities), dtype=torch.bool).index_fill(0, true, False).nonzero().squeeze(1)\n"
-        "groups = {\n"
-        '    "true answers": (trained.entities[true], "#0B9268", "circle"),\n'
-        '    "G_E fakes": (fakes["G_E"].made.flatten(0, 1), "#D4601B", "diamond"),\n'
-        '    "G_R fakes": (fakes["G_R"].made.flatten(0, 1), "#3A7BD5", "square"),\n'
-        '    "other entities": (trained.entities[others], "#838A96", "circle-open"),\n'
-        "}\n"
-        'figure = go.Figure(layout={"title": \'Negatives of “affects”\', "template": "plotly_white"})\n'
-        "for name, (points, colour, symbol) in groups.items():\n"
-        "    x, y = ((points - middle) @ axes[:2].T).double().round(decimals=2).T.tolist()\n"
-        '    marker = {"color": colour, "symbol": symbol, "size": 6, "opacity": 0.7}\n'
-        '    figure.add_scatter(x=x, y=y, mode="markers", name=name, marker=marker)\n'
-        "figure",
-    ),
+    ("code", 'run.map("affects", projection="umap")'),
 ]
 
 
@@ -100,6 +85,7 @@ def executed() -> dict[str, Any]:
     """The notebook with the outputs of its cells, in the format of Jupyter (nbformat 4.5)."""
     names: dict[str, Any] = {}
     cells, count = [], 0
+    widgets: dict[str, Any] = {}
     for place, (kind, source) in enumerate(CELLS):
         cell: dict[str, Any] = {
             "cell_type": kind,
@@ -109,19 +95,24 @@ def executed() -> dict[str, Any]:
         }
         if kind == "code":
             count += 1
-            cell |= {"execution_count": count, "outputs": _outputs(source, names, count)}
+            cell |= {"execution_count": count, "outputs": _outputs(source, names, count, widgets)}
         cells.append(cell)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    states = {"version_major": 2, "version_minor": 0, "state": widgets}
     return {
         "cells": cells,
-        "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}},
+        "metadata": {
+            "kernelspec": kernel,
+            "language_info": {"name": "python"},
+            "widgets": {"application/vnd.jupyter.widget-state+json": states},
+        },
         "nbformat": 4,
         "nbformat_minor": 5,
     }
 
 
-def _outputs(source: str, names: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """What a cell prints, and what its last expression is."""
+def _outputs(source: str, names: dict[str, Any], count: int, widgets: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a cell prints, and what its last expression is; the state of a widget is added to `widgets`."""
     parsed = ast.parse(source)
     last = parsed.body.pop() if _shows(parsed.body[-1]) else None
     value = None
@@ -133,8 +124,9 @@ def _outputs(source: str, names: dict[str, Any], count: int) -> list[dict[str, A
     if text := printed.getvalue():
         outputs.append({"output_type": "stream", "name": "stdout", "text": _lines(text)})
     if value is not None:
+        data = _widget(value, widgets) if isinstance(value, Widget) else _data(value)
         outputs.append(
-            {"output_type": "execute_result", "execution_count": count, "data": _data(value), "metadata": {}}
+            {"output_type": "execute_result", "execution_count": count, "data": data, "metadata": {}}
         )
     return outputs
 
@@ -144,12 +136,21 @@ def _shows(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and not ast.unparse(statement).startswith("print(")
 
 
+def _widget(value: Widget, widgets: dict[str, Any]) -> dict[str, Any]:
+    """What stands for a widget in a cell. Its models are numbered, since each time they have other names."""
+    # None of the defaults is known to the models in the browser.
+    state = dependency_state([value], drop_defaults=False)
+    text = json.dumps([value.model_id, state])
+    for number, model in enumerate(state, len(widgets)):
+        text = text.replace(model, f"widget-{number}")
+    own, numbered = json.loads(text)
+    widgets |= numbered
+    view = {"version_major": 2, "version_minor": 0, "model_id": own}
+    return {"application/vnd.jupyter.widget-view+json": view, "text/plain": [type(value).__name__]}
+
+
 def _data(value: Any) -> dict[str, Any]:
     data: dict[str, Any] = {}
-    if hasattr(value, "to_plotly_json"):
-        # Without the template, which plotly adds again and which is longer than the points.
-        value.layout.template = None
-        return {"application/vnd.plotly.v1+json": json.loads(value.to_json()), "text/plain": ["Figure"]}
     if hasattr(value, "_repr_html_"):
         data["text/html"] = _lines(value._repr_html_())
     text = repr(value)

@@ -93,6 +93,7 @@ def draw_map(run: Run, kg: KnowledgeGraph, there: list[int]) -> None:
         found=map_data.kept(asked.found, newest),
         selection=asked.selection,
         live=run.is_live,
+        table=True,
     )
     beside, wide = st.columns([2, 7], gap="medium")
     # What is sent first is drawn first.
@@ -144,7 +145,7 @@ def choices(asked: Asked) -> None:
     st.selectbox(
         "Colour by",
         asked.colours(),
-        format_func=map_asked.COLOURS.__getitem__,
+        format_func=map_plate.COLOUR_NAMES.__getitem__,
         key="map_colour",
         on_change=lambda: place.choose("colour", state["map_colour"]),
         help="**Hardness**: the decoder’s score of a negative minus a true answer’s of its query; above 0 the model "
@@ -230,7 +231,7 @@ def selected(asked: Asked, view: RelationView, frame: Frame) -> None:
 
 def nearest(asked: Asked, view: RelationView, frame: Frame) -> None:
     """What lies nearest to the first selected point in all dimensions, where the picture may mislead."""
-    found = map_data.parse(asked.selection)
+    found = map_plate.parse(asked.selection)
     point = map_data.vector(found[0], view, frame) if found else None
     if point is None:
         return
@@ -269,7 +270,7 @@ def trust(asked: Asked, picture: Picture) -> None:
     )
     explained = made.explained[made.epochs.index(asked.shown)]
     held = "" if math.isnan(explained) else f" Here they hold {explained:.0%} of this epoch’s variance."
-    st.markdown(map_words.MISREAD[made.method] + held)
+    st.markdown(f"**How not to misread it.** {map_plate.MISREAD[made.method]}{held}")
 
 
 def tables(asked: Asked, view: RelationView, data: dict[str, Any]) -> None:

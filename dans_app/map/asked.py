@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from dans_app.map import data, view
+from dans_app.map import view
 from dans_app.shared import url_values
 from dans_app.shared.address import Address
 from dans_core.kg import KnowledgeGraph
@@ -17,15 +17,6 @@ from dans_lab.map import plate as map_plate
 from dans_lab.map.projection import Method
 from dans_lab.runs.frames import Frame
 from dans_lab.runs.run import Run
-
-COLOURS = {
-    "layer": "Layer",
-    "hardness": "Hardness",
-    "d_adv": "D_adv",
-    "d_aux": "D_aux",
-    "epoch": "Epoch, with trails",
-}
-"""What a person can have told by colour, as the screen calls it."""
 
 MOST_SELECTED = 40
 """Selected points that an address holds."""
@@ -85,8 +76,7 @@ class Asked:
 
     def colours(self) -> list[str]:
         """What this run can tell by colour: D_adv and D_aux only if it has them."""
-        missing = {"d_adv": not self.newest.has_fakes, "d_aux": not self.newest.has_aux}
-        return [name for name in COLOURS if not missing.get(name)]
+        return map_plate.colours_of(self.newest)
 
 
 def checked(
@@ -106,14 +96,14 @@ def checked(
         # Of a long run the map holds some snapshots, and the one asked for may not be among them.
         epoch = max(each for each in epochs if each <= epoch)
     method = place.said(url_values.one_of(place.raw("projection"), "projection", list(map_plate.NAMES)))
-    colour = place.said(url_values.one_of(place.raw("colour"), "colour", list(COLOURS)))
+    colour = place.said(url_values.one_of(place.raw("colour"), "colour", list(map_plate.COLOURS)))
     field = place.said(url_values.one_of(place.raw("field"), "field", ["off", "on"]))
     layers = place.said(
         url_values.some_of(place.raw("layers"), "layer", list(map_plate.LAYERS), map_plate.DEFAULT_LAYERS)
     )
     found = place.said(url_values.matching(place.raw("find"), kg))
     selection = [
-        f"{source}:{number}" for source, number in data.parse((own.raw("selection") or "").split(","))
+        f"{source}:{number}" for source, number in map_plate.parse((own.raw("selection") or "").split(","))
     ]
     place.keep("relation", kg.relation_name(relation))
     place.keep("projection", None if method == "umap" else method)
@@ -147,5 +137,5 @@ def _follow(place: Address, own: Address, at: Mapping[str, Any]) -> None:
     layers = [name for name in map_plate.LAYERS if name in at["layers"]]
     own.choose("epoch", None if at["epoch"] is None else str(at["epoch"]))
     place.choose("layers", ",".join(layers) or "none")
-    keys = [f"{source}:{number}" for source, number in data.parse(at["selection"])]
+    keys = [f"{source}:{number}" for source, number in map_plate.parse(at["selection"])]
     own.choose("selection", ",".join(keys) or None)

@@ -13,6 +13,7 @@ import streamlit as st
 from dans_app.shared import negatives
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
+from dans_lab.map import plate as map_plate
 from dans_lab.map.relation_view import RelationView
 from dans_lab.runs.frames import Frame, Ids
 
@@ -67,7 +68,7 @@ def selected(
     only: dict[str, list[int]] = {}
     entities = []
     place = {head: i for i, head in enumerate(view.heads.tolist())}
-    for source, number in parse(keys):
+    for source, number in map_plate.parse(keys):
         if source == "e" and number < kg.num_entities:
             entities.append(number)
         elif source in view.negatives and number in place:
@@ -91,21 +92,6 @@ def selected(
     return pd.concat([rows, added], ignore_index=True) if len(rows) else added.reindex(columns=_COLUMNS)
 
 
-def parse(keys: Sequence[object], most: int = 2000) -> list[tuple[str, int]]:
-    """The points that keys name, each once; anything else is left out, since keys come from a browser or an address."""
-    found: dict[tuple[str, int], None] = {}
-    for key in list(keys)[:most]:
-        source, _, number = str(key).partition(":")
-        if (
-            source in ("e", "G_E", "G_R", "random")
-            and number.isascii()
-            and number.isdecimal()
-            and len(number) < 10
-        ):
-            found[source, int(number)] = None
-    return list(found)
-
-
 def kept(numbers: Sequence[int], frame: Frame) -> list[int]:
     """Of these entities, the ones that a snapshot keeps."""
     ids = np.asarray(numbers, np.int64)
@@ -114,7 +100,7 @@ def kept(numbers: Sequence[int], frame: Frame) -> list[int]:
 
 def triplet_of(keys: Sequence[str], view: RelationView) -> tuple[int, int] | None:
     """Head and a true answer of the query that the first selected negative was made for; None without one."""
-    for source, number in parse(keys):
+    for source, number in map_plate.parse(keys):
         place = np.flatnonzero(view.heads == number)
         if source != "e" and len(place):
             return number, int(view.true[place[0]])

@@ -40,7 +40,7 @@ def state(key: str, token: str) -> dict[str, Any]:
 def page(data: dict[str, Any], title: str, about: str) -> str:
     """The same map, to play and hover, as one HTML file that needs nothing else."""
     # A name from a file may hold "</script>".
-    values = json.dumps(data).replace("<", "\\u003c")
+    values = json.dumps({**data, "table": False}).replace("<", "\\u003c")
     script = scripts.module(plate.SCRIPT)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

@@ -25,15 +25,6 @@ ALIKE = 0.4
 FEW = 5
 """Up to so many true answers, a relation is said to have few."""
 
-MISREAD = {
-    "umap": "**How not to misread it.** In UMAP, who is beside whom means something; the size of a cloud, the gap "
-    "between two clouds and the directions mean nothing. Look again in PCA before you believe a gap.",
-    "tsne": "**How not to misread it.** t-SNE shows who is beside whom; sizes, gaps and directions mean nothing. Each "
-    "epoch is fitted alone, so places cannot be compared between epochs: use UMAP or PCA for that.",
-    "pca": "**How not to misread it.** PCA keeps directions and true gaps, but only two of all dimensions: points that "
-    "lie on one another here may be far apart in the others.",
-}
-
 MISREAD_PLAIN = (
     "Entities and generated negatives of one relation. Who is beside whom means something; in UMAP and t-SNE, sizes of "
     "clouds, gaps and directions mean nothing."

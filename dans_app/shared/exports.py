@@ -268,9 +268,10 @@ def _files(run: Run) -> None:
         )
         _file(
             "embeddings.zip",
-            partial(of_snapshot, run_export.projector_zip),
+            partial(of_snapshot, run_export.embeddings_zip),
             run,
-            f"The entities of {kept} as vectors.tsv and metadata.tsv, for projector.tensorflow.org.",
+            f"The entities of {kept} as vectors.tsv and metadata.tsv, for projector.tensorflow.org and TensorBoard, "
+            "and with the fakes as points.parquet, for Embedding Atlas.",
             missing,
         )
 

@@ -16,6 +16,7 @@ import dans_data
 from dans_app.shared import shell
 from dans_app.shared.words import instead, markdown_text
 from dans_core.kg import KnowledgeGraph
+from dans_lab.map.relation_view import busiest_relation
 
 Option = TypeVar("Option", bound=str)
 
@@ -178,11 +179,6 @@ def some_of(
     return chosen or list(
         default
     ), f"There is no {name} “{markdown_text(unknown[0], 30)}”; there are {words}."
-
-
-def busiest_relation(kg: KnowledgeGraph) -> int:
-    """The relation with the most facts in train: the one with most to see."""
-    return int(np.bincount(kg.array("train")[:, 1], minlength=kg.num_relations).argmax())
 
 
 def _none_such(kg: KnowledgeGraph, role: str, text: str, names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from dans_app.shared.words import instead, markdown_text
 from dans_app.step import stops
 from dans_core.kg import KnowledgeGraph
 from dans_data import RECIPROCAL
+from dans_lab.map.relation_view import busiest_relation
 from dans_lab.runs.run import Run
 from dans_lab.stepping.rounds import total_rounds
 
@@ -137,7 +138,7 @@ def fitting(given: list[int | None], kg: KnowledgeGraph) -> Triplet:
     """
     facts = kg.array("train")
     if all(part is None for part in given):
-        facts = facts[facts[:, 1] == url_values.busiest_relation(kg)]
+        facts = facts[facts[:, 1] == busiest_relation(kg)]
         return _numbers(facts[len(facts) // 2])
     # Two of the later parts weigh as much as the first alone, so that agreeing with more always wins.
     agrees = np.zeros(len(facts))

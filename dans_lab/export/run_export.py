@@ -24,6 +24,7 @@ from dans_data import SPLITS
 from dans_data.errors import InputError
 from dans_lab.budget.recipe import RECIPE_SETTINGS, config_for
 from dans_lab.budget.sizes import sizes_of
+from dans_lab.export.points import PROJECTOR_CONFIG, in_training, points_parquet
 from dans_lab.export.spreadsheet import csv_bytes, spreadsheet_text
 from dans_lab.runs.frames import Floats, Frame, Ids, known_splits
 from dans_lab.runs.records import Stored, replace, to_json
@@ -93,6 +94,16 @@ _ABOUT_SNAPSHOT = """negatives.csv   of the snapshot of epoch {epoch:,}: for eac
 embeddings.npz  of the same epoch, in half precision: {embeddings}{sample}
 vectors.tsv     the entity embeddings, one a line, for projector.tensorflow.org (Load, step 1)
 metadata.tsv    their names and how many training triplets each is in (Load, step 2)
+projector_config.pbtxt
+                lets TensorBoard open both: tensorboard --logdir . (tab Projector)
+points.parquet  entities and fakes of this epoch, a row each, for Embedding Atlas:
+                embedding-atlas points.parquet --text name --x x --y y
+    kind            entity, fake of G_E or fake of G_R
+    name            of the entity, or of what the fake was made for
+    head, relation  the condition of a fake; G_E knows no relation
+    x, y            in a PCA of all of them; vector has all dimensions
+    nearest_entity, cosine, score, d_adv, d_aux, training_triplets
+                    as above; empty where a point has none
 """
 
 _ABOUT_SAMPLE = """
@@ -145,6 +156,8 @@ def export(run: Run, which: Which | None = None, others: Others = lambda run, kg
             "embeddings.npz": lambda: embeddings_npz(kept),
             "vectors.tsv": lambda: vectors_tsv(kept),
             "metadata.tsv": lambda: metadata_tsv(kept),
+            "projector_config.pbtxt": lambda: PROJECTOR_CONFIG,
+            "points.parquet": lambda: points_parquet(kept.frame, kept.kg),
         }
     files["README.md"] = lambda: (intro + _about_run(kept)).encode()
     return Exported(files, weights, kept.epoch if kept else None)
@@ -435,17 +448,17 @@ def vectors_tsv(kept: Kept) -> bytes:
 def metadata_tsv(kept: Kept) -> bytes:
     """The names that go with `vectors_tsv`, and how many training triplets each entity is in; with a heading."""
     kg, ids = kept.kg, kept.frame.entity_ids
-    train = kg.array("train")
-    both = np.where(train[:, 0] != train[:, 2], train[:, 2], -1)
-    counts = np.bincount(np.concatenate([train[:, 0], both[both >= 0]]), minlength=kg.num_entities)
+    counts = in_training(kg)
     lines = [f"{spreadsheet_text(kg.entities[number])}\t{counts[number]}\n" for number in ids]
     return "".join(["name\ttraining triplets\n", *lines]).encode()
 
 
-def projector_zip(kept: Kept) -> bytes:
-    """vectors.tsv and metadata.tsv, for projector.tensorflow.org."""
+def embeddings_zip(kept: Kept) -> bytes:
+    """What projector.tensorflow.org, TensorBoard and Embedding Atlas open."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("vectors.tsv", vectors_tsv(kept))
         archive.writestr("metadata.tsv", metadata_tsv(kept))
+        archive.writestr("projector_config.pbtxt", PROJECTOR_CONFIG)
+        archive.writestr("points.parquet", points_parquet(kept.frame, kept.kg))
     return stream.getvalue()

@@ -378,5 +378,5 @@ export function describe(state, plate) {
     )
   }
   const method = (alone(state, plate) ?? plate).method
-  return `Map of ${short(view.relation, 80)} at epoch ${plate.epochs[frame].toLocaleString("en")}, ${method} in two dimensions: ${parts.join("; ") || "all layers of this relation are hidden"}. The table below holds the same points as text.`
+  return `Map of ${short(view.relation, 80)} at epoch ${plate.epochs[frame].toLocaleString("en")}, ${method} in two dimensions: ${parts.join("; ") || "all layers of this relation are hidden"}.${state.data.table ? " The table below holds the same points as text." : ""}`
 }

@@ -50,7 +50,26 @@ COLOURS = {
 }
 """What can be told by colour: the words beside the scale, and its stops."""
 
+COLOUR_NAMES = {
+    "layer": "Layer",
+    "hardness": "Hardness",
+    "d_adv": "D_adv",
+    "d_aux": "D_aux",
+    "epoch": "Epoch, with trails",
+}
+"""The same as a choice, by its short name."""
+
 NAMES: dict[Method, str] = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
+
+MISREAD: dict[Method, str] = {
+    "umap": "In UMAP, who is beside whom means something; the size of a cloud, the gap between two clouds and the "
+    "directions mean nothing. Look again in PCA before you believe a gap.",
+    "tsne": "t-SNE shows who is beside whom; sizes, gaps and directions mean nothing. Each epoch is fitted alone, so "
+    "places cannot be compared between epochs: use UMAP or PCA for that.",
+    "pca": "PCA keeps directions and true gaps, but only two of all dimensions: points that lie on one another here "
+    "may be far apart in the others.",
+}
+"""How not to misread each picture."""
 
 
 def plate(
@@ -138,11 +157,12 @@ def payload(
     found: Sequence[int] = (),
     selection: Sequence[str] = (),
     live: bool = False,
+    table: bool = False,
 ) -> dict[str, Any]:
     """What the component draws.
 
     `epoch` (None: the newest), `layers` and `selection` are where it begins; from then on they are the browser's. With
-    another `token` it begins anew. `found` are ids of entities to be ringed and named.
+    another `token` it begins anew. `found` are ids of entities to be ringed and named. `table`: one stands below.
     """
     return {
         "plates": list(plates),
@@ -156,8 +176,30 @@ def payload(
         "found": list(found),
         "selection": list(selection),
         "live": live,
+        "table": table,
         "ring": looks.D_ADV.color,
     }
+
+
+def colours_of(frame: Frame) -> list[str]:
+    """What the snapshots of a run, one of which this is, can tell by colour: D_adv and D_aux only with a GAN."""
+    missing = {"d_adv": not frame.has_fakes, "d_aux": not frame.has_aux}
+    return [name for name in COLOURS if not missing.get(name)]
+
+
+def parse(keys: Sequence[object], most: int = 2000) -> list[tuple[str, int]]:
+    """The points that keys name, each once; anything else is left out, since keys come from a browser or an address."""
+    found: dict[tuple[str, int], None] = {}
+    for key in list(keys)[:most]:
+        source, _, number = str(key).partition(":")
+        if (
+            source in ("e", "G_E", "G_R", "random")
+            and number.isascii()
+            and number.isdecimal()
+            and len(number) < 10
+        ):
+            found[source, int(number)] = None
+    return list(found)
 
 
 def _layer_looks() -> list[dict[str, str]]:

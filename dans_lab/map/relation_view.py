@@ -146,6 +146,11 @@ def _negatives(
     return KeptNegatives(source, rows, ids, cosine, np.stack(scale), score, d_adv, aux, known)
 
 
+def busiest_relation(kg: KnowledgeGraph) -> int:
+    """The relation with the most facts in train: the one with most to see."""
+    return int(np.bincount(kg.array("train")[:, 1], minlength=kg.num_relations).argmax())
+
+
 _asked: WeakKeyDictionary[KnowledgeGraph, int] = WeakKeyDictionary()
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,6 +24,9 @@ from dans_lab.prediction.answers import Filled, Floats, fill_relation, fill_tail
 from dans_lab.prediction.calibration import Calibration, calibrate
 from dans_lab.runs.run import MODEL, Run, Which, open_run, usual_weights
 from dans_lab.worth import Worth, of_new_facts, warnings, worth
+
+if TYPE_CHECKING:
+    from dans_lab.map.widget import MapWidget
 
 MOST_SHOWN = 50
 """Answers that a notebook shows of a list."""
@@ -165,6 +170,25 @@ class LoadedRun:
     def warnings(self, split: str = "test") -> list[str]:
         """Why no answer of this run is worth anything, in clauses, if so."""
         return warnings(self.kg, split, *(each.ranks.numpy() for each in self._evaluated(split)))
+
+    def map(self, relation: str | None = None, projection: str = "pca") -> MapWidget:
+        """The map that the app draws, as a widget of a notebook: answers, fakes and random negatives of a relation.
+
+        It holds every snapshot of the run, and begins with `relation`, or the one with the most facts. `projection` is
+        "pca", which is there at once, or "umap", which takes up to a minute unless the app has made it. What a person
+        chooses there can be read from the widget, and set.
+
+        Raises:
+            InputError: anywidget is not installed, an exported folder, which has no snapshots, damaged ones, or a
+                relation or projection that is not there.
+        """
+        if importlib.util.find_spec("anywidget") is None:
+            raise InputError(
+                "the map in a notebook needs anywidget, which is not installed; install it by: pip install anywidget"
+            )
+        from dans_lab.map.widget import MapWidget
+
+        return MapWidget(self.run, self.kg, relation, projection)
 
     def _evaluated(self, split: str) -> tuple[RankingResult, RankingResult]:
         if split not in self._rankings:

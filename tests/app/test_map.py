@@ -17,10 +17,9 @@ from dans_app.map import data as map_data
 from dans_app.map import view as map_view
 from dans_app.server import fitting, loading
 from dans_app.server.projector import Projector
-from dans_app.shared import url_values
 from dans_core.kg import KnowledgeGraph
 from dans_data.words import share
-from dans_lab.map import pictures
+from dans_lab.map import pictures, relation_view
 from dans_lab.map import plate as map_plate
 from dans_lab.map.projection import Axes, Projection
 from dans_lab.runs.run import Run
@@ -599,4 +598,4 @@ def test_a_picture_in_memory_is_not_made_again_by_any_click(run, monkeypatch):
 
 def test_the_busiest_relation_is_shown_first(run, nations):
     app = screen(run=run.id, projection="pca")
-    assert app.selectbox(key="map_relation").value == url_values.busiest_relation(nations)
+    assert app.selectbox(key="map_relation").value == relation_view.busiest_relation(nations)

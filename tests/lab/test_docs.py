@@ -14,6 +14,7 @@ import yaml
 import dans_core
 import dans_data
 from dans_lab import prediction, tracking
+from dans_lab.map.widget import MapWidget
 from dans_lab.prediction import LoadedRun
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +25,7 @@ def test_the_notebook_of_the_docs_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path / "runs"))
     text = (ROOT / "docs" / "python.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.S)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     names: dict[str, object] = {}
     for place, block in enumerate(blocks):
         exec(compile(block, f"docs/python.md, block {place + 1}", "exec"), names)
@@ -33,6 +34,8 @@ def test_the_notebook_of_the_docs_runs(tmp_path, monkeypatch, capsys):
     assert f"# {(run.which, run.epoch)}" in blocks[0]
     sizes = f"({len(run.kg.entities)}, {len(run.kg.relations)}, {run.kg.train.shape})"
     assert f"# {sizes}" in blocks[1]
+    assert isinstance(shown := names["shown"], MapWidget)
+    assert f"# {('affects', shown.epochs[-1])}" in blocks[5] and shown.relation == "isa⁻¹"
     out = capsys.readouterr().out
     assert f"MRR {run.evaluate().mrr:.3f}" in out and "cell_function" in out
     assert "(docs/python.md)" in (ROOT / "README.md").read_text()

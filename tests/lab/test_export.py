@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import shlex
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from pyarrow import parquet
 
 from dans_core import Config, KnowledgeGraph
 from dans_core.events import HealthWarning, Snapshot
@@ -22,6 +25,7 @@ from dans_data import SPLITS
 from dans_data.errors import InputError
 from dans_lab.cli import main
 from dans_lab.export import run_export as export
+from dans_lab.export.points import points_parquet
 from dans_lab.export.run_export import Kept
 from dans_lab.export.spreadsheet import csv_bytes, spreadsheet_text
 from dans_lab.runs.frames import Frame, nearest_entities
@@ -32,9 +36,17 @@ from tests import small_run
 from tests.lab.refusals import refused
 from tests.spreadsheets import original_text
 
+ATLAS = "embedding-atlas==0.26.0"
 RECORDED_RUN = "umls-complex-dans"
 OF_RUN = ["README.md", "config.json", "metrics.csv"]
-OF_SNAPSHOT = ["negatives.csv", "embeddings.npz", "vectors.tsv", "metadata.tsv"]
+OF_SNAPSHOT = [
+    "negatives.csv",
+    "embeddings.npz",
+    "vectors.tsv",
+    "metadata.tsv",
+    "projector_config.pbtxt",
+    "points.parquet",
+]
 OF_MODEL = [
     "model.safetensors",
     "entities.tsv",
@@ -318,8 +330,8 @@ def test_a_run_of_own_data_and_its_relations(tmp_path, capsys):
     rows = rows_of((tmp_path / "out" / "negatives.csv").read_bytes())
     assert {row[3] for row in rows[1:]} == {"'+r", "'+r⁻¹"}
     assert {original_text(row[2]) for row in rows[1:]} == set(kg.entities)
-    with zipfile.ZipFile(io.BytesIO(export.projector_zip(export.newest_snapshot(run)))) as archive:
-        assert archive.namelist() == ["vectors.tsv", "metadata.tsv"]
+    with zipfile.ZipFile(io.BytesIO(export.embeddings_zip(export.newest_snapshot(run)))) as archive:
+        assert archive.namelist() == OF_SNAPSHOT[2:]
         names = [line.split("\t")[0] for line in archive.read("metadata.tsv").decode().splitlines()[1:]]
     assert [original_text(name) for name in names] == list(kg.entities)
     assert not any(name.startswith(("=", "+", "-", "@")) for name in names)
@@ -342,3 +354,104 @@ def test_a_damaged_run_leaves_nothing_behind(tmp_path, nations, capsys):
     assert list((tmp_path / "empty").iterdir()) == []
     (path / "snapshots" / "000003.npz").write_bytes(b"not a snapshot")
     assert "not a snapshot" in refused(["export", "bad", "--to", str(tmp_path / "out")], capsys)
+
+
+# --- opened elsewhere
+
+
+def written(kept: Kept, folder: Path) -> Path:
+    with zipfile.ZipFile(io.BytesIO(export.embeddings_zip(kept))) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+@pytest.fixture
+def recorded() -> Kept:
+    kept = export.newest_snapshot(Run(RECORDED / RECORDED_RUN))
+    assert kept is not None
+    return kept
+
+
+def test_tensorboards_own_projector_reads_points_and_names(tmp_path, recorded):
+    """The real plugin of TensorBoard, as `tensorboard --logdir FOLDER` asks it."""
+    from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+    from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+    from tensorboard.plugins.base_plugin import TBContext
+    from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
+    from werkzeug.test import Client
+
+    folder = str(written(recorded, tmp_path))
+    provider = MultiplexerDataProvider(EventMultiplexer(), folder)
+    routes = ProjectorPlugin(TBContext(logdir=folder, data_provider=provider)).get_plugin_apps()
+
+    def asked(route: str) -> bytes:
+        answer = Client(routes[route]).get("/", query_string={"run": ".", "name": "entities"})
+        assert answer.status_code == 200, answer.data
+        return answer.data
+
+    assert json.loads(asked("/runs")) == ["."]
+    (told,) = json.loads(asked("/info"))["embeddings"]
+    entities = recorded.frame.entities
+    assert (told["tensorName"], told["tensorShape"]) == ("entities", list(entities.shape))
+    np.testing.assert_allclose(
+        np.frombuffer(asked("/tensor"), "<f4").reshape(entities.shape), entities, rtol=1e-4
+    )
+    heading, *lines = asked("/metadata").decode().splitlines()
+    assert heading == "name\ttraining triplets" and len(lines) == len(entities)
+    assert [line.split("\t")[0] for line in lines] == list(recorded.kg.entities)
+
+
+@pytest.mark.parametrize("gan", [True, False])
+def test_points_are_the_entities_and_fakes_of_the_snapshot(nations, gan):
+    arrays = small_run.arrays(nations, 4, gan=gan)
+    frame = Frame.of(arrays, nations.num_entities, nations.num_relations)
+    rows = parquet.read_table(io.BytesIO(points_parquet(frame, nations))).to_pylist()
+    n, conditions, queries = nations.num_entities, len(frame.fakes_e), len(frame.fakes_r)
+    assert Counter(row["kind"] for row in rows) == Counter(
+        {"entity": n, "fake of G_E": conditions, "fake of G_R": queries}
+    )
+    np.testing.assert_array_equal([row["vector"] for row in rows], np.concatenate(frame.groups))
+    assert [row["name"] for row in rows[:n]] == list(nations.entities)
+    assert all(math.isfinite(row["x"]) and math.isfinite(row["y"]) for row in rows)
+    first = rows[0]
+    assert (
+        first["head"]
+        is first["relation"]
+        is first["nearest_entity"]
+        is first["cosine"]
+        is first["score"]
+        is None
+    )
+    assert (first["d_adv"], first["d_aux"]) == ((0.5, 0.5) if gan else (None, None))
+    if not gan:
+        return
+    made = rows[n]
+    assert made["name"] == f"fake for {nations.entities[0]}" and made["relation"] is made["score"] is None
+    (head, relation), last = frame.queries[-1], rows[-1]
+    asked = (nations.entities[head], nations.relation_name(int(relation)))
+    assert (last["head"], last["relation"]) == asked and last["name"] == f"fake for ({asked[0]}, {asked[1]})"
+    assert last["score"] == pytest.approx(float(arrays["score_r"][-1])) and last["training_triplets"] is None
+    near, cosine = frame.nearest("G_R", np.array([queries - 1]))
+    assert (last["nearest_entity"], last["cosine"]) == (
+        nations.entities[near[0]],
+        pytest.approx(float(cosine[0])),
+    )
+
+
+@pytest.mark.slow
+def test_embedding_atlas_itself_opens_the_points(tmp_path, recorded):
+    """By its command, in an environment that brings torch: it reads them and packs them for a browser."""
+    folder, home = written(recorded, tmp_path / "out"), tmp_path / "atlas"
+    subprocess.run([sys.executable, "-m", "venv", home], check=True)
+    subprocess.run([home / "bin" / "pip", "install", "--quiet", ATLAS], check=True)
+    command = "embedding-atlas points.parquet --text name --x x --y y --export-application packed"
+    done = subprocess.run(
+        [home / "bin" / command.split()[0], *command.split()[1:]], cwd=folder, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    (kept,) = (folder / "packed" / "data").glob("*.parquet")
+    packed = parquet.read_table(kept).to_pylist()
+    mine = parquet.read_table(folder / "points.parquet").to_pylist()
+    assert [(row["name"], row["x"], row["y"]) for row in packed] == [
+        (row["name"], row["x"], row["y"]) for row in mine
+    ]

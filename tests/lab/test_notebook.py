@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from dans_core import KnowledgeGraph
 from dans_lab.prediction import load_run
@@ -93,10 +94,22 @@ def test_the_notebook_of_the_docs_gives_what_it_shows(tmp_path, monkeypatch):
         assert shown[0] == shown[1]
     for place in (1, 8):
         assert kept["cells"][place]["outputs"] == again["cells"][place]["outputs"]
-    drawn = kept["cells"][-1]["outputs"][-1]["data"]["application/vnd.plotly.v1+json"]
-    assert [trace["name"] for trace in drawn["data"]] == [
-        "true answers",
-        "G_E fakes",
-        "G_R fakes",
-        "other entities",
-    ]
+    assert drawn_in(kept) == drawn_in(again)
+
+
+def drawn_in(notebook: dict[str, Any]) -> tuple[object, ...]:
+    """The script of the map in the last cell and what it is of; numbers on which machines differ are left out."""
+    view = notebook["cells"][-1]["outputs"][-1]["data"]["application/vnd.jupyter.widget-view+json"]
+    models = notebook["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+    state = models[view["model_id"]]["state"]
+    assert state["layout"].removeprefix("IPY_MODEL_") in models
+    (plate,) = state["data"]["plates"]
+    places = [plate[name] for name in ("epochs", "names", "method", "xy")]
+    return (
+        state["_esm"],
+        state["styles"],
+        state["shown"],
+        state["relations"],
+        plate["view"]["heads"],
+        *places,
+    )
