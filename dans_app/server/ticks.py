@@ -1,10 +1,13 @@
-"""Ticks of screens that look again by themselves: none is answered on another screen, and clicks come before them.
+"""Ticks of screens that look again by themselves: none is answered on another screen, nor takes a click's place.
 
 A part of a screen that looks again every second asks for it by a message from the browser. One that is sent while a
 callback leads to another screen arrives after that screen was drawn, and names the one that was left. Streamlit then
 finds no such part any more and draws nothing, but has first told the browser that the screen has changed: the browser
 clears it, refuses what is drawn into it next, and is dead until it is loaded again. Streamlit stops these ticks where a
 link of its menu was clicked, and not where a script leads elsewhere.
+
+One that arrives before the server has turned to a click is put together with it, and Streamlit then goes by the screen
+that the later message names: the click on another screen is lost. So a tick is let go where something else was asked.
 
 Python runs one script at a time. Thirty screens that each look again every second would leave nothing to who clicks, so
 all ticks of a server together get a third of a core: each starts when those before it have been paid for. With a few
@@ -19,7 +22,11 @@ from collections.abc import Callable
 
 from streamlit.runtime.scriptrunner import RerunData
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
-from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType, _has_active_trigger_value
+from streamlit.runtime.scriptrunner_utils.script_requests import (
+    ScriptRequests,
+    ScriptRequestType,
+    _has_active_trigger_value,
+)
 
 SHARE = 0.35
 """The part of a core that all ticks may take together."""
@@ -31,6 +38,7 @@ _LOOK = 0.02
 _FIRST_GUESS = 0.02
 
 _run_script = ScriptRunner._run_script
+_request = ScriptRequests._request_rerun_locked
 
 
 class Turns:
@@ -62,7 +70,9 @@ turns = Turns()
 
 def begin() -> None:
     """From now on ticks are answered like this in every server of this process. Calling it again does nothing."""
-    ScriptRunner._run_script = _of_this_screen  # type: ignore[method-assign] # there is no hook for this
+    # There is no hook for this.
+    ScriptRunner._run_script = _of_this_screen  # type: ignore[method-assign]
+    ScriptRequests._request_rerun_locked = _unless_late  # type: ignore[method-assign]
 
 
 def _of_this_screen(self: ScriptRunner, rerun_data: RerunData) -> None:
@@ -85,12 +95,18 @@ def _of_this_screen(self: ScriptRunner, rerun_data: RerunData) -> None:
         turns.pay(booked, took)
 
 
+def _unless_late(self: ScriptRequests, new_data: RerunData) -> bool:
+    if self._state == ScriptRequestType.RERUN and _is_tick(new_data) and not _is_tick(self._rerun_data):
+        return True
+    return _request(self, new_data)
+
+
 def _is_tick(asked: RerunData) -> bool:
-    """Whether nobody clicked: Streamlit puts a click and a tick that come together into one."""
+    """Whether a part of a screen is to be drawn again, and nobody clicked."""
     clicked = asked.widget_states is not None and any(
         map(_has_active_trigger_value, asked.widget_states.widgets)
     )
-    return asked.is_auto_rerun and bool(asked.fragment_id_queue) and not clicked
+    return asked.is_auto_rerun and bool(asked.fragment_id or asked.fragment_id_queue) and not clicked
 
 
 def _is_let_run(runner: ScriptRunner, at: float) -> bool:
@@ -99,6 +115,9 @@ def _is_let_run(runner: ScriptRunner, at: float) -> bool:
         time.sleep(min(left, _LOOK))
         requests = runner._requests
         with requests._lock:
-            if requests._state != ScriptRequestType.CONTINUE and not _is_tick(requests._rerun_data):
-                return False
+            match requests._state:
+                case ScriptRequestType.STOP:
+                    return False
+                case ScriptRequestType.RERUN if not _is_tick(requests._rerun_data):
+                    return False
     return True

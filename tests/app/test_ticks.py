@@ -113,3 +113,21 @@ def test_a_click_ends_the_wait_of_a_tick(monkeypatch: pytest.MonkeyPatch):
     assert not ran
     ticks._of_this_screen(runner, RerunData())
     assert len(ran) == 1
+
+
+def test_a_tick_that_follows_a_click_leaves_it_as_it_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ScriptRequests, "_request_rerun_locked", ScriptRequests._request_rerun_locked)
+    monkeypatch.setattr(ticks.ScriptRunner, "_run_script", ticks.ScriptRunner._run_script)
+    ticks.begin()
+    tick = RerunData(fragment_id="part", is_auto_rerun=True, page_script_hash="the screen that is left")
+    click = RerunData(page_script_hash="the next screen", widget_states=PRESSED)
+    asked = ScriptRequests()
+    assert asked.request_rerun(tick) and asked.request_rerun(click) and asked.request_rerun(tick)
+    request = asked.on_scriptrunner_ready()
+    assert request.rerun_data.page_script_hash == "the next screen"
+    assert request.rerun_data.fragment_id_queue == [] and request.rerun_data.widget_states == PRESSED
+    # Where nothing else was asked it is answered, and nobody else's message is let go.
+    assert asked.request_rerun(tick) and asked.request_rerun(tick) and asked.request_rerun(RerunData())
+    assert asked.on_scriptrunner_ready().rerun_data.fragment_id_queue == []
+    assert asked.request_rerun(tick)
+    assert asked.on_scriptrunner_ready().rerun_data.fragment_id_queue == ["part"]
