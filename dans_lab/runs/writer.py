@@ -374,14 +374,26 @@ class RunWriter:
         if (self.path / "last.pt").exists():
             self.state = run.load_checkpoint("last")
             kept = self._events_before(self.state.pop("event_offset", None))
-            # Of a run that is trained on.
-            kept = b"".join(line for line in kept.splitlines(keepends=True) if not line.startswith(_OVER))
+            *rest, last = kept.splitlines(keepends=True) or [b""]
+            # Of a run that is trained on; one that was killed as it became finished is over.
+            if last.startswith(_OVER) and not self._is_over(self.state):
+                kept = b"".join(rest)
+                # Before the log is shorter, or who is killed between the two could never go on.
+                self._save("last.pt", {**self.state, "event_offset": LOG_LINE_BYTES + len(kept)})
         self._remove_leftovers(read_events(self.path / "events.jsonl", kept, LOG_LINE_BYTES))
         self._start_log(kept)
         if before.state != "queued":
             replace(self.path / "control.json", to_json(Control()))
         self.status = before
         self.write_status("queued", eta_seconds=None)
+
+    def _is_over(self, state: Mapping[str, Any]) -> bool:
+        try:
+            epoch, best = (int(state["progress"][name]) for name in ("epoch", "best_epoch"))
+        except (KeyError, TypeError, ValueError):
+            # What is wrong with it is said as the run is taken up.
+            return False
+        return epoch >= self.config.epochs or self.config.out_of_patience(epoch, best)
 
     def _events_before(self, offset: object) -> bytes:
         """The event lines up to the offset that last.pt holds."""

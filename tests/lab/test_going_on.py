@@ -48,6 +48,37 @@ def test_a_run_that_is_trained_on_is_the_run_without_a_break(tmp_path, nations, 
     assert (run.status.epoch, run.status.epochs) == (16, 16)
 
 
+class Killed(BaseException):
+    """Nobody catches it, so what it ends has no time to write anything more."""
+
+
+@pytest.mark.parametrize("trained_on", [True, False])
+def test_one_that_is_killed_before_its_next_checkpoint_goes_on_all_the_same(
+    tmp_path, nations, monkeypatch, trained_on
+):
+    run = finished(tmp_path, nations, SHORT)
+    whole = finished(tmp_path, nations, SHORT.with_values(epochs=16) if trained_on else SHORT, "whole")
+    if trained_on:
+        RunWriter.train_on(run.path, config_of(run, 16)).close()
+    else:
+        # Killed when its last checkpoint was there, and before anyone was told that it is finished.
+        status = json.loads((run.path / "status.json").read_text()) | {"state": "running"}
+        (run.path / "status.json").write_text(json.dumps(status))
+
+    def killed(self: RunWriter, kept: bytes) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunWriter, "_start_log", killed)
+        for _ in range(2):
+            with pytest.raises(Killed):
+                RunWriter.reopen(run.path)
+    for _ in range(2):
+        RunWriter.reopen(run.path).close()
+    assert train(RunWriter.reopen(run.path), nations) == "finished"
+    assert_same_run(Run(run.path), whole)
+
+
 def test_weights_do_not_hang_on_what_was_measured_out_of_turn(tmp_path, nations):
     """The end of nine epochs is ranked, diagnosed and kept, which sixteen epochs without a break do not do there."""
     run = finished(tmp_path, nations, SHORT.with_values(epochs=9))
