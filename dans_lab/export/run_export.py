@@ -95,7 +95,8 @@ embeddings.npz  of the same epoch, in half precision: {embeddings}{sample}
 vectors.tsv     the entity embeddings, one a line, for projector.tensorflow.org (Load, step 1)
 metadata.tsv    their names and how many training triplets each is in (Load, step 2)
 projector_config.pbtxt
-                lets TensorBoard open both: tensorboard --logdir . (tab Projector)
+                lets TensorBoard open both: tensorboard --logdir .
+                then http://localhost:6006/#projector
 points.parquet  entities and fakes of this epoch, a row each, for Embedding Atlas:
                 embedding-atlas points.parquet --text name --x x --y y
     kind            entity, fake of G_E or fake of G_R
