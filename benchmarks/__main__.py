@@ -47,6 +47,14 @@ Device = Annotated[
     ),
 ]
 Alone = Annotated[bool, typer.Option("--alone", help="Measure ours, without PyKEEN beside it.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any setting, such as batch_size=200000, instead of what a graph of this size gets; may be repeated.",
+    ),
+]
 Repeats = Annotated[int, typer.Option(min=1, help="Rounds of every case, after one to warm up.")]
 
 
@@ -183,14 +191,7 @@ def ranks(
     sampler: Annotated[
         list[str] | None, typer.Option(help="dans or uniform; may be repeated. Both if not given.")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Any setting, such as batch_size=200000, instead of what a graph of this size gets; may be repeated.",
-        ),
-    ] = None,
+    set_: Settings = None,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of each; the least counts.")] = 2,
     json_file: JsonFile = None,
     out: Out = None,
@@ -199,10 +200,36 @@ def ranks(
     from benchmarks.ranks import measure
 
     samplers = sampler or ["dans", "uniform"]
-    if wrong := [pair for pair in set_ or [] if "=" not in pair]:
-        raise typer.BadParameter(f"--set {wrong[0]!r}: must be NAME=VALUE, such as --set dim=64")
-    settings = dict(pair.split("=", 1) for pair in set_ or [])
-    found = measure(dataset or ["wn18rr"], samplers, processes or [1, 2], epochs, settings)
+    found = measure(dataset or ["wn18rr"], samplers, processes or [1, 2], epochs, _settings(set_))
+    _finish(found, json_file, out)
+
+
+@app.command()
+def shards(
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A data set, random:TRIPLETS:ENTITIES, or near:TRIPLETS:ENTITIES, which falls into parts; may be "
+            "repeated. UMLS if not given."
+        ),
+    ] = None,
+    processes: Annotated[
+        list[int] | None, typer.Option(min=1, help="May be repeated. 1, 2 and 4 if not given.")
+    ] = None,
+    sampler: Annotated[
+        list[str] | None, typer.Option(help="dans or uniform; may be repeated. Both if not given.")
+    ] = None,
+    set_: Settings = None,
+    epochs: Annotated[int, typer.Option(min=2, help="Epochs of each.")] = 60,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds, counted from 0.")] = 3,
+    json_file: JsonFile = None,
+    out: Out = None,
+) -> None:
+    """The entity table in shards, on one process and on several."""
+    from benchmarks.shards import measure
+
+    samplers = sampler or ["dans", "uniform"]
+    found = measure(dataset or ["umls"], samplers, processes or [1, 2, 4], epochs, seeds, _settings(set_))
     _finish(found, json_file, out)
 
 
@@ -302,6 +329,12 @@ def soak(
     _finish(section, json_file, out)
     if not all(record["holds"] for record in section.records):
         raise typer.Exit(1)
+
+
+def _settings(pairs: list[str] | None) -> dict[str, str]:
+    if wrong := [pair for pair in pairs or [] if "=" not in pair]:
+        raise typer.BadParameter(f"--set {wrong[0]!r}: must be NAME=VALUE, such as --set dim=64")
+    return dict(pair.split("=", 1) for pair in pairs or [])
 
 
 def _finish(section: Section, json_file: Path | None, out: Path | None) -> None:

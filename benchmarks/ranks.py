@@ -147,14 +147,15 @@ def measure(
     return Section(
         name="ranks",
         title="One run on several processes",
-        note=_NOTE.format(epochs=epochs, most=_MOST_STEPS, settings=_in_words(settings or {})),
+        note=_NOTE.format(epochs=epochs, most=_MOST_STEPS, settings=in_words(settings or {})),
         columns=_COLUMNS,
         rows=[_row(record, alone) for record in records],
         records=records,
     )
 
 
-def _in_words(settings: Mapping[str, str]) -> str:
+def in_words(settings: Mapping[str, str]) -> str:
+    """A sentence of a note that names settings; nothing where there are none."""
     given = ", ".join(f"{name} = {value}" for name, value in settings.items())
     return f" Settings: {given}." if given else ""
 

@@ -28,6 +28,7 @@ ORDER = (
     "answers",
     "scaling",
     "ranks",
+    "shards",
     "estimates",
     "soak",
 )

@@ -76,12 +76,12 @@ def evaluate(model: Model, kg: KnowledgeGraph, split: str = "valid", by: RanksOf
         def scores(heads: Tensor, relations: Tensor) -> Tensor:
             return model.decoder.score_all(model.queries(entities, heads, relations), entities)
 
-        return _result(by(scores, kg.queries(split), kg.known_answers, device), kg, split)
+        return result_of(by(scores, kg.queries(split), kg.known_answers, device), kg, split)
 
 
 def popularity_floor(kg: KnowledgeGraph, split: str = "valid") -> RankingResult:
     """The ranking without any model: by how often an entity fills that relation slot in train."""
-    return _result(torch.from_numpy(popularity_ranks(kg, split)), kg, split)
+    return result_of(torch.from_numpy(popularity_ranks(kg, split)), kg, split)
 
 
 def rank(scores: ScoreQueries, kg: KnowledgeGraph, split: str, device: torch.device = CPU) -> RankingResult:
@@ -94,10 +94,10 @@ def rank(scores: ScoreQueries, kg: KnowledgeGraph, split: str, device: torch.dev
     Raises:
         ValueError: if a score is not a number, or for an unknown split.
     """
-    return _result(ranks(scores, kg.queries(split), kg.known_answers, device), kg, split)
+    return result_of(ranks(scores, kg.queries(split), kg.known_answers, device), kg, split)
 
 
-def _result(both_sides: Tensor, kg: KnowledgeGraph, split: str) -> RankingResult:
+def result_of(both_sides: Tensor, kg: KnowledgeGraph, split: str) -> RankingResult:
     """From the ranks (2n,) of a split's queries, all tails before all heads."""
     of_triplets = both_sides.view(2, -1).T
     relations = torch.from_numpy(kg.array(split)[:, 1].copy())

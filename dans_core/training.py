@@ -26,7 +26,7 @@ from dans_core.kg import KnowledgeGraph
 from dans_core.loss import base_loss
 from dans_core.model import Model
 from dans_core.networks import Networks, random_sources
-from dans_core.ranking import evaluate, popularity_floor
+from dans_core.ranking import RankingResult, evaluate, popularity_floor
 from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sources
 from dans_core.samplers.dans import Dans
@@ -323,11 +323,13 @@ class Trainer:
     @torch.no_grad()
     def _take_average(self) -> None:
         """Let the running average of the weights follow by a step; it forgets its beginning faster."""
-        if not self.config.average:
-            return
+        if self.config.average:
+            far = 1 - self._kept()
+            torch._foreach_lerp_(list(self.model.parameters()), list(self._moving.parameters()), far)
+
+    def _kept(self) -> float:
         steps = self.epoch * self._num_chunks + self._chunk
-        kept = min(self.config.average, (1 + steps) / (10 + steps))
-        torch._foreach_lerp_(list(self.model.parameters()), list(self._moving.parameters()), 1 - kept)
+        return min(self.config.average, (1 + steps) / (10 + steps))
 
     def _end_epoch(self) -> list[Event]:
         config = self.config
@@ -355,8 +357,8 @@ class Trainer:
         started = time.perf_counter()
         if (self.epoch % config.eval_every == 0 or self.finished) and len(self.kg.valid):
             events.append(self._rank())
-        if self.epoch % config.diagnose_every == 0 or self.finished:
-            measured = diagnostics.measure(self.networks, self.kg, config, self.epoch)
+        due = self.epoch % config.diagnose_every == 0 or self.finished
+        if due and (measured := self._measured()):
             if not _finite(measured):
                 raise Diverged(self.epoch, "the measured fakes")
             events.append(measured)
@@ -371,8 +373,14 @@ class Trainer:
             events.append(Finished(self.epoch, best_epoch, best_mrr, self.seconds))
         return events
 
+    def _measured(self) -> Diagnostics | None:
+        return diagnostics.measure(self.networks, self.kg, self.config, self.epoch)
+
+    def _evaluated(self) -> RankingResult:
+        return evaluate(self.model, self.kg, "valid", self._ranks_of)
+
     def _rank(self) -> Ranking:
-        result = evaluate(self.model, self.kg, "valid", self._ranks_of)
+        result = self._evaluated()
         best = result.mrr > self.best_mrr
         if best:
             self.best_mrr, self.best_epoch = result.mrr, self.epoch
@@ -387,6 +395,10 @@ class Trainer:
             self._floor = popularity_floor(self.kg, "valid").mrr
         self._watch.ranked(result.mrr, self._floor)
         return Ranking(epoch=self.epoch, split="valid", best=best, **figures)
+
+    def best_weights(self) -> dict[str, Any] | None:
+        """What gave the best valid ranking so far, as best.pt holds it."""
+        return self.best_state
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on with the same numbers, on any device: plain values and tensors of the CPU."""

@@ -50,7 +50,12 @@ def show() -> None:
 
 
 def show_nothing_yet(run: Run) -> None:
-    if run_state.under_way(run.status):
+    if run.in_shards:
+        st.info(
+            "The entity table of this run is in shards, of which no snapshots are taken. Choose another run above.",
+            icon=":material/scatter_plot:",
+        )
+    elif run_state.under_way(run.status):
         st.info(
             "No snapshot yet: the first comes as soon as training begins, then one every "
             f"{count(run.config.snapshot_every, 'epoch')}. This page looks for it by itself.",

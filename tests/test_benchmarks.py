@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as command_line
-from benchmarks import estimates, graphs, layer, pipeline, quality, ranks, report, scaling, timing
+from benchmarks import estimates, graphs, layer, pipeline, quality, ranks, report, scaling, shards, timing
 from benchmarks.report import ORDER, Section
 from dans_core import InputError
 from dans_lab.runs import machine
@@ -340,6 +340,25 @@ def test_ranks():
     row = ranks._row(found, {("nations", "dans"): 2 * ranks._least(found)["epoch"]})
     assert row[1:4] == ["DANS", f"{found['batch_size']:,}", "1"] and "2.00x" in row
     assert ranks._graph("random:40:30").num_entities == 30
+
+
+def test_shards():
+    kg = shards.near_graph(100, 2500)
+    assert kg.num_entities == 100 and len(kg.train) > 1000
+    apart = (kg.train[:, 0] - kg.train[:, 2]).abs()
+    assert int(apart.minimum(100 - apart).max()) == 20
+    told = {
+        "table": 2e6,
+        "rows": 50,
+        "vertices": 60,
+        "closure": 100,
+        "bytes": 0,
+        "seconds": 0.5,
+        "memory": 1e9,
+    }
+    seeds = [told | {"mrr": mrr, "entities": 100} for mrr in (0.2, 0.3)]
+    row = shards._row({"graph": "umls", "sampler": "uniform", "processes": 2, "seeds": seeds})
+    assert row[3:7] == ["2.0 MB", "50 (50%)", "60 (60%)", "100 (100%)"] and row[-1] == "0.250 ± 0.071"
 
 
 def test_estimates(tmp_path, monkeypatch):

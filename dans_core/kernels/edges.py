@@ -163,6 +163,11 @@ def train_graph(kg: KnowledgeGraph, device: torch.device = CPU) -> MessageGraph:
     return made[device]
 
 
+def forget(kg: KnowledgeGraph) -> None:
+    """Let go of what `train_graph` made, for a graph whose messages go another way."""
+    _train_graphs.pop(kg, None)
+
+
 def _pointers(counts: Tensor, kind: torch.dtype) -> Tensor:
     """Where each of consecutive runs begins, and the end: (n,) → (n + 1,)."""
     out = counts.new_zeros(len(counts) + 1, dtype=kind)

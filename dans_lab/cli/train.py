@@ -118,6 +118,14 @@ def train(
         str,
         typer.Option(metavar="float32|tf32", help="Of products on a GPU; tf32 is faster and less exact."),
     ] = "float32",
+    shard_entities: Annotated[
+        bool,
+        typer.Option(
+            "--shard-entities",
+            help="With torchrun: each process holds a shard of the entity table, and draws negatives from its part of "
+            "the graph.",
+        ),
+    ] = False,
     track: Annotated[
         list[str] | None,
         typer.Option(
@@ -133,13 +141,13 @@ def train(
 
     Settings that are not given fit the size of the graph; what was chosen for it is printed first.
     """
-    with joined() as others:
+    with joined(shard_entities) as others:
         if others is not None and others.rank > 0:
             from dans_lab.ranks.follow import follow
 
             return follow(others, device, precision, threads)
         check(track or [])
-        where = _Where(device, precision, threads, others)
+        where = _Where(device, precision, threads, others, shard_entities)
         named = {"decoder": decoder, "sampler": sampler, "epochs": epochs, "seed": seed}
         given = _settings(
             preset, {name: value for name, value in named.items() if value is not None}, set_ or []
@@ -162,10 +170,13 @@ class _Where(NamedTuple):
     precision: str
     threads: int | None
     others: Ranks | None
+    shards: bool
 
     @property
-    def processes(self) -> int:
-        return self.others.count if self.others else 1
+    def processes(self) -> str:
+        """As a run records it."""
+        count = self.others.count if self.others else 1
+        return f"{count} shards" if self.shards else str(count)
 
 
 def _begin(
@@ -187,6 +198,11 @@ def _begin(
     kg = KnowledgeGraph.load(source, split_seed or 0)
     if split_seed is not None and kg.split_seed is None:
         raise InputError(f"--split-seed {split_seed}: {kg.name} is split already; leave it out")
+    if where.shards and not len(kg.array("valid")):
+        raise InputError(
+            f"--shard-entities: {kg.name} has no valid split, and the table is put together only for the weights that "
+            "rank it best; add one, or leave the option out"
+        )
     sizes = Sizes.of(kg)
     config = config_for(sizes.train, given)
     _check_memory(config, sizes, place, where)
@@ -270,6 +286,9 @@ def _run_to_resume(
 
 
 def _go_on(run: Run, more: Config | None, where: _Where, json: bool, track: list[str]) -> int:
+    if run.in_shards != where.shards and (run.path / "last.pt").exists():
+        has = "in shards; go on by torchrun with" if run.in_shards else "whole in last.pt; go on without"
+        raise InputError(f"run {run.id} has its entity table {has} --shard-entities")
     place = _place(where)
     bring(run.meta.source, quiet=json)
     kg = run.load_kg()
@@ -287,7 +306,12 @@ def _go_on(run: Run, more: Config | None, where: _Where, json: bool, track: list
 def _check_memory(config: Config, sizes: Sizes, place: torch.device, where: _Where) -> None:
     """Refuse a run that needs more memory than is free, and warn of one that nearly does; a GPU has its own."""
     processes = where.others.here if where.others else 1
-    if place.type == "cpu" and (warning := budget.check(config, sizes, processes=processes)):
+    # Of shards no costs were measured.
+    if (
+        place.type == "cpu"
+        and not where.shards
+        and (warning := budget.check(config, sizes, processes=processes))
+    ):
         print(f"warning: {warning}", file=sys.stderr)
 
 
@@ -302,7 +326,7 @@ def _tell_costs(
     if chosen := chosen_for_size(sizes.train, given, config):
         settings = " ".join(f"{name}={value}" for name, value in chosen.items())
         print(f"chosen for a graph of {sizes.train:,} training triplets: {settings} (--set changes them)")
-    if place.type == "cpu" and where.processes == 1:
+    if place.type == "cpu" and where.processes == "1":
         told = _expected(config, kg)
         alone = (
             f"; with no other work here {seconds_in_words(told.free_seconds)}" if told.basis == "busy" else ""
@@ -347,7 +371,7 @@ def _trainer(
     if where.others:
         from dans_lab.ranks.follow import lead
 
-        return lead(where.others, run, kg, config, place, source, split_seed)
+        return lead(where.others, run, kg, config, place, source, split_seed, where.shards)
     from dans_core.training import Trainer
 
     return Trainer(kg, config, place)
@@ -363,7 +387,8 @@ def _train(writer: RunWriter, trainer: Trainer, json: bool, track: list[str], wh
     stop = where.others.stop if where.others else StopFlag()
     stop.install()
     if where.others and not json:
-        print(f"{where.processes} processes train together; this one writes the run")
+        each = ", each with a shard of the entity table" if where.shards else ""
+        print(f"{where.others.count} processes train together{each}; this one writes the run")
     with _mirror(writer, track) as told, reporter(writer, trainer, stop, json) as report:
 
         def stage(done: Stage) -> None:
@@ -371,7 +396,13 @@ def _train(writer: RunWriter, trainer: Trainer, json: bool, track: list[str], wh
             for event in done.events:
                 told.tell(event)
 
-        state = drive(writer, trainer, lambda: stop.asked, stage, report.state, where.processes)
+        rank_test = None
+        if where.shards:
+            from dans_lab.ranks.shards import ShardTrainer
+
+            assert isinstance(trainer, ShardTrainer), "made so"
+            rank_test = trainer.test_mrr
+        state = drive(writer, trainer, lambda: stop.asked, stage, report.state, where.processes, rank_test)
         told.ends(state, {"best_mrr": writer.status.best_mrr, "test_mrr": writer.status.test_mrr})
     status = writer.status
     # Seconds on a large graph, so not where someone waits for a run to stop.

@@ -3,7 +3,9 @@
     torchrun --nproc-per-node 2 -m dans_core train --dataset umls
 
 `group` is how the processes speak with each other, `trainer` what each of them does otherwise than alone, `follow` the
-loop of those that write nothing. Nothing here imports torch before several processes are known to be there.
+loop of those that write nothing. With --shard-entities each holds a part of the entity table only: `partition` says
+which, `table` has its rows, `shards` trains on them. Nothing here imports torch before several processes are known to
+be there.
 """
 
 from __future__ import annotations
@@ -24,12 +26,21 @@ class ProcessLost(InputError):
 
 
 @contextmanager
-def joined() -> Iterator[Ranks | None]:
+def joined(shards: bool = False) -> Iterator[Ranks | None]:
     """The processes of this run where torchrun started several of them, else None.
 
-    When the block ends on the first process, those that wait for its word end as well.
+    When the block ends on the first process, those that wait for its word end as well. For `shards` of the entity table
+    one process is as good as several.
+
+    Raises InputError where these are wanted without torchrun.
     """
-    if "TORCHELASTIC_RUN_ID" not in os.environ or int(os.environ["WORLD_SIZE"]) < 2:
+    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    if shards and not by_torchrun:
+        raise InputError(
+            "--shard-entities shards the entity table over the processes that torchrun starts; say "
+            "torchrun --nproc-per-node 2 -m dans_core train … --shard-entities"
+        )
+    if not by_torchrun or (int(os.environ["WORLD_SIZE"]) < 2 and not shards):
         yield None
         return
     from dans_lab.ranks.group import Ranks

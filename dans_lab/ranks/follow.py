@@ -16,6 +16,7 @@ from dans_core.training import Diverged
 from dans_data.errors import InputError
 from dans_lab.ranks import ProcessLost
 from dans_lab.ranks.group import Ranks, Word
+from dans_lab.ranks.shards import ShardTrainer
 from dans_lab.ranks.trainer import RankTrainer
 from dans_lab.runs import locks, process
 from dans_lab.runs.run import Run, source_that_lasts
@@ -32,6 +33,7 @@ class _Job(BaseModel):
     split_seed: int
     hash: str
     device: str
+    shards: bool
 
 
 def lead(
@@ -42,8 +44,9 @@ def lead(
     device: torch.device,
     source: str,
     split_seed: int,
+    shards: bool,
 ) -> RankTrainer:
-    """The trainer of the first process, once all others have theirs.
+    """The trainer of the first process, once all others have theirs; with `shards`, of the entity table in shards.
 
     Raises InputError where one of them cannot train this run.
     """
@@ -54,10 +57,11 @@ def lead(
         split_seed=split_seed,
         hash=kg.hash,
         device=device.type,
+        shards=shards,
     )
     with others.all_do(Word.JOB, job.model_dump_json().encode()):
-        trainer = others.made(lambda: RankTrainer(kg, config, device, others))
-        others.use(device)
+        trainer = others.made(lambda: _made(others, job, kg, device))
+        trainer.meet()
     return trainer
 
 
@@ -75,11 +79,13 @@ def follow(others: Ranks, device: str, precision: str, threads: int | None) -> i
                 job = _Job.model_validate_json(content)
                 run = Run(job.run_dir)
                 trainer = others.made(partial(_trainer, others, job, device, precision, threads))
-                others.use(trainer.device)
+                trainer.meet()
                 continue
             assert trainer is not None, "the job is said first"
             if word is Word.STATE:
                 trainer.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
+            elif word is Word.ALSO:
+                trainer.also(content.decode())
             else:
                 trainer.step()
     except ProcessLost:
@@ -91,7 +97,7 @@ def follow(others: Ranks, device: str, precision: str, threads: int | None) -> i
                 file=sys.stderr,
             )
         return 1
-    except (Diverged, InputError):
+    except (Diverged, InputError, OSError):
         return 1
 
 
@@ -105,7 +111,13 @@ def _trainer(others: Ranks, job: _Job, device: str, precision: str, threads: int
     kg = KnowledgeGraph.load(job.source, job.split_seed)
     if kg.hash != job.hash:
         raise InputError(f"{job.source} holds other triplets here than where the first process found it")
-    return RankTrainer(kg, job.config, place, others)
+    return _made(others, job, kg, place)
+
+
+def _made(others: Ranks, job: _Job, kg: KnowledgeGraph, device: torch.device) -> RankTrainer:
+    if job.shards:
+        return ShardTrainer(kg, job.config, device, others, Path(job.run_dir))
+    return RankTrainer(kg, job.config, device, others)
 
 
 def _is_orphaned(run: Run) -> bool:

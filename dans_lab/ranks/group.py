@@ -30,6 +30,7 @@ class Word(IntEnum):
     JOB = 1
     STATE = 2
     STEP = 3
+    ALSO = 4
 
 
 class Ranks:
@@ -51,7 +52,7 @@ class Ranks:
         self.stop = StopFlag()
         self._listened_to = True
         self._of_device: dist.ProcessGroup | None = None
-        with _lost():
+        with lost():
             dist.init_process_group("gloo")
 
     def place(self, asked: str) -> torch.device:
@@ -79,7 +80,7 @@ class Ranks:
         """Send what is summed on a GPU from there; asked of all processes at once, with a device of the same kind."""
         if device.type == "cuda":
             torch.cuda.set_device(device)
-            with _lost():
+            with lost():
                 self._of_device = dist.new_group(backend="nccl")
 
     @contextmanager
@@ -92,7 +93,7 @@ class Ranks:
         self._listened_to = True
 
     def _say(self, word: Word, content: bytes = b"") -> None:
-        with _lost():
+        with lost():
             dist.broadcast(torch.tensor([word, len(content)]), 0)
             if content:
                 dist.broadcast(torch.frombuffer(bytearray(content), dtype=torch.uint8), 0)
@@ -100,7 +101,7 @@ class Ranks:
     def hear(self) -> tuple[Word, bytes]:
         """The next word of the first process, and what belongs to it."""
         head = torch.empty(2, dtype=torch.long)
-        with _lost():
+        with lost():
             dist.broadcast(head, 0)
             content = torch.empty(int(head[1]), dtype=torch.uint8)
             if len(content):
@@ -109,7 +110,7 @@ class Ranks:
 
     def sum_up(self, tensor: Tensor) -> Tensor:
         """The sum of what all processes have here, in its place; the same bits on each."""
-        with _lost():
+        with lost():
             dist.all_reduce(tensor, group=self._of_device if tensor.is_cuda else None)
         return tensor
 
@@ -143,7 +144,7 @@ class Ranks:
 
 
 @contextmanager
-def _lost() -> Iterator[None]:
+def lost() -> Iterator[None]:
     """What torch raises where another process is gone becomes a sentence."""
     try:
         yield

@@ -57,6 +57,14 @@ class RankTrainer(Trainer):
             buffer for buffer in (generator.buffers() if generator else ()) if buffer.is_floating_point()
         ]
 
+    def meet(self) -> None:
+        """What all do at once when each has its trainer."""
+        self._others.use(self.device)
+
+    def also(self, what: str) -> None:
+        """Take part in what the first process does between two stages; only where more than a step is shared out."""
+        raise NotImplementedError(what)
+
     def step(self) -> Stage:
         """The next stage, together with the others, who do it when the first process says so."""
         if self._others.rank == 0:
@@ -109,6 +117,11 @@ class RankTrainer(Trainer):
     @torch.no_grad()
     def _average_gradients(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Before a step: the gradient of all triplets instead of that of the own ones, cut to the longest length."""
+        moving = self._average(optimizer)
+        torch.nn.utils.clip_grad_norm_(moving, self._clip_norm, foreach=True)
+
+    def _average(self, optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
+        """Gradients become their means over the triplets of all; those that have one."""
         every = (parameter for group in optimizer.param_groups for parameter in group["params"])
         moving = [parameter for parameter in every if parameter.grad is not None]
         gradients = [parameter.grad for parameter in moving]
@@ -118,7 +131,7 @@ class RankTrainer(Trainer):
         parts = self._others.sum_up(flat).split([gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
-        torch.nn.utils.clip_grad_norm_(moving, self._clip_norm, foreach=True)
+        return moving
 
     def _ranks_by_shares(
         self, scores: ScoreQueries, pairs: Ids, known: KnownAnswers, device: torch.device

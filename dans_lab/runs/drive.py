@@ -46,6 +46,12 @@ GAN_COST = 4.0
 """Cost of an epoch with a round of the game in warm-up epochs (*measured* on UMLS: 36 to 45 and 9.4 ms), until seen."""
 
 
+IN_SHARDS = (
+    "the entity table of this run is in shards; it goes on by "
+    "torchrun --nproc-per-node 2 -m dans_core train --resume RUN --shard-entities"
+)
+
+
 class _TimeLeft:
     """Estimates the rest of a run from its recent epochs, knowing that the GAN makes an epoch dearer."""
 
@@ -80,15 +86,17 @@ def drive(
     stop: Callable[[], bool],
     on_stage: Callable[[Stage], None] = lambda stage: None,
     on_state: Callable[[State], None] = lambda state: None,
-    processes: int = 1,
+    processes: str = "1",
+    rank_test: Callable[[], float] | None = None,
 ) -> State:
     """Train the run of `writer` to its end, or until it is stopped or was paused for long; returns its state.
 
     Between stages it looks at control.json and at `stop()`. `on_stage` is called after each stage is recorded,
-    `on_state` when the run pauses and goes on. `processes` is how many train it together. A failure is recorded with
-    its reason and does not raise; its traceback is in log.txt.
+    `on_state` when the run pauses and goes on. `processes` says how many train it together. `rank_test` is the MRR of
+    the test split for a trainer that has the entity table in shards. A failure is recorded with its reason and does not
+    raise; its traceback is in log.txt.
     """
-    session = _Drive(writer, trainer, stop, on_stage, on_state)
+    session = _Drive(writer, trainer, stop, on_stage, on_state, rank_test)
     try:
         with _beating(writer):
             return session.run(processes)
@@ -146,19 +154,23 @@ class _Drive:
         stop: Callable[[], bool],
         on_stage: Callable[[Stage], None],
         on_state: Callable[[State], None],
+        rank_test: Callable[[], float] | None,
     ) -> None:
         self.writer, self.trainer, self.stop = writer, trainer, stop
         self.on_stage, self.on_state = on_stage, on_state
+        self._rank_shards = rank_test
         self.time_left = _TimeLeft(writer.config)
         self.best_is_due = False
         self.last_stage: dict[str, Any] = {}
         self.test_mrr: float | None = None
 
-    def run(self, processes: int) -> State:
+    def run(self, processes: str) -> State:
         writer, trainer = self.writer, self.trainer
         how = trainer.device_name, process.precision(), torch.get_num_threads()
         writer.trains_on(*how, goes_on=writer.state is not None, processes=processes)
         if writer.state is not None:
+            if "shards" in writer.state and self._rank_shards is None:
+                raise InputError(IN_SHARDS)
             try:
                 trainer.load_state_dict(writer.state)
             except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -168,7 +180,7 @@ class _Drive:
                 ) from None
             writer.state = None
         # A killed writer may have left a best.pt from beyond the checkpoint.
-        writer.best(trainer.best_state)
+        writer.best(trainer.best_weights())
         self.saved_at = trainer.seconds
         self.best_at = time.monotonic()
         self.epoch_began = trainer.seconds
@@ -258,7 +270,7 @@ class _Drive:
         self.saved_at = self.trainer.seconds
 
     def save_best(self) -> None:
-        self.writer.best(self.trainer.best_state)
+        self.writer.best(self.trainer.best_weights())
         self.best_is_due = False
         self.best_at = time.monotonic()
 
@@ -271,8 +283,10 @@ class _Drive:
 
     def rank_test(self) -> float | None:
         """MRR of the test split by the weights that `evaluate` takes, too; None where that fails."""
-        best = self.trainer.best_state
         try:
+            if self._rank_shards:
+                return self._rank_shards()
+            best = self.trainer.best_weights()
             model = copy.deepcopy(self.trainer.networks.model)
             if best is not None:
                 model.load_state_dict(best["networks"]["model"])

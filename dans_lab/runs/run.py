@@ -171,6 +171,11 @@ class Run:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
 
+    @property
+    def in_shards(self) -> bool:
+        """Whether its entity table lies in shards, one for each process that trained it."""
+        return self.meta.processes.endswith("shards")
+
     @cached_property
     def id(self) -> str:
         """The name of its folder."""

@@ -40,6 +40,11 @@ def load_weights(state: dict[str, Any], kg: KnowledgeGraph, config: Config) -> N
     InputError
         if the weights do not fit the graph and the settings.
     """
+    if "shards" in state:
+        raise InputError(
+            "last.pt has no entity table, since the processes that train this run keep it in shards; "
+            "best.pt has all of it, after the first valid ranking"
+        )
     with torch.random.fork_rng(devices=[]):
         networks = Networks(Model(kg.num_entities, kg.num_relations, config))
         if issubclass(class_of(config.sampler), Dans):

@@ -234,12 +234,14 @@ class RunWriter:
             raise
         return writer
 
-    def trains_on(self, device: str, precision: str, threads: int, goes_on: bool, processes: int = 1) -> None:
+    def trains_on(
+        self, device: str, precision: str, threads: int, goes_on: bool, processes: str = "1"
+    ) -> None:
         """Record where the run is trained from now on, and how exact; where it goes on, what was before is kept."""
         now = {
             "device": device,
             "precision": precision,
-            "processes": str(processes),
+            "processes": processes,
             "machine": machine.name(threads),
         }
         for name, words in now.items():

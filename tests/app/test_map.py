@@ -421,6 +421,9 @@ def test_a_run_without_snapshots_and_no_run_at_all_are_friendly(tmp_path, nation
     assert "There is no run yet" in words(screen())
     run = small_run.drawn(tmp_path / "runs", nations, "nations", "bare", epochs=())
     assert "ended before its first snapshot" in words(screen(run=run.id))
+    stored = json.loads((run.path / "config.json").read_text())
+    (run.path / "config.json").write_text(json.dumps(stored | {"processes": "2 shards"}))
+    assert "is in shards, of which no snapshots are taken" in words(screen(run=run.id))
 
 
 @pytest.mark.parametrize("name", ["000000.npz", "000005.npz"])
