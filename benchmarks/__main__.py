@@ -285,7 +285,7 @@ def of_a_newcomer(
 @app.command()
 def soak(
     short: Annotated[
-        bool, typer.Option("--short", help="5 kills, 5 visitors and browsers, 300 inputs: what CI does.")
+        bool, typer.Option("--short", help="5 kills, 7 visitors and browsers, 300 inputs: what CI does.")
     ] = False,
     kills: Annotated[int | None, typer.Option(min=0)] = None,
     servers: Annotated[
@@ -302,6 +302,9 @@ def soak(
     seconds: Annotated[float | None, typer.Option(min=1, help="How long visitors stay.")] = None,
     sessions: Annotated[int | None, typer.Option(min=0)] = None,
     cases: Annotated[int | None, typer.Option(min=0, help="Damaged and hostile inputs.")] = None,
+    viewers: Annotated[
+        int | None, typer.Option(min=0, help="Browsers under which the server is killed.")
+    ] = None,
     seed: int = 0,
     json_file: JsonFile = None,
     out: Out = None,
@@ -322,6 +325,7 @@ def soak(
         "browsers": browsers,
     }
     given |= {"pause": pause, "seconds": seconds, "sessions": sessions, "cases": cases}
+    given |= {"viewers": viewers}
     size = replace(
         SHORT if short else Size(), **{name: value for name, value in given.items() if value is not None}
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import soak_browsers, soak_fuzz, soak_kills, soak_visits
+from benchmarks import soak_browsers, soak_fuzz, soak_kills, soak_restart, soak_visits
 from benchmarks.report import Section
 from dans_lab.runs.run import RUNS_DIR_VARIABLE, Run
 from tests import small_run
@@ -40,6 +41,7 @@ class Size:
     sessions: int = 1_000
     cases: int = 5_000
     wait: float = TIME_OVER
+    viewers: int = 10
 
 
 SHORT = Size(
@@ -53,6 +55,7 @@ SHORT = Size(
     sessions=10,
     cases=300,
     wait=0.0,
+    viewers=2,
 )
 
 
@@ -76,7 +79,7 @@ def measure(size: Size, seed: int, progress: Callable[[str], None]) -> Section:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        if size.visitors or size.sessions or size.cases:
+        if size.visitors or size.sessions or size.cases or size.viewers:
             _served(size, place / "served", seed, tell)
         if size.kills:
             _kills(size, place / "kills", seed, tell)
@@ -88,6 +91,7 @@ def measure(size: Size, seed: int, progress: Callable[[str], None]) -> Section:
         "every 20 ms; killed studies are compared by their table. Visitors are WebSocket clients that behave as "
         "Streamlit's page does, browsers are Chromium's; a click is the way to another screen, from the message "
         "to the end of the answer or from the click to the drawn screen. Sessions open one and go. "
+        "Browsers from under which the server is killed look at a run that trains, on four screens. "
         f"Inputs are sound ones damaged at random, and hostile ones. Seed {seed}; {time.monotonic() - began:.0f} s in "
         f"all; load at the end {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.",
         COLUMNS,
@@ -128,6 +132,8 @@ def _served(size: Size, folder: Path, seed: int, tell: _Rows) -> None:
             _sessions(size, server, tell)
         if size.cases:
             _inputs(size, sound, folder / "fuzz", server, seed, tell)
+        if size.viewers:
+            _viewers(size, server, tell)
         failed = [line for line in server.log().splitlines() if "Traceback" in line or "Uncaught" in line]
         tell("Tracebacks in what the server said", f"{len(failed)}", "0", not failed)
     finally:
@@ -200,6 +206,19 @@ def _sessions(size: Size, server: Server, tell: _Rows) -> None:
         grown = held.megabytes[2] / held.megabytes[0] - 1
         words = f"{held.megabytes[0]:.0f}, {held.megabytes[1]:.0f} and {held.megabytes[2]:.0f} MB"
         tell("… memory before, right after, and then", words, "within 10 %", grown <= 0.1)
+
+
+def _viewers(size: Size, server: Server, tell: _Rows) -> None:
+    # Longer than a page waits at first from one try to the next.
+    away = 10.0 if size.viewers > 2 else 0.0
+    found = soak_restart.measure(server, size.viewers, away)
+    what = f"The server killed under {size.viewers} browsers that look at a run, and started again {away:.0f} s later"
+    back = f"{len(found.back)} of {size.viewers} back on the run by themselves"
+    holds = len(found.back) == size.viewers and not found.errors
+    tell(what, back, "all", holds, **asdict(found))
+    last = max(found.back, default=math.inf)
+    words = f"{last:.1f} s, of which {found.answers:.1f} s to its first answer"
+    tell("… the last of them, from the start of the new server", words, "≤ 10 s", last <= 10)
 
 
 def _inputs(size: Size, sound: Run, folder: Path, server: Server, seed: int, tell: _Rows) -> None:

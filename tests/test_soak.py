@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.soak import SHORT, measure
 
-ON_THE_CLOCK = ("95 of 100",)
+ON_THE_CLOCK = ("95 of 100", "the last of them")
 """What stands in rows that say how quick this machine is."""
 
 

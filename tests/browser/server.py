@@ -60,12 +60,13 @@ class Server:
         command = ["streamlit", "run", str(script), *options, "--", *arguments]
         if serve is not None:
             command = ["dans_core", "serve", "--port", str(port), *serve]
+        self._command = [sys.executable, "-m", *command]
+        self._environment = {**os.environ, "DANS_RUNS_DIR": str(runs), **environment}
+        self._start()
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=ROOT,
-            env={**os.environ, "DANS_RUNS_DIR": str(runs), **environment},
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
+            self._command, cwd=ROOT, env=self._environment, stdout=self._log, stderr=subprocess.STDOUT
         )
         try:
             self._wait_until_up()
@@ -100,6 +101,15 @@ class Server:
     def forget_log(self) -> None:
         """Leave what the server has said so far out of `log`."""
         self._forgotten = Path(self._log.name).stat().st_size
+
+    def restart(self, away: float) -> float:
+        """Kill it, and so many seconds later start it where it was; seconds that this took. Its log goes on."""
+        self._process.kill()
+        self._process.wait(timeout=PATIENCE)
+        time.sleep(away)
+        began = time.monotonic()
+        self._start()
+        return time.monotonic() - began
 
     def stop(self, kill: bool = False) -> None:
         """End the server, by force if `kill`; calling it again does nothing."""

@@ -1,0 +1,156 @@
+"""A server that is killed under those who look on: whether their pages come back by themselves, and how soon."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from dans_lab.runs.run import RUNS_DIR_VARIABLE, list_runs
+from tests.browser.server import ARGUMENTS, CHROMIUM, ROOT, Server
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+SCREENS = ("", "diagnostics", "map", "triplet")
+"""What they look at; the first one moves with the run."""
+
+RUN = "watched"
+
+PATIENCE = 120.0
+"""Seconds after which a page counts as lost."""
+
+_ANSWERED = """(() => {
+  const Plain = window.WebSocket
+  window.answered = []
+  window.WebSocket = class extends Plain {
+    constructor(...given) {
+      super(...given)
+      let whole = false
+      this.addEventListener("message", ({ data }) => {
+        const bytes = new Uint8Array(data)
+        // How the server says that the script no longer runs.
+        const ended = bytes[0] === 0x4a && bytes.length <= 6 && bytes[bytes.length - 1] === 0
+        if (ended && !whole) window.answered.push(Date.now() / 1000)
+        whole ||= ended
+      })
+    }
+  }
+})()"""
+"""Notes when the first answer of each connection was whole."""
+
+_SHOWN = """() => [
+  document.querySelector("[data-testid=stSelectbox] input")?.value ?? "",
+  document.querySelector("svg.plot")?.getAttribute("aria-label") ?? "",
+]"""
+"""The run that is chosen, and what its first curve says."""
+
+
+@dataclass
+class Returns:
+    """Seconds from the start of the new server until it answered, and until each page was whole; what went wrong."""
+
+    answers: float = 0.0
+    back: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def measure(server: Server, viewers: int, away: float) -> Returns:
+    """Kill this server while so many browsers look at a run that trains, and start it again `away` seconds later.
+
+    RuntimeError without a Chromium.
+    """
+    settings = ("--dataset", "nations", "--sampler", "uniform", "--set", "dim=16", "--epochs", "100000")
+    trains = subprocess.Popen(
+        [sys.executable, "-m", "dans_core", "train", *settings, "--out", RUN, "--json"],
+        cwd=ROOT,
+        env={**os.environ, RUNS_DIR_VARIABLE: str(server.runs)},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        # Browsers have an event loop of their own.
+        with ThreadPoolExecutor(1) as beside:
+            return beside.submit(asyncio.run, _watched(server, trains, viewers, away)).result()
+    finally:
+        trains.kill()
+        trains.wait()
+
+
+async def _watched(server: Server, trains: subprocess.Popen[bytes], viewers: int, away: float) -> Returns:
+    from playwright.async_api import async_playwright
+
+    program = shutil.which("chromium-headless-shell") or CHROMIUM
+    if program is None:
+        raise RuntimeError("no Chromium found; on Debian: apt-get install chromium-headless-shell")
+    found = Returns()
+    async with async_playwright() as play:
+        chromium = await play.chromium.launch(executable_path=program, args=ARGUMENTS)
+        wait_for(lambda: _moves(server.runs, trains), "the first epoch of a run that is watched")
+        pages = []
+        for number in range(viewers):
+            context = await chromium.new_context(viewport={"width": 1400, "height": 1000})
+            context.set_default_timeout(1000 * PATIENCE)
+            await context.add_init_script(_ANSWERED)
+            page = await context.new_page()
+            page.on("pageerror", lambda error: found.errors.append(f"a script of the page: {error}"[:200]))
+            screen = SCREENS[number % len(SCREENS)]
+            await page.goto(f"{server.url}/{screen}?run={RUN}", wait_until="commit")
+            pages.append(page)
+        before = [await _drawn(page) for page in pages]
+        found.answers = await asyncio.to_thread(server.restart, away)
+        began = time.time() - found.answers
+        for page, shown in zip(pages, before, strict=True):
+            await _comes_back(found, page, shown, began)
+        await chromium.close()
+    return found
+
+
+def _moves(runs: Path, trains: subprocess.Popen[bytes]) -> bool:
+    if trains.poll() is not None:
+        raise RuntimeError(f"the run that is watched ended by itself, with {trains.returncode}")
+    return any(run.status.epoch > 0 for run in list_runs(runs) if run.id == RUN)
+
+
+async def _drawn(page: Page) -> list[str]:
+    """What a page shows once its first answer is whole."""
+    await page.wait_for_function("() => window.answered.length === 1")
+    await page.wait_for_function("() => document.querySelector('[data-testid=stSelectbox] input')?.value")
+    shown: list[str] = await page.evaluate(_SHOWN)
+    return shown
+
+
+async def _comes_back(found: Returns, page: Page, before: list[str], began: float) -> None:
+    """Note when a page was whole again, and whether it shows what it did, further on."""
+    from playwright.async_api import TimeoutError as Late
+
+    screen = urlsplit(page.url).path
+    try:
+        await page.wait_for_function("() => window.answered.length !== 1")
+        when: list[float] = await page.evaluate("() => window.answered")
+        if len(when) != 2:
+            found.errors.append(f"{screen}: loaded anew or connected {len(when)} times")
+            return
+        if not screen.strip("/"):
+            # It stood still while there was no server.
+            await page.wait_for_function(
+                "now => document.querySelector('svg.plot')?.getAttribute('aria-label') !== now",
+                arg=(await page.evaluate(_SHOWN))[1],
+            )
+    except Late:
+        found.errors.append(f"{screen}: not back within {PATIENCE:.0f} s")
+        return
+    shown: list[str] = await page.evaluate(_SHOWN)
+    wrong: Any = await page.get_by_test_id("stException").count()
+    if shown[0] != before[0] or parse_qs(urlsplit(page.url).query).get("run") != [RUN] or wrong:
+        found.errors.append(f"{screen}: shows {shown[0]!r}, and did show {before[0]!r}"[:200])
+        return
+    found.back.append(when[1] - began)
