@@ -11,6 +11,9 @@ from pydantic.fields import FieldInfo
 
 from dans_data.errors import InputError
 
+_SHOWN = 60
+"""Characters of a value that a complaint repeats at most."""
+
 
 def first_problem(error: ValidationError) -> str:
     """The first complaint about a record, with its field."""
@@ -31,10 +34,9 @@ def explain(
     if first["type"] == "extra_forbidden":
         hint = did_you_mean(name, fields) or "; `python -m dans_core train --help` has them all"
         return f"there is no setting {name[:40]!r}{hint}"
-    words = choices(name)
-    return (
-        f"{name} = {first['input']!r}: {_expected(fields[name], words)}{did_you_mean(first['input'], words)}"
-    )
+    words, given = choices(name), repr(first["input"])
+    shown = given if len(given) <= _SHOWN else f"{given[:_SHOWN]}…"
+    return f"{name} = {shown}: {_expected(fields[name], words)}{did_you_mean(first['input'], words)}"
 
 
 def did_you_mean(asked: Any, known: Iterable[str]) -> str:
