@@ -75,7 +75,7 @@ CELLS = [
         "markdown",
         "The map of the app, here as a widget (`pip install anywidget`): all snapshots of the run in one plane, one "
         "fake for each kept query. Point at anything to read what it is, play the epochs, press a layer to hide it. "
-        "Another relation or projection needs a kernel that runs; all else works on a saved page, too.",
+        "Another relation or projection needs a kernel that runs.",
     ),
     ("code", 'run.map("affects", projection="umap")'),
 ]
