@@ -9,7 +9,7 @@ from dans_app.compare.chosen_runs import SPLITS, RankingOptions, Runs
 from dans_app.map import together as map_together
 from dans_app.map import view as map_view
 from dans_app.server import graph, inspecting, loading
-from dans_app.shared import curves, exports, run_state, shell, theme, url_values
+from dans_app.shared import curves, dialogs, exports, run_state, shell, theme, url_values
 from dans_app.shared.address import Address
 from dans_app.shared.words import capital
 from dans_core.kg import KnowledgeGraph
@@ -127,7 +127,7 @@ def curves_together(runs: Runs) -> None:
         with shell.told("The curves cannot be drawn"):
             now = [run_state.under_way(run.status) for run in every]
             if now != before:
-                st.rerun()
+                dialogs.redraw()
             curves.show(
                 curves.shared_panels(run_state.histories(*every), configs, looks, now, floor),
                 key="shared_curves",

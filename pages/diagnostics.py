@@ -8,7 +8,7 @@ import streamlit as st
 from dans_app.diagnostics import figures, panels, words
 from dans_app.diagnostics.figures import EpochAxis
 from dans_app.diagnostics.panels import Panel
-from dans_app.shared import classroom, exports, run_state, shell, url_values
+from dans_app.shared import classroom, dialogs, exports, run_state, shell, url_values
 from dans_app.shared.address import Address
 from dans_app.shared.run_history import RunHistory
 from dans_app.shared.words import capital, markdown_text
@@ -68,7 +68,7 @@ def show() -> None:
         def ticking() -> None:
             with shell.told("This run cannot be diagnosed"):
                 if run_state.under_way(run.status) != going:
-                    st.rerun()
+                    dialogs.redraw()
                 diagnosed(run, place, chosen, going)
 
         ticking()

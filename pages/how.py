@@ -11,7 +11,7 @@ from dans_app.how.parts import Part
 from dans_app.how.prose import prose
 from dans_app.how.seen import Seen
 from dans_app.server import loading
-from dans_app.shared import classroom, run_state, shell
+from dans_app.shared import classroom, dialogs, run_state, shell
 from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
@@ -47,7 +47,7 @@ def show() -> None:
         def ticking() -> None:
             with shell.told("This run cannot be explained"):
                 if run_state.under_way(run.status) != going:
-                    st.rerun()
+                    dialogs.redraw()
                 explained(run, place, opened, kg)
 
         ticking()

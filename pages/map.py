@@ -13,7 +13,7 @@ from dans_app.map import words as map_words
 from dans_app.map.asked import Asked
 from dans_app.server import loading
 from dans_app.server.loading import Picture
-from dans_app.shared import classroom, exports, name_search, run_state, shell, url_values
+from dans_app.shared import classroom, dialogs, exports, name_search, run_state, shell, url_values
 from dans_app.shared.words import markdown_text
 from dans_core.kg import KnowledgeGraph
 from dans_data.words import count, share
@@ -327,7 +327,7 @@ def watch(run: Run, epochs: list[int], frozen: bool) -> None:
         ready = any(not loading.projector().busy(file) for file in waiting)
         ended = live and not run_state.under_way(run.status)
         if ready or ended or (live and [epoch for epoch, _ in run.snapshots()] != epochs):
-            st.rerun()
+            dialogs.redraw()
 
     if every is not None:
         tick()

@@ -10,7 +10,7 @@ from dans_app.runs import actions, disk_use, listing, table, words
 from dans_app.runs import trash as run_trash
 from dans_app.runs.actions import PROBLEM, SELECTED
 from dans_app.runs.listing import Filter
-from dans_app.shared import exports, run_state, shell, theme, url_values
+from dans_app.shared import dialogs, exports, run_state, shell, theme, url_values
 from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text, sentence
 from dans_data.stamps import stamp
@@ -159,7 +159,7 @@ def listed(chosen: Filter, before: tuple[object, ...]) -> None:
     look = listing.look()
     sizes = disk_use.sizes_of(look.entries)
     if depends_on(look, sizes) != before or PROBLEM in st.session_state:
-        st.rerun()
+        dialogs.redraw()
     shown = [pair for pair in zip(look.entries, sizes, strict=True) if chosen.lets_pass(pair[0])]
     run_trash.undo_line()
     hidden = 0 if chosen.studies else listing.of_studies(look.entries)
@@ -177,7 +177,7 @@ def listed(chosen: Filter, before: tuple[object, ...]) -> None:
             clear_filters()
             st.rerun()
     if depends_on(look, sizes) != before:
-        st.rerun()
+        dialogs.redraw()
 
 
 def show_table(rows: pd.DataFrame, alt: str) -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 
 from dans_app.server import loading, stepping
 from dans_app.server.stepping import Way
-from dans_app.shared import shell
+from dans_app.shared import dialogs, shell
 from dans_app.shared.words import sentence
 from dans_app.step import asked as step_asked
 from dans_app.step import view
@@ -85,7 +85,7 @@ def stage(asked: Asked, was_ready: bool) -> None:
         if missing:
             train(asked, missing[0])
     if was_ready == bool(missing):
-        st.rerun()
+        dialogs.redraw()
 
 
 def train(asked: Asked, number: int) -> None:

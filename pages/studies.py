@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 
 from dans_app.server import studies, visitors
-from dans_app.shared import classroom, exports, shell, study_link
+from dans_app.shared import classroom, dialogs, exports, shell, study_link
 from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text, sentence
 from dans_app.studies import choice as study_choice
@@ -123,7 +123,7 @@ def none_yet(found: StudyListing) -> None:
     @st.fragment(run_every=TICK)
     def waiting() -> None:
         if study_data.listing().studies:
-            st.rerun()
+            dialogs.redraw()
 
     waiting()
 
@@ -211,7 +211,7 @@ def how_far(loaded: Loaded) -> None:
     def ticking() -> None:
         now = study_data.listing().studies.get(loaded.listed.key)
         if now is None or now.plan is not loaded.plan or study_data.load(now).stamp != loaded.stamp:
-            st.rerun()
+            dialogs.redraw()
         going = study_data.going(loaded)
         state = AT_REST if loaded.shipped else study_data.conducted(loaded.listed.study)
         left = study_data.seconds_left(loaded, max(len(going), state.size), going)

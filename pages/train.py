@@ -8,7 +8,17 @@ import streamlit as st
 
 import dans_data
 from dans_app.server import graph, jobs, visitors
-from dans_app.shared import classroom, cost_words, curves, run_state, settings, shell, study_link, theme
+from dans_app.shared import (
+    classroom,
+    cost_words,
+    curves,
+    dialogs,
+    run_state,
+    settings,
+    shell,
+    study_link,
+    theme,
+)
 from dans_app.shared.run_history import RunHistory
 from dans_app.shared.words import markdown_text, sentence
 from dans_app.train import failing, words
@@ -191,11 +201,11 @@ def tell_cost(config: Config, dataset: str, basis: Basis) -> None:
     """What a run will take; what is provisional is looked at again, as the waiting worker times this machine."""
     cost = jobs.estimate(config, dataset)
     if cost.basis != basis:
-        st.rerun()
+        dialogs.redraw()
     st.caption(
         f"Takes {seconds_in_words(cost.seconds)} ({epoch_in_words(cost.epoch_seconds)} an epoch), "
         f"{bytes_in_words(cost.memory)} of memory and {bytes_in_words(cost.bytes)} on disk"
-        f"{cost_words.proviso(basis, cost.free_seconds)}.",
+        f"{cost_words.proviso(cost.basis, cost.free_seconds)}.",
         help=f"One core, one run. {cost_words.BASIS[cost.basis]}",
     )
 
@@ -410,11 +420,11 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
     history, twin_history = run_state.history(run), run_state.history(showing) if showing else None
     going = run_state.under_way(status) or bool(twin and run_state.under_way(twin.status))
     if going != was_under_way:
-        st.rerun()
+        dialogs.redraw()
     wish = run_state.wish(run, status)
     begins = run_state.begins(run, status, history)
     if pace.may_slow_down and not begins and not wish:
-        st.rerun()
+        dialogs.redraw()
     floor = graph.floor_mrr(run.meta.source, run.meta.hash)
     found = words.result(history, floor, run.config, run_state.under_way(status))
     with st.container():
@@ -456,7 +466,7 @@ def watch(run: Run, twin: Run | None, runs: list[Run], was_under_way: bool, pace
     pace.may_slow_down = pace.fast and not wish and not run_state.begins(run, status, history)
     pace.ticked = True
     if wish and not pace.fast:
-        st.rerun()
+        dialogs.redraw()
 
 
 def show(run: Run) -> None:

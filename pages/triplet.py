@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import inspecting, loading
-from dans_app.shared import exports, name_search, other_runs, run_state, shell, theme
+from dans_app.shared import dialogs, exports, name_search, other_runs, run_state, shell, theme
 from dans_app.shared.name_search import entity_search
 from dans_app.shared.url_values import Triplet
 from dans_app.shared.words import markdown_text
@@ -376,7 +376,7 @@ def show_nothing_yet(run: Run) -> None:
     @st.fragment(run_every=2.0)
     def tick() -> None:
         if inspecting.checkpoints(run) or not run_state.under_way(run.status):
-            st.rerun()
+            dialogs.redraw()
 
     tick()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from dans_app.lessons import evidence
-from dans_app.shared import components
+from dans_app.shared import components, dialogs
 from dans_app.shared.lesson_place import Place
 from dans_app.shared.words import sentence
 from dans_data.errors import InputError
@@ -111,7 +111,7 @@ def _watching(place: Place, also: Callable[[str], None]) -> None:
     _start(place)
     progress = evidence.progress(place.lesson)
     if progress.over or not progress.going:
-        st.rerun()
+        dialogs.redraw()
     for name, (said, share) in progress.text.items():
         st.progress(share, text=f"**{place.lesson.head.runs[name].title}** · {said}")
     for found in evidence.runs_of(place.lesson).values():

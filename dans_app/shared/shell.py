@@ -13,7 +13,17 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dans_app.server import access, loading, visitors
-from dans_app.shared import bookmarks, classroom, exports, lesson_bar, lesson_place, screen, theme, tour
+from dans_app.shared import (
+    bookmarks,
+    classroom,
+    dialogs,
+    exports,
+    lesson_bar,
+    lesson_place,
+    screen,
+    theme,
+    tour,
+)
 from dans_app.shared.spelling import DATASET
 from dans_app.shared.words import markdown_text as markdown_text
 from dans_core.declared import import_registered
@@ -474,6 +484,7 @@ def head(title: str) -> DeltaGenerator:
 
 def toolbar(place: DeltaGenerator, run: Run | None) -> None:
     """What every screen offers: to share this view, bookmarks, and a link for students."""
+    dialogs.drawn_anew()
     if classroom.hides("tools"):
         return
     with place:
@@ -508,7 +519,7 @@ def _tool(label: str, icon: str, about: str) -> bool:
     return st.button(label, icon=f":material/{icon}:", key=key, type="tertiary", help=about)
 
 
-@st.dialog("Who you are here")
+@dialogs.staying("Who you are here")
 def _who() -> None:
     role = visitors.visitor().role
     st.markdown(f"You are here as a **{role}** and may {MAY[role]}.")
@@ -519,19 +530,19 @@ def _who() -> None:
         )
 
 
-@st.dialog("Share this view")
+@dialogs.staying("Share this view")
 def _share(run: Run | None) -> None:
     with told("This run cannot be shared"):
         exports.share(run)
 
 
-@st.dialog("Bookmarks")
+@dialogs.staying("Bookmarks")
 def _bookmarks() -> None:
     known = {page.url_path: page for page in pages() if page.visibility != "hidden"}
     bookmarks.show(known, st.session_state.get(PAGE, ""))
 
 
-@st.dialog("For teachers", width="medium")
+@dialogs.staying("For teachers", width="medium")
 def _teach() -> None:
     st.caption("A link to this view for students, without what would distract them, and with a task.")
     classroom.form(exports.address())

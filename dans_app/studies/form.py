@@ -9,7 +9,7 @@ import streamlit as st
 
 import dans_data
 from dans_app.server import graph, jobs, studies
-from dans_app.shared import cost_words, settings, study_link, theme
+from dans_app.shared import cost_words, dialogs, settings, study_link, theme
 from dans_app.shared.address import Address
 from dans_app.shared.words import markdown_text, sentence
 from dans_core.config import Config
@@ -244,7 +244,7 @@ def _cost(plan: Plan, draft: Draft, basis: Basis) -> None:
     """What it takes; what is provisional is looked at again, as the waiting worker times this machine."""
     told = _told(plan, draft)
     if told.basis != basis:
-        st.rerun()
+        dialogs.redraw()
     st.markdown(
         f"**{markdown_text(plan.title, 200)}**: {cost_words.in_all(told)}", help=cost_words.BASIS[told.basis]
     )
