@@ -38,16 +38,17 @@ from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.writer import RunWriter
 
 COURTESY = 10
-"""Steps of niceness of a process that trains: screens and the browser come first, and it has what they leave."""
+"""Steps of niceness of a process that gives way: the screens of others come first, and it has what they leave."""
 
 
 class RunToTrain(BaseModel):
-    """The line that a worker reads: the run directory, and whether the run was begun before."""
+    """The line that a worker reads: the run directory, whether the run was begun before, whether screens go first."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     run_dir: str
     resume: bool = False
+    gives_way: bool = False
 
 
 def _practise() -> None:
@@ -111,7 +112,8 @@ def _work(job: RunToTrain, ahead: tuple[str, KnowledgeGraph] | None) -> int:
     run.config, run.meta  # noqa: B018
     refuse_link(run.path / "log.txt")
     _log_to(run.path / "log.txt")
-    process.give_way(COURTESY)
+    if job.gives_way:
+        process.give_way(COURTESY)
     stop = process.StopFlag()
     stop.install()
     with RunWriter.reopen(run.path, given=True) as writer:

@@ -69,8 +69,9 @@ class _Worker:
         """Give it the run; OSError where it is gone, or its ticket."""
         assert self.process.stdin is not None
         self.ticket.use(run.path)
-        job = json.dumps({"run_dir": str(run.path.resolve()), "resume": resume}) + "\n"
-        self.process.stdin.write(job.encode())
+        # Where many look on, none of them waits for the training of another.
+        job = {"run_dir": str(run.path.resolve()), "resume": resume, "gives_way": current() is not None}
+        self.process.stdin.write(f"{json.dumps(job)}\n".encode())
         self.process.stdin.close()
 
     def dismiss(self) -> None:

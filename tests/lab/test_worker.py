@@ -337,8 +337,8 @@ def start(*dataset: str) -> subprocess.Popen[str]:
     )
 
 
-def give(process: subprocess.Popen[str], run: Run, resume: bool) -> None:
-    process.stdin.write(json.dumps({"run_dir": str(run.path), "resume": resume}) + "\n")
+def give(process: subprocess.Popen[str], run: Run, resume: bool, **more: bool) -> None:
+    process.stdin.write(json.dumps({"run_dir": str(run.path), "resume": resume, **more}) + "\n")
     process.stdin.flush()
 
 
@@ -359,6 +359,7 @@ def test_worker_killed_and_resumed_gives_the_same_run(tmp_path, nations):
     try:
         give(first, run, resume=False)
         wait_for(lambda: run.status.state == "paused", "the pause")
+        assert os.getpriority(os.PRIO_PROCESS, first.pid) == os.nice(0)
         run.request()
         wait_for(lambda: last_epoch(run) > 40, "epochs after the checkpoint")
         first.kill()
@@ -368,8 +369,10 @@ def test_worker_killed_and_resumed_gives_the_same_run(tmp_path, nations):
         checkpoint = run.load_checkpoint("last")["progress"]["epoch"]
         assert checkpoint < ahead < 300
 
-        give(second, run, resume=True)
+        # As one does where many look on.
+        give(second, run, resume=True, gives_way=True)
         wait_for(lambda: last_epoch(run) > 60, "epochs of the second worker")
+        assert os.getpriority(os.PRIO_PROCESS, second.pid) == min(19, os.nice(0) + worker.COURTESY)
         second.terminate()
         assert second.wait(PATIENCE) == 0
         assert run.status.state == "stopped"
