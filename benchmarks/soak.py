@@ -184,7 +184,13 @@ def _visits(size: Size, server: Server, runs: Path, seed: int, tell: _Rows) -> N
     tell("… 95 of 100 clicks answered by the server within", f"{p95:.2f} s", "≤ 2 s", p95 <= 2)
     p95 = soak_visits.share(looks.clicks, 0.95)
     tell("… 95 of 100 clicks drawn by a browser within", f"{p95:.2f} s", "≤ 4 s", p95 <= 4)
-    tell("… curves seen to move on in browsers", f"{looks.moves}", "≥ 1", looks.moves > 0)
+    live_looks = len(looks.clicks.get("Train", []))
+    tell(
+        "… curves that moved on in browsers",
+        f"{looks.moves} of {live_looks} looked at",
+        "all",
+        looks.moves == live_looks,
+    )
     epochs = " and ".join(f"{run.status.epoch:,}" for run in live)
     tell(
         "… the runs trained all the time", f"epochs {epochs}", "they train", all(r.status.live for r in live)
