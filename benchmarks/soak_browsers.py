@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-import shutil
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.browser.server import ARGUMENTS, CHROMIUM
+from tests.browser.server import ARGUMENTS, WITHOUT_WINDOWS
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -19,9 +18,9 @@ SCREENS = {
     "Train": ".curves svg.plot path.line",
     "Map": ".map canvas[aria-label]",
     "Triplet": ".js-plotly-plot .points path",
-    "Diagnostics": "svg",
-    "Compare": "[data-testid=stMain] h1 ~ *, [data-testid=stMain]",
-    "Runs": "[data-testid=stMain]",
+    "Diagnostics": ".js-plotly-plot .scatterlayer path",
+    "Compare": ".curves svg.plot path.line",
+    "Runs": "[data-testid=stDataFrame]",
 }
 """What they look at in turn, and what each of these shows once it is drawn."""
 
@@ -55,11 +54,10 @@ async def _all(
 ) -> None:
     from playwright.async_api import async_playwright
 
-    program = shutil.which("chromium-headless-shell") or CHROMIUM
-    if program is None:
+    if WITHOUT_WINDOWS is None:
         raise RuntimeError("no Chromium found; on Debian: apt install chromium-headless-shell")
     async with async_playwright() as play:
-        chromium = await play.chromium.launch(executable_path=program, args=ARGUMENTS)
+        chromium = await play.chromium.launch(executable_path=WITHOUT_WINDOWS, args=ARGUMENTS)
         end = time.monotonic() + seconds
         try:
             await asyncio.gather(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from dans_lab.runs.run import RUNS_DIR_VARIABLE, list_runs
-from tests.browser.server import ARGUMENTS, CHROMIUM, ROOT, Server
+from tests.browser.server import ARGUMENTS, ROOT, WITHOUT_WINDOWS, Server
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -88,12 +87,11 @@ def measure(server: Server, viewers: int, away: float) -> Returns:
 async def _watched(server: Server, trains: subprocess.Popen[bytes], viewers: int, away: float) -> Returns:
     from playwright.async_api import async_playwright
 
-    program = shutil.which("chromium-headless-shell") or CHROMIUM
-    if program is None:
+    if WITHOUT_WINDOWS is None:
         raise RuntimeError("no Chromium found; on Debian: apt-get install chromium-headless-shell")
     found = Returns()
     async with async_playwright() as play:
-        chromium = await play.chromium.launch(executable_path=program, args=ARGUMENTS)
+        chromium = await play.chromium.launch(executable_path=WITHOUT_WINDOWS, args=ARGUMENTS)
         wait_for(lambda: _moves(server.runs, trains), "the first epoch of a run that is watched")
         pages = []
         for number in range(viewers):

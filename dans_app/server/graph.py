@@ -29,7 +29,7 @@ def refuse_download(name: str) -> None:
 def sizes(name: str) -> Sizes | None:
     """The sizes of a data set; None where it is not here or cannot be read.
 
-    One that is here is looked for again after a second: a form of settings asks a hundred times as it is drawn.
+    One that is here is looked for again after a second: a form of settings asks again for each of them.
     """
     lately = _found()
     found, until = lately.get(name, (None, 0.0))

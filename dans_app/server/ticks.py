@@ -11,7 +11,7 @@ that the later message names: the click on another screen is lost. So a tick is 
 
 Python runs one script at a time. Thirty screens that each look again every second would leave nothing to who clicks, so
 all ticks of a server together get a third of a core: each starts when those before it have been paid for. With a few
-screens none ever waits; with many all of them look again less often, and equally so.
+screens hardly any waits; with many all of them look again less often, and equally so.
 """
 
 from __future__ import annotations
@@ -70,9 +70,8 @@ turns = Turns()
 
 def begin() -> None:
     """From now on ticks are answered like this in every server of this process. Calling it again does nothing."""
-    # There is no hook for this.
-    ScriptRunner._run_script = _of_this_screen  # type: ignore[method-assign]
-    ScriptRequests._request_rerun_locked = _unless_late  # type: ignore[method-assign]
+    ScriptRunner._run_script = _of_this_screen  # type: ignore[method-assign] # there is no hook for this
+    ScriptRequests._request_rerun_locked = _unless_late  # type: ignore[method-assign] # nor for this
 
 
 def _of_this_screen(self: ScriptRunner, rerun_data: RerunData) -> None:

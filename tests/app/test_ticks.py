@@ -102,7 +102,7 @@ def test_a_click_ends_the_wait_of_a_tick(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ticks, "turns", turns)
     turns.pay(turns.book()[1], 1_000.0)
     runner: Any = Runner()
-    waiting = threading.Thread(target=ticks._of_this_screen, args=(runner, TICK))
+    waiting = threading.Thread(target=ticks._of_this_screen, args=(runner, TICK), daemon=True)
     waiting.start()
     # A second tick meanwhile is no reason to end it.
     assert runner._requests.request_rerun(TICK)

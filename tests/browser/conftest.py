@@ -14,7 +14,7 @@ import pytest
 from dans_data import own
 from dans_lab.runs.run import list_runs
 from dans_lab.runs.trash import CACHE
-from tests.browser.server import ARGUMENTS, CHROMIUM, Server, processes
+from tests.browser.server import ARGUMENTS, WITHOUT_WINDOWS, Server, processes
 from tests.browser.states import WATCH
 from tests.waiting import PATIENCE, wait_for
 
@@ -86,10 +86,6 @@ def _end_processes(runs: Path) -> None:
         for process in processes(module, runs):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, 9)
-
-
-# The same engine without windows, for less than half the processor's time.
-WITHOUT_WINDOWS = shutil.which("chromium-headless-shell") or CHROMIUM
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-headless-shell") or shutil.which("google-chrome")
 )
+WITHOUT_WINDOWS = shutil.which("chromium-headless-shell") or CHROMIUM
+"""The same engine without windows, for less than half the processor's time."""
+
 DRAWN = (
     "svg.plot path.line, svg [role=button], canvas.canvas[aria-label], .js-plotly-plot .points path, "
     "[data-testid=stDataFrame]"
