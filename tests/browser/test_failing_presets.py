@@ -14,8 +14,9 @@ from dans_lab.runs.run import Run
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
-# One that is warned of in several ways, and one that is not; tests/lab/test_failing.py trains all of them.
-@pytest.mark.parametrize("name", ["mode-collapse", "film-off"])
+# One that is warned of in several ways, and one that is not. tests/lab/test_failing.py trains all of them, and
+# tests/app/test_failing_presets.py starts and shows them without a browser.
+@pytest.mark.parametrize("name", ["mode-collapse", pytest.param("film-off", marks=pytest.mark.slow)])
 def test_a_preset_is_started_by_one_choice_and_goes_as_promised(server, page, name):
     preset = FAILING[name]
     page.goto(server.url)
