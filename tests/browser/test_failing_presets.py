@@ -14,8 +14,8 @@ from dans_lab.runs.run import Run
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
-# One that is warned of in several ways, and one that is not. tests/lab/test_failing.py trains all of them, and
-# tests/app/test_failing_presets.py starts and shows them without a browser.
+# One that is warned of in several ways, and one that is not; tests/lab/test_failing.py trains all of them, and
+# tests/app/test_failing_presets.py starts them without a browser.
 @pytest.mark.parametrize("name", ["mode-collapse", pytest.param("film-off", marks=pytest.mark.slow)])
 def test_a_preset_is_started_by_one_choice_and_goes_as_promised(server, page, name):
     preset = FAILING[name]

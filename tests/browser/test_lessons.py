@@ -1,4 +1,7 @@
-"""Lessons in a real browser, from the first click to the end, with the runs that they train and measure."""
+"""Lessons in a real browser, from the first click to the end, with the runs that they train and measure.
+
+tests/app/test_lessons.py goes through each without a browser, and tests/lab/test_lessons.py trains all their runs.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ from tests.waiting import PATIENCE, wait_for
 pytestmark = pytest.mark.browser
 LESSONS = {lesson.name: lesson for lesson in lessons()}
 
+BY_MOUSE = "pathways"
+"""The lesson that is walked every time: it trains one run, and something is to be done on another screen."""
 
 BY_KEYBOARD = "does-it-help"
 """The lesson that is walked without a mouse."""
@@ -124,7 +129,13 @@ def of_lessons_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lessons")
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in (BY_MOUSE, BY_KEYBOARD) else pytest.param(name, marks=pytest.mark.slow)
+        for name in LESSONS
+    ],
+)
 def test_a_lesson_is_done_from_start_to_end(name: str, server: Server, page: Any, of_lessons_before: Path):
     lesson, keys = LESSONS[name], name == BY_KEYBOARD
     shutil.copytree(of_lessons_before, server.runs, dirs_exist_ok=True)

@@ -136,6 +136,17 @@ def test_an_author_gets_measured_figures_written(tmp_path: Path):
     assert file.read_text(encoding="utf-8") == text
 
 
+@pytest.mark.long
+def test_every_lesson_keeps_its_promise_and_its_answers_are_right_once_its_runs_are_trained_again():
+    # All in one test, since lessons share runs, and processes that test share none.
+    for lesson in EVERY:
+        figures = measure(lesson, {name: author.train(run) for name, run in lesson.runs.items()})
+        assert checks.holds(lesson.head.promise, figures), lesson.name
+        for step in lesson.steps:
+            assert step.right(figures) == step.right(lesson.head.measured), f"{lesson.name}: {step.title}"
+            assert not step.options or len(step.right(figures)) == 1
+
+
 def test_a_recorded_run_is_found_and_measured():
     lesson = read_lesson(FOLDER / "negatives.md")
     wanted = lesson.runs["random"]
