@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from tests import examples  # noqa: F401
 os.environ["DANS_DEVICE"] = "cpu"
 
 settings.load_profile("everyday")
+
+# Tests call parts of screens without a server. What Streamlit says to that, hundreds of times, hides what failed.
+for said in ("scriptrunner_utils.script_run_context", "caching.cache_data_api"):
+    logging.getLogger(f"streamlit.runtime.{said}").addFilter(lambda record: record.levelno > logging.WARNING)
 
 LONG = ("browser", "study", "kill", "ray", "long")
 """Marks of tests that take seconds to minutes."""
