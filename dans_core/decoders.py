@@ -21,9 +21,6 @@ from dans_core.kernels.products import linear
 class Decoder(ABC):
     """Scores triplets; higher is more likely. Holds no parameters."""
 
-    offset = 0.0
-    """What a score begins with, before its terms are added."""
-
     def relation_dim(self, dim: int) -> int:
         """Numbers per relation for entities of `dim` numbers."""
         return dim
@@ -56,29 +53,12 @@ class Decoder(ABC):
         """Queries (Q, dim) and entities (N, dim), rows (P,) and ids (P, K) → (P, K): query rows[p] against ids[p]."""
         return chosen(self.score, q, entities, rows, ids)
 
-    @abstractmethod
-    def coordinates(self, h: Tensor, r: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same three as the formula reads them, (…, n) each: n = dim real or dim / 2 complex numbers."""
-
-    @abstractmethod
-    def terms(self, h: Tensor, r: Tensor, t: Tensor) -> Tensor:
-        """The formula's own terms, to be read and not for speed: (…, n), offset + Σ_k of them is the score.
-
-        h and t are (…, dim), r is (…, relation_dim); they broadcast.
-        """
-
 
 class DistMult(Decoder):
     """score = Σ_k h_k r_k t_k (Yang et al., https://arxiv.org/abs/1412.6575)."""
 
     def query(self, h: Tensor, r: Tensor) -> Tensor:
         return h * r
-
-    def coordinates(self, h: Tensor, r: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return h, r, t
-
-    def terms(self, h: Tensor, r: Tensor, t: Tensor) -> Tensor:
-        return h * r * t
 
 
 class ComplEx(Decoder):
@@ -89,13 +69,6 @@ class ComplEx(Decoder):
         r_re, r_im = r.chunk(2, dim=-1)
         return torch.cat([h_re * r_re - h_im * r_im, h_re * r_im + h_im * r_re], dim=-1)
 
-    def coordinates(self, h: Tensor, r: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return _complex(h), _complex(r), _complex(t)
-
-    def terms(self, h: Tensor, r: Tensor, t: Tensor) -> Tensor:
-        head, relation, tail = self.coordinates(h, r, t)
-        return (head * relation * tail.conj()).real
-
 
 class RotatE(Decoder):
     """score = γ − Σ_k |h_k e^{iθ_k} − t_k|, complex (Sun et al., https://arxiv.org/abs/1902.10197).
@@ -104,7 +77,6 @@ class RotatE(Decoder):
     """
 
     gamma = 12.0
-    offset = gamma
 
     def relation_dim(self, dim: int) -> int:
         return dim // 2
@@ -128,18 +100,6 @@ class RotatE(Decoder):
 
     def score_groups(self, q: Tensor, t: Tensor) -> Tensor:
         return torch.stack([self.score_all(*group) for group in zip(q, t, strict=True)])
-
-    def coordinates(self, h: Tensor, r: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return _complex(h), torch.polar(torch.ones_like(r), r), _complex(t)
-
-    def terms(self, h: Tensor, r: Tensor, t: Tensor) -> Tensor:
-        head, rotation, tail = self.coordinates(h, r, t)
-        return -(head * rotation - tail).abs()
-
-
-def _complex(x: Tensor) -> Tensor:
-    """(…, dim) as dim / 2 complex numbers."""
-    return torch.complex(*x.chunk(2, dim=-1))
 
 
 DECODERS: dict[str, Decoder] = {"distmult": DistMult(), "complex": ComplEx(), "rotate": RotatE()}

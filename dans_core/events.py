@@ -10,8 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import Any, ClassVar
 
 from pydantic import TypeAdapter
 
@@ -25,71 +24,32 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is said of a field, where it stands: curves and tables are made from it.
-
-    title, about      what it is called, and what it is
-    form              how its number reads, as in `format`; "%" for a share
-    random, positive  the fields of `Diagnostics` with the same of random negatives, and of true answers
-    """
-
-    title: str
-    form: str = ".2f"
-    random: str = ""
-    positive: str = ""
-    about: str = ""
-
-
-@cache
-def told(kind: type) -> dict[str, Told]:
-    """The fields of an event, or of a record in one, of which something is said, in their order."""
-    hints = get_type_hints(kind, include_extras=True)
-    found = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
-    return {name: said for name, extras in found.items() for said in extras if isinstance(said, Told)}
-
-
-_BASE = (
-    "How well the embedding model tells true triplets from the negatives of this epoch. Harder negatives raise it, so "
-    "a higher loss need not mean a worse model: look at the ranking."
-)
-_G_E = (
-    "L_G of the entity-wise pathway, which makes fakes from the head alone; with the cross-entropy of its proposals "
-    "where fakes are read as entities."
-)
-_G_R = (
-    "L_G of the relation-wise pathway, which makes fakes from head and relation; with the cross-entropy of its "
-    "proposals where fakes are read as entities."
-)
-_D_ADV = "The head of D that tells real entities from fakes."
-_D_AUX = "The head of D that tells which pathway made a fake."
-
-
-@dataclass(frozen=True)
 class Losses(Event):
     """The losses of one epoch (method, sections 2 to 4).
 
-    Beside those of which something is `told`, `film_e` and `film_r` are the FiLM regularisers within L_G (before the
-    factor λ), `ce_e` and `ce_r` the cross-entropies of proposals within it (before the factor w_ce), `d_real`,
-    `d_fake_e` and `d_fake_r` the mean probabilities that D_adv gives to real answers and to the fakes of each pathway,
-    and `aux_accuracy` is how often D_aux names the pathway. `d_adv` = ½ real + ¼ G_E + ¼ G_R; a pathway that is alone
-    has the other half. `seconds` is the time this epoch took, `warm_up` whether the GAN was still waiting.
+    `base` is the base model's, `g_e` and `g_r` are L_G of each pathway, `film_e` and `film_r` the FiLM regularisers
+    within it (before the factor λ), `ce_e` and `ce_r` the cross-entropies of proposals within it (before the factor
+    w_ce), `d_real`, `d_fake_e` and `d_fake_r` the mean probabilities that D_adv gives to real answers and to the fakes
+    of each pathway, and `aux_accuracy` is how often D_aux names the pathway. `d_adv` = ½ real + ¼ G_E + ¼ G_R; a
+    pathway that is alone has the other half. `seconds` is the time this epoch took, `warm_up` whether the GAN was
+    still waiting.
 
     Fields of a part that the settings leave out are None: a pathway, D_aux, a FiLM that is not trained; those of the
     game also in an epoch without a round of it.
     """
 
     kind: ClassVar[str] = "losses"
-    base: Annotated[float, Told("Base model loss", about=_BASE)]
+    base: float
     warm_up: bool
     seconds: float
-    g_e: Annotated[float | None, Told("G_E, generator loss", about=_G_E)] = None
-    g_r: Annotated[float | None, Told("G_R, generator loss", about=_G_R)] = None
+    g_e: float | None = None
+    g_r: float | None = None
     film_e: float | None = None
     film_r: float | None = None
     ce_e: float | None = None
     ce_r: float | None = None
-    d_adv: Annotated[float | None, Told("D_adv, discriminator loss", about=_D_ADV)] = None
-    d_aux: Annotated[float | None, Told("D_aux, discriminator loss", about=_D_AUX)] = None
+    d_adv: float | None = None
+    d_aux: float | None = None
     d_real: float | None = None
     d_fake_e: float | None = None
     d_fake_r: float | None = None
@@ -99,10 +59,6 @@ class Losses(Event):
     def played(self) -> bool:
         """Whether there was a round of the game in this epoch."""
         return any(loss is not None for loss in (self.g_e, self.g_r, self.d_adv))
-
-
-LOSSES = tuple(told(Losses))
-"""The losses that are drawn over the epochs."""
 
 
 @dataclass(frozen=True)
@@ -138,12 +94,12 @@ class SampledHealth:
     Fields with a default are None in files of earlier versions, and where there was nothing to compare.
     """
 
-    outscores_random: Annotated[float, Told("outscores a random negative", "%")]
-    outscores_positive: Annotated[float, Told("outscores the positive", "%", "random_outscores_positive")]
-    false_negatives: Annotated[float, Told("nearest entity is a known fact", "%", "random_false_negatives")]
-    mean_score: Annotated[float, Told("score, mean", ".2f", "random_score", "positive_score")]
-    scores: Annotated[Quantiles | None, Told("score", ".2f", "random_scores", "positive_scores")] = None
-    hardness: Annotated[Quantiles | None, Told("against the positive", "+.2f", "random_hardness")] = None
+    outscores_random: float
+    outscores_positive: float
+    false_negatives: float
+    mean_score: float
+    scores: Quantiles | None = None
+    hardness: Quantiles | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,22 +121,22 @@ class PathwayHealth(SampledHealth):
     conditions          number of different conditions looked at
     """
 
-    effective_rank: Annotated[float, Told("effective rank", ".1f")]
-    distinct_nearest: Annotated[int, Told("nearest entities, different", ",.0f")]
-    effective_nearest: Annotated[float | None, Told("nearest entities, in even use", ".1f")] = None
-    mean_cosine: Annotated[float, Told("mean cosine of two fakes")]
-    copy_spread: Annotated[float, Told("copy spread", ".3f")]
-    scale: Annotated[float, Told("length against an entity")]
-    between_heads: Annotated[float | None, Told("between heads")] = None
-    between_heads_neutral: Annotated[float | None, Told("between heads, without FiLM")] = None
-    between_relations: Annotated[float | None, Told("between relations")] = None
-    between_relations_neutral: Annotated[float | None, Told("between relations, without FiLM")] = None
-    proposed_entities: Annotated[float | None, Told("proposed entities, in even use", ".1f")] = None
-    proposed_kl: Annotated[float | None, Told("proposal, KL from the decoder", ".2f", "random_kl")] = None
-    proposed_facts: Annotated[float | None, Told("proposed, known facts", "%")] = None
-    proposed_beats: Annotated[float | None, Told("proposed, outscores other entities", "%")] = None
-    proposed_adds: Annotated[float | None, Told("proposal, what it adds (KL)", "+.3f")] = None
-    conditions: Annotated[int, Told("conditions looked at", ",.0f")]
+    effective_rank: float
+    distinct_nearest: int
+    effective_nearest: float | None = None
+    mean_cosine: float
+    copy_spread: float
+    scale: float
+    between_heads: float | None = None
+    between_heads_neutral: float | None = None
+    between_relations: float | None = None
+    between_relations_neutral: float | None = None
+    proposed_entities: float | None = None
+    proposed_kl: float | None = None
+    proposed_facts: float | None = None
+    proposed_beats: float | None = None
+    proposed_adds: float | None = None
+    conditions: int
 
 
 @dataclass(frozen=True)
@@ -218,24 +174,6 @@ class Snapshot(Event):
 
 
 @dataclass(frozen=True)
-class HealthWarning(Event):
-    """Something is wrong with the negatives, the game or the ranking; `active` is False when it ended.
-
-    `code` is one of collapse, copies, easier-than-random, false-negatives, unstable, d-too-strong, d-too-weak,
-    below-floor, tells-nothing; `pathway` is "G_E", "G_R" or None. `figures` are what was found; in files of earlier
-    versions there are none. `message` and `advice` are that in words, empty until `dans_lab.health_words` puts it so.
-    """
-
-    kind: ClassVar[str] = "warning"
-    code: str
-    pathway: str | None
-    message: str = ""
-    advice: str = ""
-    active: bool = True
-    figures: dict[str, float] = dataclasses.field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Finished(Event):
     """The run is over; the best valid MRR and its epoch (None without a valid split), and the seconds trained."""
 
@@ -255,7 +193,12 @@ def from_dict(record: Mapping[str, Any]) -> Event:
     return readers()[record["event"]].validate_python(record)
 
 
-@cache
 def readers() -> dict[str, TypeAdapter[Event]]:
-    """For each kind of event what reads and checks its line."""
-    return {kind.kind: TypeAdapter(kind) for kind in Event.__subclasses__()}
+    """For each kind of event what reads and checks its line; for those that were defined elsewhere, too."""
+    for kind in Event.__subclasses__():
+        if kind.kind not in _READERS:
+            _READERS[kind.kind] = TypeAdapter(kind)
+    return _READERS
+
+
+_READERS: dict[str, TypeAdapter[Event]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -85,8 +85,6 @@ class Pathway(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm1d(dim) for _ in range(layers))
         self.output = Linear(dim, dim)
 
-        self.register_load_state_dict_pre_hook(_take_biases_off)  # type: ignore[no-untyped-call] # torch: untyped
-
     def localise(self, condition: Tensor) -> list[Modulation]:
         """α and β of every layer for conditions (C, dim); none without FiLM."""
         return [film(condition) for film in self.films]
@@ -110,16 +108,6 @@ class Pathway(nn.Module):
             x = F.leaky_relu_(_normed(norm, x), SLOPE)
         out: Tensor = self.output(x)
         return out.view_as(start)
-
-
-def _take_biases_off(pathway: Pathway, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Weights of earlier versions have the biases that batch norm cancels; the same fakes come without them."""
-    for place, linear in enumerate(pathway.linears):
-        name = f"{prefix}linears.{place}.bias"
-        if linear.bias is None and name in state:
-            state[f"{prefix}norms.{place}.running_mean"] = state[
-                f"{prefix}norms.{place}.running_mean"
-            ] - state.pop(name)
 
 
 def _normed(norm: nn.Module, rows: Tensor) -> Tensor:

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dans_core.device import CPU
 from dans_core.kernels.edges import train_graph
-from dans_core.kernels.ranks import RanksOf, ScoreQueries, ranks
+from dans_core.kernels.ranks import RanksOf, ranks
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import Model
 from dans_data.metrics import TERMS, popularity_ranks
@@ -64,7 +63,9 @@ class RankingResult(Metrics):
 def evaluate(model: Model, kg: KnowledgeGraph, split: str = "valid", by: RanksOf = ranks) -> RankingResult:
     """Filtered ranking of a split by the model, on its device, messages on all train edges (method, section 6).
 
-    Draws no random numbers and changes nothing, so evaluating never alters a run. `by` may have others do a share.
+    All other known answers of any split are left out. Ties count half, the *realistic* rule: the mean of the best and
+    the worst rank, so a model that scores everything alike ranks in the middle. Draws no random numbers and changes
+    nothing, so evaluating never alters a run. `by` may have others do a share.
 
     Raises:
         ValueError: if a score is not a number, or for an unknown split.
@@ -82,19 +83,6 @@ def evaluate(model: Model, kg: KnowledgeGraph, split: str = "valid", by: RanksOf
 def popularity_floor(kg: KnowledgeGraph, split: str = "valid") -> RankingResult:
     """The ranking without any model: by how often an entity fills that relation slot in train."""
     return result_of(torch.from_numpy(popularity_ranks(kg, split)), kg, split)
-
-
-def rank(scores: ScoreQueries, kg: KnowledgeGraph, split: str, device: torch.device = CPU) -> RankingResult:
-    """Rank both sides of every triplet of a split.
-
-    `scores` takes head and relation ids (B,), reciprocals included, to scores (B, N), all on `device`. All other known
-    answers of any split are left out. Ties count half, the *realistic* rule: the mean of the best and
-    the worst rank, so a model that scores everything alike ranks in the middle.
-
-    Raises:
-        ValueError: if a score is not a number, or for an unknown split.
-    """
-    return result_of(ranks(scores, kg.queries(split), kg.known_answers, device), kg, split)
 
 
 def result_of(both_sides: Tensor, kg: KnowledgeGraph, split: str) -> RankingResult:

@@ -19,25 +19,19 @@ from dans_core.config import Config
 from dans_core.device import choose, name_of, on_cpu
 from dans_core.events import Diagnostics, Event, Finished, Losses, Ranking, Snapshot, from_dict, to_dict
 from dans_core.facts import TrainFacts
-from dans_core.health import Watch
 from dans_core.kernels.edges import train_graph
 from dans_core.kernels.ranks import RanksOf, ranks
 from dans_core.kg import KnowledgeGraph
 from dans_core.loss import base_loss
 from dans_core.model import Model
 from dans_core.networks import Networks, random_sources
-from dans_core.ranking import RankingResult, evaluate, popularity_floor
+from dans_core.ranking import RankingResult, evaluate
 from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sources
 from dans_core.samplers.dans import Dans
 from dans_core.samplers.uniform import Uniform
 from dans_data.errors import InputError
 from dans_data.metrics import TERMS
-
-_EARLIER = (
-    "its last.pt is of an earlier version, so the run can be looked at but not go on; "
-    "a new run with its settings can be started"
-)
 
 _PROGRESS = (
     "epoch", "_chunk", "_next", "stage_number", "seconds", "_epoch_seconds", "best_mrr", "best_epoch"
@@ -148,8 +142,6 @@ class Trainer:
         self._optimizer = torch.optim.Adam(self._moving.parameters(), lr=config.lr, fused=True)
         self._graph = train_graph(kg, self.device)
         self._whole_batch: Batch | None = None
-        self._watch = Watch(kg.num_entities, config.epochs)
-        self._floor: float | None = None
         self._ranks_of: RanksOf = ranks
         self._order: Tensor | None = None
         self._chunk = self._next = 0
@@ -344,14 +336,7 @@ class Trainer:
                 raise Diverged(self.epoch + 1, part)
         self.epoch += 1
         self._chunk, self._order, self._sums = 0, None, _Sums()
-        losses = Losses(
-            epoch=self.epoch,
-            warm_up=warm_up,
-            seconds=self._epoch_seconds,
-            **{"base": means.pop("base"), **means},
-        )
-        if losses.played:
-            self._watch.played(losses)
+        losses = Losses(epoch=self.epoch, warm_up=warm_up, seconds=self._epoch_seconds, **means)
         events: list[Event] = [losses]
         self._epoch_seconds = 0.0
         started = time.perf_counter()
@@ -362,8 +347,6 @@ class Trainer:
             if not _finite(measured):
                 raise Diverged(self.epoch, "the measured fakes")
             events.append(measured)
-            if not warm_up:
-                events += self._watch.check(measured)
         if self.epoch % config.snapshot_every == 0 or self.finished:
             events.append(Snapshot(self.epoch, f"{self.epoch:06d}.npz"))
         self.seconds += time.perf_counter() - started
@@ -391,9 +374,6 @@ class Trainer:
                 "mrr": result.mrr,
             }
         figures = {name: getattr(result, name) for name in TERMS}
-        if self._floor is None:
-            self._floor = popularity_floor(self.kg, "valid").mrr
-        self._watch.ranked(result.mrr, self._floor)
         return Ranking(epoch=self.epoch, split="valid", best=best, **figures)
 
     def best_weights(self) -> dict[str, Any] | None:
@@ -411,35 +391,23 @@ class Trainer:
             "at_encode": dict(self._at_encode) if self._next else {},
             "order": self._order,
             "sums": [dict(self._sums.total), dict(self._sums.count)],
-            "watch": self._watch.state_dict(),
             "best": self.best_state,
             "pending": [to_dict(event) for event in self._pending],
             "progress": {name.lstrip("_"): getattr(self, name) for name in _PROGRESS},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a run where `state_dict` left it; the graph and the settings must be the same.
-
-        Raises InputError where an earlier version of the program wrote it.
-        """
-        # Of before, news on their way were text; a run in its folder has none when it is saved.
-        if "sampler" not in state or (state["pending"] and isinstance(state["pending"], str)):
-            raise InputError(_EARLIER)
+        """Take up a run where `state_dict` left it; the graph and the settings must be the same."""
         self.networks.load_state_dict(state["networks"])
         if self.config.average:
             self._moving.load_state_dict(state["moving"])
         self._optimizer.load_state_dict(state["optimizer"])
-        try:
-            self._sampler.load_state_dict(state["sampler"])
-        except ValueError:
-            # An optimizer says so of another number of parameters.
-            raise InputError(_EARLIER) from None
+        self._sampler.load_state_dict(state["sampler"])
         for name, source in self._random.items():
             source.set_state(state["random"][name])
         self._at_encode = dict(state["at_encode"])
         self._order = state["order"]
         self._sums = _Sums(dict(state["sums"][0]), dict(state["sums"][1]))
-        self._watch.load_state_dict(state["watch"])
         self.best_state = state["best"]
         for name in _PROGRESS:
             setattr(self, name, state["progress"][name.lstrip("_")])

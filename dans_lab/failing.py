@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from dans_core.config import Config, parse
 from dans_core.events import Diagnostics, Event, Losses, PathwayHealth, Ranking
-from dans_core.health import WINDOW
 from dans_data.shipped import TOP
+from dans_lab.health import WINDOW
 from dans_lab.presets import PRESETS
 
 T = TypeVar("T", bound=Event)

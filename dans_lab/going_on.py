@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dans_core.config import Config
-from dans_core.health import SETTLED
 from dans_data.errors import InputError
 from dans_data.words import listed
 from dans_lab.budget.recipe import config_for
+from dans_lab.health import SETTLED
 from dans_lab.runs.records import Status
 from dans_lab.runs.run import Run
 

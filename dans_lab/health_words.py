@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from dans_core.config import Config
-from dans_core.events import Event, HealthWarning
-from dans_core.health import COLLAPSED_COSINE, RANKINGS, TOO_WEAK
+from dans_core.events import Event
+from dans_lab.health import COLLAPSED_COSINE, RANKINGS, TOO_WEAK, HealthWarning
 
 _Figures = Mapping[str, float]
 _Sentence = Callable[[_Figures, str], str]

@@ -22,6 +22,7 @@ from dans_core.networks import Networks, borrowed
 from dans_core.proposals import Proposals, divergence, log_reading, mixture, weighed, without
 from dans_core.samplers.uniform import draw_uniform
 from dans_data.errors import InputError
+from dans_lab.terms import formula_of
 
 Numbers = npt.NDArray[np.generic]
 Floats = npt.NDArray[np.float64]
@@ -248,10 +249,10 @@ def explain_score(run: Trained, asked: Question, source: str, draw: int) -> Arit
     given = entities[asked.head], entities[asked.tail], drawn.vectors[draw]
     h, t, fake = (vector.double() for vector in given)
     r = model.relation[asked.relation].double()
-    decoder = model.decoder
-    parts = (*decoder.coordinates(h, r, t), decoder.coordinates(h, r, fake)[2])
-    terms = decoder.terms(h, r, t), decoder.terms(h, r, fake)
-    return Arithmetic(decoder.offset, *(array.numpy() for array in (*parts, *terms)))
+    formula = formula_of(model.decoder)
+    parts = (*formula.coordinates(h, r, t), formula.coordinates(h, r, fake)[2])
+    terms = formula.terms(h, r, t), formula.terms(h, r, fake)
+    return Arithmetic(formula.offset, *(array.numpy() for array in (*parts, *terms)))
 
 
 @torch.no_grad()

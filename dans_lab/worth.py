@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dans_core.health import NOTHING
 from dans_data.graph import Graph
 from dans_data.words import count, share
+from dans_lab.health import NOTHING
 
 FEW = 10
 """Below so many queries a figure of one relation says little."""

@@ -10,9 +10,17 @@ import pandas as pd
 
 from dans_app.shared import theme
 from dans_core.config import Config
-from dans_core.events import QUANTILES, Diagnostics, HealthWarning, PathwayHealth, SampledHealth, Told, told
-from dans_core.health import COLLAPSED_COSINE, COPIES, EASY, collapsed_nearest, most_false_negatives
+from dans_core.events import QUANTILES, Diagnostics, PathwayHealth, SampledHealth
 from dans_data.words import count, rough, share
+from dans_lab.event_words import PATHWAY, Told
+from dans_lab.health import (
+    COLLAPSED_COSINE,
+    COPIES,
+    EASY,
+    HealthWarning,
+    collapsed_nearest,
+    most_false_negatives,
+)
 
 TROUBLES = {
     "collapse": "Collapse",
@@ -337,7 +345,7 @@ def _part(below: int) -> str:
 
 
 def _measures() -> Iterator[Measure]:
-    for field, said in told(PathwayHealth).items():
+    for field, said in PATHWAY.items():
         if field not in ("scores", "hardness"):
             yield Measure(said.title, field, said)
             continue

@@ -14,7 +14,7 @@ from dans_app.shared import components, theme
 from dans_app.shared.run_history import RunHistory, thin
 from dans_app.shared.theme import Look
 from dans_core.config import Config
-from dans_core.events import Losses, told
+from dans_lab.event_words import LOSSES
 
 _SCRIPT = Path(__file__).parent / "curves.js"
 
@@ -27,7 +27,7 @@ _RANKING = (
 )
 _COMPARED = {
     "mrr": ("Ranking, valid split", _RANKING),
-    **{name: (said.title, said.about) for name, said in told(Losses).items()},
+    **{name: (said.title, said.about) for name, said in LOSSES.items()},
 }
 """The panels of several runs, by the name of the curve: title and explanation."""
 

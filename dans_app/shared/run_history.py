@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dans_core.events import LOSSES, Diagnostics, Event, Finished, HealthWarning, Losses, Ranking
+from dans_core.events import Diagnostics, Event, Finished, Losses, Ranking
+from dans_lab.event_words import LOSSES
+from dans_lab.health import HealthWarning
 from dans_lab.runs.run import Cursor, Run
 from dans_lab.standing import late_gain
 

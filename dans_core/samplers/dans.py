@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from dans_core.batch import Batch, Negatives
 from dans_core.config import Config
-from dans_core.declaration import Cost, Declaration, Work
+from dans_core.declaration import Declaration
 from dans_core.decoders import Decoder
 from dans_core.facts import TrainFacts
 from dans_core.gan import Discriminator, Generator, Modulation, noise_scale, noisy
@@ -39,15 +39,6 @@ DECLARATION = Declaration(
     defaults={"temperature": 0.5},
     fakes=lambda config: _shares(config),
     refuses=lambda config: _refusal(config),
-    cost=Cost(
-        draw=(5e-9, 5e-9),
-        draws=lambda config, work: _draws(config, work),
-        step=lambda config, work: _game_seconds(config, work),
-        step_bytes=lambda config, work: _game_bytes(config, work),
-        saved=lambda config, work: _kept_numbers(config, work),
-        # A pathway: two layers and an output of d × d, and per layer two small networks of d × 100 × d.
-        weights=lambda config, work: 2 * (3 * config.dim**2 + 2 * 2 * 200 * config.dim) + 50 * config.dim,
-    ),
 )  # fmt: skip
 
 
@@ -373,54 +364,3 @@ def _refusal(config: Config) -> str:
             "it must be below half of them, or random_negatives off"
         )
     return ""
-
-
-def _draws(config: Config, work: Work) -> float:
-    """Draws from proposals in a step."""
-    return work.pairs * config.negatives if config.reading == "entities" else 0.0
-
-
-def _game_seconds(config: Config, work: Work) -> float:
-    """The updates of both pathways and of D, over the steps that share them; the fakes, and what they propose."""
-    width = max(0.5, config.dim / 100)
-    conditions = {"G_E": work.heads, "G_R": work.asked}
-    played = [conditions[name] for name in config.fakes]
-    local = 1.0 if config.film == "trained" else 0.6
-    pathways = sum(0.003 + 7e-6 * width * local * each for each in played)
-    judge = 0.0025 + 3e-6 * width * sum(played)
-    fakes = 1e-6 * width * sum(conditions[name] * share for name, share in config.fakes.items())
-    if config.reading == "vectors":
-        scored = sum(config.fakes.values()) * work.asked
-        scoring = scored * config.dim * (7e-9 if config.decoder == "rotate" else 0.5e-9)
-        return (config.k_g * pathways + config.k_d * judge) / config.play_every + fakes + scoring
-    cells = work.asked * min(work.entities, 1024)
-    if config.ce_weight > 0:
-        pathways += len(played) * cells * width * (50e-9 if config.decoder == "rotate" else 8e-9)
-    # Where a step is a part of the graph, the next one asks other queries, and all is proposed anew.
-    kept_for = config.play_every if work.pairs >= 2 * work.train else 1
-    proposing = fakes + 6e-9 * cells
-    return (config.k_g * pathways + config.k_d * judge) / config.play_every + proposing / kept_for
-
-
-def _game_bytes(config: Config, work: Work) -> float:
-    """What is held of conditions, fakes, and their scores or proposals within a step."""
-    made, per_side = sum(config.fakes.values()), max(config.fakes.values())
-    conditions = work.heads + work.asked
-    local = 4 * config.dim * conditions * (config.film != "none")
-    sides = config.dim * per_side * conditions
-    a_pass = 8 * config.dim * per_side * min(config.condition_chunk, work.asked)
-    judged = 3 * config.dim * work.pairs if config.conditional_d else 0
-    if config.reading == "entities":
-        # Of a table of proposals four copies, and their sums in double precision.
-        of_negatives = 6 * work.asked * min(work.entities, 1024)
-    else:
-        vectors = config.dim * work.asked * made
-        of_negatives = vectors + (3.5 * vectors if config.decoder == "rotate" else 0)
-    return 4 * (of_negatives + local + sides + a_pass + judged)
-
-
-def _kept_numbers(config: Config, work: Work) -> float:
-    """Proposals that are kept from step to step, in numbers of four bytes."""
-    kept = config.reading == "entities" and config.play_every > 1 and work.pairs >= 2 * work.train
-    read = min(work.entities, 1024)
-    return work.asked * (read + 4) + 4 * read if kept else 0.0

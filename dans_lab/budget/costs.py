@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dans_core.config import Config
 from dans_core.declaration import Work
+from dans_lab.budget.game import cost_of
 from dans_lab.budget.sizes import Sizes
 from dans_lab.runs.snapshot_sample import MOST_ENTITIES, MOST_QUERIES
 from dans_lab.runs.snapshot_schema import D_AUX, GAN, SAMPLE, file_bytes
@@ -83,10 +84,11 @@ def memory(config: Config, sizes: Sizes, steps: Steps) -> float:
     # Scores of a ranking and its flags; in the end the floor's table of relations and entities.
     ranking = 4 * 4 * min(1 << 22, 2 * sizes.valid * n)
     floor = 4 * 2 * sizes.relations * n if sizes.valid else 0
-    in_a_step = messages + batch + sampler.cost.step_bytes(config, work)
+    cost = cost_of(sampler)
+    in_a_step = messages + batch + cost.step_bytes(config, work)
     training = model + max(in_a_step, ranking + floor)
-    kept = sampler.cost.kept_bytes(config, work)
-    return _PROGRAM + data + kept + max(training, sampler.cost.begin_bytes(config, work))
+    kept = cost.kept_bytes(config, work)
+    return _PROGRAM + data + kept + max(training, cost.begin_bytes(config, work))
 
 
 def are_sparse(config: Config, entities: int) -> bool:
@@ -149,7 +151,7 @@ def base_seconds(config: Config, sizes: Sizes, steps: Steps) -> float:
 
 def own_seconds(config: Config, steps: Steps) -> float:
     """What the sampler adds to a step of the base model."""
-    cost, work = config.declaration.cost, steps.work
+    cost, work = cost_of(config.declaration), steps.work
     in_table, elsewhere = cost.draw
     draws, scored = cost.draws(config, work), cost.scored(config, work) * config.dim
     if steps.has_table:
@@ -166,7 +168,7 @@ def run_seconds(config: Config, sizes: Sizes, steps: Steps) -> float:
     own = own_seconds(config, steps)
     with_own = config.epochs - (config.warmup_epochs if config.waits else 0)
     total = steps.count * (config.epochs * base_seconds(config, sizes, steps) + with_own * own)
-    total += steps.count * config.declaration.cost.begin(config, steps.work) * own
+    total += steps.count * cost_of(config.declaration).begin(config, steps.work) * own
     encode = 0.001 + encode_seconds(config, sizes.entities, sizes.queries)
     scores = 2 * sizes.valid * sizes.entities
     ranking = encode + scores * (_RANKED[config.decoder] * config.dim + 1e-9)
@@ -189,7 +191,7 @@ def run_seconds(config: Config, sizes: Sizes, steps: Steps) -> float:
 def disk(config: Config, sizes: Sizes, steps: Steps) -> float:
     """Bytes of a run directory: snapshots, events, and the two checkpoints."""
     dim, relations = config.dim, 2 * sizes.relations
-    cost, work = config.declaration.cost, steps.work
+    cost, work = cost_of(config.declaration), steps.work
     queries, entities = min(sizes.queries, MOST_QUERIES), min(sizes.entities, MOST_ENTITIES)
     held = {"N": sizes.entities, "S": entities, "Q": queries, "C": min(sizes.entities, queries)}
     held |= {"2R": relations, "d": dim, "d_r": dim // 2 if config.decoder == "rotate" else dim}

@@ -13,11 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from dans_core.config import Config
-from dans_core.events import Event, HealthWarning, Losses, Ranking, to_dict
+from dans_core.events import Event, Losses, Ranking, to_dict
 from dans_core.training import Stage, Trainer
 from dans_data.words import count, duration, listed, number
 from dans_lab import warm_up
 from dans_lab.cli.output import noted, print_json
+from dans_lab.health import HealthWarning
 from dans_lab.health_words import in_words, worded
 from dans_lab.runs import process
 from dans_lab.runs.process import StopFlag

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dans_core.config import Config
-from dans_core.events import Event, HealthWarning, Ranking, Snapshot, to_dict
+from dans_core.events import Event, Ranking, Snapshot, to_dict
 from dans_core.kg import KnowledgeGraph
 from dans_data import SPLITS
 from dans_data.errors import InputError
@@ -26,6 +26,7 @@ from dans_lab.budget.recipe import RECIPE_SETTINGS, config_for
 from dans_lab.budget.sizes import sizes_of
 from dans_lab.export.points import PROJECTOR_CONFIG, in_training, points_parquet
 from dans_lab.export.spreadsheet import csv_bytes, spreadsheet_text
+from dans_lab.health import HealthWarning
 from dans_lab.runs.frames import Floats, Frame, Ids, known_splits
 from dans_lab.runs.records import Stored, replace, to_json
 from dans_lab.runs.run import Run, Which

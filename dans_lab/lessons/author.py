@@ -15,6 +15,7 @@ from dans_lab.lessons.form import LessonRun
 from dans_lab.lessons.measuring import measure
 from dans_lab.runs import process
 from dans_lab.runs.run import RECORDED, Run
+from dans_lab.watched import watched
 
 
 def train(run: LessonRun) -> list[Event]:
@@ -26,7 +27,7 @@ def train(run: LessonRun) -> list[Event]:
 
 @cache
 def _trained(dataset: str, settings: str) -> list[Event]:
-    return list(Trainer(KnowledgeGraph.load(dataset), Config.model_validate_json(settings)))
+    return list(watched(Trainer(KnowledgeGraph.load(dataset), Config.model_validate_json(settings))))
 
 
 def write(file: Path) -> None:

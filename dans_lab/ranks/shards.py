@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from dans_core.batch import Batch
 from dans_core.config import Config
 from dans_core.events import Diagnostics, Ranking, Snapshot
-from dans_core.health import Watch
 from dans_core.kernels.edges import EdgePlan, MessageGraph, forget
 from dans_core.kg import KnowledgeGraph
 from dans_core.model import Model
@@ -76,7 +75,6 @@ class ShardTrainer(RankTrainer):
         super().__init__(of_vertices, config, device, others)
         forget(of_vertices)
         self.kg, self._run = kg, run
-        self._watch = Watch(kg.num_entities, config.epochs)
         self._mine, self._local = torch.from_numpy(part.triplets), torch.from_numpy(part.local)
         entity = nn.Parameter(torch.empty(len(part.entities), config.dim))
         averaged = self.networks.model if config.average else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import threading
 import time
 import traceback
@@ -19,10 +20,11 @@ from dans_core.ranking import evaluate
 from dans_core.training import Diverged, Stage, Trainer
 from dans_data.errors import InputError
 from dans_lab.ranks import ProcessLost
-from dans_lab.runs import process, refusals
+from dans_lab.runs import earlier, process, refusals
 from dans_lab.runs.records import State
 from dans_lab.runs.snapshot import snapshot_of
 from dans_lab.runs.writer import RunWriter
+from dans_lab.watched import Onlooker
 
 CHECKPOINT_EVERY = 10.0
 """Seconds of training between two checkpoints: the most that a killed run has to do again."""
@@ -159,6 +161,7 @@ class _Drive:
         self.writer, self.trainer, self.stop = writer, trainer, stop
         self.on_stage, self.on_state = on_stage, on_state
         self._rank_shards = rank_test
+        self.onlooker = Onlooker(trainer)
         self.time_left = _TimeLeft(writer.config)
         self.best_is_due = False
         self.last_stage: dict[str, Any] = {}
@@ -172,7 +175,11 @@ class _Drive:
             if "shards" in writer.state and self._rank_shards is None:
                 raise InputError(IN_SHARDS)
             try:
+                earlier.refuse(writer.state, writer.config)
                 trainer.load_state_dict(writer.state)
+                self.onlooker.load_state_dict(writer.state["watch"])
+            except InputError:
+                raise
             except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
                 raise InputError(
                     f"last.pt of run {writer.run.id} does not fit its settings and its graph "
@@ -213,6 +220,7 @@ class _Drive:
         """One stage, recorded."""
         writer, trainer = self.writer, self.trainer
         stage = trainer.step()
+        stage = dataclasses.replace(stage, events=tuple(self.onlooker.told(stage.events)))
         for event in stage.events:
             if isinstance(event, Snapshot):
                 writer.snapshot(event.file, snapshot_of(trainer))
@@ -266,7 +274,7 @@ class _Drive:
         """Write last.pt, and best.pt before it where it is behind."""
         if self.best_is_due:
             self.save_best()
-        self.writer.checkpoint(self.trainer.state_dict())
+        self.writer.checkpoint({**self.trainer.state_dict(), "watch": self.onlooker.state_dict()})
         self.saved_at = self.trainer.seconds
 
     def save_best(self) -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from dans_core.events import Event, readers
 from dans_data.complaints import first_problem
 from dans_data.errors import InputError
+from dans_lab import health  # noqa: F401 - its warnings are events, too
 
 
 def read_events(path: Path, data: bytes, offset: int) -> list[Event]:

@@ -18,6 +18,7 @@ from dans_core.samplers.catalogue import class_of
 from dans_core.samplers.contract import Sampler, Sources
 from dans_core.samplers.dans import Dans
 from dans_data.errors import InputError
+from dans_lab.runs import earlier
 from dans_lab.runs.run import Which
 
 
@@ -55,7 +56,7 @@ def load_weights(state: dict[str, Any], kg: KnowledgeGraph, config: Config) -> N
                 networks.model, make_sampler=lambda: _load_sampler(learned, kg, config, networks.model)
             )
     with _fitting(kg):
-        networks.load_state_dict(state["networks"])
+        networks.load_state_dict(earlier.mended(state["networks"], config))
     for part in (networks.model, networks.generator, networks.discriminator):
         if part is not None:
             part.eval().requires_grad_(False)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dans_core.events import LOSSES, Diagnostics, Event, Losses, PathwayHealth, Ranking, SampledHealth
-from dans_core.health import COLLAPSED_COSINE, collapsed_nearest
+from dans_core.events import Diagnostics, Event, Losses, PathwayHealth, Ranking, SampledHealth
+from dans_lab.event_words import LOSSES
+from dans_lab.health import COLLAPSED_COSINE, collapsed_nearest
 
 FIGURES: dict[str, tuple[str, str]] = {
     "oscillation": (

@@ -6,16 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dans_core.events import (
-    QUANTILES,
-    Diagnostics,
-    Event,
-    Finished,
-    HealthWarning,
-    Losses,
-    Ranking,
-    to_dict,
-)
+from dans_core.events import QUANTILES, Diagnostics, Event, Finished, Losses, Ranking, to_dict
+from dans_lab.health import HealthWarning
 
 _PLACES = {Losses: "loss", Diagnostics: "negatives", Finished: "run"}
 _NO_FIGURES = ("event", "epoch", "split", "best_epoch")

@@ -15,8 +15,8 @@ from dans_app.diagnostics import figures, panels, words
 from dans_app.diagnostics.figures import EpochAxis
 from dans_app.shared.run_history import RunHistory
 from dans_core import Config, KnowledgeGraph
-from dans_core.events import Diagnostics, HealthWarning, PathwayHealth, SampledHealth
-from dans_core.health import Watch
+from dans_core.events import Diagnostics, PathwayHealth, SampledHealth
+from dans_lab.health import HealthWarning, Watch
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from tests import small_run

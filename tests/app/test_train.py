@@ -21,11 +21,13 @@ from dans_app.shared.words import markdown_text
 from dans_app.train import words
 from dans_core.config import Config, matters, parse
 from dans_core.declared import DECLARED
-from dans_core.events import Diagnostics, Finished, HealthWarning, Losses, Ranking
+from dans_core.events import Diagnostics, Finished, Losses, Ranking
 from dans_data.errors import InputError
 from dans_data.words import bytes_in_words, seconds_in_words
 from dans_lab.budget import speed
+from dans_lab.budget.game import cost_of
 from dans_lab.export import run_export
+from dans_lab.health import HealthWarning
 from dans_lab.presets import PRESETS
 from dans_lab.runs import machine
 from dans_lab.runs.run import Run
@@ -748,7 +750,7 @@ def test_the_estimate_knows_what_each_sampler_costs():
     assert taken == sorted(taken) and taken[-1] > 3 * taken[0]
     assert seconds("kbgan", warmup_epochs=50) < seconds("kbgan", warmup_epochs=0)
     assert seconds("sans", warmup_epochs=50) == seconds("sans", warmup_epochs=0)
-    costly = {name for name, declared in DECLARED.items() if declared.cost.draw != (0, 0)}
+    costly = {name for name, declared in DECLARED.items() if cost_of(declared).draw != (0, 0)}
     assert costly == set(DECLARED) - {"uniform", "one-vs-all"}
     assert seconds("dans", reading="entities") < seconds("dans", reading="vectors", play_every=10)
 

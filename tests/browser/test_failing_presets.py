@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from dans_core.events import HealthWarning
 from dans_lab.failing import FAILING
+from dans_lab.health import HealthWarning
 from dans_lab.health_words import worded
 from dans_lab.runs.run import Run
 

@@ -15,7 +15,6 @@ from dans_core import Config, Trainer
 from dans_core.events import Diagnostics, Losses
 from dans_core.gan import Pathway
 from dans_core.loss import base_loss
-from dans_data.errors import InputError
 from dans_lab.export.run_export import NEGATIVE_COLUMNS, Kept, negatives
 from dans_lab.inspection import Question, Trained, explain_score, inspect_triplet
 from dans_lab.map import relation_view as snapshots
@@ -243,28 +242,6 @@ def test_without_film_no_bias_stands_before_batch_norm_which_would_cancel_it():
     assert all("linears.0.bias" in names[film] for film in ("frozen", "trained"))
     # What is there begins as it does with FiLM.
     assert torch.equal(names["none"]["linears.1.weight"], names["trained"]["linears.1.weight"])
-
-
-def test_weights_of_earlier_versions_with_such_biases_make_the_same_fakes():
-    torch.manual_seed(0)
-    pathway, start, bias = Pathway(8, film="none"), torch.randn(9, 2, 8), torch.randn(2, 8)
-    for norm in pathway.norms:
-        torch.nn.init.normal_(norm.running_mean)
-    earlier = copy.deepcopy(pathway)
-    for layer, its in zip(earlier.linears, bias, strict=True):
-        layer.bias = torch.nn.Parameter(its)
-    told = earlier.eval()(start, [])
-    pathway.load_state_dict(earlier.state_dict())
-    torch.testing.assert_close(pathway.eval()(start, []), told)
-    torch.testing.assert_close(pathway.train()(start, []), earlier.train()(start, []))
-
-
-def test_a_game_that_an_earlier_version_left_with_such_biases_does_not_go_on():
-    trainer = at_base(film="none")
-    state = trainer.state_dict()
-    state["sampler"]["G_R"]["param_groups"][0]["params"].append(99)
-    with pytest.raises(InputError, match="of an earlier version, so the run can be looked at but not go on"):
-        Trainer(random_graph(4), trainer.config).load_state_dict(state)
 
 
 def test_frozen_film_stays_as_it_began_and_all_else_moves(nations):

@@ -13,8 +13,6 @@ from torch.nn import functional as F
 
 from dans_core import Config, Trainer
 from dans_core.batch import Batch, Negatives, Turns
-from dans_core.declaration import Work
-from dans_core.declared import DECLARED
 from dans_core.decoders import DECODERS
 from dans_core.diagnostics import DRAWS, draw_fakes, measure, one_pair, random_of
 from dans_core.events import Losses, Ranking
@@ -22,7 +20,6 @@ from dans_core.kernels.edges import train_graph
 from dans_core.kernels.systematic import systematic, systematic_plain
 from dans_core.loss import base_loss
 from dans_core.proposals import (
-    MOST_READ,
     Proposals,
     beliefs,
     log_importance,
@@ -437,13 +434,3 @@ def test_a_batch_knows_the_turn_of_each_pair():
     batch = Batch.of_triplets(random_graph(4).train, random_graph(4).num_relations)
     for found, expected in zip(batch.turns, turns_of(batch.query, len(batch.heads)), strict=True):
         assert torch.equal(found, expected)
-
-
-def test_what_proposals_hold_is_reckoned_up_to_the_candidates_that_are_read():
-    """The declaration cannot name the bound, so it repeats it."""
-    bytes_of, config = DECLARED["dans"].cost.step_bytes, small()
-
-    def held(entities: int) -> float:
-        return bytes_of(config, Work(entities, 1, 1, 1, 0.0, pairs=100, asked=50, heads=20))
-
-    assert held(MOST_READ - 1) < held(MOST_READ) == held(10 * MOST_READ)

@@ -17,10 +17,13 @@ from hypothesis import strategies as st
 from dans_core import KnowledgeGraph
 from dans_core.batch import Batch
 from dans_core.config import Config, matters
+from dans_core.declaration import Work
+from dans_core.proposals import MOST_READ
 from dans_data import DATA_DIR_VARIABLE
 from dans_data.errors import InputError
 from dans_lab.budget import costs
 from dans_lab.budget import estimates as budget
+from dans_lab.budget.game import GAME
 from dans_lab.budget.recipe import RECIPE_SETTINGS, chosen_for_size, config_for, recipe
 from dans_lab.budget.sizes import Sizes, sizes_of
 from dans_lab.cli import main
@@ -564,3 +567,12 @@ def test_the_form_does_not_start_what_does_not_fit(monkeypatch):
     app.run()
     assert "of the 450 MB of memory that are free here" in texts(app)
     assert not next(button for button in app.button if button.label == "Start training").disabled
+
+
+def test_what_proposals_hold_is_reckoned_up_to_the_candidates_that_are_read():
+    """The formulas do without torch, which the bound's own file imports, so they repeat it."""
+
+    def held(entities: int) -> float:
+        return GAME.step_bytes(Config(), Work(entities, 1, 1, 1, 0.0, pairs=100, asked=50, heads=20))
+
+    assert held(MOST_READ - 1) < held(MOST_READ) == held(10 * MOST_READ)

@@ -20,7 +20,7 @@ from hypothesis import strategies as some
 from pyarrow import parquet
 
 from dans_core import Config, KnowledgeGraph
-from dans_core.events import HealthWarning, Snapshot
+from dans_core.events import Snapshot
 from dans_data import SPLITS
 from dans_data.errors import InputError
 from dans_lab.cli import main
@@ -28,6 +28,7 @@ from dans_lab.export import run_export as export
 from dans_lab.export.points import points_parquet
 from dans_lab.export.run_export import Kept
 from dans_lab.export.spreadsheet import csv_bytes, spreadsheet_text
+from dans_lab.health import HealthWarning
 from dans_lab.runs.frames import Frame, nearest_entities
 from dans_lab.runs.records import Stored, read
 from dans_lab.runs.run import RECORDED, RUNS_DIR_VARIABLE, Run

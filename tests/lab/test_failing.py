@@ -6,10 +6,11 @@ import pytest
 
 from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.config import parse
-from dans_core.events import HealthWarning
 from dans_lab import failing
 from dans_lab.failing import FAILING
+from dans_lab.health import HealthWarning
 from dans_lab.health_words import worded
+from dans_lab.watched import watched
 
 TOLD = {
     "mode-collapse": {"collapse", "easier-than-random", "below-floor"},
@@ -32,7 +33,7 @@ def umls() -> KnowledgeGraph:
 @pytest.mark.parametrize("name", FAILING)
 def test_a_preset_goes_as_promised_and_is_warned_of(umls, name):
     preset = FAILING[name]
-    events = [*Trainer(umls, preset.config)]
+    events = [*watched(Trainer(umls, preset.config))]
     figure = preset.read(events)
     assert preset.keeps(figure), f"{figure}: {preset.promise} is promised"
     told = [event for event in events if isinstance(event, HealthWarning)]
@@ -48,7 +49,7 @@ def test_a_preset_goes_as_promised_and_is_warned_of(umls, name):
 def test_a_sound_run_of_the_same_length_keeps_no_promise_and_is_not_warned_of_it(umls):
     sound = FAILING["mode-collapse"].sound
     beside = [name for name, preset in FAILING.items() if preset.sound == sound]
-    events = [*Trainer(umls, parse(sound))]
+    events = [*watched(Trainer(umls, parse(sound)))]
     assert len(beside) == 8
     assert [name for name in beside if FAILING[name].keeps(FAILING[name].read(events))] == []
     # D cannot tell the fakes of this recipe from entities, within these epochs.

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from dans_core.config import Config, parse
-from dans_core.events import Diagnostics, Finished, HealthWarning, Losses, Ranking, Snapshot
+from dans_core.events import Diagnostics, Finished, Losses, Ranking, Snapshot
 from dans_core.kg import KnowledgeGraph
 from dans_data.errors import InputError
+from dans_lab.health import HealthWarning
 from dans_lab.names import SAMPLERS
 from dans_lab.presets import PRESETS
 from dans_lab.runs import run as runs

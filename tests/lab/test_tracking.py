@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from dans_core import Config, KnowledgeGraph, Trainer
-from dans_core.events import Event, HealthWarning, Losses, Ranking, Snapshot
+from dans_core.events import Event, Losses, Ranking, Snapshot
 from dans_data.errors import InputError
 from dans_lab.cli import main
+from dans_lab.health import HealthWarning
 from dans_lab.runs.run import open_run
 from dans_lab.tracking import TRACKERS, Mirror, mirror
 from dans_lab.tracking.kinds import KINDS, About, Kind

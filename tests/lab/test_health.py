@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from dans_core import Config, KnowledgeGraph, Trainer, popularity_floor
-from dans_core.events import Diagnostics, HealthWarning, Losses, Ranking, SampledHealth
-from dans_core.health import LEARNED, WINDOW, Watch
+from dans_core import Config, KnowledgeGraph, Trainer
+from dans_core.events import Diagnostics, Losses, Ranking, SampledHealth
+from dans_lab.health import LEARNED, WINDOW, HealthWarning, Watch
 from dans_lab.health_words import worded
 from dans_lab.runs.events_file import read_events
+from dans_lab.watched import Onlooker, watched
 from tests.sound_pathway import SOUND
 
 CALM = Losses(
@@ -190,34 +191,30 @@ def test_nothing_is_wrong_with_the_recorded_runs(run):
     """Each rule with a whole sound run: 300 epochs of the recipe, as their events told them."""
     events = read_events(RECORDED / run / "events.jsonl", (RECORDED / run / "events.jsonl").read_bytes(), 0)
     kg = KnowledgeGraph.load("umls")
-    watch, floor = Watch(kg.num_entities, 300), popularity_floor(kg).mrr
-    warm_up, told, checks = False, [], 0
-    for event in events:
-        if isinstance(event, Losses):
-            warm_up = event.warm_up
-            if event.played:
-                watch.played(event)
-        elif isinstance(event, Ranking):
-            watch.ranked(event.mrr, floor)
-        elif isinstance(event, Diagnostics) and not warm_up:
-            checks += 1
-            told += watch.check(event)
-    assert checks >= 25
-    assert told == [event for event in events if isinstance(event, HealthWarning)] == []
+    waiting = [event.epoch for event in events if isinstance(event, Losses) and event.warm_up]
+    last_warm_up = max(waiting, default=0)
+    checks = [event for event in events if isinstance(event, Diagnostics) and event.epoch > last_warm_up]
+    assert len(checks) >= 25 and any(isinstance(event, Ranking) for event in events)
+    onlooker = Onlooker(Trainer(kg, Config(epochs=300, dim=2)))
+    assert [event for event in onlooker.told(events) if isinstance(event, HealthWarning)] == []
 
 
 def test_a_run_that_goes_on_from_a_checkpoint_tells_the_same_warnings(nations):
     """Learning rates that break it, so that there is something to tell before and after the checkpoint."""
     breaking = {"reading": "vectors", "play_every": 1, "loss": "bce", "lr_g": 0.1, "dim": 8, "seed": 1}
     config = Config(**breaking, epochs=24, warmup_epochs=2, diagnose_every=2)
-    whole = [event for event in Trainer(nations, config) if isinstance(event, HealthWarning)]
+    whole = [event for event in watched(Trainer(nations, config)) if isinstance(event, HealthWarning)]
     first = Trainer(nations, config)
+    looking = Onlooker(first)
     before: list[HealthWarning] = []
     while first.epoch < 9:
-        before += [event for event in first.step().events if isinstance(event, HealthWarning)]
+        told = looking.told(first.step().events)
+        before += [event for event in told if isinstance(event, HealthWarning)]
     second = Trainer(nations, config)
     second.load_state_dict(first.state_dict())
-    after = [event for event in second if isinstance(event, HealthWarning)]
+    going_on = Onlooker(second)
+    going_on.load_state_dict(looking.state_dict())
+    after = [event for event in going_on.told(second) if isinstance(event, HealthWarning)]
     assert before and after and before + after == whole
 
 

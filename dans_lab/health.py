@@ -9,11 +9,12 @@ import dataclasses
 import math
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
-from typing import Any
+from typing import Any, ClassVar
 
-from dans_core.events import Diagnostics, HealthWarning, Losses, PathwayHealth
+from dans_core.events import Diagnostics, Event, Losses, PathwayHealth
 
 WINDOW = 10
 """Rounds of the game over which D and the losses are judged; half will do, a single one tells little."""
@@ -62,6 +63,24 @@ def collapsed_nearest(num_entities: int, conditions: int) -> int:
 def most_false_negatives(by_chance: float) -> float:
     """The share of false negatives above which there are too many, beside the share of random negatives."""
     return max(0.2, 2 * by_chance)
+
+
+@dataclass(frozen=True)
+class HealthWarning(Event):
+    """Something is wrong with the negatives, the game or the ranking; `active` is False when it ended.
+
+    `code` is one of collapse, copies, easier-than-random, false-negatives, unstable, d-too-strong, d-too-weak,
+    below-floor, tells-nothing; `pathway` is "G_E", "G_R" or None. `figures` are what was found; in files of earlier
+    versions there are none. `message` and `advice` are that in words, empty until `dans_lab.health_words` puts it so.
+    """
+
+    kind: ClassVar[str] = "warning"
+    code: str
+    pathway: str | None
+    message: str = ""
+    advice: str = ""
+    active: bool = True
+    figures: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 class Watch:
