@@ -1,8 +1,8 @@
 """What a run tells while it trains: one small record for each kind of news.
 
-A `Trainer` yields these, a run directory keeps them one a line in `events.jsonl`, and every curve and
-warning on a screen is read back from there. Losses are means over one epoch; during warm-up, and with a
-sampler that has no GAN, the fields of the GAN are `None`.
+A `Trainer` yields these, a run directory keeps them one a line in `events.jsonl`, with the warnings of
+`dans_lab.health` among them, and every curve on a screen is read back from there. Losses are means over one
+epoch; during warm-up, and with a sampler that has no GAN, the fields of the GAN are `None`.
 """
 
 from __future__ import annotations
