@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from streamlit.testing.v1 import AppTest
 from dans_app.server import graph, jobs
 from dans_app.shared import settings
 from dans_core.config import Config, parse
+from dans_core.events import Diagnostics, Losses
 from dans_lab.failing import FAILING
 from dans_lab.runs.run import Run
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
+from tests.sound_pathway import SOUND
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,6 +66,21 @@ def test_one_press_fills_the_form_and_starts(name, tmp_path, monkeypatch):
     assert not app.exception
     assert begun == [(FAILING[name].config, "umls")] and form(app) == FAILING[name].config
     assert f"**{FAILING[name].title}**, on purpose." in notes(app) and "seeds" in notes(app)
+
+
+@pytest.mark.parametrize(
+    ("between_heads", "words"),
+    [(0.2, "It ended as promised, at 0.20."), (0.5, "It ended **not as promised**, at 0.50.")],
+)
+def test_a_finished_run_says_whether_it_kept_its_promise(tmp_path, umls, between_heads, words):
+    config = FAILING["film-off"].config
+    with RunWriter.create(tmp_path / "runs", "film-off", config, umls.name, umls.hash, "umls") as writer:
+        writer.append(Losses(40, 1.0, False, 0.1))
+        writer.append(
+            Diagnostics(40, 1.0, -1.0, 0.1, 0.05, g_e=SOUND, g_r=replace(SOUND, between_heads=between_heads))
+        )
+        writer.write_status("finished", epoch=40)
+    assert words in notes(screen(run="film-off"))
 
 
 def test_only_a_run_that_was_made_to_go_wrong_says_so(tmp_path):

@@ -15,12 +15,13 @@ from streamlit.testing.v1 import AppTest
 
 from dans_app.lessons import kept, steps
 from dans_app.shared import lesson_place
-from dans_core.events import Diagnostics, Event, Losses, PathwayHealth, Ranking, SampledHealth
+from dans_core.events import Diagnostics, Event, Losses, Ranking
 from dans_lab.lessons.cards import filled
 from dans_lab.lessons.files import lessons
 from dans_lab.lessons.form import Lesson, Step
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
+from tests.sound_pathway import SOUND
 from tests.waiting import PATIENCE
 
 screen = partial(small_run.screen, "lessons.py")
@@ -31,12 +32,6 @@ LESSONS = {lesson.name: lesson for lesson in lessons()}
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DANS_RUNS_DIR", str(tmp_path))
     return tmp_path
-
-
-SAMPLED = {"outscores_random": 0.5, "outscores_positive": 0.1, "false_negatives": 0.1, "mean_score": 0.0}
-PATHWAY = PathwayHealth(
-    **SAMPLED, effective_rank=9.0, distinct_nearest=99, mean_cosine=0.1, copy_spread=0.5, scale=1.0, conditions=1560
-)  # fmt: skip
 
 
 def with_figure(event: Any, path: list[str], value: float) -> Any:
@@ -63,9 +58,7 @@ def prepare(root: Path, umls: Any, lesson: Lesson, **other: float) -> None:
             for epoch in (1, last)
             for event in (
                 Losses(epoch, 1.0, False, 0.1),
-                Diagnostics(
-                    epoch, 1.0, -1.0, 0.1, 0.05, g_e=PATHWAY, g_r=PATHWAY, sampled=SampledHealth(**SAMPLED)
-                ),
+                Diagnostics(epoch, 1.0, -1.0, 0.1, 0.05, g_e=SOUND, g_r=SOUND, sampled=SOUND),
                 Ranking(epoch, "valid", 0.1, 0.1, 0.1, 0.1, 0.1, best=True),
             )
         }

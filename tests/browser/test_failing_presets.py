@@ -14,9 +14,15 @@ from dans_lab.runs.run import Run
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
-# One that is warned of in several ways, and one that is not; tests/lab/test_failing.py trains all of them, and
-# tests/app/test_failing_presets.py starts them without a browser.
-@pytest.mark.parametrize("name", ["mode-collapse", pytest.param("film-off", marks=pytest.mark.slow)])
+# The shortest; tests/lab/test_failing.py trains all of them, and tests/app/test_failing_presets.py starts all, and says
+# how one without a warning ended. Of the others, one is warned of in several ways, and one is not.
+@pytest.mark.parametrize(
+    "name",
+    [
+        "learning-rate-too-high",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("mode-collapse", "film-off")),
+    ],
+)
 def test_a_preset_is_started_by_one_choice_and_goes_as_promised(server, page, name):
     preset = FAILING[name]
     page.goto(server.url)

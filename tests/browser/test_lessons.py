@@ -188,7 +188,7 @@ def test_what_was_done_is_there_at_the_next_visit(server: Server, page: Any):
     press(page, "Go on at step 4")
     is_at(page, LESSONS["does-it-help"], 3)
     assert "said=0.025" in page.url
-    page.goto(f"{server.url}/lessons")
+    press(page, "All lessons")
     press(page, "Forget it and begin anew")
     page.get_by_role("button", name="Forget it").wait_for(state="detached")
     page.goto(f"{server.url}/lessons")
