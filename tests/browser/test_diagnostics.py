@@ -10,7 +10,6 @@ from playwright.sync_api import expect
 
 from dans_core import Config, KnowledgeGraph, Trainer
 from dans_core.events import Diagnostics
-from dans_lab.runs.drive import drive
 from dans_lab.runs.writer import RunWriter
 from tests.browser.states import fits, inside
 
@@ -39,33 +38,7 @@ def all_drawn(page, epoch: int) -> None:
     page.locator(".js-plotly-plot .scatterlayer .js-line").first.wait_for(state="attached")
 
 
-def test_an_epoch_is_chosen_with_the_keyboard_and_a_phone_shows_it_all(server, page):
-    writer, trainer = created(server.runs, "small")
-    with writer:
-        assert drive(writer, trainer, stop=lambda: False) == "finished"
-    page.goto(f"{server.url}/diagnostics?run=small")
-    page.get_by_text("At epoch 12", exact=True).first.wait_for()
-    expect(page).to_have_title("Diagnostics · DANS Lab")
-    all_drawn(page, 12)
-    page.get_by_role("slider", name="Epoch").focus()
-    for epoch in (10, 8):
-        # The slider keeps the focus, though all around it is drawn anew.
-        page.keyboard.press("ArrowLeft")
-        page.get_by_text(f"At epoch {epoch}", exact=True).first.wait_for()
-        page.wait_for_url(re.compile(f"epoch={epoch}$"))
-    all_drawn(page, 8)
-    page.get_by_text("Against the positive", exact=True).click()
-    page.wait_for_url(re.compile("scores=against"))
-    page.set_viewport_size({"width": 400, "height": 850})
-    page.reload()
-    page.get_by_text("At epoch 8", exact=True).first.wait_for()
-    all_drawn(page, 8)
-    page.get_by_label(re.compile("^Scores minus the positive’s")).first.wait_for()
-    inside(page.locator(".js-plotly-plot"))
-    is_calm(page)
-
-
-def test_a_run_that_trains_is_followed(server, page):
+def test_a_run_that_trains_is_followed_an_epoch_chosen_by_keyboard_and_a_phone_shows_it_all(server, page):
     """The slider grows under the eyes of the browser, which must not take that for a choice."""
     writer, trainer = created(server.runs, "live")
     with writer:
@@ -75,10 +48,22 @@ def test_a_run_that_trains_is_followed(server, page):
         for event in trainer:
             writer.append(event)
             # Several come between two looks of the page, as on a fast machine.
-            if isinstance(event, Diagnostics) and event.epoch in (2, 8, 12):
+            if isinstance(event, Diagnostics) and event.epoch in (2, 12):
                 page.get_by_text(f"At epoch {event.epoch}", exact=True).first.wait_for()
         assert "epoch=" not in page.url
         writer.write_status("finished", epoch=12)
     expect(page.get_by_text("following the newest")).to_have_count(0)
     assert page.get_by_text("At epoch 12", exact=True).is_visible() and "epoch=" not in page.url
+    expect(page).to_have_title("Diagnostics · DANS Lab")
+    all_drawn(page, 12)
+
+    page.get_by_role("slider", name="Epoch").focus()
+    for epoch in (10, 8):
+        # The slider keeps the focus, though all around it is drawn anew.
+        page.keyboard.press("ArrowLeft")
+        page.get_by_text(f"At epoch {epoch}", exact=True).first.wait_for()
+        page.wait_for_url(re.compile(f"epoch={epoch}$"))
+    page.set_viewport_size({"width": 400, "height": 850})
+    all_drawn(page, 8)
+    inside(page.locator(".js-plotly-plot"))
     is_calm(page)
