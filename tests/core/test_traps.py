@@ -18,6 +18,7 @@ from dans_core.loss import base_loss
 from dans_core.samplers.contract import Sources
 from dans_core.samplers.dans import Dans
 from dans_lab.presets import PRESETS
+from dans_lab.watched import watched
 from tests.conftest import random_graph
 
 
@@ -188,7 +189,7 @@ def test_batches_differ_from_epoch_to_epoch(nations, monkeypatch):
     trainer = Trainer(nations, small(epochs=3))
     drawn: dict[str, list[torch.Tensor]] = {"edges": [], "ids": [], "noise": []}
 
-    def watched(kind, function, pick):
+    def recorded(kind, function, pick):
         def call(*args):
             out = function(*args)
             drawn[kind].append(pick(args, out).clone())
@@ -199,13 +200,13 @@ def test_batches_differ_from_epoch_to_epoch(nations, monkeypatch):
     monkeypatch.setattr(
         trainer._graph,
         "plan_of_triplets",
-        watched("edges", trainer._graph.plan_of_triplets, lambda a, o: a[0]),
+        recorded("edges", trainer._graph.plan_of_triplets, lambda a, o: a[0]),
     )
     monkeypatch.setattr(
-        trainer._dans, "negatives", watched("ids", trainer._dans.negatives, lambda a, o: o.ids)
+        trainer._dans, "negatives", recorded("ids", trainer._dans.negatives, lambda a, o: o.ids)
     )
     entity = trainer.networks.generator.entity
-    monkeypatch.setattr(entity, "forward", watched("noise", entity.forward, lambda a, o: a[0]))
+    monkeypatch.setattr(entity, "forward", recorded("noise", entity.forward, lambda a, o: a[0]))
     while not trainer.finished:
         trainer.step()
     drawn["noise"] = drawn["noise"][::3]  # of the G_E updates; D and base draw again
@@ -217,11 +218,10 @@ def test_batches_differ_from_epoch_to_epoch(nations, monkeypatch):
 def test_small_noise_is_reported_as_copies(nations):
     """Trap 8: with σ = 0.01 the fakes of one condition are copies; it is measured, per pathway, and said."""
     quiet = Trainer(nations, small(epochs=6, sigma=1e-4, dim=16, diagnose_every=2))
-    news = list(quiet)
-    warnings = {(e.code, e.pathway) for e in news if e.kind == "warning"}
+    warnings = {(e.code, e.pathway) for e in watched(quiet) if e.kind == "warning"}
     assert {("copies", "G_E"), ("copies", "G_R")} <= warnings
     loud = Trainer(nations, small(epochs=6, sigma=3.0, dim=16, diagnose_every=2))
-    assert not [e for e in loud if e.kind == "warning" and e.code == "copies"]
+    assert not [e for e in watched(loud) if e.kind == "warning" and e.code == "copies"]
 
 
 def test_pathway_regulariser_and_shapes():
