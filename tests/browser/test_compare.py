@@ -1,9 +1,8 @@
-"""The Compare screen in a real browser: deep link, the way from Train, a live run on shared axes, phones."""
+"""The Compare screen in a real browser: deep link, maps, a live run on shared axes, phones."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -27,8 +26,8 @@ def curve(page, title: str):
     )
 
 
-def test_the_recorded_pair_is_compared_by_deep_link(server, page):
-    page.goto(f"{server.url}/compare?runs={PAIR}")
+def test_the_recorded_pair_is_compared_by_deep_link_and_its_maps_side_by_side(server, page):
+    page.goto(f"{server.url}/compare?runs={PAIR}&relation=affects")
     page.get_by_text(VERDICT).first.wait_for()
     expect(page).to_have_title("Compare · DANS Lab")
     page.get_by_role("link", name="Train").first.wait_for()
@@ -39,21 +38,30 @@ def test_the_recorded_pair_is_compared_by_deep_link(server, page):
     expect(curve(page, "Base model loss").locator("path.line")).to_have_count(2)
     expect(curve(page, "D_aux").locator("path.line")).to_have_count(1)
     page.locator(".js-plotly-plot .points path").last.wait_for(state="attached")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download", exact=True).first.click()
-        page.get_by_role("button", name="Table as CSV").click()
-    lines = Path(download.value.path()).read_text().splitlines()
-    assert lines[1].startswith("Negatives,DANS,Uniform,")
-
-    page.get_by_role("radio", name="Test").or_(
-        page.get_by_role("button", name="Test", exact=True)
-    ).first.click()
-    page.get_by_text("Over the 661 triplets of test").first.wait_for()
-    page.wait_for_url(re.compile("split=test"))
-    page.reload()
-    page.get_by_text("Over the 661 triplets of test").first.wait_for()
     page.get_by_text("The relations as a table").click()
     page.get_by_test_id("stDataFrame").nth(2).wait_for()
+
+    # An entity that is selected on one map is marked on the other; the two are of one space.
+    page.get_by_text("Maps side by side").click()
+    left, right = page.locator("canvas.canvas").nth(0), page.locator("canvas.canvas").nth(1)
+    right.wait_for()
+    page.get_by_text(re.compile(r"the entities of A account for .* of the others’: B \d+%")).first.wait_for()
+    expect(left).to_have_attribute("aria-label", re.compile("Map of affects at epoch 300, PCA"))
+    at_rest(page)
+    for layer in ("G_E fakes", "G_R fakes", "Random", "All else"):
+        page.get_by_role("button", name=layer).click()
+    left.focus()
+    left.press("ArrowDown")
+    left.press("Enter")
+    page.get_by_text("1 point selected").first.wait_for()
+    for side in (left, right):
+        expect(side).to_have_attribute("data-marked", "1")
+    left.press("ArrowLeft")
+    expect(left).to_have_attribute("aria-label", re.compile("epoch 275"))
+    # The twin kept fewer snapshots: the last one before.
+    expect(right).to_have_attribute("aria-label", re.compile("epoch 200"))
+    for side in (left, right):
+        expect(side).to_have_attribute("data-marked", "1")
 
     page.set_viewport_size({"width": 400, "height": 850})
     page.locator(".js-plotly-plot").last.wait_for()
@@ -62,18 +70,14 @@ def test_the_recorded_pair_is_compared_by_deep_link(server, page):
     assert page.locator("[data-testid=stException], [data-testid=stAlert]").count() == 0
 
 
-def test_train_leads_to_its_twin_and_a_live_run_grows_on_the_shared_axes(server, page):
+def test_a_live_run_grows_on_the_shared_axes(server, page):
     nations = KnowledgeGraph.load("nations")
     small_run.drawn(server.runs, nations, "nations", "twin", gan=False)
     live = small_run.drawn(server.runs, nations, "nations", "live", epochs=())
     with RunWriter.reopen(live.path) as writer:
         writer.write_status("running", epoch=1)
         writer.append(Losses(epoch=1, base=0.9, warm_up=True, seconds=0.1))
-        page.goto(f"{server.url}/train?run=live")
-        page.get_by_role("button", name="Compare them").wait_for()
-        at_rest(page)
-        page.get_by_role("button", name="Compare them").click()
-        page.wait_for_url(re.compile("/compare.*runs=live"))
+        page.goto(f"{server.url}/compare?runs=live,twin")
         base = curve(page, "Base model loss")
         base.wait_for()
         at_rest(page)
@@ -96,28 +100,3 @@ def test_train_leads_to_its_twin_and_a_live_run_grows_on_the_shared_axes(server,
     # Runs of this test kept no weights, which is said of each.
     expect(page.get_by_text(re.compile("cannot be ranked"))).to_have_count(2)
     is_calm(page)
-
-
-def test_maps_side_by_side_share_epoch_and_selection(server, page):
-    """An entity that is selected on one map is marked on the other; the two are of one space."""
-    page.goto(f"{server.url}/compare?runs={PAIR}&relation=affects")
-    page.get_by_text("Maps side by side").click()
-    left, right = page.locator("canvas.canvas").nth(0), page.locator("canvas.canvas").nth(1)
-    right.wait_for()
-    page.get_by_text(re.compile(r"the entities of A account for .* of the others’: B \d+%")).first.wait_for()
-    expect(left).to_have_attribute("aria-label", re.compile("Map of affects at epoch 300, PCA"))
-    at_rest(page)
-    for layer in ("G_E fakes", "G_R fakes", "Random", "All else"):
-        page.get_by_role("button", name=layer).click()
-    left.focus()
-    left.press("ArrowDown")
-    left.press("Enter")
-    page.get_by_text("1 point selected").first.wait_for()
-    for side in (left, right):
-        expect(side).to_have_attribute("data-marked", "1")
-    left.press("ArrowLeft")
-    expect(left).to_have_attribute("aria-label", re.compile("epoch 275"))
-    # The twin kept fewer snapshots: the last one before.
-    expect(right).to_have_attribute("aria-label", re.compile("epoch 200"))
-    for side in (left, right):
-        expect(side).to_have_attribute("data-marked", "1")

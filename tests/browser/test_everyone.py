@@ -22,6 +22,9 @@ PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
 TITLES = {"how": "How it works", "quiz": "Real or generated", "teach": "For teachers"}
 """Those that are not the name of the page."""
 
+LEARN = ("how", "lessons", "quiz", "step")
+"""The pages in the menu of this name."""
+
 PROJECTOR = {"width": 1280, "height": 720}
 PHONE = {"width": 390, "height": 800}
 PICTURES = {
@@ -99,7 +102,7 @@ def go(page, name: str) -> None:
     if name == "teach":
         page.get_by_role("button", name="Teach").click()
         page.get_by_role("dialog").get_by_role("button", name="Lessons, lecture plans").click()
-    elif name in ("how", "lessons", "quiz", "step"):
+    elif name in LEARN:
         row.get_by_role("button", name="Learn").click()
         page.get_by_role("menuitem", name=title(name), exact=True).click()
     else:

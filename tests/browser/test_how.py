@@ -20,7 +20,7 @@ def part(page, name: str):
     return page.locator("svg").get_by_role("button", name=re.compile(rf"^{name}\. "))
 
 
-def test_parts_and_words_light_each_other_and_open(server, page):
+def test_parts_and_words_light_each_other_and_open_by_keyboard_and_on_a_phone(server, page):
     page.goto(f"{server.url}/how?part=d_adv")
     page.get_by_role("heading", name="D_adv").wait_for()
     expect(page).to_have_title("How it works · DANS Lab")
@@ -35,11 +35,8 @@ def test_parts_and_words_light_each_other_and_open(server, page):
     page.wait_for_url(re.compile("part=g_e"))
     page.get_by_text("The lines that do it").click()
     page.get_by_text("dans_core/gan.py").first.wait_for()
-    is_calm(page)
+    at_rest(page)
 
-
-def test_the_keyboard_alone_suffices(server, page):
-    page.goto(f"{server.url}/how")
     part(page, "Triplet").focus()
     for key, name in (
         ("ArrowRight", "R-GCN encoder"),
@@ -55,10 +52,7 @@ def test_the_keyboard_alone_suffices(server, page):
     at_rest(page)
     expect(part(page, "G_R")).to_be_focused()
 
-
-def test_a_phone_shows_the_whole_drawing(server, open_page):
-    page = open_page(viewport={"width": 390, "height": 844})
-    page.goto(f"{server.url}/how?part=l_g")
+    page.set_viewport_size({"width": 390, "height": 844})
     part(page, "L_G").wait_for()
     at_rest(page)
     inside(page.locator("svg .box"), 390)
@@ -67,6 +61,7 @@ def test_a_phone_shows_the_whole_drawing(server, open_page):
     heading = page.get_by_role("heading", name="D_aux")
     heading.wait_for()
     expect(heading).to_be_in_viewport()
+    is_calm(page)
 
 
 def test_a_run_that_trains_is_followed_under_the_keyboard(server, page):

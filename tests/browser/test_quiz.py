@@ -1,4 +1,4 @@
-"""The screen Real or generated in a real browser: a game by keyboard alone, a reload, and a phone."""
+"""The screen Real or generated in a real browser: a game by keyboard alone, kept from screen to screen, and a phone."""
 
 from __future__ import annotations
 
@@ -34,40 +34,34 @@ def press(page, key: str, told) -> None:
     told.first.wait_for()
 
 
-def test_a_game_is_played_by_keyboard_alone_and_outlives_a_reload(server, page):
-    page.goto(f"{server.url}/quiz?run=small&seed=5")
-    for number in range(1, 11):
+def test_a_game_is_ended_by_keyboard_alone_kept_and_another_begun_on_a_phone(server, page):
+    page.goto(f"{server.url}/quiz?run=small&seed=5&answers=ggrggrg")
+    for number in (8, 9, 10):
         page.get_by_text(f"Round {number} of 10").wait_for()
         at_rest(page)
-        press(page, "2" if number % 3 else "1", page.get_by_text(re.compile("^(Right: it is|Wrong: it is)")))
-        if number == 4:
-            at_rest(page)
-            page.reload()
-            page.get_by_text("Round 4 of 10").wait_for()
-            page.get_by_text(re.compile("of 4 right")).wait_for()
-            at_rest(page)
+        press(page, "1" if number == 9 else "2", page.get_by_text(re.compile("^(Right: it is|Wrong: it is)")))
         at_rest(page)
         after = f"Round {number + 1} of 10" if number < 10 else re.compile("of 10 right")
         press(page, "ArrowRight", page.get_by_text(after))
     assert "answers=ggrggrggrg" in page.url
     page.get_by_text("Ten rounds are few").first.wait_for()
     at_rest(page)
-    page.get_by_role("link", name="Map").click()
-    page.get_by_role("heading", name="Map").wait_for()
-    page.get_by_role("button", name="Learn").click()
-    page.get_by_role("menuitem", name="Real or generated").click()
+    for title in ("How it works", "Real or generated"):
+        page.get_by_test_id("stTopNav").get_by_role("button", name="Learn").click()
+        page.get_by_role("menuitem", name=title).click()
+        page.get_by_role("heading", name=title, level=1).wait_for()
+        at_rest(page)
     page.get_by_text(re.compile("of 10 right")).first.wait_for()
-    at_rest(page)
     page.get_by_role("button", name="Share").click()
     shared = page.get_by_role("dialog").get_by_test_id("stCode").first
     expect(shared).to_contain_text("seed=5")
     expect(shared).not_to_contain_text("answers")
+    page.keyboard.press("Escape")
     is_calm(page)
 
-
-def test_on_a_phone_the_answers_stand_above_the_picture(server, open_page):
-    page = open_page(viewport={"width": 390, "height": 844})
-    page.goto(f"{server.url}/quiz?run=small&game=pathway")
+    # On a phone the answers stand above the picture.
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_text("Which pathway?", exact=True).click()
     buttons = page.get_by_role("button", name=re.compile("^G_[ER]"))
     expect(buttons).to_have_count(2)
     page.locator(".js-plotly-plot .points path").first.wait_for()

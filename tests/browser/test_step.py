@@ -38,70 +38,58 @@ def fakes(page, kind: str) -> list[str]:
     return [place for title, place in places if title.endswith(kind)]
 
 
-def test_keys_go_through_a_round_and_on_to_the_next(server, page):
-    page.goto(f"{server.url}/step?run=small")
-    at(page, 1, 1)
-    titles = []
-    for stop in range(1, 16):
-        at(page, 1, stop)
-        titles.append(page.locator(".step .title").inner_text())
-        assert page.locator(".step .formula").inner_text()
-        page.keyboard.press("ArrowRight")
-    assert titles[5] == "G_E has learned" and titles[-1] == "The base model has learned"
-    at(page, 2, 1)
-    page.keyboard.press("ArrowLeft")
-    at(page, 1, 15)
-    at_rest(page)
-    page.wait_for_url(re.compile("stop=15"))
-    page.reload()
-    at(page, 1, 15)
-    is_calm(page)
+def to(page, stop: int) -> None:
+    """Move the scrubber."""
+    page.get_by_role("slider", name="Stop").evaluate(
+        "(slider, to) => { slider.value = to; slider.dispatchEvent(new Event('input')) }", stop
+    )
 
 
-def test_fakes_move_at_their_update_and_leave_ghosts_and_arrows(server, page):
+def test_a_round_by_keys_scrubber_and_slow_motion_on_a_projector_and_a_phone(server, page):
+    page.set_viewport_size({"width": 1280, "height": 720})
     page.goto(f"{server.url}/step?run=small&stop=5")
     at(page, 1, 5)
+    # Fakes move at their update, and leave ghosts and arrows.
     before = fakes(page, "G_E")
-    assert (
-        len(before) == 5 and page.locator(".step .arrow").count() and not page.locator(".step .ghost").count()
-    )
-    page.get_by_role("button", name="Next").click()
+    assert len(before) == 5
+    assert page.locator(".step .arrow").count() and not page.locator(".step .ghost").count()
+    page.keyboard.press("ArrowRight")
     at(page, 1, 6)
+    expect(page.locator(".step .title")).to_have_text("G_E has learned")
     assert page.locator(".step .ghost").count() == 5
     assert all(was != now for was, now in zip(before, fakes(page, "G_E"), strict=True))
     expect(page.locator(".step svg.scene")).to_have_attribute(
         "aria-label", re.compile("where those of G_E were")
     )
-    page.get_by_role("button", name="D", exact=True).click()
-    at(page, 1, 10)
-    expect(page.locator(".step .formula")).to_contain_text("L_adv")
 
-
-def test_the_scrubber_and_slow_motion(server, page):
-    page.goto(f"{server.url}/step?run=small&round=2&stop=14")
-    at(page, 2, 14)
-    slider = page.get_by_role("slider", name="Stop")
-    slider.evaluate("slider => { slider.value = 3; slider.dispatchEvent(new Event('input')) }")
-    at(page, 1, 3)
+    to(page, 15)
+    at(page, 1, 15)
+    expect(page.locator(".step .title")).to_have_text("The base model has learned")
+    page.keyboard.press("ArrowRight")
+    at(page, 2, 1)
+    page.keyboard.press("ArrowLeft")
+    at(page, 1, 15)
+    page.wait_for_url(re.compile("stop=15"))
     # Round 3 is trained ahead, and is no part of what was looked at.
-    assert int(slider.get_attribute("max")) == 2 * 15
+    assert int(page.get_by_role("slider", name="Stop").get_attribute("max")) == 2 * 15
+    to(page, 3)
+    at(page, 1, 3)
     page.keyboard.press("Space")
     at(page, 1, 4)
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     page.keyboard.press("Space")
     expect(page.get_by_role("button", name="Slow motion")).to_be_visible()
 
-
-def test_all_that_matters_is_above_the_fold_of_a_projector_and_fits_a_phone(server, open_page):
-    page = open_page(viewport={"width": 1280, "height": 720})
-    page.goto(f"{server.url}/step?run=small&stop=10")
+    page.get_by_role("button", name="D", exact=True).click()
     at(page, 1, 10)
+    expect(page.locator(".step .formula")).to_contain_text("L_adv")
     for part in (".title", ".text", ".formula", "svg.scene", ".controls"):
         box = page.locator(f".step {part}").first.bounding_box()
         assert box["y"] + box["height"] <= 720, part
-    phone = open_page(viewport={"width": 390, "height": 844})
-    phone.goto(f"{server.url}/step?run=small&stop=6")
-    at(phone, 1, 6)
-    inside(phone.locator(".step svg.scene"), 390)
-    inside(phone.locator(".step button"), 390)
-    fits(phone)
+
+    page.set_viewport_size({"width": 390, "height": 844})
+    inside(page.locator(".step svg.scene"), 390)
+    inside(page.locator(".step button"), 390)
+    fits(page)
+    at_rest(page)
+    is_calm(page)
