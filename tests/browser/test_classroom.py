@@ -23,7 +23,7 @@ def server(server: Server) -> Server:
     return server
 
 
-def test_a_link_made_by_a_teacher_hides_and_asks_on_every_screen(server, page, open_page):
+def test_a_link_made_by_a_teacher_hides_and_asks_on_every_screen_and_can_be_embedded(server, page, open_page):
     page.goto(f"{server.url}/quiz?run=small&seed=3&answers=rr")
     page.get_by_text("Round 3 of 10").wait_for()
     at_rest(page)
@@ -48,19 +48,19 @@ def test_a_link_made_by_a_teacher_hides_and_asks_on_every_screen(server, page, o
         expect(student.get_by_role("button", name=name)).to_have_count(0)
     expect(student.get_by_role("combobox", name=re.compile("^Run"))).to_have_count(0)
     assert "seed=3" in student.url and "answers" not in student.url
-    student.get_by_role("link", name="Triplet").click()
-    student.get_by_role("heading", name="Triplet").wait_for()
+    student.get_by_test_id("stTopNav").get_by_role("button", name="Learn").click()
+    student.get_by_role("menuitem", name="How it works").click()
+    student.get_by_role("heading", name="How it works", level=1).wait_for()
     student.get_by_text(TASK).wait_for()
     at_rest(student)
     assert "hide=run" in student.url and "task=Which" in student.url
     expect(student.get_by_role("button", name="Share")).to_have_count(0)
     is_calm(student)
 
-
-def test_a_link_to_embed_has_no_list_of_screens(server, page):
-    page.goto(f"{server.url}/map?run=small&hide=menu,run,tools&embed=true")
-    page.locator(".map canvas").first.wait_for()
-    at_rest(page)
-    expect(page.get_by_role("link", name="Triplet")).to_have_count(0)
-    assert "embed=true" in page.url
-    is_calm(page)
+    # A link to embed has no list of screens.
+    student.goto(f"{server.url}/how?hide=menu,run,tools&embed=true")
+    student.get_by_role("heading", name="How it works", level=1).wait_for()
+    at_rest(student)
+    expect(student.get_by_role("link", name="Triplet")).to_have_count(0)
+    assert "embed=true" in student.url
+    is_calm(student)

@@ -47,7 +47,6 @@ def test_one_walks_from_entity_to_entity_and_on_to_training(server, page):
     page.get_by_role("radio", name="One step further").click()
     page.wait_for_url(asks("steps", "2"))
     page.set_viewport_size({"width": 400, "height": 900})
-    page.reload()
     network = page.get_by_role("group", name=re.compile("The network around brazil.* one step further"))
     network.wait_for()
     inside(network)

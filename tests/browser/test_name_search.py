@@ -45,7 +45,7 @@ def names(page, text: str) -> list[str]:
     return page.locator("ul.names[data-open] [role=option] .text").all_inner_texts()
 
 
-def test_names_come_as_one_types_and_the_keyboard_picks_one(server, page):
+def test_names_come_as_one_types_and_the_keyboard_picks_one_on_the_map_and_on_a_phone(server, page):
     received: list[int] = []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda data: received.append(len(data))))
     page.goto(f"{server.url}/triplet?run=large")
@@ -79,35 +79,33 @@ def test_names_come_as_one_types_and_the_keyboard_picks_one(server, page):
     head.press("Enter")
     page.wait_for_url(re.compile(f"head={re.escape(found[2]).replace(':', '(:|%3A)')}(&|$)"))
     expect(head).to_have_value(found[2])
-    is_calm(page)
-
-
-def test_enter_before_the_names_have_come_takes_the_first(server, page):
-    page.goto(f"{server.url}/triplet?run=large")
+    at_rest(page)
+    # Enter before the names have come takes the first.
     tail = field(page, "Tail")
     tail.fill("sports_team:place_13")
     tail.press("Enter")
     page.wait_for_url(re.compile("tail=sports_team(:|%3A)place_13(&|$)"))
+    at_rest(page)
+    is_calm(page)
 
-
-def test_the_map_rings_all_that_match_and_nothing_clears_it(server, page):
-    page.goto(f"{server.url}/map?run=large&projection=pca")
+    # On the map all that match have a ring, and nothing typed clears it.
+    page.get_by_role("link", name="Map").first.click()
     page.locator(".map canvas.canvas[aria-label]").first.wait_for()
+    at_rest(page)
     find = field(page, "Find entities")
     find.fill("/^city:place_1[05]+$/")
     page.get_by_role("option", name="All that match").click()
     page.wait_for_url(re.compile("find="))
     page.get_by_text(re.compile("match your search, .* in the sample and have a ring")).first.wait_for()
+    at_rest(page)
     find.fill("")
     find.press("Enter")
     page.wait_for_url(lambda url: "find=" not in url)
+    at_rest(page)
 
-
-def test_it_fits_on_a_phone(server, page):
     page.set_viewport_size({"width": 400, "height": 850})
-    page.goto(f"{server.url}/triplet?run=large")
-    head = field(page, "Head")
-    head.fill("place_77")
+    find.fill("place_77")
     names(page, "place_77")
     inside(page.locator("ul.names[data-open]"))
     fits(page)
+    is_calm(page)

@@ -53,10 +53,12 @@ def test_a_game_is_ended_by_keyboard_alone_kept_and_another_begun_on_a_phone(ser
         at_rest(page)
     page.get_by_text(re.compile("of 10 right")).first.wait_for()
     page.get_by_role("button", name="Share").click()
-    shared = page.get_by_role("dialog").get_by_test_id("stCode").first
+    dialog = page.get_by_role("dialog")
+    shared = dialog.get_by_test_id("stCode").first
     expect(shared).to_contain_text("seed=5")
     expect(shared).not_to_contain_text("answers")
-    page.keyboard.press("Escape")
+    at_rest(page)
+    wait_for(lambda: page.keyboard.press("Escape") or not dialog.count(), "the end of the dialog")
     is_calm(page)
 
     # On a phone the answers stand above the picture.

@@ -14,6 +14,7 @@ from dans_app.shared import bookmarks
 from tests import small_run
 from tests.browser.server import Server
 from tests.browser.states import at_rest, fits, is_calm
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -41,20 +42,37 @@ def bookmark(page, name: str) -> None:
     page.get_by_text(f"Added “{name}”.").first.wait_for()
 
 
+def close_dialog(page) -> None:
+    """Press Escape until it is heard."""
+    dialog = page.get_by_role("dialog")
+    wait_for(lambda: page.keyboard.press("Escape") or not dialog.count(), "the end of the dialog")
+
+
 def relation(page) -> str:
     """The relation that the map shows."""
     return page.get_by_role("combobox", name=re.compile("^Relation")).input_value()
 
 
-def test_a_bookmark_of_a_map_opens_in_another_browser(server, page, open_page):
+def test_a_bookmark_of_a_map_opens_in_another_browser_and_takes_back_another_view(server, page, open_page):
     page.on("dialog", lambda dialog: pytest.fail("a script of a name ran"))
     page.goto(f"{server.url}/map?run=small&relation=embassy&projection=pca&epoch=3")
     settle(page)
     assert relation(page) == "embassy"
     bookmark(page, HOSTILE)
-    link = page.get_by_role("link", name="onerror")
-    address = link.get_attribute("href")
-    page.keyboard.press("Escape")
+    address = page.get_by_role("link", name="onerror").get_attribute("href")
+    close_dialog(page)
+
+    # Another view of the same page, whole, in the same session.
+    page.get_by_role("combobox", name=re.compile("^Relation")).fill("treaties")
+    page.get_by_role("option", name="treaties").first.click()
+    page.wait_for_url(re.compile("relation=treaties"))
+    at_rest(page)
+    page.get_by_role("button", name="Bookmarks").click()
+    page.get_by_role("link", name="onerror").click()
+    page.wait_for_url(re.compile("relation=embassy"))
+    settle(page)
+    assert relation(page) == "embassy" and "epoch=3" in page.url
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
     phone = open_page(viewport={"width": 400, "height": 850})
     phone.goto(f"{server.url}/{address.lstrip('/')}")
@@ -62,22 +80,12 @@ def test_a_bookmark_of_a_map_opens_in_another_browser(server, page, open_page):
     assert relation(phone) == "embassy" and "epoch=3" in phone.url and f"{bookmarks.TICKET}=" not in phone.url
     fits(phone)
 
-    # There it is another view of the same page that the bookmark takes back, whole, in the same session.
-    phone.goto(f"{server.url}/map?run=small&relation=treaties&layers=true")
-    settle(phone)
-    phone.get_by_role("button", name="Bookmarks").click()
-    phone.get_by_role("link", name="onerror").click()
-    phone.wait_for_url(re.compile("relation=embassy"))
-    settle(phone)
-    assert relation(phone) == "embassy" and "layers=" not in phone.url and "epoch=3" in phone.url
-    expect(phone.get_by_role("dialog")).to_have_count(0)
 
-
-def test_a_bookmark_leads_from_one_screen_to_another(server, page):
+def test_a_bookmark_leads_from_one_screen_to_another_whose_address_and_files_are_shared(server, page):
     page.goto(f"{server.url}/triplet?run=small&head=brazil&relation=embassy&tail=china")
     settle(page)
     bookmark(page, "brazil")
-    page.keyboard.press("Escape")
+    close_dialog(page)
     page.get_by_role("link", name="Train").first.click()
     page.get_by_role("button", name="Start training").first.wait_for()
     settle(page)
@@ -88,13 +96,8 @@ def test_a_bookmark_leads_from_one_screen_to_another(server, page):
     page.get_by_role("link", name="brazil").click()
     page.get_by_text("(brazil, embassy, china) is").first.wait_for()
     page.wait_for_url(lambda url: "epochs" not in url)
-    is_calm(page)
-    assert "Traceback" not in server.log()
-
-
-def test_address_and_files_of_a_view(server, page):
-    page.goto(f"{server.url}/triplet?run=small&head=brazil&relation=embassy&tail=china")
     settle(page)
+
     page.get_by_role("button", name="Share").click()
     dialog = page.get_by_role("dialog")
     code = dialog.locator("[data-testid=stCode]")
@@ -119,15 +122,5 @@ def test_address_and_files_of_a_view(server, page):
     assert json.loads(downloaded("config.json"))["config"]["epochs"] == 6
     assert downloaded("embeddings.zip").startswith(b"PK")
     assert page.url == code.first.inner_text().strip(), "a download moved the screen"
+    is_calm(page)
     assert "Traceback" not in server.log()
-
-
-def test_a_link_with_the_names_of_the_terminal_is_kept_shared_and_reloaded(server, page):
-    page.goto(f"{server.url}/?dataset=kinships&decoder=rotate&sampler=nscaching&epochs=50")
-    kept = "dataset=Kinships&decoder=RotatE&sampler=NSCaching&epochs=50"
-    for _ in range(2):
-        page.get_by_text("Nothing has been trained on Kinships here yet").first.wait_for()
-        settle(page)
-        assert kept in page.url
-        expect(page.get_by_role("spinbutton", name="Epochs", exact=True)).to_have_value("50")
-        page.reload()

@@ -81,10 +81,6 @@ def test_a_clicked_row_opens_the_arithmetic_of_its_score(server, page):
     assert re.search(r"over 8 coordinates.* for G_E 3\. The sums end at -?[\d.]+ and -?[\d.]+\.$", said)
     is_calm(page)
 
-    # The address alone opens it again, for whoever it is shared with.
-    page.reload()
-    page.locator(".katex").first.wait_for()
-    expect(page.locator("[aria-label^='Terms of two scores']").first).to_have_attribute("aria-label", said)
     page.get_by_text("How the negatives of this query moved").click()
     page.get_by_text("Every snapshot keeps one true tail of this query").first.wait_for()
     page.locator("[aria-label^='Scores over the snapshots']").first.wait_for()
