@@ -38,7 +38,7 @@ def strip(page) -> str:
     return page.locator("[aria-label^='Scores of negative']").first.get_attribute("aria-label")
 
 
-def test_a_deep_link_shows_the_run_beside_its_twin(server, page):
+def test_a_deep_link_shows_the_run_beside_its_twin_and_a_clicked_row_its_arithmetic(server, page):
     page.goto(f"{server.url}/triplet?run=small&{BRAZIL}&side=head")
     chart(page)
     assert page.get_by_role("heading", name="Triplet").is_visible()
@@ -52,20 +52,6 @@ def test_a_deep_link_shows_the_run_beside_its_twin(server, page):
     page.get_by_role("button", name="Clear all").click()
     page.wait_for_url(re.compile("with=none"))
     page.get_by_text(re.compile("of the 15 negatives outscore|None of the 15 negatives")).first.wait_for()
-    page.get_by_role("button", name="Random test triplet").click()
-    page.get_by_text("is a fact of test").first.wait_for()
-    at_rest(page)
-    with page.expect_download() as download:
-        page.locator("[class*=st-key-menu_table_]").first.get_by_role("button").click()
-        page.get_by_role("button", name="Table as CSV").click()
-    lines = Path(download.value.path()).read_text().splitlines()
-    assert lines[0].startswith("source,draw,nearest entity,score") and len(lines) == 17
-    is_calm(page)
-
-
-def test_a_clicked_row_opens_the_arithmetic_of_its_score(server, page):
-    page.goto(f"{server.url}/triplet?run=small&with=none&{BRAZIL}")
-    chart(page)
     at_rest(page)
     assert page.locator(".katex").count() == 0, "closed, it computes nothing"
     table = page.get_by_test_id("stDataFrame").first
@@ -73,7 +59,7 @@ def test_a_clicked_row_opens_the_arithmetic_of_its_score(server, page):
     box = table.bounding_box()
     # The box before the fourth row: after the head and the positive comes G_E's first draw.
     page.mouse.click(box["x"] + 15, box["y"] + 35 * 4 + 17)
-    page.wait_for_url(re.compile(r"negative=G_E\.3"))
+    page.wait_for_url(re.compile(r"negative=head\.G_E\.3"))
     page.locator(".katex").first.wait_for()
     terms = page.locator("[aria-label^='Terms of two scores']").first
     terms.wait_for()
@@ -82,8 +68,24 @@ def test_a_clicked_row_opens_the_arithmetic_of_its_score(server, page):
     is_calm(page)
 
     page.get_by_text("How the negatives of this query moved").click()
-    page.get_by_text("Every snapshot keeps one true tail of this query").first.wait_for()
+    page.get_by_text(re.compile("Every snapshot keeps one true head of this query")).first.wait_for()
     page.locator("[aria-label^='Scores over the snapshots']").first.wait_for()
+    at_rest(page)
+    page.set_viewport_size({"width": 400, "height": 850})
+    for number in range(page.locator(".js-plotly-plot").count()):
+        inside(chart(page, number))
+    fits(page)
+    is_calm(page)
+
+    page.set_viewport_size({"width": 1400, "height": 1000})
+    page.get_by_role("button", name="Random test triplet").click()
+    page.get_by_text("is a fact of test").first.wait_for()
+    at_rest(page)
+    with page.expect_download() as download:
+        page.locator("[class*=st-key-menu_table_]").first.get_by_role("button").click()
+        page.get_by_role("button", name="Table as CSV").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert lines[0].startswith("source,draw,nearest entity,score") and len(lines) == 17
     is_calm(page)
 
 
@@ -96,15 +98,4 @@ def test_a_hostile_address_gets_one_sentence(server, page):
     expect(page.locator("[data-testid=stAlert]")).to_have_count(1)
     assert re.search("the address asks for|has no", page.locator("[data-testid=stAlert]").inner_text(), re.I)
     assert not dialogs
-    is_calm(page)
-
-
-def test_it_fits_on_a_phone(server, page):
-    page.set_viewport_size({"width": 400, "height": 850})
-    page.goto(f"{server.url}/triplet?run=small&{BRAZIL}&side=both&negative=head.G_R.1")
-    page.get_by_text("How the negatives of this query moved").click()
-    page.locator("[aria-label^='Scores over the snapshots']").nth(1).wait_for(state="attached")
-    for number in range(5):
-        inside(chart(page, number))
-    fits(page)
     is_calm(page)
