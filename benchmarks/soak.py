@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks import soak_browsers, soak_fuzz, soak_kills, soak_restart, soak_visits
 from benchmarks.report import Section
+from dans_data.words import count, plural
 from dans_lab.runs.run import RUNS_DIR_VARIABLE, Run
 from tests import small_run
 from tests.browser.server import Server, workers
@@ -36,6 +37,7 @@ class Size:
     studies: int = 5
     visitors: int = 28
     browsers: int = 2
+    runs: int = 2
     pause: float = 10.0
     seconds: float = 300.0
     sessions: int = 1_000
@@ -50,6 +52,7 @@ SHORT = Size(
     studies=0,
     visitors=4,
     browsers=1,
+    runs=1,
     pause=2.0,
     seconds=4.0,
     sessions=10,
@@ -150,11 +153,15 @@ def _visits(size: Size, server: Server, runs: Path, seed: int, tell: _Rows) -> N
         "import json, sys\n"
         "from dans_app.server.jobs import pool\n"
         "from dans_core.config import Config\n"
-        "for seed in range(2):\n"
+        "for seed in range(int(sys.argv[2])):\n"
         "    print(pool().start(Config(**json.loads(sys.argv[1]), seed=seed), 'umls').id, flush=True)\n"
     )
     started = subprocess.run(
-        [sys.executable, "-c", code, settings], capture_output=True, text=True, check=True, cwd=small_run.ROOT
+        [sys.executable, "-c", code, settings, str(size.runs)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=small_run.ROOT,
     )
     live = [Run(runs / name) for name in started.stdout.split()]
     wait_for(
@@ -171,8 +178,9 @@ def _visits(size: Size, server: Server, runs: Path, seed: int, tell: _Rows) -> N
         looks = looked.result() if looked else soak_browsers.Looks()
     clicks = sum(len(each) for part in (looks, seen) for each in part.clicks.values())
     tell(
-        f"{size.browsers} browsers and {size.visitors} visitors for {size.seconds:.0f} s while two runs train, a "
-        f"click in {size.pause:.0f} s each: {clicks} clicks, {seen.ticks} renewals",
+        f"{size.browsers} browsers and {size.visitors} visitors for {size.seconds:.0f} s while "
+        f"{count(size.runs, 'run')} {plural(size.runs, 'trains', 'train')}, a click in {size.pause:.0f} s each: "
+        f"{clicks} clicks, {seen.ticks} renewals",
         f"{len(seen.errors) + len(looks.errors)} errors",
         "0",
         not seen.errors and not looks.errors,
@@ -220,7 +228,7 @@ def _viewers(size: Size, server: Server, tell: _Rows) -> None:
     away = 10.0 if size.viewers > 2 else 0.0
     found = soak_restart.measure(server, size.viewers, away)
     what = f"The server killed under {size.viewers} browsers that look at a run, and started again {away:.0f} s later"
-    back = f"{len(found.back)} of {size.viewers} back on the run by themselves"
+    back = "; ".join([f"{len(found.back)} of {size.viewers} back on the run by themselves", *found.errors])
     holds = len(found.back) == size.viewers and not found.errors
     tell(what, back, "all", holds, **asdict(found))
     last = max(found.back, default=math.inf)

@@ -20,8 +20,16 @@ from tests.waiting import wait_for
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-SCREENS = ("", "diagnostics", "map", "triplet")
-"""What they look at; the first one moves with the run."""
+SCREENS = {
+    "": ".curves svg.plot path.line",
+    "diagnostics": ".js-plotly-plot .scatterlayer path",
+    "map": ".map canvas[aria-label]",
+    "triplet": ".js-plotly-plot .points path",
+}
+"""What they look at, and what each of these shows once it is drawn; the first one moves with the run."""
+
+PRESSED = {"triplet": "Draw again"}
+"""What is pressed on a screen that stands as it is until somebody does something."""
 
 RUN = "watched"
 
@@ -31,10 +39,12 @@ PATIENCE = 120.0
 _ANSWERED = """(() => {
   const Plain = window.WebSocket
   window.answered = []
+  window.connected = 0
   window.WebSocket = class extends Plain {
     constructor(...given) {
       super(...given)
       let whole = false
+      this.addEventListener("open", () => window.connected++)
       this.addEventListener("message", ({ data }) => {
         const bytes = new Uint8Array(data)
         // How the server says that the script no longer runs.
@@ -45,10 +55,15 @@ _ANSWERED = """(() => {
     }
   }
 })()"""
-"""Notes when the first answer of each connection was whole."""
+"""Counts connections, and notes when the first answer of each was whole."""
 
-_SHOWN = """() => [
-  document.querySelector("[data-testid=stSelectbox] input")?.value ?? "",
+_CHOSEN = """[...document.querySelectorAll("[data-testid=stSelectbox]")].find(
+  (box) => box.querySelector("label")?.textContent.trim() === "Run"
+)?.querySelector("input").value"""
+"""The run that is chosen; Train has other lists beside it, which may be drawn first."""
+
+_SHOWN = f"""() => [
+  {_CHOSEN} ?? "",
   document.querySelector("svg.plot")?.getAttribute("aria-label") ?? "",
 ]"""
 """The run that is chosen, and what its first curve says."""
@@ -100,14 +115,15 @@ async def _watched(server: Server, trains: subprocess.Popen[bytes], viewers: int
             await context.add_init_script(_ANSWERED)
             page = await context.new_page()
             page.on("pageerror", lambda error: found.errors.append(f"a script of the page: {error}"[:200]))
-            screen = SCREENS[number % len(SCREENS)]
+            screen = list(SCREENS)[number % len(SCREENS)]
             await page.goto(f"{server.url}/{screen}?run={RUN}", wait_until="commit")
             pages.append(page)
         before = [await _drawn(page) for page in pages]
         found.answers = await asyncio.to_thread(server.restart, away)
         began = time.time() - found.answers
-        for page, shown in zip(pages, before, strict=True):
-            await _comes_back(found, page, shown, began)
+        await asyncio.gather(
+            *(_comes_back(found, page, shown, began) for page, shown in zip(pages, before, strict=True))
+        )
         await chromium.close()
     return found
 
@@ -119,36 +135,45 @@ def _moves(runs: Path, trains: subprocess.Popen[bytes]) -> bool:
 
 
 async def _drawn(page: Page) -> list[str]:
-    """What a page shows once its first answer is whole."""
+    """What a page shows once its first answer is whole, and its browser has all parts of Streamlit that it needs."""
     await page.wait_for_function("() => window.answered.length === 1")
-    await page.wait_for_function("() => document.querySelector('[data-testid=stSelectbox] input')?.value")
+    await page.locator(SCREENS[_screen(page)]).first.wait_for(state="attached")
+    await page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+    await page.wait_for_function(f"() => {_CHOSEN}")
     shown: list[str] = await page.evaluate(_SHOWN)
     return shown
+
+
+def _screen(page: Page) -> str:
+    return urlsplit(page.url).path.strip("/")
 
 
 async def _comes_back(found: Returns, page: Page, before: list[str], began: float) -> None:
     """Note when a page was whole again, and whether it shows what it did, further on."""
     from playwright.async_api import TimeoutError as Late
 
-    screen = urlsplit(page.url).path
+    screen = _screen(page)
     try:
+        if screen in PRESSED:
+            await page.wait_for_function("() => window.connected !== 1")
+            await page.get_by_role("button", name=PRESSED[screen]).click()
         await page.wait_for_function("() => window.answered.length !== 1")
         when: list[float] = await page.evaluate("() => window.answered")
         if len(when) != 2:
-            found.errors.append(f"{screen}: loaded anew or connected {len(when)} times")
+            found.errors.append(f"/{screen}: loaded anew or connected {len(when)} times")
             return
-        if not screen.strip("/"):
+        if not screen:
             # It stood still while there was no server.
             await page.wait_for_function(
                 "now => document.querySelector('svg.plot')?.getAttribute('aria-label') !== now",
                 arg=(await page.evaluate(_SHOWN))[1],
             )
     except Late:
-        found.errors.append(f"{screen}: not back within {PATIENCE:.0f} s")
+        found.errors.append(f"/{screen}: not back within {PATIENCE:.0f} s")
         return
     shown: list[str] = await page.evaluate(_SHOWN)
     wrong: Any = await page.get_by_test_id("stException").count()
     if shown[0] != before[0] or parse_qs(urlsplit(page.url).query).get("run") != [RUN] or wrong:
-        found.errors.append(f"{screen}: shows {shown[0]!r}, and did show {before[0]!r}"[:200])
+        found.errors.append(f"/{screen}: shows {shown[0]!r}, and did show {before[0]!r}"[:200])
         return
     found.back.append(when[1] - began)

@@ -12,7 +12,9 @@ import hashlib
 import secrets
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 from zipfile import BadZipFile
@@ -188,6 +190,7 @@ def umap(points: Floats, start: Floats, seed: int = 0) -> Points:
     from scipy import sparse
     from umap.umap_ import find_ab_params, fuzzy_simplicial_set, simplicial_set_embedding
 
+    _keep_compiled()
     random = np.random.RandomState(seed)
     count = min(NEIGHBOURS, n - 1)
     graphs = []
@@ -239,6 +242,17 @@ def turn(flat: Floats, target: Floats, anchors: slice = slice(None)) -> Floats:
     part, goal = flat[anchors], target[anchors]
     left, _, right = np.linalg.svd((part - part.mean(axis=0)).T @ (goal - goal.mean(axis=0)))
     return flat @ (left @ right)
+
+
+@cache
+def _keep_compiled() -> None:
+    """What numba compiles of UMAP stays on disk: each process would take some five seconds for it otherwise."""
+    from umap import umap_
+
+    for part in (umap_.smooth_knn_dist, umap_.compute_membership_strengths):
+        # Where no folder can be written, it is compiled as ever.
+        with suppress(RuntimeError):
+            part.enable_caching()
 
 
 def _refuse_few(n: int, method: str) -> None:
