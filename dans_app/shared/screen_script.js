@@ -1,9 +1,8 @@
 // What every screen does in the browser: pages before the side bar in Tab order, icons that are not read out, a side
-// bar that closes after a choice on a phone, the key of the presentation, and parts that did not arrive.
+// bar that closes after a choice on a phone, and the key of the presentation.
 
 const NARROW = matchMedia("(max-width: 767px)")
 const TYPING = "input, textarea, select, [contenteditable], [role=textbox], [role=combobox]"
-const LOADED_ANEW = "dans_loaded_anew"
 
 let begun = false
 
@@ -49,22 +48,6 @@ function pressed(event) {
   document.querySelector(".st-key-toolbar_present button")?.click()
 }
 
-// Charts and tables are fetched when they are first shown. Where that fails, since the server or the network was away,
-// Streamlit shows an error in their place for ever; loaded anew, the page is what its address says.
-async function loadAnew() {
-  if (Date.now() - Number(sessionStorage.getItem(LOADED_ANEW)) < 60_000) return
-  sessionStorage.setItem(LOADED_ANEW, Date.now())
-  let answers = false
-  while (!answers) {
-    await new Promise((wake) => setTimeout(wake, 1000))
-    answers = await fetch(new URL("_stcore/health", location.href)).then(
-      (found) => found.ok,
-      () => false,
-    )
-  }
-  location.reload()
-}
-
 function begin() {
   begun = true
   let due = false
@@ -79,7 +62,6 @@ function begin() {
   new MutationObserver(soon).observe(document.body, { childList: true, subtree: true })
   document.addEventListener("click", closeAfterChoice)
   document.addEventListener("keydown", pressed)
-  addEventListener("vite:preloadError", loadAnew)
   tidy()
 }
 

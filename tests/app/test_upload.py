@@ -425,16 +425,17 @@ def test_files_are_read_outside_the_server_without_torch(monkeypatch):
 
 def test_a_file_that_takes_too_long_or_ends_the_process_costs_a_sentence(monkeypatch):
     good = ("good.tsv", upload_words.SAMPLE)
+    many = lines(*((f"a{number}", "r", f"b{number}") for number in range(30_000)))
     process = upload_process._SMALL_FILES
     with monkeypatch.context() as patch:
         patch.setattr(process, "_seconds", 0.0001)
-        app = panel(good)
+        # One that is read in a moment could be there before anyone has looked at the time.
+        app = panel(("slow.tsv", many))
         assert "was given up after" in app.error[0].value
     app = panel(good)
     assert not app.error and "3 relations" in words(app)
     with monkeypatch.context() as patch:
         patch.setattr(upload_process, "_memory", lambda: 1)
-        many = lines(*((f"a{number}", "r", f"b{number}") for number in range(30_000)))
         app = panel(("many.tsv", many))
         assert re.search("needs more than .* of memory|could not be read", app.error[0].value)
     app = panel(good)

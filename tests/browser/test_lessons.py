@@ -5,12 +5,14 @@ tests/app/test_lessons.py goes through each without a browser, and tests/lab/tes
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import TimeoutError
 
 from dans_lab.lessons import checks
 from dans_lab.lessons.cards import card, filled
@@ -75,10 +77,20 @@ def look(page: Any, step: Step, lesson: Lesson, keys: bool) -> None:
     if step.until:
         press(page, "Done, go on")
         page.get_by_text("Not yet: ").wait_for()
+        at_rest(page)
         ((name, wanted),) = step.until.items()
         label, option = {"colour": ("Colour by", "D_aux"), "relation": ("Relation", "causes")}[name]
-        page.get_by_role("combobox", name=re.compile(label)).fill(option)
-        page.get_by_role("option", name=option).click()
+        box = page.get_by_role("combobox", name=re.compile(label))
+
+        def picked() -> bool:
+            # A list closes where its screen is drawn anew at this moment.
+            box.fill(option)
+            with contextlib.suppress(TimeoutError):
+                page.get_by_role("option", name=option).click(timeout=5_000)
+                return True
+            return False
+
+        wait_for(picked, f"the choice of {option}")
         page.wait_for_url(re.compile(f"{name}={'causes' if wanted.startswith('!') else wanted}"))
         at_rest(page)
     press(page, "Done, go on", keys)
