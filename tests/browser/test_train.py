@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from dans_lab.runs.run import Run, list_runs
 from tests.browser.server import workers
-from tests.browser.states import fits
+from tests.browser.states import at_rest, fits
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
@@ -44,6 +44,8 @@ def test_a_run_is_watched_outlives_the_server_is_paused_and_goes_on(page, serve,
     server = serve()
     run_id = start(page, server)
     run = Run(runs / run_id)
+    # Until its first answer is whole, the curves of the run that was shown before may still stand there.
+    at_rest(page)
     base = page.locator("svg.plot").nth(2)
     base.evaluate("node => { node.watched = true }")
     seen, labels = set(), set()
