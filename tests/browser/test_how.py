@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
@@ -11,6 +12,7 @@ from dans_core import Config, KnowledgeGraph
 from dans_core.events import Losses
 from dans_lab.runs.writer import RunWriter
 from tests.browser.states import at_rest, fits, inside, is_calm
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -20,16 +22,29 @@ def part(page, name: str):
     return page.locator("svg").get_by_role("button", name=re.compile(rf"^{name}\. "))
 
 
+def lights(page, over, other) -> None:
+    """Wait until the mouse on one of them lights the other; a drawing that comes anew has not seen it arrive."""
+
+    def lit() -> bool:
+        page.mouse.move(0, 0)
+        over.hover()
+        with contextlib.suppress(AssertionError):
+            expect(other).to_have_class(re.compile(r"\blit\b"), timeout=2_000)
+            return True
+        return False
+
+    wait_for(lit, "the light of what belongs together")
+
+
 def test_parts_and_words_light_each_other_and_open_by_keyboard_and_on_a_phone(server, page):
     page.goto(f"{server.url}/how?part=d_adv")
     page.get_by_role("heading", name="D_adv").wait_for()
     expect(page).to_have_title("How it works · DANS Lab")
     expect(part(page, "D_adv")).to_have_attribute("aria-pressed", "true")
     word = page.get_by_role("button", name="G_E", exact=True)
-    part(page, "G_E").hover()
-    expect(word).to_have_class(re.compile(r"\blit\b"))
-    word.hover()
-    expect(part(page, "G_E")).to_have_class(re.compile(r"\blit\b"))
+    at_rest(page)
+    lights(page, part(page, "G_E"), word)
+    lights(page, word, part(page, "G_E"))
     word.click()
     page.get_by_role("heading", name="G_E").wait_for()
     page.wait_for_url(re.compile("part=g_e"))
