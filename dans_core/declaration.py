@@ -54,6 +54,7 @@ class Cost:
         draws: draws in a step; unless said, N_s for each pair. scored: entities scored in a step without a table.
         step: seconds of a step beside its draws. begin: how many steps more than one it takes when first asked.
         step_bytes, kept_bytes, begin_bytes: held within a step, from step to step, and only to begin.
+        before_bytes: held only while it is trained, before there is anything of the base model's batch.
         weights: numbers in networks that are kept with those of the model. saved: numbers of its own in a checkpoint.
     """
 
@@ -63,6 +64,7 @@ class Cost:
     step: Amount = _nothing
     begin: Amount = _nothing
     step_bytes: Amount = _nothing
+    before_bytes: Amount = _nothing
     kept_bytes: Amount = _nothing
     begin_bytes: Amount = _nothing
     weights: Amount = _nothing

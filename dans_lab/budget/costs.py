@@ -67,7 +67,7 @@ def memory(config: Config, sizes: Sizes, steps: Steps) -> float:
     for next: the factors contain that.
     """
     n, dim = sizes.entities, config.dim
-    data = 630 * sizes.train + 700 * sizes.valid + 500 * n
+    data = 450 * sizes.train + 700 * sizes.valid + 500 * n
     # The parameter, its gradient, two moments, the best copy, an average; then of each layer what the way back needs.
     model = (5 + (config.average > 0) + 4 * config.layers) * 4 * n * dim
     # Shares of the messages' gradients, slot by slot; the matrix of each edge type, and its gradient.
@@ -85,7 +85,8 @@ def memory(config: Config, sizes: Sizes, steps: Steps) -> float:
     ranking = 4 * 4 * min(1 << 22, 2 * sizes.valid * n)
     floor = 4 * 2 * sizes.relations * n if sizes.valid else 0
     cost = cost_of(sampler)
-    in_a_step = messages + batch + cost.step_bytes(config, work)
+    # The pathways train before the base model does, when nothing of its batch is there yet.
+    in_a_step = messages + max(batch, cost.before_bytes(config, work)) + cost.step_bytes(config, work)
     training = model + max(in_a_step, ranking + floor)
     kept = cost.kept_bytes(config, work)
     return _PROGRAM + data + kept + max(training, cost.begin_bytes(config, work))

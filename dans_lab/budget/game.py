@@ -41,13 +41,16 @@ def _game_seconds(config: Config, work: Work) -> float:
     return (config.k_g * pathways + config.k_d * judge) / config.play_every + proposing / kept_for
 
 
+_CODE = 20e6
+"""Bytes that torch sets up when it first trains pathways and D."""
+
+
 def _game_bytes(config: Config, work: Work) -> float:
     """What is held of conditions, fakes, and their scores or proposals within a step."""
     made, per_side = sum(config.fakes.values()), max(config.fakes.values())
     conditions = work.heads + work.asked
     local = 4 * config.dim * conditions * (config.film != "none")
     sides = config.dim * per_side * conditions
-    a_pass = 8 * config.dim * per_side * min(config.condition_chunk, work.asked)
     judged = 3 * config.dim * work.pairs if config.conditional_d else 0
     if config.reading == "entities":
         # Of a table of proposals four copies, and their sums in double precision.
@@ -55,7 +58,12 @@ def _game_bytes(config: Config, work: Work) -> float:
     else:
         vectors = config.dim * work.asked * made
         of_negatives = vectors + (3.5 * vectors if config.decoder == "rotate" else 0)
-    return 4 * (of_negatives + local + sides + a_pass + judged)
+    return _CODE + 4 * (of_negatives + local + sides + judged)
+
+
+def _bytes_of_a_pass(config: Config, work: Work) -> float:
+    """What the way back through a pathway needs, as many conditions at once as `condition_chunk` says."""
+    return 32 * config.dim * max(config.fakes.values()) * min(config.condition_chunk, work.asked)
 
 
 def _kept_numbers(config: Config, work: Work) -> float:
@@ -70,6 +78,7 @@ GAME = Cost(
     draws=_draws,
     step=_game_seconds,
     step_bytes=_game_bytes,
+    before_bytes=_bytes_of_a_pass,
     saved=_kept_numbers,
     # A pathway: two layers and an output of d × d, and per layer two small networks of d × 100 × d.
     weights=lambda config, work: 2 * (3 * config.dim**2 + 2 * 2 * 200 * config.dim) + 50 * config.dim,
