@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import sys
+import threading
 import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -179,7 +180,8 @@ async def lifetime(_app: object) -> AsyncIterator[None]:
 
     Names that are allowed become this gate's to look at: with some, Streamlit refuses the WebSocket of a page that came
     by the server's own address. Then the app is opened in a browser where there is one, as `streamlit run` does for a
-    script. In the end no run is left behind that would wait for its turn for ever.
+    script. A shared one has all screens ready before anyone comes: where it was started again, all come at once. In the
+    end no run is left behind that would wait for its turn for ever.
     """
     _names.update(_configured("server.allowedHosts"))
     config.set_option("server.allowedHosts", [])
@@ -194,6 +196,15 @@ async def lifetime(_app: object) -> AsyncIterator[None]:
         scheme = "https" if config.get_option("server.sslCertFile") else "http"
         base = str(config.get_option("server.baseUrlPath") or "").strip("/")
         webbrowser.open(f"{scheme}://{name}:{config.get_option('server.port')}/{base}")
+    if current() is not None:
+        threading.Thread(target=_make_ready, name="make ready", daemon=True).start()
     yield
     if current() is not None:
         jobs.pool().close()
+
+
+def _make_ready() -> None:
+    # Its imports take a second, after which the server would listen that much later.
+    from dans_app.server import loading
+
+    loading.make_ready()

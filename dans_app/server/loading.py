@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -32,6 +33,13 @@ IMPORT_DELAY = 5.0
 WARM_UP_DELAY = 20.0
 """Seconds before UMAP compiles: first the screen is painted, and a run started at once gets the core."""
 
+TURN = 0.0005
+"""Seconds for which one screen's script may keep the interpreter while another's wants it, a tenth of Python's own.
+
+Each of a screen's hundred messages lets go of the interpreter for a moment, and with many screens waits for its next
+turn.
+"""
+
 _PICTURES = 64
 """Pictures kept in memory, of all runs; one of UMLS with 13 snapshots takes 200 kB."""
 
@@ -56,14 +64,32 @@ def prepare() -> None:
     """Have ready, before long, what the other screens need. Returns at once; calling it again does nothing."""
     # While a run trains, numpy's second thread waits for a core that is taken: a PCA takes 3 ms with one, 145 with two.
     threadpool_limits(1)
+    sys.setswitchinterval(TURN)
     upkeep.begin()
     ticks.begin()
     projector()
     threading.Thread(target=_prepare, name="prepare", daemon=True).start()
 
 
+def make_ready() -> None:
+    """Have all screens ready at once, before anyone comes: for a server to which many may come at the same time."""
+    sys.setswitchinterval(TURN)
+    ticks.begin()
+    inspecting.torch_process().warm_up()
+    _import_screens()
+
+
 def _prepare() -> None:
     time.sleep(IMPORT_DELAY)
+    _import_screens()
+    # While UMAP still waits, which takes longer and is needed by fewer. A broken install is told by its page.
+    with contextlib.suppress(Exception):
+        inspecting.warm_up()
+        for run in recorded_runs():
+            inspecting.look_ahead(run, "best")
+
+
+def _import_screens() -> None:
     for module in (
         "step.view",
         "data.sections",
@@ -76,11 +102,6 @@ def _prepare() -> None:
         "runs.table",
     ):
         importlib.import_module(f"dans_app.{module}")
-    # While UMAP still waits, which takes longer and is needed by fewer. A broken install is told by its page.
-    with contextlib.suppress(Exception):
-        inspecting.warm_up()
-        for run in recorded_runs():
-            inspecting.look_ahead(run, "best")
 
 
 @st.cache_resource(show_spinner=False)

@@ -10,8 +10,9 @@ One that arrives before the server has turned to a click is put together with it
 that the later message names: the click on another screen is lost. So a tick is let go where something else was asked.
 
 Python runs one script at a time. Thirty screens that each look again every second would leave nothing to who clicks, so
-all ticks of a server together get a third of a core: each starts when those before it have been paid for. With a few
-screens hardly any waits; with many all of them look again less often, and equally so.
+all ticks of a server together get a third of a core: each starts when those before it have been paid for, and a little
+later where clicks are being answered. With a few screens hardly any waits; with many all of them look again less often,
+and equally so.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ SHARE = 0.35
 
 LONGEST = 5.0
 """Seconds after which a tick starts in any case."""
+
+CLICKS_FIRST = 1.0
+"""Seconds for which a tick whose turn has come waits for the answers to clicks at most."""
 
 _LOOK = 0.02
 _FIRST_GUESS = 0.02
@@ -66,6 +70,8 @@ class Turns:
 
 
 turns = Turns()
+_answering: set[int] = set()
+"""The threads that answer clicks."""
 
 
 def begin() -> None:
@@ -79,7 +85,11 @@ def _of_this_screen(self: ScriptRunner, rerun_data: RerunData) -> None:
     if asked and not any(map(self._fragment_storage.contains, asked)):
         return
     if not _is_tick(rerun_data):
-        _run_script(self, rerun_data)
+        _answering.add(threading.get_ident())
+        try:
+            _run_script(self, rerun_data)
+        finally:
+            _answering.discard(threading.get_ident())
         return
     at, booked = turns.book()
     took = None
@@ -109,9 +119,9 @@ def _is_tick(asked: RerunData) -> bool:
 
 
 def _is_let_run(runner: ScriptRunner, at: float) -> bool:
-    """Wait until then; False as soon as the same visitor asks for something else, which draws the screen as well."""
-    while (left := at - time.monotonic()) > 0:
-        time.sleep(min(left, _LOOK))
+    """Wait until then, and for clicks; False as soon as the same visitor asks for what draws the screen as well."""
+    while (left := at - time.monotonic()) > 0 or (_answering and left > -CLICKS_FIRST):
+        time.sleep(min(left, _LOOK) if left > 0 else _LOOK)
         requests = runner._requests
         with requests._lock:
             match requests._state:

@@ -115,6 +115,40 @@ def test_a_click_ends_the_wait_of_a_tick(monkeypatch: pytest.MonkeyPatch):
     assert len(ran) == 1
 
 
+def test_a_tick_waits_while_a_click_of_someone_else_is_answered(monkeypatch: pytest.MonkeyPatch):
+    ran: list[RerunData] = []
+    answered = threading.Event()
+
+    def run(_: Any, asked: RerunData) -> None:
+        if not ticks._is_tick(asked):
+            assert answered.wait(60)
+        ran.append(asked)
+
+    monkeypatch.setattr(ticks, "_run_script", run)
+    monkeypatch.setattr(ticks, "CLICKS_FIRST", 3600.0)
+    monkeypatch.setattr(ticks, "turns", ticks.Turns())
+    someone, other = (
+        threading.Thread(target=ticks._of_this_screen, args=(Runner(), asked), daemon=True)
+        for asked in (RerunData(), TICK)
+    )
+    someone.start()
+    wait_for(lambda: bool(ticks._answering), "the click")
+    other.start()
+    time.sleep(3 * ticks._LOOK)
+    assert other.is_alive() and not ran
+    answered.set()
+    wait_for(lambda: not other.is_alive(), "the end of the tick")
+    assert len(ran) == 2 and ran[-1] is TICK and not ticks._answering
+    # Not for ever: the screen of someone who only looks on moves, too.
+    ticks._answering.add(0)
+    try:
+        monkeypatch.setattr(ticks, "CLICKS_FIRST", 0.0)
+        ticks._of_this_screen(Runner(), TICK)  # type: ignore[arg-type] # all that a tick needs of one
+    finally:
+        ticks._answering.discard(0)
+    assert len(ran) == 3
+
+
 def test_a_tick_that_follows_a_click_leaves_it_as_it_is(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ScriptRequests, "_request_rerun_locked", ScriptRequests._request_rerun_locked)
     monkeypatch.setattr(ticks.ScriptRunner, "_run_script", ticks.ScriptRunner._run_script)

@@ -19,10 +19,11 @@ from requests.adapters import HTTPAdapter
 import dans_data
 from dans_lab.lessons.files import lessons
 from tests.browser.conftest import _end_processes
-from tests.browser.server import Server, free_port
+from tests.browser.server import Server, free_port, processes
 from tests.browser.states import at_rest, is_calm
 from tests.nginx import NAME, nginx
 from tests.provider import Provider
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -95,6 +96,10 @@ def comes_in(page: Page, address: str) -> None:
     page.get_by_role("button", name="Start training").wait_for()
     at_rest(page)
     assert page.url.startswith(address.partition("?")[0])
+
+
+def test_a_shared_server_has_the_screens_ready_before_anyone_comes(shared):
+    wait_for(lambda: bool(processes("dans_app.server.inspecting", shared.runs)), "the process that has torch")
 
 
 def test_a_class_trains_in_turns(shared, open_page):
