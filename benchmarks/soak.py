@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import soak_browsers, soak_fuzz, soak_kills, soak_restart, soak_visits
+from benchmarks import soak_browsers, soak_fuzz, soak_kills, soak_restart, soak_shared, soak_visits
 from benchmarks.report import Section
 from dans_data.words import count, plural
 from dans_lab.runs.run import RUNS_DIR_VARIABLE, Run
@@ -92,7 +90,8 @@ def measure(size: Size, seed: int, progress: Callable[[str], None]) -> Section:
         "Kills are SIGKILL at random moments; each run that suffered some is trained to its end and compared, to the "
         "last bit, with one that was never broken off, in events, checkpoints and snapshots, while someone reads it "
         "every 20 ms; killed studies are compared by their table. Visitors are WebSocket clients that behave as "
-        "Streamlit's page does, browsers are Chromium's; a click is the way to another screen, from the message "
+        "Streamlit's page does, browsers are Chromium's; the server is shared as with a class (`dans serve`), where "
+        "training gives way to screens; a click is the way to another screen, from the message "
         "to the end of the answer or from the click to the drawn screen. Sessions open one and go. "
         "Browsers from under which the server is killed look at a run that trains, on four screens. "
         f"Inputs are sound ones damaged at random, and hostile ones. Seed {seed}; {time.monotonic() - began:.0f} s in "
@@ -127,7 +126,7 @@ def _served(size: Size, folder: Path, seed: int, tell: _Rows) -> None:
     }
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
-    server = Server(runs)
+    server = soak_shared.serve(runs)
     try:
         if size.visitors or size.browsers:
             _visits(size, server, runs, seed, tell)
@@ -148,25 +147,23 @@ def _served(size: Size, folder: Path, seed: int, tell: _Rows) -> None:
 
 
 def _visits(size: Size, server: Server, runs: Path, seed: int, tell: _Rows) -> None:
-    settings = json.dumps({"epochs": 100_000, "warmup_epochs": 10})
-    code = (
-        "import json, sys\n"
-        "from dans_app.server.jobs import pool\n"
-        "from dans_core.config import Config\n"
-        "for seed in range(int(sys.argv[2])):\n"
-        "    print(pool().start(Config(**json.loads(sys.argv[1]), seed=seed), 'umls').id, flush=True)\n"
-    )
-    started = subprocess.run(
-        [sys.executable, "-c", code, settings, str(size.runs)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=small_run.ROOT,
-    )
-    live = [Run(runs / name) for name in started.stdout.split()]
-    wait_for(
-        lambda: all(run.status.epoch > 0 for run in live), "the first epoch of the runs that are watched"
-    )
+    settings = ("--dataset", "umls", "--epochs", "100000", "--set", "warmup_epochs=10")
+    names = [f"watched-{seed}" for seed in range(size.runs)]
+    with ExitStack() as trained:
+        processes = {
+            name: trained.enter_context(
+                soak_shared.training(runs, name, *settings, "--seed", name.rpartition("-")[2])
+            )
+            for name in names
+        }
+        wait_for(
+            lambda: all(soak_shared.moves(runs, name, each) for name, each in processes.items()),
+            "the first epoch of the runs that are watched",
+        )
+        _watched(size, server, [Run(runs / name) for name in names], seed, tell)
+
+
+def _watched(size: Size, server: Server, live: list[Run], seed: int, tell: _Rows) -> None:
     with soak_visits.visitor(server.url) as first:
         for page in soak_visits.PAGES:
             first.open(page, f"run={live[0].id}")

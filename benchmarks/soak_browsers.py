@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from benchmarks.soak_shared import WHO
 from tests.browser.server import ARGUMENTS, WITHOUT_WINDOWS
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ async def _one(found: Looks, chromium: object, address: str, end: float, seed: i
 
     chance = random.Random(seed)
     context = await chromium.new_context(  # type: ignore[attr-defined] # playwright is imported where it is needed
-        viewport={"width": 1400, "height": 1000}, reduced_motion="reduce"
+        viewport={"width": 1400, "height": 1000}, reduced_motion="reduce", extra_http_headers=WHO
     )
     context.set_default_timeout(1000 * PATIENCE)
     page = await context.new_page()

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from dans_lab.runs.run import RUNS_DIR_VARIABLE, list_runs
-from tests.browser.server import ARGUMENTS, ROOT, WITHOUT_WINDOWS, Server
+from benchmarks import soak_shared
+from tests.browser.server import ARGUMENTS, WITHOUT_WINDOWS, Server
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -35,6 +32,9 @@ RUN = "watched"
 
 PATIENCE = 120.0
 """Seconds after which a page counts as lost."""
+
+_LOOK = 200
+"""Milliseconds between two looks at a page; with each picture, as is usual, ten pages keep a core busy."""
 
 _ANSWERED = """(() => {
   const Plain = window.WebSocket
@@ -84,19 +84,9 @@ def measure(server: Server, viewers: int, away: float) -> Returns:
     RuntimeError without a Chromium.
     """
     settings = ("--dataset", "nations", "--sampler", "uniform", "--set", "dim=16", "--epochs", "100000")
-    trains = subprocess.Popen(
-        [sys.executable, "-m", "dans_core", "train", *settings, "--out", RUN, "--json"],
-        cwd=ROOT,
-        env={**os.environ, RUNS_DIR_VARIABLE: str(server.runs)},
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        # Browsers have an event loop of their own.
-        with ThreadPoolExecutor(1) as beside:
-            return beside.submit(asyncio.run, _watched(server, trains, viewers, away)).result()
-    finally:
-        trains.kill()
-        trains.wait()
+    # Browsers have an event loop of their own.
+    with soak_shared.training(server.runs, RUN, *settings) as trains, ThreadPoolExecutor(1) as beside:
+        return beside.submit(asyncio.run, _watched(server, trains, viewers, away)).result()
 
 
 async def _watched(server: Server, trains: subprocess.Popen[bytes], viewers: int, away: float) -> Returns:
@@ -107,10 +97,14 @@ async def _watched(server: Server, trains: subprocess.Popen[bytes], viewers: int
     found = Returns()
     async with async_playwright() as play:
         chromium = await play.chromium.launch(executable_path=WITHOUT_WINDOWS, args=ARGUMENTS)
-        wait_for(lambda: _moves(server.runs, trains), "the first epoch of a run that is watched")
+        wait_for(
+            lambda: soak_shared.moves(server.runs, RUN, trains), "the first epoch of a run that is watched"
+        )
         pages = []
         for number in range(viewers):
-            context = await chromium.new_context(viewport={"width": 1400, "height": 1000})
+            context = await chromium.new_context(
+                viewport={"width": 1400, "height": 1000}, extra_http_headers=soak_shared.WHO
+            )
             context.set_default_timeout(1000 * PATIENCE)
             await context.add_init_script(_ANSWERED)
             page = await context.new_page()
@@ -128,18 +122,12 @@ async def _watched(server: Server, trains: subprocess.Popen[bytes], viewers: int
     return found
 
 
-def _moves(runs: Path, trains: subprocess.Popen[bytes]) -> bool:
-    if trains.poll() is not None:
-        raise RuntimeError(f"the run that is watched ended by itself, with {trains.returncode}")
-    return any(run.status.epoch > 0 for run in list_runs(runs) if run.id == RUN)
-
-
 async def _drawn(page: Page) -> list[str]:
     """What a page shows once its first answer is whole, and its browser has all parts of Streamlit that it needs."""
-    await page.wait_for_function("() => window.answered.length === 1")
+    await page.wait_for_function("() => window.answered.length === 1", polling=_LOOK)
     await page.locator(SCREENS[_screen(page)]).first.wait_for(state="attached")
-    await page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
-    await page.wait_for_function(f"() => {_CHOSEN}")
+    await page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')", polling=_LOOK)
+    await page.wait_for_function(f"() => {_CHOSEN}", polling=_LOOK)
     shown: list[str] = await page.evaluate(_SHOWN)
     return shown
 
@@ -155,9 +143,9 @@ async def _comes_back(found: Returns, page: Page, before: list[str], began: floa
     screen = _screen(page)
     try:
         if screen in PRESSED:
-            await page.wait_for_function("() => window.connected !== 1")
+            await page.wait_for_function("() => window.connected !== 1", polling=_LOOK)
             await page.get_by_role("button", name=PRESSED[screen]).click()
-        await page.wait_for_function("() => window.answered.length !== 1")
+        await page.wait_for_function("() => window.answered.length !== 1", polling=_LOOK)
         when: list[float] = await page.evaluate("() => window.answered")
         if len(when) != 2:
             found.errors.append(f"/{screen}: loaded anew or connected {len(when)} times")
@@ -167,6 +155,7 @@ async def _comes_back(found: Returns, page: Page, before: list[str], began: floa
             await page.wait_for_function(
                 "now => document.querySelector('svg.plot')?.getAttribute('aria-label') !== now",
                 arg=(await page.evaluate(_SHOWN))[1],
+                polling=_LOOK,
             )
     except Late:
         found.errors.append(f"/{screen}: not back within {PATIENCE:.0f} s")

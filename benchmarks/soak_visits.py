@@ -16,6 +16,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from benchmarks.soak_shared import WHO
 from tests.browser.server import Server
 
 PAGES = ("start", "map", "triplet", "diagnostics", "compare", "data", "runs")
@@ -50,6 +51,7 @@ class Visitor:
             max_size=None,
             legacy=True,
             origin=url,
+            additional_headers=WHO,
         )
         self.errors: list[str] = []
         self.said: list[str] = []
