@@ -20,7 +20,7 @@ import dans_data
 from dans_lab.lessons.files import lessons
 from tests.browser.conftest import _end_processes
 from tests.browser.server import Server, free_port, processes
-from tests.browser.states import at_rest, is_calm
+from tests.browser.states import at_rest, is_calm, open_dialog
 from tests.nginx import NAME, nginx
 from tests.provider import Provider
 from tests.waiting import wait_for
@@ -176,8 +176,12 @@ def test_a_run_is_of_the_person_who_signed_in(front, provider, secure_page):
     elsewhere.get_by_role("button", name="Stop").click()
     elsewhere.get_by_text("Stopped at epoch").first.wait_for()
 
-    here.get_by_role("button", name="Log out").click()
-    here.get_by_role("link", name="Log out on this computer").click()
+    # What was opened would close as the run's end is drawn behind it.
+    here.get_by_text("Stopped at epoch").first.wait_for()
+    at_rest(here)
+    leave = here.get_by_role("link", name="Log out on this computer")
+    open_dialog(here.get_by_role("button", name="Log out"), leave)
+    leave.click()
     here.get_by_role("button", name="Log out").click()
     here.get_by_role("link", name="Sign in").wait_for()
     assert provider.signed_out == ["id-of-bob"]
