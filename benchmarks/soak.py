@@ -148,13 +148,11 @@ def _served(size: Size, folder: Path, seed: int, tell: _Rows) -> None:
 
 def _visits(size: Size, server: Server, runs: Path, seed: int, tell: _Rows) -> None:
     settings = ("--dataset", "umls", "--epochs", "100000", "--set", "warmup_epochs=10")
-    names = [f"watched-{seed}" for seed in range(size.runs)]
+    names = [f"watched-{number}" for number in range(size.runs)]
     with ExitStack() as trained:
         processes = {
-            name: trained.enter_context(
-                soak_shared.training(runs, name, *settings, "--seed", name.rpartition("-")[2])
-            )
-            for name in names
+            name: trained.enter_context(soak_shared.training(runs, name, *settings, "--seed", f"{number}"))
+            for number, name in enumerate(names)
         }
         wait_for(
             lambda: all(soak_shared.moves(runs, name, each) for name, each in processes.items()),

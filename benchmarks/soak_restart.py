@@ -34,7 +34,7 @@ PATIENCE = 120.0
 """Seconds after which a page counts as lost."""
 
 _LOOK = 200
-"""Milliseconds between two looks at a page; with each picture, as is usual, ten pages keep a core busy."""
+"""Milliseconds between two looks at a page: one at each frame, as is usual, is work for the machine that is tested."""
 
 _ANSWERED = """(() => {
   const Plain = window.WebSocket

@@ -98,7 +98,7 @@ def comes_in(page: Page, address: str) -> None:
     assert page.url.startswith(address.partition("?")[0])
 
 
-def test_a_shared_server_has_the_screens_ready_before_anyone_comes(shared):
+def test_a_shared_server_has_the_process_with_torch_before_anyone_comes(shared):
     wait_for(lambda: bool(processes("dans_app.server.inspecting", shared.runs)), "the process that has torch")
 
 
