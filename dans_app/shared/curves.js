@@ -357,7 +357,7 @@ function listen(state, box) {
     state.drag = [epoch(event), epoch(event)]
   }
   box.plot.onpointerup = box.plot.onpointercancel = (event) => {
-    const drag = state.drag
+    const drag = state.drag && [state.drag[0], epoch(event)]
     state.drag = null
     if (drag && event.type === "pointerup" && Math.abs(drag[1] - drag[0]) >= 2)
       state.zoom = [Math.min(...drag), Math.max(...drag)]

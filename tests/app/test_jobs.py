@@ -17,6 +17,7 @@ from dans_lab.runs import locks
 from dans_lab.runs.run import Run, list_runs
 from dans_lab.runs.trash import CACHE, delete
 from dans_lab.runs.writer import RunWriter
+from dans_lab.worker import COURTESY
 from tests.browser.server import workers
 from tests.waiting import PATIENCE, wait_for
 
@@ -81,6 +82,16 @@ def test_a_worker_that_takes_long_to_import_still_has_its_run(folder, gate, pool
     gate.touch()
     wait_for(lambda: run.status.state == "finished", "the end of the run")
     assert [each.id for each in list_runs()] == [run.id]
+
+
+@pytest.mark.parametrize("gives_way", [False, True])
+def test_a_run_leaves_the_processor_to_others_where_one_asks_for_that(folder, pool, monkeypatch, gives_way):
+    monkeypatch.setenv("DANS_GIVE_WAY", str(int(gives_way)))
+    run = pool.start(CONFIG.with_values(epochs=50_000), "nations")
+    wait_for(lambda: run.status.epoch > 0, "the first epoch")
+    [process] = workers(folder)
+    steps = min(COURTESY, 19 - os.nice(0)) if gives_way else 0
+    assert os.getpriority(os.PRIO_PROCESS, process) == os.nice(0) + steps
 
 
 def test_a_worker_that_dies_before_it_begins_is_seen_at_once(folder, gate, pool):

@@ -19,6 +19,9 @@ from tests.browser.states import WATCH
 from tests.waiting import PATIENCE, wait_for
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+SCREENS_FIRST = {"DANS_GIVE_WAY": "1"}
+"""Two processors share themselves out by processes: with runs that train as others do, nothing is left to a browser."""
+
 playwright_api.expect.set_options(timeout=1000 * PATIENCE)
 
 
@@ -30,7 +33,7 @@ def long_lived_server(tmp_path_factory: pytest.TempPathFactory, a_cache_of_its_o
     with pytest.MonkeyPatch.context() as patch:
         for variable in ("DANS_DATA_DIR", "DANS_LIMITS"):
             patch.delenv(variable, raising=False)
-        started = Server(folder)
+        started = Server(folder, **SCREENS_FIRST)
     yield started
     started.stop()
     _end_processes(folder)
@@ -72,7 +75,7 @@ def serve(runs: Path) -> Iterator[Callable[[], Server]]:
     started: list[Server] = []
 
     def start() -> Server:
-        started.append(Server(runs))
+        started.append(Server(runs, **SCREENS_FIRST))
         return started[-1]
 
     yield start

@@ -50,6 +50,9 @@ _BUSY = (
 LOOK = 50
 """Milliseconds from one look of the browser to the next; at each frame, as is usual, a page never rests itself."""
 
+AGAIN = 30_000
+"""Milliseconds after which what did not show is asked for again: longer than a busy machine takes to show it."""
+
 
 def at_rest(page: Any) -> None:
     """Wait until all that was asked is answered and drawn, no point moves and nothing is about to be told."""
@@ -66,16 +69,32 @@ def press(page: Any, key: str, then: Any) -> None:
 
 def open_dialog(button: Any, then: Any) -> None:
     """Press a button until what its dialog holds shows: one closes where the screen is drawn anew behind it."""
-    _again(lambda: button.click(timeout=5_000), then, "the dialog")
+    _again(lambda: button.click(timeout=AGAIN), then, "the dialog")
+
+
+def drag(page: Any, box: Callable[[], dict[str, float]], to: tuple[float, float], then: Any) -> None:
+    """Drag until `then` shows, from (60, 60) within a box to `to`: what stands above it may move it meanwhile."""
+
+    def dragged() -> None:
+        at = box()
+        page.mouse.move(at["x"] + 60, at["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(at["x"] + to[0], at["y"] + to[1], steps=4)
+        page.mouse.up()
+
+    _again(dragged, then, "what follows the drag")
 
 
 def _again(act: Callable[[], None], then: Any, what: str) -> None:
     def shown() -> bool:
+        # What came late stands before the button, or would be closed by it.
+        if then.is_visible():
+            return True
         with suppress(TooLate):
             act()
-            then.wait_for(timeout=5_000)
-            return True
-        return False
+        with suppress(TooLate):
+            then.wait_for(timeout=AGAIN)
+        return then.is_visible()
 
     wait_for(shown, what)
 

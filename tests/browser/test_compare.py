@@ -11,7 +11,7 @@ from dans_core import KnowledgeGraph
 from dans_core.events import Losses
 from dans_lab.runs.writer import RunWriter
 from tests import small_run
-from tests.browser.states import at_rest, fits, inside, is_calm
+from tests.browser.states import at_rest, drag, fits, inside, is_calm
 
 pytestmark = pytest.mark.browser
 
@@ -83,12 +83,7 @@ def test_a_live_run_grows_on_the_shared_axes(server, page):
         at_rest(page)
         base.scroll_into_view_if_needed()
         base.evaluate("node => { node.watched = true }")
-        box = base.bounding_box()
-        page.mouse.move(box["x"] + 60, box["y"] + 60)
-        page.mouse.down()
-        page.mouse.move(box["x"] + 200, box["y"] + 60, steps=4)
-        page.mouse.up()
-        page.get_by_text(re.compile("Zoomed to epochs")).first.wait_for()
+        drag(page, base.bounding_box, (200, 60), page.get_by_text(re.compile("Zoomed to epochs")).first)
         for epoch in (2, 3):
             writer.append(Losses(epoch=epoch, base=0.9 / epoch, warm_up=False, seconds=0.1))
             writer.write_status("running", epoch=epoch)
